@@ -1,0 +1,1 @@
+"""The command line ``mos``: stands on top of every package and joins them."""

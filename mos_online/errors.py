@@ -1,0 +1,58 @@
+"""Every error that MoS Online raises on purpose.
+
+```
+MosError
+├── SettingsError        a setting has an unknown name or an impossible value
+├── ContractError        a message on the wire does not follow its contract
+├── DatasetError         a dataset is missing, unreadable or unfit for the job
+├── ModelError           a checkpoint or a router artefact is missing, damaged or incompatible
+├── BrokerError          Kafka cannot be reached, or refuses or has dropped what we need
+├── StoreError           the online feature store cannot be reached or read
+└── ServingError         the recommendation service cannot be reached or answered with an error
+```
+
+A message says what is wrong, what was found, what is allowed and how to mend it. The command line prints it
+without a traceback and exits with status 2.
+"""
+
+from __future__ import annotations
+
+
+class MosError(Exception):
+    """Base of every deliberate error; catch it to tell user errors from bugs."""
+
+
+class SettingsError(MosError):
+    """A setting has an unknown name or an impossible value."""
+
+
+class ContractError(MosError):
+    """A message does not follow its contract; readers send it to the dead-letter topic.
+
+    Attributes:
+        reason: short machine-readable class of the fault, e.g. ``"not_json"``; a label of the metrics.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class DatasetError(MosError):
+    """A dataset is missing, unreadable or unfit for the job."""
+
+
+class ModelError(MosError):
+    """A checkpoint or a router artefact is missing, damaged or incompatible."""
+
+
+class BrokerError(MosError):
+    """Kafka cannot be reached, or refuses or has dropped what we need."""
+
+
+class StoreError(MosError):
+    """The online feature store cannot be reached or read."""
+
+
+class ServingError(MosError):
+    """The recommendation service cannot be reached or answered with an error."""

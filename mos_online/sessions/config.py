@@ -1,0 +1,45 @@
+"""What a session is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from mos_online.errors import SettingsError
+
+YEAR_1990_MS = 631_152_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionConfig:
+    """Rules of the sessionizer; every time is in milliseconds.
+
+    Attributes:
+        gap: a session ends when its user is silent for longer than this.
+        lateness: how far behind the newest event of its partition an event may arrive.
+        max_events: a longer session is cut; the next event opens a new one.
+        max_duration: likewise, counted from the session's first event.
+        idle_timeout: a partition without new records for this long advances by the wall clock (live data only).
+        live_within: data counts as live when its newest event is at most this much older than its arrival. A replay
+            of last year's log is not live, so the wall clock never cuts its sessions.
+        max_future: an event further than this ahead of its arrival is rejected instead of dragging the watermark.
+        min_timestamp: an older event is rejected; it catches seconds sent as milliseconds.
+
+    Raises:
+        SettingsError: a value is not positive (``lateness`` and ``min_timestamp`` may be 0).
+    """
+
+    gap: int = 30 * 60_000
+    lateness: int = 5_000
+    max_events: int = 500
+    max_duration: int = 12 * 3_600_000
+    idle_timeout: int = 5_000
+    live_within: int = 3_600_000
+    max_future: int = 60_000
+    min_timestamp: int = YEAR_1990_MS
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            lowest = 0 if field.name in ("lateness", "min_timestamp", "max_future") else 1
+            if value < lowest:
+                raise SettingsError(f"session setting {field.name}={value}: must be at least {lowest} (ms or events)")

@@ -1,0 +1,116 @@
+"""Settings of every part, read from ``MOS_*`` environment variables; the command line's options override them."""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mos_online.errors import SettingsError
+from mos_online.sessions.config import SessionConfig
+
+PREFIX = "MOS_"
+
+
+class Settings(BaseSettings):
+    """One flat list, so that one table documents it all. Durations are in seconds.
+
+    Load with ``Settings.load()``, which turns every fault into a ``SettingsError`` that names the variable.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    home: Path = Field(Path(".mos"), description="Folder of everything that is written: model, store, logs, reports.")
+    data_dir: Path | None = Field(None, description="Folder of datasets (one sub-folder each).")
+
+    kafka: str = Field("embedded", description='"embedded", or host:port[,host:port] of a Kafka cluster.')
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: str | None = None
+    kafka_ssl_ca: Path | None = Field(None, description="CA certificate (PEM) that signed the brokers'.")
+    kafka_ssl_certificate: Path | None = Field(None, description="Client certificate (PEM), for mutual TLS.")
+    kafka_ssl_key: Path | None = Field(None, description="Client key (PEM), for mutual TLS.")
+    partitions: int = Field(8, ge=1, le=1000, description="Partitions of each topic that we create.")
+
+    store: str = Field("sqlite", description='Feast online store: "sqlite", or redis://[:password@]host:port[/db].')
+
+    session_gap: float = Field(1800, gt=0, description="A session ends when its user is silent for longer.")
+    session_lateness: float = Field(5, ge=0, description="How far out of order events of a partition may arrive.")
+    session_max_events: int = Field(500, ge=1)
+    session_max_duration: float = Field(43_200, gt=0)
+    session_idle_timeout: float = Field(5, gt=0, description="A quiet partition then advances by the wall clock.")
+    session_max_future: float = Field(60, ge=0, description="Events further ahead of their arrival are rejected.")
+
+    serve_host: str = "127.0.0.1"
+    serve_port: int = Field(8000, ge=1, le=65535)
+    serve_url: str | None = Field(None, description="Where the recommender finds the service; default host:port.")
+    serve_replicas: int = Field(1, ge=1)
+    api_key: str | None = Field(None, description="If set, requests must carry it in the X-API-Key header.")
+
+    worker_port: int = Field(6066, ge=1, le=65535, description="Port of the worker's /metrics and /healthz.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @classmethod
+    def load(cls, **overrides: object) -> Settings:
+        """Read the environment.
+
+        Raises:
+            SettingsError: a variable is unknown (the nearest names are given) or its value is impossible.
+        """
+        known = {PREFIX + name.upper() for name in cls.model_fields}
+        for name in os.environ:
+            if name.startswith(PREFIX) and name.upper() not in known:
+                near = get_close_matches(name.upper(), known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(sorted(known))}"
+                raise SettingsError(f"unknown setting {name}: {hint}")
+        try:
+            return cls(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{PREFIX}{'_'.join(str(p) for p in e['loc']).upper()}={e['input']!r}: {e['msg']}" for e in error.errors()
+            )
+            raise SettingsError(faults) from None
+
+    @property
+    def sessions(self) -> SessionConfig:
+        """The rules of the sessionizer, in milliseconds."""
+        return SessionConfig(
+            gap=round(self.session_gap * 1000),
+            lateness=round(self.session_lateness * 1000),
+            max_events=self.session_max_events,
+            max_duration=round(self.session_max_duration * 1000),
+            idle_timeout=round(self.session_idle_timeout * 1000),
+            max_future=round(self.session_max_future * 1000),
+        )
+
+    @property
+    def recommend_url(self) -> str:
+        """Base URL of the recommendation service, without a trailing slash."""
+        return (self.serve_url or f"http://{self.serve_host}:{self.serve_port}").rstrip("/")
+
+    @property
+    def models_dir(self) -> Path:
+        """Model registry: one folder per version and a pointer to the one in service."""
+        return self.home / "models"
+
+    @property
+    def feast_dir(self) -> Path:
+        """Feast registry and, with SQLite, the online store."""
+        return self.home / "feast"
+
+    @property
+    def broker_file(self) -> Path:
+        """Where the embedded broker leaves its address (JSON)."""
+        return self.home / "kafka.json"
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings.load()
