@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
 
-import click
 import typer
 from rich.console import Console
-from typer.main import get_command
+from rich.markup import escape
 
 from mos_online.errors import MosError
 
@@ -26,37 +26,39 @@ COMMANDS = {
 }
 
 
-class _LazyGroup(click.Group):
-    """Imports a command's module only when it is called: ``mos --help`` must not wait for torch or Ray."""
+def command_line(verbs: Sequence[str]) -> typer.Typer:
+    """The Typer application with these verbs; each is one module of ``mos_cli.commands``."""
+    mos = typer.Typer(
+        name="mos",
+        help=__doc__,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    mos.callback()(_about)
+    for verb in verbs:
+        app: typer.Typer = importlib.import_module(f"mos_cli.commands.{verb}").app
+        if len(app.registered_commands) == 1:
+            (only,) = app.registered_commands
+            only.name, only.short_help = verb, COMMANDS[verb]
+            mos.registered_commands.append(only)
+        else:
+            mos.add_typer(app, name=verb, help=COMMANDS[verb])
+    return mos
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"mos_cli.commands.{name}")
-        command = get_command(module.app)
-        command.name = name
-        return command
+def _about() -> None:
+    """Streaming sessions, themes and Mixture-of-Sequence recommendations.
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-def mos() -> None:
-    """MoS Online: streaming sessions, themes and Mixture-of-Sequence recommendations.
-
-    Settings are MOS_* environment variables; `mos doctor` lists and checks them.
+    Settings are MOS_* environment variables; `mos doctor --settings` lists them.
     """
 
 
 def main() -> None:
     """Run the command line; a deliberate error becomes one readable message and exit status 2."""
+    asked = [argument for argument in sys.argv[1:2] if argument in COMMANDS]
     try:
-        mos(prog_name="mos")
+        command_line(asked or list(COMMANDS))(prog_name="mos")
     except MosError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {typer.unstyle(str(error))}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(2)

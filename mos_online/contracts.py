@@ -170,7 +170,9 @@ def decode_clicks(raw: bytes | None) -> list[Click] | Heartbeat:
     if raw is None:
         raise ContractError("empty", "the message has no value (a tombstone); send a click, an envelope or a heartbeat")
     if len(raw) > MAX_MESSAGE_BYTES:
-        raise ContractError("too_large", f"{len(raw)} bytes; at most {MAX_MESSAGE_BYTES} are read, send smaller envelopes")
+        raise ContractError(
+            "too_large", f"{len(raw)} bytes; at most {MAX_MESSAGE_BYTES} are read, send smaller envelopes"
+        )
     try:
         return [_click.decode(raw)]
     except msgspec.ValidationError as error:

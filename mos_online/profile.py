@@ -19,8 +19,12 @@ UNROUTED = 0
 
 @dataclass(frozen=True, kw_only=True)
 class RingSizes:
-    """How many events are kept: ``recent`` over all sessions (global expert; the short-term expert reads its tail),
-    ``theme`` per theme."""
+    """How many events a profile keeps.
+
+    Attributes:
+        recent: over all sessions; the global expert reads them, the short-term expert their tail.
+        theme: per theme; the theme expert reads them.
+    """
 
     recent: int = 50
     theme: int = 20

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mos_online.errors import SettingsError
@@ -36,6 +37,9 @@ class Settings(BaseSettings):
     kafka_ssl_ca: Path | None = Field(None, description="CA certificate (PEM) that signed the brokers'.")
     kafka_ssl_certificate: Path | None = Field(None, description="Client certificate (PEM), for mutual TLS.")
     kafka_ssl_key: Path | None = Field(None, description="Client key (PEM), for mutual TLS.")
+    namespace: str = Field(
+        "", pattern=r"^[a-zA-Z0-9._-]{0,64}$", description="Prefix of topics and consumer groups, to share a cluster."
+    )
     partitions: int = Field(8, ge=1, le=1000, description="Partitions of each topic that we create.")
 
     store: str = Field("sqlite", description='Feast online store: "sqlite", or redis://[:password@]host:port[/db].')
@@ -72,9 +76,7 @@ class Settings(BaseSettings):
         try:
             return cls(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
         except ValidationError as error:
-            faults = "; ".join(
-                f"{PREFIX}{'_'.join(str(p) for p in e['loc']).upper()}={e['input']!r}: {e['msg']}" for e in error.errors()
-            )
+            faults = "; ".join(_describe(fault) for fault in error.errors())
             raise SettingsError(faults) from None
 
     @property
@@ -88,6 +90,15 @@ class Settings(BaseSettings):
             idle_timeout=round(self.session_idle_timeout * 1000),
             max_future=round(self.session_max_future * 1000),
         )
+
+    def topic(self, name: str) -> str:
+        """The name on the cluster of one of ``contracts.TOPICS``."""
+        return f"{self.namespace}{name}"
+
+    @property
+    def group(self) -> str:
+        """Consumer group of the stream worker."""
+        return f"{self.namespace}mos-online"
 
     @property
     def recommend_url(self) -> str:
@@ -108,6 +119,11 @@ class Settings(BaseSettings):
     def broker_file(self) -> Path:
         """Where the embedded broker leaves its address (JSON)."""
         return self.home / "kafka.json"
+
+
+def _describe(fault: ErrorDetails) -> str:
+    name = PREFIX + "_".join(str(part) for part in fault["loc"]).upper()
+    return f"{name}={fault['input']!r}: {fault['msg']}"
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""The streaming sessionizer of one partition: events and arrival times in, closed sessions out. No IO, no clock reads."""
+"""The streaming sessionizer of one partition: records in, closed sessions out. No IO, no clock reads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bisect import insort
 from collections import deque
 from typing import NamedTuple
 
-from mos_online.contracts import Click, Heartbeat, LateEvent, Session, SessionEvent
+from mos_online.contracts import SESSION_END, Click, CloseReason, Heartbeat, LateEvent, Session, SessionEvent
 from mos_online.sessions.checkpoint import Checkpoint, ClockState
 from mos_online.sessions.config import SessionConfig
 from mos_online.sessions.cut import Pending, first_cut
@@ -207,7 +207,7 @@ class Sessionizer:
         self._blocks[block] = self._blocks.get(block, 0) + 1
         if pending[0] is entry:
             heapq.heappush(self._deadlines, (click.timestamp + self.config.gap + 1, name))
-        if click.event_type == "session_end" or len(pending) >= self.config.max_events:
+        if click.event_type == SESSION_END or len(pending) >= self.config.max_events:
             heapq.heappush(self._deadlines, (first_cut(pending, self.config).closes_at, name))
 
     def _advance_newest(self, timestamp: int) -> list[Output]:
@@ -234,16 +234,18 @@ class Sessionizer:
         if watermark <= self._watermark:
             return []
         self._watermark = watermark
-        out: list[Output] = []
+        out: list[Session] = []
         deadlines = self._deadlines
         while deadlines and deadlines[0][0] <= watermark:
             _, name = heapq.heappop(deadlines)
             user = self._users.get(name)
             if user is not None:
                 self._close(name, user, out)
-        return out
+        if len(out) > 1:
+            out.sort(key=_closing_order)
+        return list[Output](out)
 
-    def _close(self, name: str, user: _User, out: list[Output]) -> None:
+    def _close(self, name: str, user: _User, out: list[Session]) -> None:
         """Close what can be closed of one user, and set the next deadline."""
         config = self.config
         pending = user.pending
@@ -272,7 +274,11 @@ def session_id(user_id: str, first: SessionEvent) -> str:
     return f"{user_id}:{first.timestamp}:{first.event_id}"
 
 
-def _session(user_id: str, closed: list[Pending], reason: str, closes_at: int) -> Session:
+def _closing_order(session: Session) -> tuple[int, str, int, str]:
+    return session.watermark, session.user_id, session.started_at, session.events[0].event_id
+
+
+def _session(user_id: str, closed: list[Pending], reason: CloseReason, closes_at: int) -> Session:
     events = [entry.event for entry in closed]
     return Session(
         session_id=session_id(user_id, events[0]),
@@ -280,14 +286,14 @@ def _session(user_id: str, closed: list[Pending], reason: str, closes_at: int) -
         started_at=events[0].timestamp,
         ended_at=events[-1].timestamp,
         events=events,
-        close_reason=reason,  # type: ignore[arg-type]
+        close_reason=reason,
         watermark=closes_at,
     )
 
 
 def _future(timestamp: int, arrived_at: int, limit: int) -> str:
     ahead = timestamp - arrived_at
-    return f"timestamp {timestamp} is {ahead} ms ahead of its arrival; at most {limit} ms are allowed. Set the producer's clock"
+    return f"timestamp {timestamp} is {ahead} ms ahead of its arrival; at most {limit} ms are allowed. Set the clock"
 
 
 def _absurd(timestamp: int, lowest: int) -> str:

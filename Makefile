@@ -1,0 +1,64 @@
+# The front door. `make help` lists what is here; CI calls the same targets.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench lint format lock clean
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+# Where datasets lie: one folder each. Used if it exists; otherwise the demo makes its own population.
+MOS_DATA_DIR ?= $(wildcard ../shared/data)
+ifneq ($(strip $(MOS_DATA_DIR)),)
+export MOS_DATA_DIR := $(abspath $(MOS_DATA_DIR))
+else
+unexport MOS_DATA_DIR
+endif
+
+# make demo DATASET=movielens_100k SPEED=600x EVENTS=20000
+DEMO_OPTIONS := $(if $(DATASET),--dataset $(DATASET)) $(if $(SPEED),--speed $(SPEED)) $(if $(EVENTS),--events $(EVENTS)) \
+                $(if $(BACKBONE),--backbone $(BACKBONE))
+
+help:  ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready  ## create .venv with the pinned dependencies (the other targets do it by themselves)
+
+$(VENV)/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
+	  f"Python 3.11 to 3.13 is needed, $(PYTHON) is {v[0]}.{v[1]}: try make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --require-hashes -r requirements/dev.txt
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: setup  ## the whole system on this machine: train, start everything, replay a log, report
+	$(BIN)/mos demo $(DEMO_OPTIONS)
+
+test: setup lint  ## everything: lint, types, unit, property, integration and end-to-end tests
+	$(BIN)/python -m pytest
+
+check: setup lint  ## the quick tests only (under two minutes)
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: setup  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup  ## let ruff rewrite the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## figures of this machine: see docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+lock: setup  ## resolve the dependencies anew
+	echo uv | $(BIN)/uv pip compile - $(LOCK) -o requirements/uv.txt
+	$(BIN)/uv pip compile pyproject.toml --group build $(LOCK) -o requirements/runtime.txt
+	$(BIN)/uv pip compile pyproject.toml --group build --group dev -c requirements/runtime.txt $(LOCK) -o requirements/dev.txt
+
+LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+
+clean:  ## remove what runs and builds leave behind (not .venv)
+	rm -rf .mos build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

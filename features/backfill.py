@@ -1,0 +1,31 @@
+"""Fills the online store with profiles made offline (`mos_online.backfill`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+from features.store import BATCH, OnlineStore
+from mos_online.profile import UserProfile
+
+
+def fill(store: OnlineStore, profiles: Iterable[UserProfile], *, advance: Callable[[int], object]) -> int:
+    """Write profiles, `features.store.BATCH` at a time.
+
+    Args:
+        store: where to; a newer profile that it already holds stays.
+        profiles: any number, made while they are written.
+        advance: told after each batch how many profiles it had.
+
+    Returns:
+        How many rows were written; the rest were older than what the store holds.
+
+    Raises:
+        StoreError: the store cannot be written. Running it again does no harm.
+    """
+    written = 0
+    coming = iter(profiles)
+    while batch := list(islice(coming, BATCH)):
+        written += store.write_profiles(batch)
+        advance(len(batch))
+    return written

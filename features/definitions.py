@@ -1,0 +1,102 @@
+"""The Feast repository as code: what the online store holds, typed so that any Feast client can read it.
+
+Importing this module imports Feast (several seconds); keep it out of module scope where start-up time matters.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from feast import Entity, FeatureService, FeatureView, Field, FileSource, PushSource, ValueType
+from feast.types import Array, Float32, Float64, Int64, String
+
+PROJECT = "mos_online"
+USER_STATE = "user_state"
+ITEM_ACTIVITY = "item_activity"
+
+NO_EXPIRY = timedelta(0)
+"""A profile is worth reading however long its user stays away."""
+
+user = Entity(
+    name="user",
+    join_keys=["user_id"],
+    value_type=ValueType.STRING,
+    description="Somebody whose clicks are cut into sessions.",
+)
+
+partition = Entity(
+    name="partition",
+    join_keys=["partition"],
+    value_type=ValueType.INT64,
+    description="A partition of the topic `clicks`.",
+)
+
+
+def _pushed(view: str) -> PushSource:
+    """The push source of a view.
+
+    Feast wants every view to name a batch table, for training sets and for `feast materialize`. Ours are written by
+    the stream alone; the file is where an operator who exports the online store for analysis puts the result, and
+    it need not exist for anything that MoS Online does.
+    """
+    return PushSource(
+        name=f"{view}_push",
+        batch_source=FileSource(name=f"{view}_history", path=f"{view}.parquet", timestamp_field="event_timestamp"),
+    )
+
+
+user_state = FeatureView(
+    name=USER_STATE,
+    description="State of a user after their last closed session; the row's time is that session's end.",
+    entities=[user],
+    ttl=NO_EXPIRY,
+    source=_pushed(USER_STATE),
+    schema=[
+        Field(name="user_id", dtype=String),
+        Field(name="recent_items", dtype=Array(String), description="Last items of all sessions, oldest first."),
+        Field(name="recent_times", dtype=Array(Int64), description="Their times, ms since 1970 UTC."),
+        Field(name="theme_ids", dtype=Array(Int64), description="Themes (1..K) of which events are kept."),
+        Field(name="theme_lengths", dtype=Array(Int64), description="How many events are kept of each of theme_ids."),
+        Field(name="theme_items", dtype=Array(String), description="Items of theme_ids[0], then of theme_ids[1], ..."),
+        Field(name="theme_times", dtype=Array(Int64), description="Their times, ms since 1970 UTC."),
+        Field(name="theme_session_ids", dtype=Array(Int64), description="Themes ever visited (0: unrouted)."),
+        Field(name="theme_session_counts", dtype=Array(Int64), description="Sessions routed to each of them."),
+        Field(name="sessions", dtype=Int64, description="Closed sessions ever."),
+        Field(name="last_ended_at", dtype=Int64, description="End of the last session, ms since 1970 UTC."),
+        Field(name="last_session_id", dtype=String),
+        Field(name="embedding", dtype=Array(Float32), description="Unit mean of the last session's routing vectors."),
+        Field(name="theme_weights", dtype=Array(Float32), description="Its cosines to the K prototypes."),
+        Field(name="router_version", dtype=String, description="Theme ids mean nothing under another router."),
+    ],
+)
+
+item_activity = FeatureView(
+    name=ITEM_ACTIVITY,
+    description="Most active items of one partition: decayed click counts in event time. Partitions add up.",
+    entities=[partition],
+    ttl=NO_EXPIRY,
+    source=_pushed(ITEM_ACTIVITY),
+    schema=[
+        Field(name="partition", dtype=Int64),
+        Field(name="as_of", dtype=Int64, description="Newest event time counted, ms since 1970 UTC."),
+        Field(name="item_ids", dtype=Array(String), description="Most active first."),
+        Field(name="counts", dtype=Array(Float64), description="Clicks of each, decayed to as_of."),
+        Field(name="first_seen", dtype=Array(Int64), description="First click of each, ms since 1970 UTC."),
+        Field(name="categories", dtype=Array(String), description='"" where unknown.'),
+    ],
+)
+
+recommendation = FeatureService(
+    name="recommendation",
+    description="What the recommendation service reads of a user.",
+    features=[user_state],
+)
+
+trending = FeatureService(
+    name="trending",
+    description="What the recommendation service reads of the whole traffic, one row per partition.",
+    features=[item_activity],
+)
+
+DEFINITIONS = (user, partition, user_state, item_activity, recommendation, trending)
+"""Everything that `features.repository` registers."""

@@ -1,0 +1,108 @@
+"""Where the online store is: `MOS_STORE` in, Feast's `online_store` section out. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from mos_online.errors import SettingsError
+
+SQLITE_FILE = "online_store.db"
+"""Inside `Settings.feast_dir`."""
+
+CONNECT_TIMEOUT = 1.0
+"""Seconds that opening a connection to Redis may take."""
+
+SOCKET_TIMEOUT = 2.0
+"""Seconds that Redis may take to answer; a request of the service rather falls back than waits."""
+
+_ALLOWED = 'allowed: "sqlite", redis://[[user]:password@]host[:port][/db], and rediss://... for TLS'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Location:
+    """A parsed `MOS_STORE`.
+
+    Attributes:
+        kind: the Feast store that serves it.
+        label: for people; never holds a password.
+        feast: the `online_store` section of feature_store.yaml. Holds the password.
+    """
+
+    kind: Literal["sqlite", "redis"]
+    label: str
+    feast: dict[str, str | bool]
+
+
+def parse_location(store: str) -> Location:
+    """Parse `MOS_STORE`.
+
+    Raises:
+        SettingsError: neither "sqlite" nor a Redis URL that Feast can express.
+
+    >>> parse_location("redis://:secret@cache:6380/2").label
+    'redis://cache:6380/2'
+    """
+    if store == "sqlite":
+        return Location(kind="sqlite", label="sqlite", feast={"type": "sqlite", "path": SQLITE_FILE})
+    try:
+        url = urlsplit(store)
+        port = url.port or 6379
+    except ValueError as error:
+        raise SettingsError(f"MOS_STORE={_masked(store)}: {error}; {_ALLOWED}") from None
+    database = url.path.removeprefix("/") or "0"
+    if fault := _fault(url, database):
+        raise SettingsError(f"MOS_STORE={_masked(store)}: {fault}; {_ALLOWED}")
+    options: dict[str, object] = {
+        "db": int(database),
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "socket_timeout": SOCKET_TIMEOUT,
+        # redis-py would otherwise sleep through several seconds of retries inside one read. Without them the next
+        # call connects anew, so a restart of Redis costs exactly the calls made while it was away.
+        "retry": None,
+    }
+    if url.scheme == "rediss":
+        options["ssl"] = True
+    if url.username:
+        options["username"] = unquote(url.username)
+    if url.password:
+        options["password"] = unquote(url.password)
+    return Location(
+        kind="redis",
+        label=f"{url.scheme}://{url.hostname}:{port}/{database}",
+        feast={
+            "type": "redis",
+            "connection_string": ",".join(
+                [f"{url.hostname}:{port}", *(f"{name}={_quoted(value)}" for name, value in options.items())]
+            ),
+            # We order revisions ourselves, see OnlineStore.write_profiles; saves a round trip.
+            "skip_dedup": True,
+        },
+    )
+
+
+def _fault(url: SplitResult, database: str) -> str | None:
+    if url.scheme not in ("redis", "rediss"):
+        return f"unknown scheme {url.scheme!r}" if url.scheme else "not a URL"
+    if not url.hostname:
+        return "the host is missing"
+    if ":" in url.hostname:
+        return "Feast cannot be given an IPv6 address; use a host name"
+    if not database.isdecimal():
+        return f"the database must be a number, not {database!r}"
+    if url.query or url.fragment:
+        return "options after ? or # are not supported"
+    return None
+
+
+def _quoted(value: object) -> str:
+    """JSON that survives Feast: it splits the string at commas, and expands $VARIABLES in the whole file."""
+    return json.dumps(value).replace(",", "\\u002c").replace("$", "\\u0024")
+
+
+def _masked(store: str) -> str:
+    """The setting as the user wrote it, without what stands between the scheme and the last @."""
+    scheme, separator, rest = store.partition("://")
+    return f"{scheme}://***@{rest.rpartition('@')[2]}" if separator and "@" in rest else store

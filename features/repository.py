@@ -1,0 +1,91 @@
+"""The Feast repository on disk: feature_store.yaml, the registry, and what has been applied to it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import feast
+
+from features.definitions import DEFINITIONS, PROJECT
+from features.location import SQLITE_FILE, Location
+
+CONFIG_FILE = "feature_store.yaml"
+REGISTRY_FILE = "registry.db"
+APPLIED_FILE = "applied.sha256"
+LOCK_FILE = "apply.lock"
+
+
+def open_repository(folder: Path, location: Location) -> feast.FeatureStore:
+    """The Feast repository in ``folder``, created or brought up to date if it is not what this code defines.
+
+    Several processes may call this at once: a lock file lets one apply, the others wait and find the work done.
+    Does not connect to Redis.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config = _config(location)
+    with _alone(folder / LOCK_FILE):
+        if not is_applied(folder, location):
+            _write_private(folder / CONFIG_FILE, config)
+            repository = feast.FeatureStore(repo_path=str(folder))
+            repository.apply(list(DEFINITIONS))
+            if location.kind == "sqlite":
+                _write_ahead(folder / SQLITE_FILE)
+            _write_private(folder / APPLIED_FILE, _fingerprint(config))
+    return feast.FeatureStore(repo_path=str(folder))
+
+
+def is_applied(folder: Path, location: Location) -> bool:
+    """Whether the repository in ``folder`` is what this code, this Feast and this ``location`` define."""
+    needed = [CONFIG_FILE, REGISTRY_FILE, APPLIED_FILE] + ([SQLITE_FILE] if location.kind == "sqlite" else [])
+    if not all((folder / name).is_file() for name in needed):
+        return False
+    return (folder / APPLIED_FILE).read_text() == _fingerprint(_config(location))
+
+
+def _config(location: Location) -> str:
+    lines = [
+        f"project: {PROJECT}",
+        "provider: local",
+        f"registry: {{path: {REGISTRY_FILE}, cache_ttl_seconds: 300}}",
+        "entity_key_serialization_version: 3",
+        "online_store:",
+        *(f"  {name}: {json.dumps(value)}" for name, value in location.feast.items()),  # JSON values are YAML
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _fingerprint(config: str) -> str:
+    """Changes when the definitions, the settings or Feast change. Protobuf bytes are stable for one Feast."""
+    digest = hashlib.sha256(f"{feast.__version__}\n{config}".encode())
+    for definition in DEFINITIONS:
+        digest.update(definition.to_proto().SerializeToString(deterministic=True))
+    return digest.hexdigest()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file closes, also by a crash
+        yield
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Replace a file in one step; only we may read it, since feature_store.yaml may hold a password."""
+    draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def _write_ahead(path: Path) -> None:
+    """Let readers go on while somebody writes. Feast opens SQLite in its default mode; this one stays in the file."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")

@@ -1,0 +1,5 @@
+"""``python -m mos_cli`` is the ``mos`` command."""
+
+from mos_cli.main import main
+
+main()

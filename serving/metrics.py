@@ -1,0 +1,87 @@
+"""What the service counts and measures, in Prometheus' text format."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable of prometheus_client: replicas that share this folder answer /metrics for all of them."""
+
+_LATENCY = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_STORE = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25)
+_BATCH = (1, 2, 4, 6, 8, 12, 16, 24, 32, 64)
+
+
+class Metrics:
+    """The counters of one replica."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self._registry = registry
+        self._requests = Counter("mos_serving_requests", "Requests answered.", ["route", "status"], registry=registry)
+        self._seconds = Histogram(
+            "mos_serving_request_seconds", "Time to answer a request.", ["route"], buckets=_LATENCY, registry=registry
+        )
+        self._fallbacks = Counter(
+            "mos_serving_fallbacks", "Answers that were not the model's best.", ["reason"], registry=registry
+        )
+        self.batch_size = Histogram(
+            "mos_serving_batch_size", "Queries scored together.", buckets=_BATCH, registry=registry
+        )
+        self.score_seconds = Histogram(
+            "mos_serving_score_seconds", "Time to score one batch.", buckets=_LATENCY, registry=registry
+        )
+        self.store_read_seconds = Histogram(
+            "mos_serving_store_read_seconds",
+            "Time to read the profiles of one batch.",
+            buckets=_STORE,
+            registry=registry,
+        )
+        self.store_failures = Counter(
+            "mos_serving_store_failures", "Reads of the online store that failed or took too long.", registry=registry
+        )
+        self.refused = Counter(
+            "mos_serving_refused_queries", "Queries refused because too many were waiting.", registry=registry
+        )
+        self._reloads = Counter(
+            "mos_serving_model_reloads", "New model versions met while serving.", ["outcome"], registry=registry
+        )
+        self._model = Gauge(
+            "mos_serving_model_info",
+            "1 for the versions in service.",
+            ["model_version", "router_version"],
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._versions: tuple[str, str] | None = None
+
+    def answered(self, *, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def fell_back(self, reason: str) -> None:
+        """Count one fallback answer."""
+        self._fallbacks.labels(reason).inc()
+
+    def reloaded(self, *, ok: bool) -> None:
+        """Count one attempt to put a new version into service."""
+        self._reloads.labels("ok" if ok else "failed").inc()
+
+    def in_service(self, model_version: str, router_version: str) -> None:
+        """Note which versions answer from now on."""
+        if self._versions is not None:
+            self._model.labels(*self._versions).set(0)
+        self._versions = (model_version, router_version)
+        self._model.labels(model_version, router_version).set(1)
+
+    def render(self) -> bytes:
+        """All of it as text; of every replica on this machine where they share a folder (``MULTIPROCESS_DIR``)."""
+        if MULTIPROCESS_DIR in os.environ:
+            together = CollectorRegistry()
+            MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+            return generate_latest(together)
+        return generate_latest(self._registry)

@@ -1,0 +1,126 @@
+"""Errors as HTTP answers: one shape for all of them, and each says what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong. ``code`` is for programs and stays stable; ``message`` and ``fix`` are for people."""
+
+    code: str
+    message: str
+    fix: str
+
+
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of every answer that is not 2xx."""
+
+    error: ErrorDetail
+
+
+class Problem(Exception):  # noqa: N818 - an outcome of a request, not a fault of the program
+    """A request that ends in an error answer.
+
+    Attributes:
+        status: HTTP status.
+        code, message, fix: see ``ErrorDetail``.
+        headers: extra headers of the answer.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, *, fix: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.fix = fix
+        self.headers = dict(headers or {})
+
+    @property
+    def body(self) -> bytes:
+        """The answer's JSON."""
+        return msgspec.json.encode(ErrorBody(error=ErrorDetail(code=self.code, message=self.message, fix=self.fix)))
+
+
+def not_json(detail: str) -> Problem:
+    """400: the body cannot be read as JSON."""
+    return Problem(400, "not_json", f"the body is not JSON: {detail}", fix="send one JSON object in UTF-8")
+
+
+def unauthorized(*, given: bool) -> Problem:
+    """401: the API key is missing or wrong."""
+    message = "the API key in X-API-Key is wrong" if given else "the header X-API-Key is missing"
+    return Problem(
+        401,
+        "unauthorized",
+        message,
+        fix="send the key that the service was started with (MOS_API_KEY) in the header X-API-Key",
+        headers={"WWW-Authenticate": 'ApiKey realm="mos"'},
+    )
+
+
+def not_found(path: str) -> Problem:
+    """404: there is no such path."""
+    return Problem(404, "not_found", f"there is nothing at {path}", fix="the paths are listed in /openapi.json")
+
+
+def method_not_allowed(method: str, path: str, allowed: str) -> Problem:
+    """405: the path exists, for other methods."""
+    return Problem(
+        405,
+        "method_not_allowed",
+        f"{path} does not answer {method}",
+        fix=f"use {allowed}",
+        headers={"Allow": allowed},
+    )
+
+
+def too_large(limit: int) -> Problem:
+    """413: the body is larger than this path reads."""
+    return Problem(
+        413,
+        "too_large",
+        f"the body is larger than {limit} bytes",
+        fix="send fewer events or excluded items, or several smaller requests",
+    )
+
+
+def overloaded(message: str, *, retry_after: int) -> Problem:
+    """503: more is waiting than can be answered in time.
+
+    Args:
+        message: what was full or late.
+        retry_after: seconds after which a retry makes sense.
+    """
+    return Problem(
+        503,
+        "overloaded",
+        message,
+        fix=f"retry after {retry_after} s, slow down, or start the service with more replicas (MOS_SERVE_REPLICAS)",
+        headers={"Retry-After": str(retry_after)},
+    )
+
+
+def not_ready(reasons: str) -> Problem:
+    """503: the service runs but cannot give its best answers yet."""
+    return Problem(
+        503,
+        "not_ready",
+        f"not ready: {reasons}",
+        fix="wait a moment; if it stays so, `mos doctor` checks the store and the model",
+        headers={"Retry-After": "1"},
+    )
+
+
+def internal(request_id: str) -> Problem:
+    """500: a fault of ours; its traceback is in the log under ``request_id``."""
+    return Problem(
+        500,
+        "internal",
+        f"the service failed to answer (request {request_id})",
+        fix=f"retry once; if it stays so, look for {request_id} in the service's log and report it",
+    )

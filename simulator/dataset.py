@@ -1,0 +1,86 @@
+"""A click log in memory, whatever file it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+DAY_MS = 86_400_000
+
+EVENT_COLUMNS = {
+    "user_id": pl.String,
+    "item_id": pl.String,
+    "event_id": pl.String,
+    "timestamp": pl.Int64,
+    "event_type": pl.String,
+    "session": pl.String,
+}
+ITEM_COLUMNS = {"item_id": pl.String, "title": pl.String, "category": pl.String}
+
+IMPRESSION = "impression"
+"""Type of an event in which an item was shown and not clicked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Events in time order, and what is known of the items.
+
+    Attributes:
+        name: prefix of the event ids.
+        events: columns user_id, item_id, event_id (str), timestamp (int64, ms since epoch UTC), event_type (str),
+            session (str, null where the publisher gives none); sorted by (timestamp, event_id), which is the order
+            of the source.
+        items: columns item_id (str), title, category (str or null).
+        skipped: why lines of the source were left out -> how many; only for formats that are known to hold junk.
+    """
+
+    name: str
+    events: pl.DataFrame
+    items: pl.DataFrame
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def clicks(self) -> pl.DataFrame:
+        """The events in which a user did something: all but impressions without a click."""
+        return self.events.filter(pl.col("event_type") != IMPRESSION)
+
+    @property
+    def has_clock(self) -> bool:
+        """Whether events have a time of day."""
+        return has_clock(self.events["timestamp"])
+
+    def between(self, since: int | None, until: int | None) -> Dataset:
+        """The events with since <= timestamp < until (ms), and all items; None means no limit."""
+        events = self.events
+        if since is not None:
+            events = events.filter(pl.col("timestamp") >= since)
+        if until is not None:
+            events = events.filter(pl.col("timestamp") < until)
+        return replace(self, events=events)
+
+    @property
+    def categories(self) -> dict[str, str]:
+        """item_id -> category, of the items that have one."""
+        known = self.items.filter(pl.col("category").is_not_null())
+        return dict(zip(known["item_id"], known["category"], strict=True))
+
+
+def has_clock(timestamps: pl.Series) -> bool:
+    """Whether timestamps (ms) carry more than a day; whole days leave the order inside a day unknown.
+
+    >>> has_clock(pl.Series([0, DAY_MS, 2 * DAY_MS])), has_clock(pl.Series([0, 1500]))
+    (False, True)
+    """
+    whole_days = (timestamps % DAY_MS == 0).mean()
+    return isinstance(whole_days, float) and whole_days < 0.99
+
+
+def numbered(frame: pl.LazyFrame, name: str) -> pl.LazyFrame:
+    """Sort by time, keeping the order of the file within one moment, and number the events accordingly.
+
+    Event ids are zero-padded, so that (timestamp, event_id) order is the order of the result.
+    """
+    ordered = frame.sort("timestamp", maintain_order=True).with_row_index("row")
+    return ordered.with_columns(event_id=pl.format("{}-{}", pl.lit(name), pl.col("row").cast(pl.String).str.zfill(10)))

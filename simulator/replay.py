@@ -1,0 +1,200 @@
+"""Publishes a click log in order of event time, at a chosen speed, without overrunning its readers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from mos_online import contracts
+from mos_online.contracts import Click, Scalar
+from mos_online.sessions.config import SessionConfig
+from simulator.dataset import EVENT_COLUMNS
+from simulator.envelopes import Envelopes
+from simulator.faults import Kind, plan
+from simulator.lag import LagGuard
+from simulator.malform import malform
+from simulator.publisher import Publisher, Topic
+from simulator.replay_config import ReplayConfig, check_clicks, check_times
+
+EARLY = 0.002
+"""Seconds that a click may be sent before its time: to sleep for less is not worth it."""
+REPORT_EVERY, BEAT_EVERY, LOOK_EVERY = 0.2, 1.0, 0.05
+"""Seconds between reports, heartbeats, and looks at the readers while waiting for them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WallClock:
+    """Time as the replay sees it; a test has its own."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where the replay stands.
+
+    Attributes:
+        sent, total: clicks, counting repeated ones twice.
+        messages: on the topic, with heartbeats.
+        event_time: reached so far (ms since epoch).
+        elapsed: seconds since the start.
+        rate: clicks per second since the previous report.
+        lag: unread messages of the fullest partition; None if no group is watched.
+        waiting: for the readers.
+    """
+
+    sent: int
+    total: int
+    messages: int
+    event_time: int
+    elapsed: float
+    rate: float
+    lag: int | None
+    waiting: bool
+
+
+class Replay:
+    """One pass over a click log.
+
+    Args:
+        clicks: rows as of ``Dataset.clicks``, ascending in (timestamp, event_id), at least one.
+        topic: where to.
+        config: how.
+        sessions: the rules of the sessionizer that will read this.
+        categories: item_id -> category; becomes ``category`` in the context of the item's clicks.
+        guard: makes the replay wait for its readers.
+        before_click: called with every click that is meant to be in time, in order, just before it is sent.
+        clock: the wall clock; rebased timestamps count from the moment of construction.
+
+    Attributes:
+        expected: the clicks that must end up in sessions, with the timestamps that are sent; columns of
+            ``Dataset.events``. What ``offline_sessions`` makes of it is what the stream must make.
+        injected: the faults, counted.
+        origin: timestamp of the first click that is sent, ms.
+        closing: event time (ms) of the heartbeats that close the last sessions; None with ``rebase``, where the wall
+            clock closes them a gap later, and for clicks so young that it would lie in the future.
+
+    Raises:
+        SettingsError: the delays of envelopes and disorder exceed the lateness.
+        DatasetError: no clicks, not in order, or times that the sessionizer would refuse.
+    """
+
+    def __init__(
+        self,
+        clicks: pl.DataFrame,
+        topic: Topic,
+        config: ReplayConfig,
+        *,
+        sessions: SessionConfig,
+        categories: Mapping[str, str] | None = None,
+        guard: LagGuard | None = None,
+        before_click: Callable[[Click], None] | None = None,
+        clock: WallClock | None = None,
+    ) -> None:
+        self._clock = clock or WallClock()
+        self._speed = config.speed
+        self._guard = guard
+        self._before_click = before_click
+        self._contexts: dict[str, dict[str, Scalar]] = {i: {"category": c} for i, c in (categories or {}).items()}
+        span = config.span(sessions)
+        now = self._clock.now_ms()
+        check_clicks(clicks)
+        shifted = config.shifted(clicks.select(list(EVENT_COLUMNS)), now)
+        if not config.rebase:
+            check_times(shifted["timestamp"], sessions, now)
+        schedule = plan(shifted, config.faults, sessions, slack=config.slack(sessions) - span, now=now)
+        self._frame = schedule.frame
+        self.origin = int(shifted["timestamp"][0])
+        self.expected, self.injected = schedule.expected, schedule.injected
+        end = int(shifted["timestamp"][-1]) + sessions.gap + sessions.lateness + 1
+        self.closing = end if not config.rebase and end <= now + sessions.max_future else None
+        self._publisher = Publisher(
+            topic,
+            envelopes=Envelopes(size=config.envelope, span=span) if config.envelope > 1 else None,
+            lateness=sessions.lateness,
+            beats=not config.rebase,
+            guard=guard,
+        )
+        self._sent = 0
+        self._started = self._next_beat = self._next_report = self._reported_at = 0.0
+        self._reported_sent = 0
+
+    def run(self) -> Iterator[Progress]:
+        """Send everything; reports about five times a second, and once at the end. Use it once.
+
+        Raises:
+            BrokerError: a message could not be delivered, or the readers have stopped.
+        """
+        clock, publisher, guard = self._clock.monotonic, self._publisher, self._guard
+        due_at = self._speed.offsets(self._frame["release"].to_numpy(), self.origin).tolist()
+        started = self._started = self._reported_at = self._next_beat = clock()
+        for due, row in zip(due_at, self._frame.iter_rows(), strict=True):
+            release = row[6]
+            while guard is not None and not guard.has_room:
+                since = clock()
+                self._clock.sleep(LOOK_EVERY)
+                guard.refresh(clock())
+                started += clock() - since  # the rest of the log is sent at the asked speed, not in a burst
+                if clock() >= self._next_report:
+                    yield self._report(waiting=True)
+            while (wait := started + due - (now := clock())) > EARLY:
+                publisher.pass_time(min(release, self._speed.event_time(self.origin, now - started)))
+                self._clock.sleep(min(wait, REPORT_EVERY))
+                if clock() >= self._next_report:
+                    yield self._report()
+            publisher.pass_time(release)
+            self._send(row)
+            if now >= self._next_report:
+                yield self._report()
+        publisher.finish(self.closing)
+        yield self._report()
+
+    def _send(self, row: tuple[Any, ...]) -> None:
+        user_id, item_id, event_id, timestamp, event_type, session, _, kind, way = row
+        click = Click(
+            user_id=user_id,
+            item_id=item_id,
+            event_id=event_id,
+            timestamp=timestamp,
+            event_type=event_type,
+            session_id=session,
+            context=self._contexts.get(item_id),
+        )
+        self._sent += 1
+        if kind in (Kind.ON_TIME, Kind.DISORDERED):
+            if self._before_click is not None:
+                self._before_click(click)
+            self._publisher.click(click)
+        elif kind == Kind.MALFORMED:
+            self._publisher.alone(user_id, malform(click, way))
+        else:
+            if kind == Kind.TOO_LATE:
+                self._publisher.promise(user_id)
+            self._publisher.alone(user_id, contracts.encode(click))
+
+    def _report(self, *, waiting: bool = False) -> Progress:
+        now = self._clock.monotonic()
+        if now >= self._next_beat:
+            self._publisher.beat()
+            self._next_beat = now + BEAT_EVERY
+        if self._guard is not None and not waiting:
+            self._guard.refresh(now)
+        seconds = max(now - self._reported_at, 1e-9)
+        progress = Progress(
+            sent=self._sent,
+            total=len(self._frame),
+            messages=self._publisher.messages,
+            event_time=self._publisher.event_time,
+            elapsed=now - self._started,
+            rate=(self._sent - self._reported_sent) / seconds,
+            lag=None if self._guard is None else self._guard.lag,
+            waiting=waiting,
+        )
+        self._next_report, self._reported_at, self._reported_sent = now + REPORT_EVERY, now, self._sent
+        return progress

@@ -1,0 +1,118 @@
+"""Fixtures of the whole suite, and the rule for tests that need something that pip does not bring."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mos_online.settings import PREFIX, Settings, settings
+
+Need = Callable[..., None]
+
+_unmet = pytest.StashKey[dict[str, tuple[str, list[str]]]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_unmet] = {}
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Iterator[None]:
+    """Say loudly what was not tested and how to have it tested: last of all, where it is read."""
+    yield
+    for component, (install, tests) in config.stash[_unmet].items():
+        terminalreporter.write_sep("!", f"NOT TESTED AGAINST {component}", red=True, bold=True)
+        terminalreporter.write_line(f"{len(tests)} tests did not run; install it: {install}")
+
+
+@pytest.fixture
+def need(request: pytest.FixtureRequest) -> Need:
+    """``need("redis-server", met=..., install="...")``: go on if met, else skip; fail where CI=true."""
+
+    def need(component: str, *, met: bool, install: str) -> None:
+        if not met:
+            _, tests = request.config.stash[_unmet].setdefault(component, (install, []))
+            tests.append(request.node.nodeid)
+            stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+            stop(f"{component} is not here; install it: {install}")
+
+    return need
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Ports that nobody listens on."""
+
+    def port() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return port
+
+
+@pytest.fixture
+def mos_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings with an empty MOS_HOME of their own; no other MOS_* variable is set."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MOS_HOME", str(tmp_path / "mos"))
+    settings.cache_clear()
+    yield settings()
+    settings.cache_clear()
+
+
+class RedisServer:
+    """A redis-server of one test; what is written survives ``stop`` and ``start``."""
+
+    def __init__(self, *, port: int, folder: Path) -> None:
+        self.port = port
+        self.password = ""
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    def start(self) -> None:
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
+        command += ["--appendonly", "yes", "--appendfsync", "always", "--requirepass", self.password]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        for _ in range(500):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise TimeoutError(f"redis-server does not listen on {self.port}")
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture
+def redis_server(need: Need, free_port: Callable[[], int], tmp_path: Path) -> Iterator[RedisServer]:
+    """A running, empty redis-server."""
+    met = shutil.which("redis-server") is not None
+    need("redis-server", met=met, install="apt-get install redis-server, or brew install redis")
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = RedisServer(port=free_port(), folder=folder)
+    server.start()
+    yield server
+    server.stop()

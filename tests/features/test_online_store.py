@@ -1,0 +1,186 @@
+"""One contract, kept by Feast on SQLite and by Feast on a real Redis."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import feast
+import pandas as pd
+import pytest
+
+from features.store import BATCH, OnlineStore
+from mos_online.activity import ActivitySnapshot
+from mos_online.errors import StoreError
+from mos_online.profile import Ring, UserProfile
+from mos_online.settings import Settings
+
+NOW = 1_700_000_000_000
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.slow)])
+def place(request: pytest.FixtureRequest, mos_home: Settings) -> Settings:
+    if request.param == "redis":
+        return mos_home.model_copy(update={"store": request.getfixturevalue("redis_server").url})
+    return mos_home
+
+
+@pytest.fixture
+def store(place: Settings) -> Iterator[OnlineStore]:
+    store = OnlineStore.open(place)
+    yield store
+    store.close()
+
+
+def profile(user_id: str, *, at: int = NOW, session: str = "s", router: str = "r1", sessions: int = 7) -> UserProfile:
+    """As it looks after some sessions; everything in it depends on ``sessions``."""
+    return UserProfile(
+        user_id=user_id,
+        router_version=router,
+        recent=Ring([f"i{sessions}-{n}" for n in range(50)], [at - n for n in range(50)]),
+        themes={t: Ring([f"t{t}-{n}" for n in range(20)], [at - n for n in range(20)]) for t in (1, 4, 5)},
+        theme_sessions={0: 1, 1: sessions, 4: 2, 5: 3},
+        sessions=sessions,
+        last_ended_at=at,
+        last_session_id=session,
+        embedding=[0.5, -0.25],
+        theme_weights=[0.125, 0.75, -0.5],
+    )
+
+
+def activity(partition: int, *, as_of: int = NOW, items: int = 3) -> ActivitySnapshot:
+    names = [f"i{n}" for n in range(items)]
+    return ActivitySnapshot(
+        partition=partition,
+        as_of=as_of,
+        item_ids=names,
+        counts=[1 / (n + 3) for n in range(items)],
+        first_seen=[as_of - n for n in range(items)],
+        categories=["" if n % 2 else "news" for n in range(items)],
+    )
+
+
+def test_who_was_written_is_read_and_nobody_else(store: OnlineStore) -> None:
+    written = [profile("ann"), profile("Ångström 🦊"), UserProfile(user_id="new", router_version="r1")]
+    assert store.write_profiles(written) == 3
+    assert store.read_profiles(["ann", "nobody", "Ångström 🦊", "new", "ann"]) == {p.user_id: p for p in written}
+    assert store.read_profiles([]) == {}
+
+
+def test_the_plain_feast_sdk_reads_the_same(store: OnlineStore, place: Settings) -> None:
+    store.write_profiles([profile("ann")])
+    repository = feast.FeatureStore(repo_path=str(place.feast_dir))
+    row = repository.get_online_features(
+        features=repository.get_feature_service("recommendation"),
+        entity_rows=[{"user_id": "ann"}, {"user_id": "nobody"}],
+    ).to_dict()
+    ours = store.read_profiles(["ann"])["ann"]
+    assert row.pop("user_id") == ["ann", "nobody"]
+    assert {name: absent for name, (_, absent) in row.items()} == dict.fromkeys(row)
+    assert {name: value for name, (value, _) in row.items()} == {
+        "recent_items": ours.recent.item_ids,
+        "recent_times": ours.recent.timestamps,
+        "theme_ids": [1, 4, 5],
+        "theme_lengths": [20, 20, 20],
+        "theme_items": [item for ring in ours.themes.values() for item in ring.item_ids],
+        "theme_times": [time for ring in ours.themes.values() for time in ring.timestamps],
+        "theme_session_ids": [0, 1, 4, 5],
+        "theme_session_counts": [1, 7, 2, 3],
+        "sessions": 7,
+        "last_ended_at": NOW,
+        "last_session_id": "s",
+        "embedding": [0.5, -0.25],
+        "theme_weights": [0.125, 0.75, -0.5],
+        "router_version": "r1",
+    }
+
+
+def test_what_the_plain_feast_sdk_pushes_is_read(store: OnlineStore, place: Settings) -> None:
+    row = {
+        "partition": 2,
+        "as_of": NOW,
+        "item_ids": ["a", "b"],
+        "counts": [2.0, 1.0],
+        "first_seen": [1, 2],
+        "categories": ["news", ""],
+        "event_timestamp": datetime.fromtimestamp(NOW / 1000, tz=UTC),
+    }
+    feast.FeatureStore(repo_path=str(place.feast_dir)).push("item_activity_push", pd.DataFrame([row]))
+    (read,) = store.read_activity(3)
+    assert (read.partition, read.as_of, read.item_ids, read.counts) == (2, NOW, ["a", "b"], [2.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "newer",
+    [
+        profile("ann", at=NOW + 1, sessions=8),
+        profile("ann", session="s2", sessions=8),
+        profile("ann", router="r2"),
+        profile("ann", at=NOW + 1, sessions=1),
+    ],
+    ids=["later session", "same end, later id", "routed anew, no new session", "started over"],
+)
+def test_a_newer_revision_replaces_and_an_older_does_not(store: OnlineStore, newer: UserProfile) -> None:
+    store.write_profiles([profile("ann")])
+    assert store.write_profiles([newer]) == 1
+    assert store.read_profiles(["ann"]) == {"ann": newer}
+    assert store.write_profiles([profile("ann", at=NOW - 1, session="z", sessions=6)]) == 0
+    assert store.read_profiles(["ann"]) == {"ann": newer}
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["in order", "out of order"])
+def test_of_several_revisions_in_one_batch_the_newest_stays(store: OnlineStore, order: int) -> None:
+    revisions = [profile("ann", at=NOW + n, sessions=n) for n in (1, 2, 3)]
+    assert store.write_profiles(revisions[::order]) == 1
+    assert store.read_profiles(["ann"]) == {"ann": revisions[-1]}
+
+
+def test_more_than_one_round_trip(store: OnlineStore) -> None:
+    written = {f"u{n}": UserProfile(user_id=f"u{n}", router_version="r", sessions=n) for n in range(2 * BATCH + 1)}
+    assert store.write_profiles(list(written.values())) == len(written)
+    assert store.read_profiles(list(written)) == written
+
+
+def test_activity_is_one_row_per_partition_and_always_replaced(store: OnlineStore) -> None:
+    assert store.read_activity(4) == []
+    store.write_activity([activity(0), activity(2, items=2000), activity(7)])
+    assert store.read_activity(4) == [activity(0), activity(2, items=2000)]
+    store.write_activity([activity(0, as_of=NOW - 1, items=0)])
+    assert store.read_activity(1) == [activity(0, as_of=NOW - 1, items=0)]
+    store.write_activity([])
+
+
+def test_readers_in_other_threads_and_connections_see_whole_rows(store: OnlineStore, place: Settings) -> None:
+    store.write_profiles([profile("ann", sessions=0), profile("bob", sessions=0)])
+    other = OnlineStore.open(place)
+    done = threading.Event()
+
+    def read(reader: OnlineStore) -> int:
+        reads = 0
+        while not done.is_set() or reads == 0:
+            for user, seen in reader.read_profiles(["ann", "bob"]).items():
+                assert seen == profile(user, at=NOW + seen.sessions, sessions=seen.sessions)
+                reads += 1
+        return reads
+
+    def write(user: str) -> None:
+        for n in range(1, 40):
+            assert store.write_profiles([profile(user, at=NOW + n, sessions=n)]) == 1
+
+    with ThreadPoolExecutor(5) as pool:
+        readers = [pool.submit(read, reader) for reader in (store, store, other)]
+        for writer in [pool.submit(write, user) for user in ("ann", "bob")]:
+            writer.result()
+        done.set()
+        assert all(reader.result() > 0 for reader in readers)
+    other.close()
+
+
+def test_ping_and_close(store: OnlineStore) -> None:
+    store.ping()
+    store.close()
+    for call in (store.ping, lambda: store.read_profiles(["ann"]), lambda: store.write_profiles([profile("ann")])):
+        with pytest.raises(StoreError, match="was closed"):
+            call()

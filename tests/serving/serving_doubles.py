@@ -1,0 +1,132 @@
+"""Stand-ins for the model, the store and the registry, with the interfaces that serving relies on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mos_online.recommend import Query, Ranking, ThemeShare
+
+from mos_online.activity import ActivitySnapshot
+from mos_online.contracts import RankedItem
+from mos_online.errors import ModelError, StoreError
+from mos_online.profile import UserProfile
+from serving.limits import Limits
+from serving.service import Service
+
+
+class Labels:
+    """The part of a Router that serving reads."""
+
+    def __init__(self) -> None:
+        self.labels = ["unrouted", "garden, tools", "cameras"]
+
+
+class FakeRecommender:
+    """Ranks the user's own last items first, then i0, i1, ...; says "popularity" when it knows nothing."""
+
+    def __init__(self, version: str = "m1") -> None:
+        self.model_version = version
+        self.router_version = f"r-{version}"
+        self.router = Labels()
+        self.batches: list[list[Query]] = []
+        self.observed: list[list[ActivitySnapshot]] = []
+        self.release = threading.Event()
+        self.release.set()
+        self.entered = threading.Semaphore(0)
+        self.poison: str | None = None
+
+    def observe_activity(self, snapshots: list[ActivitySnapshot]) -> None:
+        self.observed.append(snapshots)
+
+    def recommend(self, queries: Sequence[Query]) -> list[Ranking]:
+        if queries[0].user_id:  # not the warm-up
+            self.batches.append(list(queries))
+        self.entered.release()
+        self.release.wait(10)
+        if any(query.user_id == self.poison for query in queries):
+            raise ValueError("poison")
+        return [self._rank(query) for query in queries]
+
+    def _rank(self, query: Query) -> Ranking:
+        own = [event.item_id for event in query.events]
+        own += query.profile.recent.item_ids if query.profile else []
+        items = [item for item in [*own, *(f"i{n}" for n in range(1200))] if item not in set(query.exclude)]
+        shares = [ThemeShare(theme=2, label="cameras", share=1.0, sessions=3)] if query.profile else []
+        return Ranking(
+            items=[RankedItem(item_id=item, score=1 / (n + 1), theme=n % 3) for n, item in enumerate(items[: query.k])],
+            themes=shares,
+            fallback=None if own else "popularity",
+        )
+
+
+class FakeStore:
+    """A store in memory that can fail or hang."""
+
+    def __init__(self, *profiles: UserProfile) -> None:
+        self.profiles = {profile.user_id: profile for profile in profiles}
+        self.snapshots: list[ActivitySnapshot] = []
+        self.error: str | None = None
+        self.hang = threading.Event()
+        self.hang.set()
+        self.reads = 0
+
+    def _answer(self) -> None:
+        self.hang.wait(10)
+        if self.error:
+            raise StoreError(self.error)
+
+    def read_profiles(self, user_ids: Sequence[str]) -> dict[str, UserProfile]:
+        self.reads += 1
+        self._answer()
+        return {user: self.profiles[user] for user in user_ids if user in self.profiles}
+
+    def read_activity(self, partitions: int) -> list[ActivitySnapshot]:
+        self._answer()
+        return [snapshot for snapshot in self.snapshots if snapshot.partition < partitions]
+
+    def ping(self) -> None:
+        self._answer()
+
+    def close(self) -> None:
+        pass
+
+
+class FakeRegistry:
+    """Points at a folder that need not exist."""
+
+    def __init__(self, version: str | None = "m1") -> None:
+        self.version = version
+
+    def current(self) -> Path:
+        if self.version is None:
+            raise ModelError("no model is in service: run `mos train`")
+        return Path(self.version)
+
+
+def make_service(
+    *,
+    store: FakeStore | None = None,
+    registry: FakeRegistry | None = None,
+    load: Callable[[Path], FakeRecommender] | None = None,
+    limits: Limits | None = None,
+) -> Service:
+    opened = store or FakeStore()
+    return Service(
+        registry=registry or FakeRegistry(),  # type: ignore[arg-type]
+        load=load or (lambda folder: FakeRecommender(folder.name)),  # type: ignore[arg-type,return-value]
+        open_store=lambda: opened,
+        partitions=4,
+        limits=limits or Limits(refresh=0.02, store_timeout=0.1),
+    )
+
+
+def wait_for(condition: Callable[[], object], timeout: float = 10.0) -> None:
+    """Wait until ``condition`` is true; fail the test after ``timeout`` seconds."""
+    pause = threading.Event()
+    for _ in range(int(timeout / 0.005)):
+        if condition():
+            return
+        pause.wait(0.005)
+    raise AssertionError(f"not within {timeout} s")

@@ -1,0 +1,209 @@
+"""Status codes, bodies and headers of every path, in process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from fastapi.openapi.models import OpenAPI
+from serving_doubles import FakeRecommender, FakeStore, make_service, wait_for
+from starlette.testclient import TestClient
+
+from mos_online.profile import Ring, UserProfile
+from serving.http import create_app
+from serving.limits import Limits
+from serving.openapi import document
+
+ANNA = UserProfile(user_id="anna", router_version="r-m1", recent=Ring(["a1", "a2"], [1, 2]), sessions=3)
+
+
+@contextmanager
+def client(
+    *, api_key: str | None = None, store: FakeStore | None = None, model: FakeRecommender | None = None, **limits: Any
+) -> Iterator[TestClient]:
+    service = make_service(
+        store=store or FakeStore(ANNA),
+        load=(lambda _: model) if model else None,
+        limits=Limits(refresh=0.02, **{"store_timeout": 0.5, **limits}),
+    )
+    with TestClient(create_app(service, api_key=api_key)) as started:
+        wait_for(lambda: started.get("/readyz").status_code == 200)
+        yield started
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[TestClient]:
+    with client() as started:
+        yield started
+
+
+def error(response: Any, status: int, code: str) -> dict[str, str]:
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/json"
+    body = response.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message", "fix"}
+    assert body["error"]["code"] == code
+    assert all(body["error"].values())
+    assert "Traceback" not in response.text
+    return body["error"]
+
+
+def test_a_known_user_is_answered_from_their_profile(api: TestClient) -> None:
+    body = api.post("/v1/recommend", json={"user_id": "anna", "k": 3}).json()
+    assert [item["item_id"] for item in body["items"]] == ["a1", "a2", "i0"]
+    assert body["items"][1] | {"score": 0} == {"item_id": "a2", "score": 0, "theme": 1, "theme_label": "garden, tools"}
+    assert body["themes"] == [{"theme": 2, "label": "cameras", "share": 1.0, "sessions": 3}]
+    assert (body["model_version"], body["router_version"], body["fallback"]) == ("m1", "r-m1", None)
+    assert re.fullmatch("[0-9a-f]{32}", body["request_id"])
+    assert body["request_id"] != api.post("/v1/recommend", json={"user_id": "anna"}).json()["request_id"]
+
+
+def test_an_unknown_user_gets_popular_items(api: TestClient) -> None:
+    body = api.post("/v1/recommend", json={"user_id": "nobody"}).json()
+    assert len(body["items"]) == 10
+    assert body["fallback"] == {"rung": "popularity", "reason": "unknown_user"}
+
+
+def test_excluded_items_need_not_exist_and_do_not_come(api: TestClient) -> None:
+    body = api.post("/v1/recommend", json={"user_id": "anna", "k": 2, "exclude": ["a1", "no such item"]}).json()
+    assert [item["item_id"] for item in body["items"]] == ["a2", "i0"]
+
+
+def test_events_reach_the_model_in_order_of_time() -> None:
+    model = FakeRecommender()
+    events = [{"item_id": "late", "timestamp": 9, "context": {"category": "x"}}, {"item_id": "early", "timestamp": 3}]
+    with client(model=model) as api:
+        api.post("/v1/recommend", json={"user_id": "anna", "events": events, "timestamp": 50})
+        future = 10_000 + time.time_ns() // 1_000_000
+        api.post("/v1/recommend", json={"user_id": "anna", "events": [{"item_id": "i", "timestamp": future}]})
+    (first,), (second,) = model.batches
+    assert [event.item_id for event in first.events] == ["early", "late"]
+    assert first.timestamp == 50
+    assert first.profile == ANNA
+    assert second.timestamp == future  # a client's clock ahead of ours does not put its click after the request
+
+
+def test_a_batch_is_answered_in_order(api: TestClient) -> None:
+    users = [f"u{n}" for n in range(63)] + ["anna"]
+    body = api.post("/v1/recommend/batch", json={"requests": [{"user_id": user, "k": 1} for user in users]}).json()
+    assert [answer["user_id"] for answer in body["responses"]] == users
+    assert body["responses"][-1]["fallback"] is None
+
+
+def test_errors_have_one_shape(api: TestClient) -> None:
+    error(api.post("/v1/recommend", content=b"{"), 400, "not_json")
+    error(api.post("/v1/recommend", json={"user_id": "u", "k": 0}), 422, "invalid")
+    error(api.post("/v1/recommend/batch", json={"requests": []}), 422, "invalid")
+    error(api.get("/v1/nothing"), 404, "not_found")
+    error(api.get("/"), 404, "not_found")
+    wrong = api.get("/v1/recommend")
+    error(wrong, 405, "method_not_allowed")
+    assert wrong.headers["allow"] == "POST"
+
+
+def test_a_body_that_is_too_large_is_refused_with_and_without_its_length() -> None:
+    with client(body=1000, batch_body=2000) as api:
+        big = json.dumps({"user_id": "u", "exclude": ["x" * 100] * 10}).encode()
+        error(api.post("/v1/recommend", content=big), 413, "too_large")
+        error(api.post("/v1/recommend", content=iter([big[:600], big[600:]])), 413, "too_large")
+        assert api.post("/v1/recommend/batch", content=b'{"requests":[' + big + b"]}").status_code == 200
+        error(api.post("/v1/recommend/batch", content=b" " * 2001), 413, "too_large")
+
+
+def test_the_api_key_guards_what_answers_about_users_and_nothing_else() -> None:
+    with client(api_key="sécret 2") as api:
+        missing = api.post("/v1/recommend", json={"user_id": "u"})
+        assert "missing" in error(missing, 401, "unauthorized")["message"]
+        assert "www-authenticate" in missing.headers
+        wrong = {"X-API-Key": "sécret".encode()}
+        assert "wrong" in error(api.get("/v1/model", headers=wrong), 401, "unauthorized")["message"]
+        error(api.post("/v1/recommend/batch", content=b"{"), 401, "unauthorized")
+        good = {"X-API-Key": "sécret 2".encode()}
+        assert api.post("/v1/recommend", json={"user_id": "u"}, headers=good).status_code == 200
+        for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"):
+            assert api.get(path).status_code == 200
+
+
+def test_a_store_that_fails_costs_the_profile_not_the_answer() -> None:
+    store = FakeStore(ANNA)
+    with client(store=store) as api:
+        store.error = "no route to Redis"
+        body = {"user_id": "anna", "k": 1, "events": [{"item_id": "now", "timestamp": 1}]}
+        for sent, rung in ((body, "model"), ({"user_id": "anna"}, "popularity")):
+            answer = api.post("/v1/recommend", json=sent)
+            assert answer.status_code == 200
+            assert answer.json()["fallback"] == {"rung": rung, "reason": "store_unavailable"}
+        assert "no route to Redis" in error(api.get("/readyz"), 503, "not_ready")["message"]
+        assert api.get("/healthz").status_code == 200
+        store.error = None
+        wait_for(lambda: api.get("/readyz").status_code == 200)
+        assert api.post("/v1/recommend", json=body).json()["fallback"] is None
+        assert 'mos_serving_fallbacks_total{reason="store_unavailable"} 2.0' in api.get("/metrics").text
+
+
+def test_a_fault_of_ours_is_logged_and_told_apart(caplog: pytest.LogCaptureFixture) -> None:
+    model = FakeRecommender()
+    model.poison = "bad"
+    with client(model=model) as api, caplog.at_level(logging.ERROR, logger="serving"):
+        told = error(api.post("/v1/recommend", json={"user_id": "bad"}), 500, "internal")
+        assert api.post("/v1/recommend", json={"user_id": "good"}).status_code == 200
+    (request_id,) = re.findall("[0-9a-f]{32}", told["message"])
+    assert request_id in caplog.text
+    assert "poison" not in told["message"]
+
+
+def test_the_model_in_service_is_told(api: TestClient) -> None:
+    body = api.get("/v1/model").json()
+    assert (body["model_version"], body["router_version"]) == ("m1", "r-m1")
+    assert body["themes"][2] == {"theme": 2, "label": "cameras"}
+    assert abs(body["loaded_at"] - time.time() * 1000) < 600_000
+
+
+def test_requests_are_counted_by_path_and_status() -> None:
+    with client() as api:
+        api.post("/v1/recommend", json={"user_id": "u"})
+        api.post("/v1/recommend", content=b"")
+        api.get("/no/such/path")
+        response = api.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain")
+    lines = response.text.splitlines()
+    assert 'mos_serving_requests_total{route="/v1/recommend",status="200"} 1.0' in lines
+    assert 'mos_serving_requests_total{route="/v1/recommend",status="400"} 1.0' in lines
+    assert 'mos_serving_requests_total{route="none",status="404"} 1.0' in lines
+    assert 'mos_serving_request_seconds_count{route="/v1/recommend"} 2.0' in lines
+    assert 'mos_serving_model_info{model_version="m1",router_version="r-m1"} 1.0' in lines
+    assert "mos_serving_batch_size_count 1.0" in lines
+    assert "mos_serving_store_read_seconds_count 1.0" in lines
+
+
+@pytest.mark.parametrize("api_key", [None, "secret"])
+def test_the_openapi_document_is_valid_and_lists_every_path(api_key: str | None) -> None:
+    with client(api_key=api_key) as api:
+        sent = api.get("/openapi.json").json()
+        OpenAPI.model_validate(sent)
+        routes = {route.path for route in api.app.routes}  # type: ignore[attr-defined]
+    assert set(sent["paths"]) == routes - {"/openapi.json", "/docs"}
+    references = re.findall(r'"#/components/schemas/(\w+)"', json.dumps(sent))
+    assert set(references) <= set(sent["components"]["schemas"])
+    assert ("securitySchemes" in sent["components"]) == (api_key is not None)
+
+
+def test_the_example_of_the_document_works(api: TestClient) -> None:
+    for path in ("/v1/recommend", "/v1/recommend/batch"):
+        body = document(api_key=False)["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"]
+        assert api.post(path, json=body).status_code == 200
+
+
+def test_the_reference_page_needs_no_internet(api: TestClient) -> None:
+    html = api.get("/docs").text
+    assert "POST /v1/recommend/batch" in html
+    assert not re.search(r"https?://|<script", html)
+    targets = set(re.findall(r'id="(\w+)"', html))
+    assert set(re.findall(r'href="#(\w+)"', html)) <= targets

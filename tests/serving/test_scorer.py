@@ -1,0 +1,188 @@
+"""The queue before the model: batches, bounds, deadlines, faults."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from serving_doubles import FakeRecommender, FakeStore, make_service, wait_for
+
+from serving.api import RecommendRequest
+from serving.limits import Limits
+from serving.problem import Problem
+from serving.service import Service
+
+REFRESH = 0.02
+
+
+def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(asyncio.wait_for(work(), 30))
+
+
+@asynccontextmanager
+async def serving(model: FakeRecommender, **limits: Any) -> AsyncIterator[Service]:
+    service = make_service(load=lambda _: model, limits=Limits(refresh=REFRESH, **limits))
+    service.start()
+    await asyncio.to_thread(wait_for, lambda: service.not_ready() is None)
+    while model.entered.acquire(blocking=False):  # the warm-up
+        pass
+    try:
+        yield service
+    finally:
+        model.release.set()
+        await asyncio.to_thread(service.stop)
+
+
+def ask(service: Service, *users: str) -> asyncio.Task[Any]:
+    return asyncio.create_task(service.recommend([RecommendRequest(user_id=user, k=1) for user in users]))
+
+
+async def blocked(service: Service, model: FakeRecommender) -> asyncio.Task[Any]:
+    """A request that the model is busy with until ``model.release`` is set."""
+    model.release.clear()
+    task = ask(service, "first")
+    await asyncio.to_thread(model.entered.acquire)
+    return task
+
+
+def sizes(model: FakeRecommender) -> list[int]:
+    return [len(batch) for batch in model.batches]
+
+
+def test_requests_that_arrive_during_scoring_form_the_next_batches() -> None:
+    async def work() -> None:
+        model = FakeRecommender()
+        async with serving(model, max_batch=16) as service:
+            tasks = [await blocked(service, model)]
+            tasks += [ask(service, f"u{n}") for n in range(20)]
+            await asyncio.sleep(0)
+            model.release.set()
+            answers = await asyncio.gather(*tasks)
+        assert sizes(model) == [1, 16, 4]
+        assert [answer.user_id for (answer,) in answers] == ["first", *(f"u{n}" for n in range(20))]
+
+    run(work)
+
+
+def test_a_call_that_spans_batches_is_answered_whole_and_in_order() -> None:
+    async def work() -> None:
+        model = FakeRecommender()
+        users = [f"u{n}" for n in range(10)]
+        async with serving(model, max_batch=4) as service:
+            answers = await ask(service, *users)
+        assert [answer.user_id for answer in answers] == users
+        assert sizes(model) == [4, 4, 2]
+
+    run(work)
+
+
+def test_too_many_waiting_are_refused_at_once_and_told_when_to_retry() -> None:
+    async def work() -> None:
+        model = FakeRecommender()
+        async with serving(model, max_pending=4, deadline=60) as service:
+            first = await blocked(service, model)
+            waiting = [ask(service, f"u{n}") for n in range(3)]
+            await asyncio.sleep(0)
+            with pytest.raises(Problem) as refused:
+                await ask(service, "one too many")
+            assert (refused.value.status, refused.value.code) == (503, "overloaded")
+            assert int(refused.value.headers["Retry-After"]) >= 1
+            model.release.set()
+            assert len(await asyncio.gather(first, *waiting)) == 4
+            assert len(await ask(service, "again")) == 1  # room again
+        assert b"mos_serving_refused_queries_total 1.0" in service.metrics.render()
+
+    run(work)
+
+
+def test_a_request_that_waited_past_its_deadline_is_refused_and_not_scored() -> None:
+    async def work() -> None:
+        model = FakeRecommender()
+        async with serving(model, deadline=0.05) as service:
+            first = await blocked(service, model)
+            late = ask(service, "late", "later")
+            await asyncio.sleep(0.1)
+            model.release.set()
+            await first
+            with pytest.raises(Problem) as refused:
+                await late
+            assert refused.value.status == 503
+            assert "Retry-After" in refused.value.headers
+            assert len(await ask(service, "in time")) == 1
+        assert sizes(model) == [1, 1]
+
+    run(work)
+
+
+def test_a_request_that_the_model_cannot_take_fails_alone() -> None:
+    async def work() -> None:
+        model = FakeRecommender()
+        model.poison = "bad"
+        async with serving(model) as service:
+            first = await blocked(service, model)
+            tasks = [ask(service, user) for user in ("a", "bad", "b")]
+            await asyncio.sleep(0)
+            model.release.set()
+            await first
+            good_a, bad, good_b = await asyncio.gather(*tasks, return_exceptions=True)
+        assert (good_a[0].user_id, good_b[0].user_id) == ("a", "b")
+        assert isinstance(bad, Problem)
+        assert bad.status == 500
+
+    run(work)
+
+
+def test_a_client_that_went_away_is_not_scored_and_leaves_room() -> None:
+    async def work() -> None:
+        model = FakeRecommender()
+        async with serving(model, max_pending=3) as service:
+            first = await blocked(service, model)
+            gone = ask(service, "gone", "gone too")
+            await asyncio.sleep(0)
+            gone.cancel()
+            model.release.set()
+            await first
+            assert len(await ask(service, "a", "b", "c")) == 3
+        assert [query.user_id for batch in model.batches for query in batch] == ["first", "a", "b", "c"]
+
+    run(work)
+
+
+def test_stopping_answers_what_is_queued() -> None:
+    async def work() -> None:
+        model = FakeRecommender()
+        async with serving(model) as service:
+            tasks = [await blocked(service, model), *(ask(service, f"u{n}") for n in range(20))]
+            await asyncio.sleep(0)
+            threading.Timer(0.05, model.release.set).start()
+            await asyncio.to_thread(service.stop)
+            assert len(await asyncio.gather(*tasks)) == 21
+
+    run(work)
+
+
+def test_a_store_that_hangs_delays_one_batch_and_then_nobody() -> None:
+    async def work() -> None:
+        store = FakeStore()
+        model = FakeRecommender()
+        service = make_service(store=store, load=lambda _: model, limits=Limits(refresh=REFRESH, store_timeout=0.1))
+        service.start()
+        await asyncio.to_thread(wait_for, lambda: service.not_ready() is None)
+        store.hang.clear()
+        for _ in range(3):
+            (answer,) = await ask(service, "u")
+            assert answer.fallback is not None
+            assert answer.fallback.reason == "store_unavailable"
+        assert store.reads <= 1  # a refresh may have met the hanging store before the first request did
+        store.hang.set()
+        await asyncio.to_thread(wait_for, lambda: service.not_ready() is None)
+        (answer,) = await ask(service, "u")
+        assert answer.fallback is not None
+        assert answer.fallback.reason == "unknown_user"
+        await asyncio.to_thread(service.stop)
+
+    run(work)
