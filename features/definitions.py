@@ -79,8 +79,11 @@ item_activity = FeatureView(
     schema=[
         Field(name="partition", dtype=Int64),
         Field(name="as_of", dtype=Int64, description="Newest event time counted, ms since 1970 UTC."),
+        Field(name="total", dtype=Float64, description="Clicks on all items, also those not listed, decayed to as_of."),
+        Field(name="slow_total", dtype=Float64, description="The same, decayed more slowly."),
         Field(name="item_ids", dtype=Array(String), description="Most active first."),
         Field(name="counts", dtype=Array(Float64), description="Clicks of each, decayed to as_of."),
+        Field(name="slow_counts", dtype=Array(Float64), description="The same, decayed more slowly."),
         Field(name="first_seen", dtype=Array(Int64), description="First click of each, ms since 1970 UTC."),
         Field(name="categories", dtype=Array(String), description='"" where unknown.'),
     ],

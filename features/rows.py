@@ -114,15 +114,18 @@ def profile_of(user_id: str, values: Values) -> UserProfile:
             theme_weights=list(values["theme_weights"].float_list_val.val),
         )
     except (KeyError, ValueError) as error:
-        raise StoreError(_foreign(f"the profile of user {user_id!r}", error)) from None
+        raise StoreError(_foreign(f"the profile of user {user_id!r}", error, "run `mos backfill`")) from None
 
 
 def activity_row(snapshot: ActivitySnapshot) -> Row:
     """A row of `item_activity`."""
     values = {
         "as_of": Value(int64_val=snapshot.as_of),
+        "total": Value(double_val=snapshot.total),
+        "slow_total": Value(double_val=snapshot.slow_total),
         "item_ids": _strings(snapshot.item_ids),
         "counts": Value(double_list_val={"val": snapshot.counts}),
+        "slow_counts": Value(double_list_val={"val": snapshot.slow_counts}),
         "first_seen": _ints(snapshot.first_seen),
         "categories": _strings(snapshot.categories),
     }
@@ -139,20 +142,25 @@ def activity_of(partition: int, values: Values) -> ActivitySnapshot:
         return ActivitySnapshot(
             partition=partition,
             as_of=values["as_of"].int64_val,
+            total=values["total"].double_val,
+            slow_total=values["slow_total"].double_val,
             item_ids=list(values["item_ids"].string_list_val.val),
             counts=list(values["counts"].double_list_val.val),
+            slow_counts=list(values["slow_counts"].double_list_val.val),
             first_seen=list(values["first_seen"].int64_list_val.val),
             categories=list(values["categories"].string_list_val.val),
         )
     except KeyError as error:
-        raise StoreError(_foreign(f"the activity of partition {partition}", error)) from None
+        raise StoreError(
+            _foreign(f"the activity of partition {partition}", error, "`mos worker` replaces it")
+        ) from None
 
 
-def _foreign(what: str, error: Exception) -> str:
+def _foreign(what: str, error: Exception, remedy: str) -> str:
     fault = f"feature {error} is missing" if isinstance(error, KeyError) else str(error)
     return (
-        f"{what} in the online store does not follow features/definitions.py: {fault}. It was written by another "
-        f"version or by another program; write profiles anew with `mos backfill`"
+        f"{what} in the online store does not follow features/definitions.py: {fault}; another version or another "
+        f"program wrote it: {remedy}"
     )
 
 

@@ -9,9 +9,12 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import redis
+from feast.errors import FeastError
 from feast.infra.online_stores.helpers import get_online_store_from_config
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from features.definitions import ITEM_ACTIVITY, USER_STATE
+from features.faults import redis_fault, sqlite_fault
 from features.location import Location, parse_location
 from features.repository import open_repository
 from features.rows import (
@@ -76,14 +79,13 @@ class OnlineStore:
         """
         location = parse_location(settings.store)
         try:
-            repository = open_repository(settings.feast_dir, location)
-        except (OSError, sqlite3.Error) as error:
+            return cls(location=location, repository=open_repository(settings.feast_dir, location))
+        except (OSError, sqlite3.Error, DecodeError, FeastError) as error:
             raise StoreError(
                 f"cannot open the Feast repository in {settings.feast_dir}: {error}; make the folder writable, or set "
                 f"MOS_HOME to another one. It holds no state that cannot be rebuilt: it may also be deleted, then run "
                 f"`mos backfill`"
             ) from None
-        return cls(location=location, repository=repository)
 
     def write_profiles(self, profiles: Sequence[UserProfile]) -> int:
         """Write profiles; a revision older than the stored one (by `apply_session`'s order) changes nothing.
@@ -179,33 +181,9 @@ class OnlineStore:
             with self._turn:
                 yield online
         except sqlite3.Error as error:
-            raise StoreError(_sqlite_fault(error)) from error
+            raise StoreError(sqlite_fault(error)) from error
         except redis.RedisError as error:
-            raise StoreError(_redis_fault(error, self.location)) from error
-
-
-def _sqlite_fault(error: sqlite3.Error) -> str:
-    message = str(error)
-    if "locked" in message or "busy" in message:
-        remedy = (
-            "another process is writing to it. SQLite takes one writer: stop the other (a second worker or backfill?), "
-            "or use Redis (MOS_STORE=redis://localhost:6379)"
-        )
-    elif "no such table" in message:
-        remedy = "the file was replaced while it was open; restart this process, then run `mos backfill`"
-    else:
-        remedy = "free the disk or delete the folder `feast` in MOS_HOME, restart, then run `mos backfill`"
-    return f"the online store (SQLite) failed: {message}; {remedy}"
-
-
-def _redis_fault(error: redis.RedisError, location: Location) -> str:
-    if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
-        remedy = "correct the user or password in MOS_STORE (redis://[user]:password@host:port/db)"
-    elif isinstance(error, redis.ConnectionError | redis.TimeoutError):
-        remedy = "start it (`redis-server`, or `docker compose up -d redis`) or correct MOS_STORE"
-    else:
-        remedy = "look at the server's log; `redis-cli info memory` shows whether it is full"
-    return f"the online store at {location.label} failed: {error}; {remedy}"
+            raise StoreError(redis_fault(error, self.location)) from error
 
 
 def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:

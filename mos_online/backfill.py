@@ -27,20 +27,21 @@ class SessionRouter(Protocol):
 
 
 def of_users(
-    events: pl.DataFrame, *, users: Iterable[str] | None = None, active_since: int | None = None
+    events: pl.DataFrame, *, users: Iterable[str] | None = None, active_within: int | None = None
 ) -> pl.DataFrame:
     """All events of some users.
 
     Args:
         events: columns user_id (str) and timestamp (ms) at least.
         users: only these users.
-        active_since: only users with an event at or after this time (ms).
+        active_within: only users with an event at most so many ms older than the newest of ``events``.
     """
+    wanted = pl.lit(True)
     if users is not None:
-        events = events.filter(pl.col("user_id").is_in(list(users)))
-    if active_since is not None:
-        events = events.filter(pl.col("timestamp").max().over("user_id") >= active_since)
-    return events
+        wanted &= pl.col("user_id").is_in(list(users))
+    if active_within is not None:
+        wanted &= pl.col("timestamp").max().over("user_id") >= pl.col("timestamp").max() - active_within
+    return events.filter(wanted)
 
 
 def past_sessions(events: pl.DataFrame, items: pl.DataFrame, config: SessionConfig) -> Iterator[Session]:

@@ -8,10 +8,12 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+
+import psutil
 
 from mos_online.errors import ModelError, ServingError
 from mos_online.settings import Settings
@@ -38,12 +40,15 @@ def remote() -> bool:
 
 
 @contextmanager
-def local_application(settings: Settings, folder: Path) -> Iterator[None]:
+def local_application(settings: Settings, folder: Path) -> Iterator[Callable[[], None]]:
     """Ray and the application on this machine; both are gone when the context ends.
 
     Args:
         settings: of the application.
         folder: see ``serving.run.run_folder``.
+
+    Yields:
+        A check that raises ServingError once Ray has died under the application.
 
     Raises:
         ModelError: a replica cannot read the model.
@@ -64,8 +69,9 @@ def local_application(settings: Settings, folder: Path) -> Iterator[None]:
             _temp_dir=str(folder),
             _node_ip_address="127.0.0.1",
         )
+        core = [child for child in psutil.Process().children() if child.name() in {"gcs_server", "raylet"}]
         with _application(settings, metrics_folder=str(metrics)):
-            yield
+            yield lambda: _check(core)
     except (ConnectionError, TimeoutError) as error:
         raise ServingError(f"Ray does not start: {error}") from None
     finally:
@@ -128,7 +134,7 @@ def prepare_environment(folder: Path) -> None:
         choices |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     binary = haproxy_binary()
     if binary is None:
-        log.warning("no HAProxy for this system: Ray's own proxy answers, which is several times slower")
+        log.warning("no HAProxy for this system: Ray's own proxy answers, about ten times slower")
     elif os.environ.get("RAY_SERVE_ENABLE_HA_PROXY", "1") == "1":
         choices["RAY_SERVE_ENABLE_HA_PROXY"] = "1"
         wrapper = folder / "haproxy.sh"
@@ -167,10 +173,24 @@ def _application(settings: Settings, *, metrics_folder: str | None) -> Iterator[
         serve.run(application(settings, metrics_folder=metrics_folder), name=NAME, route_prefix="/")
     except RuntimeError as error:
         raise _deploy_fault(str(error)) from None
+    graceful = True
     try:
         yield
+    except ServingError:  # Ray has died: there is nobody to ask for a graceful end
+        graceful = False
+        raise
     finally:
-        serve.delete(NAME)
+        if graceful:
+            serve.delete(NAME)
+
+
+def _check(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            raise ServingError(
+                f"a process of Ray (pid {process.pid}) has died, so the service stops; start it again. Ray's logs are "
+                f"in MOS_HOME/logs, and `dmesg` tells whether the system ran out of memory"
+            )
 
 
 def _deploy_fault(message: str) -> ModelError | ServingError:

@@ -29,7 +29,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     yield
     for component, (install, tests) in config.stash[_unmet].items():
         terminalreporter.write_sep("!", f"NOT TESTED AGAINST {component}", red=True, bold=True)
-        terminalreporter.write_line(f"{len(tests)} tests did not run; install it: {install}")
+        terminalreporter.write_line(f"tests not run: {len(tests)}; install it: {install}")
 
 
 @pytest.fixture

@@ -60,9 +60,8 @@ def backfill(
     clicks = log.clicks
     if until is not None:
         clicks = clicks.filter(clicks["timestamp"] < window(clicks, start=until)["timestamp"][0])
-    newest = clicks["timestamp"].max() or 0
-    since = None if active_days is None else newest - round(active_days * DAY_MS)
-    clicks = of_users(clicks, users=chosen, active_since=since)
+    within = None if active_days is None else round(active_days * DAY_MS)
+    clicks = of_users(clicks, users=chosen, active_within=within)
     if clicks.is_empty():
         raise DatasetError(f"no clicks of {dataset} are left; choose a later --until or other --users")
     total = clicks["user_id"].n_unique()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -47,7 +48,7 @@ def doctor(
     console.print(_findings_table(findings))
     failed = sum(finding.status == "FAIL" for finding in findings)
     warned = sum(finding.status == "WARN" for finding in findings)
-    console.print(f"{failed} failed, {warned} warnings" if failed or warned else "all is well", highlight=False)
+    console.print(f"failed: {failed}, warnings: {warned}" if failed or warned else "all is well", highlight=False)
     if failed:
         raise typer.Exit(1)
 
@@ -68,7 +69,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
 
 
 def _findings_table(findings: list[Finding]) -> Table:
-    table = Table(show_edge=False, pad_edge=False)
+    table = Table(box=SIMPLE, pad_edge=False)
     table.add_column("status")
     table.add_column("part", no_wrap=True)
     table.add_column("found", overflow="fold")
@@ -82,7 +83,7 @@ def _findings_table(findings: list[Finding]) -> Table:
 def _settings_table(settings: Settings) -> Table:
     from mos_cli.doctor.settings_table import settings_lines  # noqa: PLC0415
 
-    table = Table(show_edge=False, pad_edge=False)
+    table = Table(box=SIMPLE, pad_edge=False)
     table.add_column("setting", no_wrap=True)
     table.add_column("value", overflow="fold")
     table.add_column("source")

@@ -42,7 +42,7 @@ def replay(
     envelope_span: Annotated[
         float | None,
         typer.Option(
-            help="Seconds of event time an envelope may wait to be filled; default: what the lateness allows."
+            help="Seconds of event time an envelope may wait for more; default: what MOS_SESSION_LATENESS allows."
         ),
     ] = None,
     rebase: Annotated[
@@ -67,8 +67,9 @@ def replay(
 ) -> None:
     """Replay a click log to the clicks topic, in order of event time.
 
-    Times of the past stay what they are, and heartbeats at the end close the last sessions; so the same part of a log
-    can be replayed once per topic: a second time, its clicks are late. With --rebase it can be replayed again.
+    Times of the past stay what they are, and heartbeats at the end close the last sessions. So a part of a log can be
+    replayed once per topic (a second time, its clicks are late), and what follows must begin a session gap later.
+    With --rebase at 1x anything can be replayed again. Stop with Ctrl-C: the last sessions then stay open.
     """
     from mos_online.settings import settings  # noqa: PLC0415
     from simulator.faults import Faults  # noqa: PLC0415

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +24,8 @@ console = Console()
 
 START_TIMEOUT = 60.0
 """Seconds between the application's start on Ray and its first answer over HTTP."""
+CHECK_EVERY = 1.0
+"""Seconds between looks at Ray's processes."""
 
 
 class _Stop(BaseException):
@@ -45,7 +48,6 @@ def serve(
     published or chosen later goes into service without a restart. The API is described at /docs and /openapi.json.
     """
     from mos_online.registry import Registry  # noqa: PLC0415
-
     from serving.cluster import cluster_application, local_application, remote  # noqa: PLC0415
     from serving.run import run_folder  # noqa: PLC0415
 
@@ -55,16 +57,19 @@ def serve(
     started = time.monotonic()
     try:
         with ExitStack() as stack:
-            if remote():
-                stack.enter_context(cluster_application(settings))
-            else:
-                folder = stack.enter_context(run_folder(settings))
-                with console.status("Starting Ray and the service, about 20 seconds"):
-                    stack.enter_context(local_application(settings, folder))
+            check: Callable[[], None] | None = None
+            with console.status("Starting Ray and the service, about 20 seconds"):
+                if remote():
+                    stack.enter_context(cluster_application(settings))
+                else:
+                    folder = stack.enter_context(run_folder(settings))
+                    check = stack.enter_context(local_application(settings, folder))
             signal.signal(signal.SIGTERM, _on_sigterm)  # Ray has put its own handler there
             _announce(settings, _wait_for_model(settings), time.monotonic() - started)
             while True:
-                signal.pause()
+                if check:
+                    check()
+                time.sleep(CHECK_EVERY)
     except _Stop:
         console.print("stopped")
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, TopicPartition
 
 from mos_online import contracts
-from mos_online.contracts import DeadLetter, Recommendation, Session
+from mos_online.contracts import DeadLetter, Recommendation, Session, SessionEmbedding
 from mos_online.errors import BrokerError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
@@ -34,6 +34,7 @@ class Seen:
         sessions: session_id -> the session, as first published.
         changed: ids of sessions that were published again with other content.
         repeated: sessions published again, identically.
+        embedded: session_id -> theme of the session, once its embedding was published.
         recommendations: session_id -> what was recommended after it.
         freshness_ms: for each recommendation, ms from the click that let the session close to its record on the topic.
         close_ms: likewise to the session's record.
@@ -45,7 +46,7 @@ class Seen:
     sessions: dict[str, Session] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     repeated: int = 0
-    embedded: set[str] = field(default_factory=set)
+    embedded: dict[str, int] = field(default_factory=dict)
     recommendations: dict[str, Recommendation] = field(default_factory=dict)
     freshness_ms: list[int] = field(default_factory=list)
     close_ms: list[int] = field(default_factory=list)
@@ -53,7 +54,6 @@ class Seen:
     fallbacks: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
     late: int = 0
-    unreadable: int = 0
 
 
 class Observer:
@@ -81,6 +81,7 @@ class Observer:
         self._stop = threading.Event()
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
+        self._embeddings = msgspec.json.Decoder(SessionEmbedding)
         self._sessions = msgspec.json.Decoder(Session)
         self._recommendations = msgspec.json.Decoder(Recommendation)
         self._dead = msgspec.json.Decoder(DeadLetter)
@@ -138,9 +139,9 @@ class Observer:
                 else:
                     seen.changed.add(session.session_id)
             case contracts.SESSION_EMBEDDINGS:
-                name = msgspec.json.decode(value)["session_id"]
-                if name not in seen.embedded:
-                    seen.embedded.add(name)
+                embedding = self._embeddings.decode(value)
+                if embedding.session_id not in seen.embedded:
+                    seen.embedded[embedding.session_id] = embedding.theme
                     _note_delay(seen.embedding_ms, message)
             case contracts.RECOMMENDATIONS:
                 self._recommendation(self._recommendations.decode(value), message)

@@ -12,6 +12,7 @@ from mos_online import contracts
 from mos_online.errors import MosError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
+from streams.topics import ALL
 
 KAFKA_TIMEOUT = 5.0
 """Seconds for the cluster to describe itself."""
@@ -43,7 +44,7 @@ def kafka(settings: Settings) -> Iterator[Finding]:
     address = config["bootstrap.servers"]
     yield Finding(part="Kafka", status=Status.PASS, found=f"{len(described.brokers)} broker(s) at {address}")
     counts = {name: len(topic.partitions) for name, topic in described.topics.items()}
-    yield topics({name: counts.get(settings.topic(name), 0) for name in contracts.TOPICS}, settings)
+    yield topics({name: counts.get(settings.topic(name), 0) for name in ALL}, settings)
 
 
 def _ignore(_: object) -> None: ...
@@ -119,7 +120,6 @@ def online_store(settings: Settings) -> Iterator[Finding]:
 
 def model(settings: Settings) -> Finding:
     """Whether there is a model and it can be loaded."""
-    from mos_online.recommend import Recommender  # noqa: PLC0415
     from mos_online.registry import Registry  # noqa: PLC0415
 
     registry = Registry(settings.models_dir)
@@ -130,6 +130,8 @@ def model(settings: Settings) -> Finding:
             found=f"none in {settings.models_dir}",
             remedy="make one with `mos train` (or `mos demo`, or `docker compose run --rm train`)",
         )
+    from mos_online.recommend import Recommender  # noqa: PLC0415
+
     try:
         recommender = Recommender.load(registry.current())
     except MosError as error:

@@ -5,33 +5,12 @@ from __future__ import annotations
 import heapq
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable
 
+from mos_online.activity import DecayClock
 from mos_online.contracts import SESSION_END, Click
 
 TRACKED = 200
 """How many of the most popular items are kept in view, and so the most that can be asked for."""
-
-
-class _Clock:
-    """Growing weights instead of decaying counts: equal up to a factor, and nothing has to be decayed.
-
-    ``rescale`` gets the factor by which everything added so far must shrink, long before a double overflows.
-    """
-
-    def __init__(self, half_life_ms: float, rescale: Callable[[float], None]) -> None:
-        self._rate = math.log(2) / half_life_ms
-        self._rescale = rescale
-        self._origin: int | None = None
-
-    def weight(self, timestamp: int) -> float:
-        if self._origin is None:
-            self._origin = timestamp
-        exponent = (timestamp - self._origin) * self._rate
-        if exponent > 200:
-            self._rescale(math.exp(-exponent))
-            self._origin, exponent = timestamp, 0.0
-        return math.exp(max(exponent, -200.0))
 
 
 class RecentPopularity:
@@ -47,7 +26,7 @@ class RecentPopularity:
     """
 
     def __init__(self, *, half_life_ms: float) -> None:
-        self._clock = _Clock(half_life_ms, self._rescale)
+        self._clock = DecayClock(half_life_ms, self._rescale)
         self._weights: dict[str, float] = {}
         self._leaders: set[str] = set()
         self._least = 0.0
@@ -101,7 +80,7 @@ class LastItemKnn:
         least: float = 0.1,
     ) -> None:
         self._gap = gap_ms
-        self._clock = _Clock(half_life_ms, self._rescale)
+        self._clock = DecayClock(half_life_ms, self._rescale)
         self._window = window
         self._neighbours = neighbours
         self._fill = fill

@@ -10,13 +10,16 @@ from types import SimpleNamespace
 
 import pytest
 from confluent_kafka import Producer
+from typer.testing import CliRunner
 
 from features.store import OnlineStore
+from mos_cli.commands.doctor import app
 from mos_cli.doctor import machine, services
 from mos_cli.doctor.finding import Finding, Status
 from mos_cli.doctor.settings_table import settings_lines
-from mos_online.contracts import TOPICS
 from mos_online.settings import Settings
+from streams.broker.embedded import embedded_broker
+from streams.topics import ALL
 
 
 def only(findings: Iterator[Finding], part: str) -> Finding:
@@ -97,11 +100,11 @@ def test_ports(mos_home: Settings, free_port: Callable[[], int], answering: Call
         ({"sessions": 0, "clicks": 0}, "FAIL", "missing: clicks, sessions"),
         ({"sessions": 4}, "FAIL", "sessions has 4"),
         ({"dead-letters": 1}, "PASS", "8 partitions each"),
-        (dict.fromkeys(TOPICS, 3), "WARN", "with 3 partitions; MOS_PARTITIONS is 8"),
+        (dict.fromkeys(ALL, 3), "WARN", "with 3 partitions; MOS_PARTITIONS is 8"),
     ],
 )
 def test_topics(change: dict[str, int], status: str, says: str, mos_home: Settings) -> None:
-    finding = services.topics(dict.fromkeys(TOPICS, 8) | change, mos_home)
+    finding = services.topics(dict.fromkeys(ALL, 8) | change, mos_home)
     assert finding.status == status
     assert says in finding.found
     assert bool(finding.remedy) == (status != "PASS")
@@ -111,6 +114,16 @@ def test_an_embedded_broker_that_was_not_started_is_a_warning(mos_home: Settings
     (finding,) = services.kafka(mos_home)
     assert finding.status is Status.WARN
     assert "mos kafka" in finding.remedy
+
+
+def test_the_embedded_broker_is_well(mos_home: Settings) -> None:
+    with embedded_broker(mos_home) as address:
+        reached, topics = services.kafka(mos_home)
+    assert (reached.status, reached.found) == (Status.PASS, f"1 broker(s) at {address}")
+    assert (topics.status, topics.found) == (
+        Status.PASS,
+        f"all {len(ALL)} there, {mos_home.partitions} partitions each",
+    )
 
 
 def test_a_cluster_that_answers_but_lacks_topics(mos_home: Settings) -> None:
@@ -146,6 +159,25 @@ def test_no_model_is_a_warning_that_says_how_to_make_one(mos_home: Settings) -> 
     finding = services.model(mos_home)
     assert finding.status is Status.WARN
     assert "mos train" in finding.remedy
+
+
+@pytest.mark.parametrize(("store", "status"), [("sqlite", 0), ("redis", 1)])
+def test_the_command_fails_exactly_when_something_does(
+    store: str, status: int, mos_home: Settings, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOS_STORE", store if status == 0 else f"redis://:hunter2@127.0.0.1:{free_port()}")
+    monkeypatch.setenv("MOS_SERVE_PORT", str(free_port()))
+    monkeypatch.setenv("MOS_WORKER_PORT", str(free_port()))
+    result = CliRunner().invoke(app, [], catch_exceptions=False)
+    assert result.exit_code == status
+    assert f"failed: {status}, warnings:" in result.output
+    assert "hunter2" not in result.output
+
+
+def test_the_command_lists_settings() -> None:
+    result = CliRunner().invoke(app, ["--settings"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "MOS_SESSION_GAP" in result.output
 
 
 def test_all_settings_are_listed_with_their_source_and_no_secret(

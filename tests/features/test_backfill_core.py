@@ -95,8 +95,8 @@ LOG = frame([click("ann", 10), click("bob", 20), click("ann", 30), click("cid", 
     [
         ({}, ["ann10", "bob20", "ann30", "cid40"]),
         ({"users": ["ann", "nobody"]}, ["ann10", "ann30"]),
-        ({"active_since": 30}, ["ann10", "ann30", "cid40"]),
-        ({"active_since": 30, "users": ["ann", "bob"]}, ["ann10", "ann30"]),
+        ({"active_within": 10}, ["ann10", "ann30", "cid40"]),
+        ({"active_within": 10, "users": ["ann", "bob"]}, ["ann10", "ann30"]),
     ],
 )
 def test_selection(options: dict[str, object], expected: list[str]) -> None:

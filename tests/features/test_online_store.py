@@ -55,8 +55,11 @@ def activity(partition: int, *, as_of: int = NOW, items: int = 3) -> ActivitySna
     return ActivitySnapshot(
         partition=partition,
         as_of=as_of,
+        total=10 / 3,
+        slow_total=100 / 3,
         item_ids=names,
         counts=[1 / (n + 3) for n in range(items)],
+        slow_counts=[10 / (n + 3) for n in range(items)],
         first_seen=[as_of - n for n in range(items)],
         categories=["" if n % 2 else "news" for n in range(items)],
     )
@@ -101,8 +104,11 @@ def test_what_the_plain_feast_sdk_pushes_is_read(store: OnlineStore, place: Sett
     row = {
         "partition": 2,
         "as_of": NOW,
+        "total": 4.0,
+        "slow_total": 40.0,
         "item_ids": ["a", "b"],
         "counts": [2.0, 1.0],
+        "slow_counts": [20.0, 10.0],
         "first_seen": [1, 2],
         "categories": ["news", ""],
         "event_timestamp": datetime.fromtimestamp(NOW / 1000, tz=UTC),

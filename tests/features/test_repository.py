@@ -5,7 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import feast
 import pytest
+from feast.types import String
 
+from features import definitions, repository
 from features.location import parse_location
 from features.repository import is_applied
 from features.store import OnlineStore
@@ -48,6 +50,25 @@ def test_other_definitions_are_applied_and_rows_stay(mos_home: Settings, applied
     assert len(applied) == 2
 
 
+def test_a_view_that_has_grown_is_applied_and_rows_stay(mos_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    younger = feast.FeatureView(
+        name="user_state",
+        entities=[definitions.user],
+        source=definitions.user_state.stream_source,
+        schema=[feast.Field(name="user_id", dtype=String), *definitions.user_state.features[:-1]],
+    )
+    with monkeypatch.context() as then:
+        then.setattr(repository, "DEFINITIONS", (definitions.user, younger, definitions.item_activity))
+        repository.open_repository(mos_home.feast_dir, SQLITE)
+        assert is_applied(mos_home.feast_dir, SQLITE)
+    assert not is_applied(mos_home.feast_dir, SQLITE)
+    store = OnlineStore.open(mos_home)
+    store.write_profiles([ANN])
+    view = feast.FeatureStore(repo_path=str(mos_home.feast_dir)).get_feature_view("user_state")
+    assert [field.name for field in view.features] == [field.name for field in definitions.user_state.features]
+    assert store.read_profiles(["ann"]) == {"ann": ANN}
+
+
 @pytest.mark.parametrize("lost", ["online_store.db", "registry.db", "feature_store.yaml"])
 def test_a_lost_file_is_made_anew(mos_home: Settings, lost: str) -> None:
     OnlineStore.open(mos_home).close()
@@ -55,6 +76,14 @@ def test_a_lost_file_is_made_anew(mos_home: Settings, lost: str) -> None:
     store = OnlineStore.open(mos_home)
     store.write_profiles([ANN])
     assert store.read_profiles(["ann"]) == {"ann": ANN}
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100], ids=["emptied", "overwritten"])
+def test_a_damaged_registry_is_one_readable_error(mos_home: Settings, content: bytes) -> None:
+    OnlineStore.open(mos_home).close()
+    (mos_home.feast_dir / "registry.db").write_bytes(content)
+    with pytest.raises(StoreError, match="it may also be deleted, then run `mos backfill`"):
+        OnlineStore.open(mos_home)
 
 
 def test_another_store_rewrites_the_configuration(mos_home: Settings) -> None:

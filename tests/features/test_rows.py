@@ -40,8 +40,11 @@ def test_an_activity_snapshot_survives_the_row(items: list[tuple[str, float, int
     snapshot = ActivitySnapshot(
         partition=3,
         as_of=as_of,
+        total=as_of / 7,
+        slow_total=as_of / 3,
         item_ids=[i for i, _, _, _ in items],
         counts=[c for _, c, _, _ in items],
+        slow_counts=[c / 3 for _, c, _, _ in items],
         first_seen=[t for _, _, t, _ in items],
         categories=[c for _, _, _, c in items],
     )

@@ -25,7 +25,7 @@ def test_sqlite_readers_go_on_while_another_process_writes_and_writers_say_why_n
     store = OnlineStore.open(mos_home)
     store.write_profiles([ANN])
     with closing(sqlite3.connect(mos_home.feast_dir / "online_store.db")) as other:
-        other.execute("BEGIN IMMEDIATE")
+        other.execute("BEGIN EXCLUSIVE")
         assert store.read_profiles(["ann"]) == {"ann": ANN}
         with pytest.raises(StoreError, match=r"locked; another process is writing.*MOS_STORE=redis"):
             store.write_profiles([ANN])

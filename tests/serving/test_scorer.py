@@ -146,7 +146,13 @@ def test_a_client_that_went_away_is_not_scored_and_leaves_room() -> None:
             gone.cancel()
             model.release.set()
             await first
-            assert len(await ask(service, "a", "b", "c")) == 3
+            answers = None
+            while answers is None:  # there is room once the thread has passed over them
+                try:
+                    answers = await ask(service, "a", "b", "c")
+                except Problem:
+                    await asyncio.sleep(0.005)
+            assert len(answers) == 3
         assert [query.user_id for batch in model.batches for query in batch] == ["first", "a", "b", "c"]
 
     run(work)

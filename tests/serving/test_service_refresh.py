@@ -17,7 +17,17 @@ from serving.limits import Limits
 from serving.service import Service
 
 QUICK = Limits(refresh=0.01)
-SNAPSHOT = ActivitySnapshot(partition=1, as_of=5, item_ids=["i"], counts=[1.0], first_seen=[1], categories=[""])
+SNAPSHOT = ActivitySnapshot(
+    partition=1,
+    as_of=5,
+    total=1.0,
+    slow_total=1.0,
+    item_ids=["i"],
+    counts=[1.0],
+    slow_counts=[1.0],
+    first_seen=[1],
+    categories=[""],
+)
 
 
 def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -1,0 +1,54 @@
+"""``mos demo``: the whole system on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    dataset: Annotated[
+        str | None,
+        typer.Option(help='Folder in MOS_DATA_DIR, or "synthetic". Default: globo_news if it is there, else synthetic.'),
+    ] = None,
+    speed: Annotated[str, typer.Option(help="600x (times real time), 800/s (clicks per second) or max.")] = "600/s",
+    events: Annotated[int, typer.Option(help="How many clicks to replay.", min=200)] = 50_000,
+    start: Annotated[
+        str, typer.Option("--from", help="Where the replay starts: a share of the log (0.8) or an ISO time.")
+    ] = "0.8",
+    backbone: Annotated[str, typer.Option(help="gru4rec or sasrec.")] = "gru4rec",
+    minutes: Annotated[float, typer.Option(help="Time budget for fitting the model.", min=0.05)] = 1.0,
+) -> None:
+    """Train MoS on the earlier part of a log, start every service, replay the later part, check everything, report.
+
+    Runs on embedded defaults (Kafka in memory, Feast on SQLite, local Ray) in MOS_HOME/demo, which is emptied first.
+    Exit status 1 means that something was lost or wrong; the report says what. Ctrl-C stops every started process.
+    """
+    from mos_cli.demo.run import DemoConfig, run_demo  # noqa: PLC0415
+    from mos_online.settings import settings  # noqa: PLC0415
+    from simulator.speed import Speed  # noqa: PLC0415
+
+    configured = settings()
+    console = Console()
+    if dataset is None:
+        there = configured.data_dir is not None and (configured.data_dir / "globo_news").is_dir()
+        dataset = "globo_news" if there else "synthetic"
+    config = DemoConfig(
+        dataset=dataset,
+        speed=Speed.parse(speed),
+        events=events,
+        start=start,
+        backbone=backbone,
+        minutes=minutes,
+    )
+    try:
+        passed = run_demo(config, configured, console)
+    except KeyboardInterrupt:
+        console.print("stopped; what was written is in", str(configured.home / "demo"))
+        raise typer.Exit(130) from None
+    raise typer.Exit(0 if passed else 1)

@@ -1,0 +1,85 @@
+"""What the model reads of some users at some moments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """One user at one moment, in indices of the catalogue; index 0 is an item of which nothing is known.
+
+    Attributes:
+        items, times: last events over all sessions, the open one included, oldest first (ms).
+        now: the moment of the request (ms).
+        rings: theme (1..K) -> items and times of its ring; no empty rings.
+        theme_sessions: theme -> sessions routed there.
+    """
+
+    items: Ints
+    times: Ints
+    now: int
+    rings: dict[int, tuple[Ints, Ints]]
+    theme_sessions: dict[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """B users as padded tensors; events first, padding last.
+
+    Attributes:
+        items: int64 (B, T); ages: float32 (B, T), seconds from event to request; mask: bool (B, T).
+        ring_items, ring_ages, ring_mask: likewise (M, n), the M non-empty theme rings of all users.
+        ring_user: int64 (M,), the row of each ring; ring_theme: int64 (M,), 1..K.
+        ring_sessions: float32 (M,), sessions routed to the ring's theme.
+    """
+
+    items: Tensor
+    ages: Tensor
+    mask: Tensor
+    ring_items: Tensor
+    ring_ages: Tensor
+    ring_mask: Tensor
+    ring_user: Tensor
+    ring_theme: Tensor
+    ring_sessions: Tensor
+
+
+def collate(histories: Sequence[History]) -> Batch:
+    """Pad histories to the longest of them."""
+    items, ages, mask = _pad([(h.items, h.times, h.now) for h in histories])
+    rings = [(row, theme, h) for row, h in enumerate(histories) for theme in h.rings]
+    ring_items, ring_ages, ring_mask = _pad([(*h.rings[theme], h.now) for _, theme, h in rings])
+    return Batch(
+        items=items,
+        ages=ages,
+        mask=mask,
+        ring_items=ring_items,
+        ring_ages=ring_ages,
+        ring_mask=ring_mask,
+        ring_user=torch.tensor([row for row, _, _ in rings], dtype=torch.int64),
+        ring_theme=torch.tensor([theme for _, theme, _ in rings], dtype=torch.int64),
+        ring_sessions=torch.tensor([h.theme_sessions.get(theme, 0) for _, theme, h in rings], dtype=torch.float32),
+    )
+
+
+def _pad(sequences: Sequence[tuple[Ints, Ints, int]]) -> tuple[Tensor, Tensor, Tensor]:
+    longest = max((len(items) for items, _, _ in sequences), default=0)
+    items = np.zeros((len(sequences), longest), np.int64)
+    ages = np.zeros((len(sequences), longest), np.float32)
+    lengths = np.zeros(len(sequences), np.int64)
+    for row, (ids, times, now) in enumerate(sequences):
+        length = len(ids)
+        items[row, :length] = ids
+        ages[row, :length] = np.maximum(now - times, 0) / 1000
+        lengths[row] = length
+    mask = np.arange(longest)[None, :] < lengths[:, None]
+    return torch.from_numpy(items), torch.from_numpy(ages), torch.from_numpy(mask)

@@ -1,0 +1,134 @@
+"""A model on disk: safetensors and JSON, never pickle."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from mos_online.errors import ModelError
+from mos_online.model.mos import MoS, MoSConfig
+from mos_online.themes import Router
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
+FORMAT = 1
+
+
+class _Document(msgspec.Struct, kw_only=True):
+    """``config.json``. ``recent``, ``theme_ring`` and ``half_life_ms`` are repeated on top for the stream worker."""
+
+    format: int
+    version: str
+    router_version: str
+    recent: int
+    theme_ring: int
+    half_life_ms: float
+    model: dict[str, Any]
+    items: list[str]
+    categories: list[str]
+    popular: list[str]
+    training: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A trained model and all that it needs to serve.
+
+    Attributes:
+        model: weights, with the catalogue's buffers.
+        router: routes sessions and items.
+        items, categories: names of the rows 1, 2, ... of the embeddings.
+        popular: most popular items of the training log, the last resort.
+        half_life_ms: of item activity.
+        training: what was done and measured; goes into the card.
+    """
+
+    model: MoS
+    router: Router
+    items: list[str]
+    categories: list[str]
+    popular: list[str]
+    half_life_ms: float
+    training: dict[str, Any]
+
+    @property
+    def version(self) -> str:
+        """Short hash of the weights, the catalogue and the router, e.g. ``m-3f2a9c1b``."""
+        digest = hashlib.blake2s(self.router.version.encode())
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+        digest.update(msgspec.json.encode([self.items, self.categories]))
+        return f"m-{digest.hexdigest()[:8]}"
+
+    def save_pretrained(self, folder: Path, card: str) -> None:
+        """Write the model, the router and the model card (Markdown)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        config = self.model.config
+        document = _Document(
+            format=FORMAT,
+            version=self.version,
+            router_version=self.router.version,
+            recent=config.recent,
+            theme_ring=config.theme_ring,
+            half_life_ms=self.half_life_ms,
+            model=asdict(config),
+            items=self.items,
+            categories=self.categories,
+            popular=self.popular,
+            training=self.training,
+        )
+        save_file({name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}, folder / WEIGHTS)
+        self.router.save(folder)
+        (folder / CONFIG).write_bytes(msgspec.json.format(msgspec.json.encode(document)))
+        (folder / CARD).write_text(card)
+
+    @classmethod
+    def from_pretrained(cls, folder: Path, spare: int = 0) -> Checkpoint:
+        """Read what ``save_pretrained`` wrote.
+
+        Args:
+            folder: a version's folder in the registry.
+            spare: rows to add for items younger than the model; they are zero and not known.
+
+        Raises:
+            ModelError: a file is missing or damaged, or of another format.
+        """
+        try:
+            document = msgspec.json.decode((folder / CONFIG).read_bytes(), type=_Document)
+            weights = load_file(folder / WEIGHTS)
+        except (OSError, SafetensorError, msgspec.MsgspecError) as error:
+            raise ModelError(f"cannot read the model in {folder}: {error}; train again with `mos train`") from None
+        if document.format != FORMAT:
+            raise ModelError(
+                f"the model in {folder} has format {document.format}, this version reads {FORMAT}: train again with `mos train`"
+            )
+        router = Router.load(folder)
+        if router.version != document.router_version:
+            raise ModelError(
+                f"the model in {folder} was trained with router {document.router_version}, the folder holds "
+                f"{router.version}: its files are of different versions; train again with `mos train`"
+            )
+        for name in ("item.weight", "item_category", "item_theme", "item_known"):
+            if name in weights:
+                rows = weights[name]
+                weights[name] = torch.cat([rows, rows.new_zeros(spare, *rows.shape[1:])])
+        try:
+            model = MoS(MoSConfig(**{**document.model, "items": len(document.items) + spare}))
+            model.load_state_dict(weights)
+        except (TypeError, RuntimeError) as error:
+            raise ModelError(f"the weights in {folder} do not fit its config.json: {error}") from None
+        return cls(
+            model=model.eval(),
+            router=router,
+            items=document.items,
+            categories=document.categories,
+            popular=document.popular,
+            half_life_ms=document.half_life_ms,
+            training=document.training,
+        )

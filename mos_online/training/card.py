@@ -1,0 +1,40 @@
+"""The model card: what is in a checkpoint, in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mos_online.training.train import TrainReport
+
+
+def model_card(report: TrainReport, *, name: str, span: tuple[int, int], backbone: str) -> str:
+    """Markdown; ``span``: first and last event used, ms."""
+    begin, end = (datetime.fromtimestamp(t / 1000, UTC).strftime("%Y-%m-%d %H:%M") for t in span)
+    rows = [("MoS", report.mos_hit_rate, report.mos_ndcg)]
+    rows += [(who, m["hit_rate_at_10"].mean, m["ndcg_at_10"].mean) for who, m in report.baselines.items()]
+    table = "\n".join(f"| {who} | {hits:.4f} | {gain:.4f} |" for who, hits, gain in rows)
+    themes = "\n".join(f"{number}. {label}" for number, label in enumerate(report.theme_labels[1:], 1))
+    return f"""# {report.version}
+
+MoS on {backbone}, router {report.router_version}. Dataset {name}, {report.events:,} events from {begin} to {end} (UTC),
+{report.items:,} items.
+
+Split by time: themes from the oldest {report.router_events:,} events, {report.examples:,} examples after them,
+{report.validation_examples:,} validation positions after those. Early stopping looked at the validation positions, so the
+model's figures below are slightly optimistic; the baselines learn from every click at once.
+
+| next click, full ranking | hit-rate@10 | NDCG@10 |
+|---|---|---|
+{table}
+
+After measuring, the model made one pass over the validation positions. Activity half-life: {report.half_life_hours:g} h.
+
+Limits: one seed; trained on one log; items younger than the model are placed by their category alone; fast catalogues need
+frequent retraining.
+
+Themes:
+
+{themes}
+"""

@@ -1,0 +1,62 @@
+"""The Faust application, made from our settings."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import faust
+
+from mos_online.kafka_config import librdkafka_config
+from mos_online.settings import Settings
+
+
+def faust_app(settings: Settings) -> Any:
+    """A Faust application without tables, leader election, topic creation or web server.
+
+    Raises:
+        BrokerError: the embedded broker has not been started.
+        SettingsError: SASL without credentials, or a certificate file that does not exist.
+    """
+    kafka = librdkafka_config(settings)  # checks the settings, too
+    brokers = ";".join(f"kafka://{address.strip()}" for address in str(kafka["bootstrap.servers"]).split(","))
+    return faust.App(
+        settings.group,
+        autodiscover=False,
+        broker=brokers,
+        broker_credentials=_credentials(settings),
+        consumer_auto_offset_reset="earliest",
+        datadir=str(settings.home / "faust"),
+        key_serializer="raw",
+        value_serializer="raw",
+        store="memory://",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+    )
+
+
+def raw_topic(app: Any, settings: Settings, name: str) -> Any:
+    """A topic of ``contracts.TOPICS`` whose keys and values stay bytes."""
+    topic = settings.topic(name)
+    return app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+
+def _credentials(settings: Settings) -> Any:
+    protocol = settings.kafka_security_protocol
+    context = _tls(settings) if "SSL" in protocol else None
+    if "SASL" in protocol:
+        return faust.SASLCredentials(
+            username=settings.kafka_sasl_username,
+            password=settings.kafka_sasl_password,
+            mechanism=settings.kafka_sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context else None
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.kafka_ssl_ca)
+    if settings.kafka_ssl_certificate is not None:
+        context.load_cert_chain(settings.kafka_ssl_certificate, settings.kafka_ssl_key)
+    return context

@@ -1,0 +1,1 @@
+"""The Kafka broker for machines that have none."""

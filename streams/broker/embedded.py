@@ -1,0 +1,60 @@
+"""The embedded broker of one MOS_HOME: it leaves its address in a file while it runs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from mos_online.errors import BrokerError
+from mos_online.settings import Settings
+from streams.broker.librdkafka import MockCluster
+from streams.topics import all_topics
+
+
+class BrokerFile(msgspec.Struct, frozen=True, kw_only=True):
+    """Content of ``Settings.broker_file``: address (host:port) and process id of the broker."""
+
+    bootstrap: str
+    pid: int
+
+
+@contextmanager
+def embedded_broker(settings: Settings) -> Iterator[str]:
+    """Run the broker, with all our topics, for the length of a ``with`` block; gives its address, host:port.
+
+    Raises:
+        BrokerError: another one runs on the same MOS_HOME, or librdkafka is missing or refuses.
+    """
+    path = settings.broker_file
+    with _owned(settings):
+        path.unlink(missing_ok=True)  # left by a broker that was killed
+        cluster = MockCluster()
+        try:
+            cluster.create_topics(all_topics(settings), partitions=settings.partitions)
+            draft = path.with_suffix(".draft")
+            draft.write_bytes(msgspec.json.encode(BrokerFile(bootstrap=cluster.bootstrap, pid=os.getpid())))
+            draft.replace(path)
+            yield cluster.bootstrap
+        finally:
+            path.unlink(missing_ok=True)
+            cluster.close()
+
+
+@contextmanager
+def _owned(settings: Settings) -> Iterator[None]:
+    """Be the only broker of this MOS_HOME. The system frees a file lock with its process, however that ends."""
+    path = settings.broker_file.with_suffix(".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BrokerError(
+                f"an embedded broker already runs for this MOS_HOME ({settings.broker_file} has its address and "
+                "process id): use it, stop it, or choose another MOS_HOME"
+            ) from None
+        yield

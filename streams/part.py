@@ -1,0 +1,43 @@
+"""What the worker's parts have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mos_online.settings import Settings
+from streams.outbox import Outbox
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What every part is given.
+
+    Attributes:
+        fail: stops the worker with an error; the part does no more work after it has called this.
+    """
+
+    settings: Settings
+    outbox: Outbox
+    fail: Callable[[Exception], None]
+
+
+class Part(Protocol):
+    """One of the worker's jobs: an agent and what it needs."""
+
+    def register(self, app: Any) -> None:
+        """Add agents and signal handlers to the Faust application, before it starts."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has all it needs to process records."""
+
+    def assigned(self, partitions: dict[str, set[int]]) -> None:
+        """Topic -> partitions that are ours from now on; called in the event loop after each rebalance."""
+
+    def revoked(self) -> None:
+        """No partition is ours until the next ``assigned``."""
+
+    async def close(self) -> None:
+        """Finish before the agents are stopped."""
