@@ -89,9 +89,7 @@ class Theme(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class Fallback(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Says that the answer is less than the model's best, and why."""
 
-    rung: Annotated[
-        str, Meta(description='What answered: "model" (from this request\'s events alone) or a popularity list.')
-    ]
+    rung: Annotated[str, Meta(description='What answered: "model" (without the profile) or "popularity".')]
     reason: Annotated[str, Meta(description='"unknown_user", "no_known_items" or "store_unavailable".')]
 
 

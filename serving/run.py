@@ -100,7 +100,7 @@ def _clear_leftovers(run_file: Path, logs: Path, settings: Settings) -> None:
 def _alive(pid: int, created: float) -> bool:
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - created) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        return bool(abs(process.create_time() - created) < 1 and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 

@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
-from mos_online.recommend import Query, Ranking, Recommender
-
 from mos_online.profile import UserProfile
+from mos_online.recommend import Query, Ranking, Recommender
 from serving.api import Fallback, Item, RecommendRequest, RecommendResponse, Theme, session_events
 from serving.limits import Limits
 from serving.metrics import Metrics
@@ -213,12 +212,8 @@ def _query(request: RecommendRequest, profiles: dict[str, UserProfile]) -> Query
 
 def _response(query: Query, ranking: Ranking, recommender: Recommender, *, store_down: bool) -> RecommendResponse:
     labels = recommender.router.labels
-    fallback = None
-    if store_down:
-        fallback = Fallback(rung=ranking.fallback or "model", reason="store_unavailable")
-    elif ranking.fallback is not None:
-        new = query.profile is None and not query.events
-        fallback = Fallback(rung=ranking.fallback, reason="unknown_user" if new else "no_known_items")
+    reason = "store_unavailable" if store_down else ranking.fallback
+    rung = "model" if ranking.fallback is None else "popularity"
     return RecommendResponse(
         request_id=new_request_id(),
         user_id=query.user_id,
@@ -232,5 +227,5 @@ def _response(query: Query, ranking: Ranking, recommender: Recommender, *, store
         ],
         model_version=recommender.model_version,
         router_version=recommender.router_version,
-        fallback=fallback,
+        fallback=None if reason is None else Fallback(rung=rung, reason=reason),
     )

@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mos_online.recommend import Query, Recommender
-
 from mos_online.activity import ActivitySnapshot
 from mos_online.errors import ModelError
+from mos_online.recommend import Query, Recommender
 from mos_online.registry import Registry
 from mos_online.settings import Settings
 from serving.api import ModelInfo, RecommendRequest, RecommendResponse, ThemeLabel

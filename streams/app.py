@@ -24,6 +24,10 @@ def faust_app(settings: Settings) -> Any:
         settings.group,
         autodiscover=False,
         broker=brokers,
+        # A worker that was killed holds its partitions until its session times out; Faust's default is a minute.
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=2.0,
+        broker_rebalance_timeout=20.0,
         broker_credentials=_credentials(settings),
         consumer_auto_offset_reset="earliest",
         datadir=str(settings.home / "faust"),

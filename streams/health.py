@@ -21,7 +21,7 @@ def health_server(port: int, ready: Callable[[], bool]) -> Iterator[None]:
     """
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the base class calls it so
+        def do_GET(self) -> None:
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest())
             elif self.path == "/healthz":

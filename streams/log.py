@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -68,10 +69,12 @@ class LogReader:
             if start < low:
                 raise truncated(topic, partition, start, low)
             consumer.assign([TopicPartition(topic, partition, start)])
-            position = start
+            position, heard_at = start, time.monotonic()
             while position < stop:
-                batch = consumer.consume(1000, TIMEOUT)
-                if not batch:
+                batch = consumer.consume(1000, 0.05)  # waits so long for a full batch, not for a first record
+                if batch:
+                    heard_at = time.monotonic()
+                elif time.monotonic() - heard_at > TIMEOUT:
                     raise BrokerError(f"{topic}[{partition}] sent nothing for {TIMEOUT:.0f} s; is Kafka running?")
                 for message in batch:
                     fault = message.error()

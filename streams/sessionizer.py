@@ -64,7 +64,7 @@ class SessionizerPart:
     async def _restore(self, partition: Partition) -> None:
         try:
             await asyncio.to_thread(partition.restore, self._reader)
-        except Exception as error:  # noqa: BLE001 - handed to the worker
+        except Exception as error:
             if self._partitions.get(partition.number) is partition:
                 self._context.fail(error)
         else:

@@ -57,8 +57,13 @@ async def run_worker(settings: Settings, only: Collection[str]) -> signal.Signal
     """
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def received(number: signal.Signals) -> None:
+        if not stop.done():
+            stop.set_result(number)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, lambda n=number: stop.done() or stop.set_result(n))
+        loop.add_signal_handler(number, received, number)
 
     def fail(error: Exception) -> None:
         if not stop.done():

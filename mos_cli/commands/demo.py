@@ -14,7 +14,9 @@ app = typer.Typer()
 def demo(
     dataset: Annotated[
         str | None,
-        typer.Option(help='Folder in MOS_DATA_DIR, or "synthetic". Default: globo_news if it is there, else synthetic.'),
+        typer.Option(
+            help='Folder in MOS_DATA_DIR, or "synthetic". Default: globo_news if it is there, else synthetic.'
+        ),
     ] = None,
     speed: Annotated[str, typer.Option(help="600x (times real time), 800/s (clicks per second) or max.")] = "600/s",
     events: Annotated[int, typer.Option(help="How many clicks to replay.", min=200)] = 50_000,

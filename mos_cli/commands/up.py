@@ -12,7 +12,7 @@ app = typer.Typer()
 
 @app.command()
 def up() -> None:
-    """Start all services and keep them until Ctrl-C: Kafka (if embedded), the recommendation service, the stream worker.
+    """Start Kafka (if embedded), the recommendation service and the stream worker, and keep them until Ctrl-C.
 
     Needs a model (`mos train`). Send clicks with `mos replay` or your own producer; watch with `mos topics tail`.
     Logs are in MOS_HOME/logs. If one service ends, all are stopped and the end of its log is shown.

@@ -66,7 +66,9 @@ class Display:
             self._live.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._live:
             self._live.__exit__(kind, error, trace)
 
@@ -86,7 +88,8 @@ class Display:
 
     def _line(self, now: Moment) -> str:
         return (
-            f"{now.seconds:5.0f} s  {moment(now.event_time)}  clicks {now.events:,}/{now.of:,} ({self._rate('events'):,.0f}/s)  "
+            f"{now.seconds:5.0f} s  {moment(now.event_time)}  "
+            f"clicks {now.events:,}/{now.of:,} ({self._rate('events'):,.0f}/s)  "
             f"sessions {now.sessions:,} closed, {now.open:,} open  recommendations {now.recommendations:,} "
             f"({self._rate('recommendations'):,.0f}/s)  freshness {_ms(now.freshness_p50)}  HTTP {_ms(now.http_p50)}  "
             f"errors {now.errors}"

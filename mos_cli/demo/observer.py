@@ -120,7 +120,7 @@ class Observer:
             while not self._stop.is_set():
                 for message in self._consumer.consume(500, 0.1):
                     self._take(message)
-        except Exception as error:  # noqa: BLE001 - handed to the main thread by check()
+        except Exception as error:
             self._failure = error
 
     def _take(self, message: Message) -> None:

@@ -1,4 +1,4 @@
-"""The demo's report: one dictionary, written as ``report.json`` and as a self-contained HTML page. Keys: docs/report.md."""
+"""The demo's report as ``report.json`` and as a self-contained HTML page; docs/report.md explains its keys."""
 
 from __future__ import annotations
 
@@ -13,6 +13,19 @@ import numpy as np
 from mos_cli.demo import plots
 
 Report = dict[str, Any]
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24; }
+h1 { margin-bottom: 0; }
+h2 { margin-top: 2.2rem; font-size: 1.15rem; }
+table { border-collapse: collapse; }
+td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top; }
+td.n { text-align: right; font-variant-numeric: tabular-nums; }
+figure { margin: 1.5rem 0; }
+svg { max-width: 100%; height: auto; }
+.verdict { font-weight: 600; }
+.muted { color: #667; }
+"""
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float | int | None]:
@@ -29,7 +42,9 @@ def percentiles(values: Sequence[float]) -> dict[str, float | int | None]:
     }
 
 
-def write(report: Report, timeline: Sequence[Mapping[str, float]], delays: Mapping[str, Sequence[float]], folder: Path) -> None:
+def write(
+    report: Report, timeline: Sequence[Mapping[str, float]], delays: Mapping[str, Sequence[float]], folder: Path
+) -> None:
     """Write ``report.json`` and ``report.html`` into ``folder``.
 
     Args:
@@ -66,17 +81,11 @@ def _page(report: Report, timeline: Sequence[Mapping[str, float]], delays: Mappi
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<style>
-  body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24; }}
-  h1 {{ margin-bottom: 0; }} h2 {{ margin-top: 2.2rem; font-size: 1.15rem; }}
-  table {{ border-collapse: collapse; }} td, th {{ padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top; }}
-  td.n {{ text-align: right; font-variant-numeric: tabular-nums; }} figure {{ margin: 1.5rem 0; }}
-  svg {{ max-width: 100%; height: auto; }} .verdict {{ font-weight: 600; }} .muted {{ color: #667; }}
-</style></head><body>
+<style>{STYLE}</style></head><body>
 <h1>{title}</h1>
 <p class="verdict">{html.escape(verdict)}</p>
-<p class="muted">{dataset["events_replayed"]:,} clicks of {html.escape(dataset["from"])} to {html.escape(dataset["to"])} (UTC),
-replayed after training on the {dataset["events_before"]:,} clicks before them. Every figure was measured in this run.</p>
+<p class="muted">{dataset["events_replayed"]:,} clicks of {dataset["from"]} to {dataset["to"]} (UTC), replayed
+after training on the {dataset["events_before"]:,} clicks before them. Every figure was measured in this run.</p>
 {figures}
 {_quality_table(report["quality"])}
 {_samples(report["samples"])}

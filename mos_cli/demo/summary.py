@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from mos_cli.demo.clock import moment
-from mos_cli.demo.display import Moment
 from mos_cli.demo.observer import Seen
 from mos_cli.demo.report import Report, percentiles
 from mos_cli.demo.verify import ProfileCheck, SessionCheck
 from mos_cli.demo.visitors import Visitors
+from mos_cli.demo.watch import Watched
 from mos_online import __version__
 from mos_online.evaluation import Judged
 from mos_online.training import TrainReport
@@ -31,11 +31,9 @@ def build_report(
     replayed: pl.DataFrame,
     trained: TrainReport,
     profiles_written: int,
-    timeline: Sequence[Moment],
-    seen: Seen,
+    watched: Watched,
     sessions: SessionCheck,
     profiles: ProfileCheck,
-    visitors: Visitors,
     phases: Mapping[str, float],
     machine: Mapping[str, Any],
     begun: float,
@@ -43,6 +41,7 @@ def build_report(
 ) -> Report:
     """The report as documented in docs/report.md."""
     first, last = int(replayed["timestamp"][0]), int(replayed["timestamp"][-1])
+    seen, visitors, timeline = watched.seen, watched.visitors, watched.timeline
     span = timeline[-1].seconds if timeline else 0.0
     faults = _faults(seen, sessions, profiles, visitors)
     training = msgspec.to_builtins(trained)
@@ -113,7 +112,9 @@ def _faults(seen: Seen, sessions: SessionCheck, profiles: ProfileCheck, visitors
     if len(seen.recommendations) < sessions.closed:
         faults.append(f"{sessions.closed - len(seen.recommendations)} closed sessions have no recommendation")
     if not profiles.passed:
-        faults.append(f"Feast: {profiles.expected - profiles.readable} users not readable, {profiles.stale} not up to date")
+        faults.append(
+            f"Feast: {profiles.expected - profiles.readable} users not readable, {profiles.stale} not up to date"
+        )
     if seen.late or seen.dead_letters:
         faults.append(f"{seen.late} late events and {sum(seen.dead_letters.values())} dead letters in a clean replay")
     if visitors.failures:
@@ -158,7 +159,9 @@ def samples(seen: Seen, items: pl.DataFrame, labels: Sequence[str], count: int =
             "user_id": recommendation.user_id,
             "session_theme": _session_theme(seen, recommendation.session_id, labels),
             "clicked": list(dict.fromkeys(words(event.item_id) for event in session.events))[:5],
-            "recommended": [f"{words(item.item_id)} [{_label(item.theme, labels)}]" for item in recommendation.items[:5]],
+            "recommended": [
+                f"{words(item.item_id)} [{_label(item.theme, labels)}]" for item in recommendation.items[:5]
+            ],
         }
         for recommendation, session in chosen
     ]
@@ -176,7 +179,9 @@ def _label(theme: int, labels: Sequence[str]) -> str:
 def print_report(report: Report, console: Console, folder: Path) -> None:
     """The report in one screen."""
     for kind, judged in report["quality"].items():
-        table = Table(title=f"{kind.replace('_', ' ')}: {judged['requests']:,} requests", title_justify="left", box=None)
+        table = Table(
+            title=f"{kind.replace('_', ' ')}: {judged['requests']:,} requests", title_justify="left", box=None
+        )
         for column in ("recommender", "hit-rate@10", "NDCG@10", "MoS minus it, NDCG@10"):
             table.add_column(column, justify="left" if column == "recommender" else "right")
         for who, measured in judged["recommenders"].items():
@@ -198,9 +203,18 @@ def print_report(report: Report, console: Console, folder: Path) -> None:
     s, latency = report["sessions"], report["latency_ms"]
     table = Table(box=None, show_header=False)
     rows = [
-        ("clicks", f"{report['events']['sent']:,} in {report['phases']['replay']:.0f} s = {report['events']['per_second']}/s"),
-        ("sessions", f"{s['closed']:,} closed, oracle {s['oracle']:,}: {s['missing']} missing, {s['different']} different"),
-        ("profiles", f"{report['profiles']['readable']:,} of {report['profiles']['expected']:,} users readable from Feast"),
+        (
+            "clicks",
+            f"{report['events']['sent']:,} in {report['phases']['replay']:.0f} s = {report['events']['per_second']}/s",
+        ),
+        (
+            "sessions",
+            f"{s['closed']:,} closed, oracle {s['oracle']:,}: {s['missing']} missing, {s['different']} different",
+        ),
+        (
+            "profiles",
+            f"{report['profiles']['readable']:,} of {report['profiles']['expected']:,} users readable from Feast",
+        ),
         ("recommendations", f"{report['recommendations']['published']:,} on the topic"),
         ("late, dead letters", f"{report['late_events']}, {sum(report['dead_letters'].values())}"),
         ("HTTP", _milliseconds(latency["http"])),

@@ -41,7 +41,9 @@ def check_sessions(streamed: Mapping[str, Session], events: pl.DataFrame, config
     expected = {row["session_id"]: row for row in offline_sessions(events, config).iter_rows(named=True)}
     missing = [name for name in expected if name not in streamed]
     unexpected = [name for name in streamed if name not in expected]
-    different = [name for name, row in expected.items() if name in streamed and _facts(streamed[name]) != _row_facts(row)]
+    different = [
+        name for name, row in expected.items() if name in streamed and _facts(streamed[name]) != _row_facts(row)
+    ]
     examples = [f"missing {name}" for name in missing[:2]] + [f"unexpected {name}" for name in unexpected[:2]]
     examples += [f"different {name}" for name in different[:2]]
     return SessionCheck(

@@ -1,25 +1,7 @@
-"""MoS, Mixture of Sequence: backbones, experts, fusion and checkpoints."""
+"""The MoS model: backbones, experts, fusion, checkpoints."""
 
-from mos_online.model.backbone import Backbone, backbones, make_backbone, register
-from mos_online.model.config import MosConfig
-from mos_online.model.gru4rec import GRU4Rec
-from mos_online.model.histories import Histories
-from mos_online.model.live import Activity, live_features
-from mos_online.model.mos import MoS, Users, score
-from mos_online.model.sasrec import SASRec
+from mos_online.model.backbone import BACKBONES, backbone
+from mos_online.model.batch import Batch, History, collate
+from mos_online.model.mos import MoS, MoSConfig, UserVectors, live_features
 
-__all__ = [
-    "Activity",
-    "Backbone",
-    "GRU4Rec",
-    "Histories",
-    "MoS",
-    "MosConfig",
-    "SASRec",
-    "Users",
-    "backbones",
-    "live_features",
-    "make_backbone",
-    "register",
-    "score",
-]
+__all__ = ["BACKBONES", "Batch", "History", "MoS", "MoSConfig", "UserVectors", "backbone", "collate", "live_features"]

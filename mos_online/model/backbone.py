@@ -1,88 +1,112 @@
-"""Sequence encoders: anything that turns a sequence of vectors into one vector."""
+"""Sequence encoders that MoS can stand on: ``forward(events, mask) -> state``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
-from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
 from mos_online.errors import ModelError
 
-ENTRY_POINTS = "mos_online.backbones"
-"""Installed packages offer backbones of their own under this entry point group."""
+BACKBONES: dict[str, Callable[[int, int], nn.Module]] = {}
+"""name -> constructor(width d, longest sequence T). To add one, write a module and decorate it with ``backbone``."""
 
 
-class Backbone(nn.Module):
-    """Base of every backbone: x (B, T, d) float32 and mask (B, T) bool, True where there is an event -> (B, d).
+def backbone(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
+    """Register a module class as a backbone.
 
-    Events come oldest first and padding comes last. What stands in the padding must not matter, nor what else is in
-    the batch; a row without any event gives zeros. A backbone of your own:
-
-    >>> import torch
-    >>> @register("mean")
-    ... class Mean(Backbone):
-    ...     def __init__(self, *, dimensions: int, length: int, dropout: float) -> None:
-    ...         super().__init__()
-    ...         self.out = nn.Linear(dimensions, dimensions)
-    ...     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-    ...         keep = mask.unsqueeze(2)
-    ...         total = self.out((x * keep).sum(1) / mask.sum(1, keepdim=True).clamp(min=1))
-    ...         return total * mask.any(1, keepdim=True)
-    >>> make_backbone("mean", dimensions=4, length=8, dropout=0.0)(torch.ones(2, 3, 4), torch.ones(2, 3).bool()).shape
-    torch.Size([2, 4])
+    Its ``forward(events, mask)`` takes float32 (B, T, d), oldest event first, and bool (B, T), True where there is an
+    event; events come first and padding last. It returns float32 (B, d), zeros for a row without events. What is in
+    the padding, and which other rows are in the batch, must not matter.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def register(cls: type[nn.Module]) -> type[nn.Module]:
+        BACKBONES[name] = cls
+        return cls
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Encode a batch of sequences."""
-        raise NotImplementedError
-
-
-Factory = Callable[..., Backbone]
-"""Called with keyword arguments dimensions (d), length (the most events it will see) and dropout."""
-
-_T = TypeVar("_T", bound=Factory)
-_factories: dict[str, Factory] = {}
+    return register
 
 
-def register(name: str) -> Callable[[_T], _T]:
-    """Make a backbone known under ``name``; a class decorator."""
-
-    def add(factory: _T) -> _T:
-        _factories[name] = factory
-        return factory
-
-    return add
-
-
-def backbones() -> list[str]:
-    """Names that ``make_backbone`` knows: registered in this process, or offered by an installed package."""
-    return sorted(_factories.keys() | {point.name for point in entry_points(group=ENTRY_POINTS)})
-
-
-def make_backbone(name: str, *, dimensions: int, length: int, dropout: float) -> Backbone:
-    """A new backbone.
-
-    Args:
-        name: as registered.
-        dimensions: d.
-        length: the most events in a sequence.
-        dropout: probability, inside the backbone.
+def build_backbone(name: str, width: int, longest: int) -> nn.Module:
+    """Construct a backbone by name.
 
     Raises:
-        ModelError: nobody registered that name.
+        ModelError: no such backbone.
     """
-    factory = _factories.get(name)
-    if factory is None:
-        for point in entry_points(group=ENTRY_POINTS, name=name):
-            factory = point.load()
-    if factory is None:
-        raise ModelError(
-            f"unknown backbone {name!r}; there are: {', '.join(backbones())}. A backbone of your own must be registered "
-            f"(mos_online.model.register) or offered by an installed package (entry point group {ENTRY_POINTS!r})"
-        )
-    return factory(dimensions=dimensions, length=length, dropout=dropout)
+    if name not in BACKBONES:
+        raise ModelError(f"unknown backbone {name!r}; there are: {', '.join(sorted(BACKBONES))}")
+    return BACKBONES[name](width, longest)
+
+
+@backbone("gru4rec")
+class GRU4Rec(nn.Module):
+    """Gated recurrent unit over the events (Hidasi et al., ICLR 2016); the state after the last event."""
+
+    def __init__(self, width: int, longest: int) -> None:
+        super().__init__()
+        self.gru = nn.GRU(width, width, batch_first=True)
+
+    def forward(self, events: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, d), (B, T) -> (B, d)."""
+        if events.shape[1] == 0:
+            return events.new_zeros(events.shape[0], events.shape[2])
+        states, _ = self.gru(events)
+        return last_event(states, mask)
+
+
+@backbone("sasrec")
+class SASRec(nn.Module):
+    """Causal self-attention over the events (Kang & McAuley, ICDM 2018), two blocks.
+
+    Positions count from the newest event, so that an old event's position does not depend on how much padding or
+    forgotten history there is.
+    """
+
+    def __init__(self, width: int, longest: int, blocks: int = 2, heads: int = 2, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.longest = longest
+        self.position = nn.Embedding(longest, width)
+        nn.init.normal_(self.position.weight, std=0.02)
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList([_Block(width, heads, dropout) for _ in range(blocks)])
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, events: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, d), (B, T) -> (B, d); T at most ``longest``."""
+        length = events.shape[1]
+        if length == 0:
+            return events.new_zeros(events.shape[0], events.shape[2])
+        from_newest = (mask.sum(1, keepdim=True) - 1 - torch.arange(length)).clamp(0, self.longest - 1)
+        hidden = self.dropout(events + self.position(from_newest))
+        # An event sees itself and what came before; padding comes last, so no event sees it.
+        allowed = torch.ones(length, length, dtype=torch.bool).tril()
+        for block in self.blocks:
+            hidden = block(hidden, allowed)
+        return last_event(self.norm(hidden), mask)
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before_attention, self.before_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query_key_value, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, hidden: Tensor, allowed: Tensor) -> Tensor:
+        rows, length, width = hidden.shape
+        parts = self.query_key_value(self.before_attention(hidden)).view(rows, length, 3, self.heads, -1)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        read = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
+        hidden = hidden + self.dropout(self.out(read.transpose(1, 2).reshape(rows, length, width)))
+        return hidden + self.dropout(self.mlp(self.before_mlp(hidden)))
+
+
+def last_event(states: Tensor, mask: Tensor) -> Tensor:
+    """The state at each row's last event: (B, T, d), (B, T) -> (B, d); zeros for a row without events."""
+    count = mask.sum(1)
+    newest = states[torch.arange(len(states)), (count - 1).clamp(min=0)]
+    return newest * (count > 0).unsqueeze(1)

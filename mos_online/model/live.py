@@ -1,51 +1,36 @@
-"""Live features of items: what is true of an item at this minute, whatever the model was trained on."""
+"""From activity snapshots to the live features of every item row; the same code in training and in service."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
-LIVE_FEATURES = 6
+from mos_online.activity import ActivitySnapshot
+from mos_online.model.mos import live_features
 
-Floats = NDArray[np.float32]
+ACTIVE_LISTED = 2000
+"""Most active items that a snapshot lists in training; the worker lists as many over all partitions."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Activity:
-    """Activity of N items at one moment.
+def live_table(live: ActivitySnapshot, rows: Mapping[str, int], known: Tensor) -> tuple[Tensor, Tensor]:
+    """Live features of every item row.
 
-    Attributes:
-        counts: float64 (N,) decayed clicks.
-        first_seen: int64 (N,) ms since epoch; meaningless where nothing was ever seen.
-        categories: int64 (N,) category rows, 0 where unknown.
-        now: ms since epoch.
+    Args:
+        live: the activity now; items without a row are left out.
+        rows: item -> row.
+        known: float32 (items + 1,), 1 where a row has been trained.
+
+    Returns:
+        int64 (a,), rows of the active items, most active first; float32 (items + 1, LIVE_FEATURES).
     """
-
-    counts: NDArray[np.float64]
-    first_seen: NDArray[np.int64]
-    categories: NDArray[np.int64]
-    now: int
-
-
-ACTIVE=1e-3
-H=1
-def set_h(h):
-    global H, LIVE_FEATURES
-    H=h
-def n_live(): return 4*H+2
-def live_features(activity):
-    cs=activity.counts
-    hours = np.maximum(activity.now - activity.first_seen, 0) / 3_600_000
-    cols=[]
-    for counts in cs:
-        total = counts.sum() + 1e-9
-        by = np.bincount(activity.categories, weights=counts, minlength=1)
-        category = by[activity.categories]
-        cols+=[np.log1p(counts)*.5, _log_share(counts,total)*.4+2.5, _log_share(counts,category)*.4+1, _log_share(category,total)*.4+1.5]
-    cols+=[cs[-1]>ACTIVE, np.log1p(hours)*.4-1.5]
-    return np.stack(cols,1).astype(np.float32)
-_FLOOR = 1e-5
-def _log_share(part, whole):
-    return np.log((part + 1e-12) / (whole + 1e-9) + _FLOOR)
+    kept = [i for i, item in enumerate(live.item_ids) if item in rows]
+    active = torch.tensor([rows[live.item_ids[i]] for i in kept], dtype=torch.int64)
+    share, slow_share, age = (torch.zeros(len(known)) for _ in range(3))
+    total, slow_total = max(live.total, 1e-9), max(live.slow_total, 1e-9)
+    share[active] = torch.tensor([live.counts[i] / total for i in kept], dtype=torch.float32)
+    slow_share[active] = torch.tensor([live.slow_counts[i] / slow_total for i in kept], dtype=torch.float32)
+    hours = [max(live.as_of - live.first_seen[i], 0) / 3_600_000 for i in kept]
+    age[active] = torch.tensor(hours, dtype=torch.float32)
+    return active, live_features(share, slow_share, age, known)

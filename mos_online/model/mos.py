@@ -1,136 +1,246 @@
-"""MoS, Mixture of Sequence: a global, a short-term and theme experts over one user's history.
+"""MoS, Mixture of Sequence: global, short-term and theme experts fused by residual gates that start closed.
 
-After the idea of "Mixture of Sequence: Theme-Aware Mixture-of-Experts for Long-Sequence Recommendation" (Lin et al.,
-WWW 2026), of which only the abstract was available: sessions are routed to themes, and experts of three kinds read
-the whole, the latest and the theme-coherent subsequences. Everything below that idea is this project's own design.
+Sessions that hop between themes are routed into theme-coherent subsequences (idea: arXiv 2604.20858). Encoders, gates,
+top-K form and everything live are our design; docs/model.md says which is which.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from mos_online.model.backbone import make_backbone
-from mos_online.model.config import MosConfig
-from mos_online.model.histories import AGE_BUCKETS, GATE_FEATURES, Histories, last
-from mos_online.model.items import ItemTable
+from mos_online.errors import ModelError
+from mos_online.model.backbone import build_backbone
+from mos_online.model.batch import Batch
+
+AGE_BUCKETS = 16
+"""Logarithmic buckets of the time since an event: under 10 s, then growing by a factor of 2.6."""
+
+LIVE_FEATURES = 4
+"""Live features of a candidate, see ``live_features``."""
 
 CLOSED = -2.0
-"""Bias that the gates start with: nearly closed, so that an expert must earn its say."""
+"""Initial bias of the gates: sigmoid(-2) = 0.12 of an expert passes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Users:
-    """States of B users.
+class MoSConfig:
+    """Sizes of the model.
 
     Attributes:
-        vectors: float32 (B, K + 1, d); [:, k] scores the items of theme k, [:, 0] the unrouted ones.
-        repeats, theme_repeats: float32 (B, T) and (M, n), what each past event adds to the score of its own item.
-        theme_shares: float32 (M,), gate times length of each theme expert's vector.
+        backbone: name of the global expert, see ``mos_online.model.backbone``.
+        items, categories: rows of the embeddings without row 0, which stands for "unknown".
+        themes: K.
+        width: d.
+        recent: events the global expert reads; short: of which the short-term expert reads the last.
+        theme_ring: events of a theme that the theme expert reads.
+        live: length of a candidate's live embedding.
+        id_dropout: share of item ids hidden in training, so that category rows learn to stand alone.
     """
 
-    vectors: Tensor
-    repeats: Tensor
-    theme_repeats: Tensor
-    theme_shares: Tensor
+    backbone: str = "gru4rec"
+    items: int
+    categories: int
+    themes: int
+    width: int = 48
+    recent: int = 50
+    short: int = 10
+    theme_ring: int = 20
+    live: int = 8
+    id_dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if min(self.items, self.themes, self.width, self.recent, self.short, self.theme_ring, self.live) < 1:
+            raise ModelError(f"every size of a model must be at least 1, got {self}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserVectors:
+    """B users, ready to score.
+
+    Attributes:
+        themed: float32 (B, K + 1, d); row k scores the items of theme k, row 0 the unrouted ones.
+        live: float32 (B, live), scores the candidates' live embeddings.
+        gates: float32 (B, K + 1); 0 where the user has no ring of the theme; column 0 is the short-term gate.
+    """
+
+    themed: Tensor
+    live: Tensor
+    gates: Tensor
 
 
 class MoS(nn.Module):
-    """Scores every item by the user vector of the item's own theme.
+    """u_k = g + sigmoid(gamma_s) h_s + [n_k > 0] sigmoid(gamma_k) h_k;  score(x) = <u_theme(x), e_x> + live terms.
 
-    With g the global expert (the backbone on the last events), h_s the short-term expert (on the last few), h_k the
-    theme expert (one encoder for all themes, on the ring of theme k):
-
-        u_0 = g + sigmoid(gamma_s) h_s
-        u_k = u_0 + 1[n_k > 0] sigmoid(gamma_k) h_k
-        score(x) = <u_theme(x), e_x> + b(x, t) + repeat(x)
-
-    gamma_s and gamma_k are linear in [g, features of the theme], start at ``CLOSED``, and the experts add to g, never
-    displace it. e_x and b(x, t) depend on how alive the item is now (`mos_online.model.live`); repeat(x) sums a
-    learned weight by age over the user's past events with x.
+    g is the backbone's state of the recent events, h_s a small encoder's of the last few, h_k the one shared theme
+    encoder's of the ring of theme k. An item's row e_x is the sum of its own and its category's, so that an item the
+    model has never seen is still its category's.
     """
 
-    def __init__(self, config: MosConfig, *, items: int, categories: int) -> None:
-        """A model with random weights; ``items`` and ``categories`` do not count the row of the unknown."""
+    def __init__(self, config: MoSConfig) -> None:
         super().__init__()
         self.config = config
-        d = config.dimensions
-        self.items = ItemTable(
-            items=items, categories=categories, themes=config.themes, dimensions=d, unknown=config.unknown
-        )
+        d = config.width
+        self.item = nn.Embedding(config.items + 1, d, padding_idx=0)
+        self.category = nn.Embedding(config.categories + 1, d, padding_idx=0)
         self.age = nn.Embedding(AGE_BUCKETS, d)
         self.theme = nn.Embedding(config.themes + 1, d)
-        self.anyone = nn.Parameter(torch.zeros(d))
-        self.global_expert = make_backbone(
-            config.backbone, dimensions=d, length=config.recent, dropout=config.dropout
-        )
-        self.short_expert = make_backbone(config.backbone, dimensions=d, length=config.short, dropout=config.dropout)
-        self.theme_expert = make_backbone(config.backbone, dimensions=d, length=config.theme, dropout=config.dropout)
-        self.short_gate = nn.Linear(d, 1)
-        self.theme_gate = nn.Linear(d + GATE_FEATURES, 1)
-        self.repeat = nn.Embedding(AGE_BUCKETS, 1)
-        self.theme_repeat = nn.Embedding(AGE_BUCKETS, 1)
+        for table, spread in ((self.item, 0.05), (self.category, 0.1), (self.age, 0.05), (self.theme, 0.05)):
+            nn.init.normal_(table.weight, std=spread)
         with torch.no_grad():
-            for table in (self.age, self.theme):
-                nn.init.normal_(table.weight, std=0.05)
-            for weights in (self.repeat.weight, self.theme_repeat.weight):
-                weights.zero_()
-            for gate in (self.short_gate, self.theme_gate):
-                gate.weight.zero_()
-                gate.bias.fill_(CLOSED)
+            self.item.weight[0] = 0
+            self.category.weight[0] = 0
+        self.register_buffer("item_category", torch.zeros(config.items + 1, dtype=torch.int64))
+        self.register_buffer("item_theme", torch.zeros(config.items + 1, dtype=torch.int64))
+        self.register_buffer("item_known", torch.zeros(config.items + 1))
+        self.item_category: Tensor
+        self.item_theme: Tensor
+        self.item_known: Tensor
+        self.nobody = nn.Parameter(torch.zeros(d))
+        self.global_expert = build_backbone(config.backbone, d, config.recent)
+        self.short_expert = build_backbone("gru4rec", d, config.short)
+        self.theme_expert = build_backbone(config.backbone, d, config.theme_ring)
+        self.short_gate = nn.Linear(d + 1, 1)
+        self.theme_gate = nn.Linear(2 * d + 3, 1)
+        for gate in (self.short_gate, self.theme_gate):
+            nn.init.zeros_(gate.weight)
+            nn.init.constant_(gate.bias, CLOSED)
+        self.live = nn.Sequential(nn.Linear(LIVE_FEATURES, 16), nn.GELU(), nn.Linear(16, config.live + 1))
+        self.live_user = nn.Linear(d, config.live)
+        self.repeat = nn.Embedding(AGE_BUCKETS, 1)
+        nn.init.zeros_(self.repeat.weight)
+        self.dropout = nn.Dropout(0.1)
 
-    def users(self, histories: Histories, rows: Tensor) -> Users:
-        """Encode users.
+    def set_catalogue(self, category: Tensor, theme: Tensor, known: Tensor) -> None:
+        """What is known of each item row, (items + 1,).
 
         Args:
-            histories: of B users.
-            rows: float32 (N, d) item rows that the histories point into.
+            category: int64, 1.. or 0 where unknown.
+            theme: int64, 1..K or 0 where unrouted.
+            known: float32, 1 where the row has been trained; 0 where only the category's row counts.
         """
-        h = histories
-        x = rows[h.items] + self.age(h.ages)
-        g = self.global_expert(x, h.mask) + self.anyone
-        recent_items, recent_ages, recent_mask = last(h.items, h.ages, h.mask, self.config.short)
-        short = self.short_expert(rows[recent_items] + self.age(recent_ages), recent_mask)
-        base = g + torch.sigmoid(self.short_gate(g)) * short
+        self.item_category.copy_(category)
+        self.item_theme.copy_(theme)
+        self.item_known.copy_(known)
 
-        y = rows[h.theme_items] + self.age(h.theme_ages) + self.theme(h.theme).unsqueeze(1)
-        themes = self.theme_expert(y, h.theme_mask)
-        gate = torch.sigmoid(self.theme_gate(torch.cat([g[h.owner], h.gates], 1)))
-        added = gate * themes
-        vectors = base.unsqueeze(1).repeat(1, self.config.themes + 1, 1)
-        vectors = vectors.index_put((h.owner, h.theme), added, accumulate=True)
-        return Users(
-            vectors=vectors,
-            repeats=self.repeat(h.ages).squeeze(2) * h.mask,
-            theme_repeats=self.theme_repeat(h.theme_ages).squeeze(2) * h.theme_mask,
-            theme_shares=added.norm(dim=1),
+    def item_rows(self, items: Tensor) -> Tensor:
+        """e_x of items (...,) -> (..., d)."""
+        own = self.item(items) * self.item_known[items].unsqueeze(-1)
+        if self.training and self.config.id_dropout:
+            keep = torch.rand(items.shape) >= self.config.id_dropout
+            own = own * keep.unsqueeze(-1)
+        rows: Tensor = own + self.category(self.item_category[items])
+        return rows
+
+    def encode(self, batch: Batch) -> UserVectors:
+        """The experts' reading of B users, fused."""
+        events = self.dropout(self.item_rows(batch.items) + self.age(age_bucket(batch.ages)))
+        overall = self.global_expert(events, batch.mask)
+        known = batch.mask.any(1, keepdim=True)
+        overall = torch.where(known, overall, self.nobody)
+        recent, recent_mask = _tail(events, batch.mask, self.config.short)
+        short = self.short_expert(recent, recent_mask)
+        length = torch.log1p(batch.mask.sum(1, keepdim=True).float())
+        short_gate = torch.sigmoid(self.short_gate(torch.cat([overall, length], 1)))
+        base = overall + short_gate * short
+        rows, width = base.shape
+        themed = base.unsqueeze(1).repeat(1, self.config.themes + 1, 1)
+        gates = torch.zeros(rows, self.config.themes + 1)
+        gates[:, 0] = short_gate[:, 0].detach()
+        if len(batch.ring_user):
+            state, gate = self._themes(batch, overall)
+            slot = batch.ring_user * (self.config.themes + 1) + batch.ring_theme
+            themed = themed.view(-1, width).index_add(0, slot, gate * state).view_as(themed)
+            gates.view(-1)[slot] = gate[:, 0].detach()
+        return UserVectors(themed=themed, live=self.live_user(base), gates=gates)
+
+    def _themes(self, batch: Batch, overall: Tensor) -> tuple[Tensor, Tensor]:
+        """States (M, d) and gates (M, 1) of the non-empty rings."""
+        name = self.theme(batch.ring_theme)
+        events = self.item_rows(batch.ring_items) + self.age(age_bucket(batch.ring_ages)) + name.unsqueeze(1)
+        state = self.theme_expert(self.dropout(events), batch.ring_mask)
+        count = batch.ring_mask.sum(1)
+        newest = batch.ring_ages[torch.arange(len(count)), (count - 1).clamp(min=0)]
+        facts = torch.stack(
+            [torch.log1p(count.float()), torch.log1p(newest) / 10, torch.log1p(batch.ring_sessions)], dim=1
         )
+        gate = torch.sigmoid(self.theme_gate(torch.cat([overall[batch.ring_user], name, facts], 1)))
+        return state, gate
+
+    def live_rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Live features (C, LIVE_FEATURES) -> embeddings (C, live) and biases (C,)."""
+        out = self.live(features)
+        return out[:, :-1], out[:, -1]
+
+    def score(self, users: UserVectors, candidates: Tensor, themes: Tensor, features: Tensor) -> Tensor:
+        """Scores (B, C) of the same C candidates for every user.
+
+        Args:
+            users: from ``encode``.
+            candidates: int64 (C,) item indices.
+            themes: int64 (C,), the candidates' themes.
+            features: float32 (C, LIVE_FEATURES), see ``live_features``.
+        """
+        rows = self.item_rows(candidates)
+        live, bias = self.live_rows(features)
+        scores = users.live @ live.T + bias
+        order = torch.argsort(themes, stable=True)
+        counts = torch.bincount(themes, minlength=self.config.themes + 1).tolist()
+        pieces = [
+            users.themed[:, theme] @ part.T / math.sqrt(self.config.width)
+            for theme, part in enumerate(rows[order].split(counts))
+        ]
+        back = torch.empty_like(order)
+        back[order] = torch.arange(len(order))
+        return scores + torch.cat(pieces, 1)[:, back]
+
+    def add_repeats(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:
+        """Add to scores (B, C), for every recent event of an item, a learned bias by the age of the event.
+
+        In news a clicked article is done with, in a shop or a city one returns; both are learned.
+
+        Args:
+            scores: of the candidates.
+            batch: the users.
+            slot: int64 (items + 1,), the column of each item row, -1 for those that are no candidates.
+        """
+        columns = slot[batch.items]
+        rows, at = torch.nonzero((columns >= 0) & batch.mask, as_tuple=True)
+        bias = self.repeat(age_bucket(batch.ages[rows, at])).squeeze(-1)
+        return scores.index_put((rows, columns[rows, at]), bias, accumulate=True)
 
 
-def score(users: Users, histories: Histories, rows: Tensor, bias: Tensor, starts: list[int]) -> Tensor:
-    """Scores of C candidates, sorted by theme: float32 (B, C); one matrix product per theme.
+def age_bucket(seconds: Tensor) -> Tensor:
+    """Logarithmic bucket 0..AGE_BUCKETS-1 of a time span in seconds; 0 is under 10 s, 15 is two months and more.
+
+    >>> age_bucket(torch.tensor([0.0, 10.0, 1800.0, 86400.0, 1e9])).tolist()
+    [0, 0, 6, 10, 15]
+    """
+    return (torch.log(seconds.clamp(min=1) / 4) / math.log(2.6)).clamp(0, AGE_BUCKETS - 1).long()
+
+
+def live_features(share: Tensor, slow_share: Tensor, age_hours: Tensor, known: Tensor) -> Tensor:
+    """Live features of C candidates, float32 (C, LIVE_FEATURES).
 
     Args:
-        users: states of B users.
-        histories: the same users' histories.
-        rows: float32 (N, d) item rows, of which the first C are the candidates.
-        bias: float32 (N,).
-        starts: K + 2 numbers; the candidates of theme k are ``starts[k]:starts[k + 1]``, and C is the last.
+        share: the item's share of the decayed clicks of all items, 0 where it has none.
+        slow_share: likewise with a half-life ``SLOW`` times as long.
+        age_hours: since its first click, 0 where unknown.
+        known: 1 where the item has a row of its own, else 0.
     """
-    scores = torch.cat(
-        [
-            torch.addmm(bias[begin:end], users.vectors[:, theme], rows[begin:end].T)
-            for theme, (begin, end) in enumerate(pairwise(starts))
-        ],
-        1,
+    return torch.stack(
+        [torch.log(share + 1e-5) / 4 + 2, torch.log(slow_share + 1e-5) / 4 + 2, torch.log1p(age_hours) / 4, known], dim=1
     )
-    count = starts[-1]
-    h = histories
-    again = users.repeats * (h.items < count)
-    scores = scores.scatter_add(1, h.items.clamp(max=count - 1), again)
-    again = users.theme_repeats * (h.theme_items < count)
-    owner = h.owner.unsqueeze(1).expand_as(h.theme_items)
-    return scores.index_put((owner, h.theme_items.clamp(max=count - 1)), again, accumulate=True)
+
+
+def _tail(events: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The last ``size`` events of each row, events first: (B, min(size, T), d) and its mask."""
+    size = min(size, events.shape[1])
+    count = mask.sum(1, keepdim=True)
+    at = (count - size).clamp(min=0) + torch.arange(size)
+    kept = at < count
+    at = at.clamp(max=max(events.shape[1] - 1, 0))
+    return events.gather(1, at.unsqueeze(-1).expand(-1, -1, events.shape[2])), kept

@@ -10,8 +10,8 @@ import polars as pl
 def theme_labels(events: pl.DataFrame, items: pl.DataFrame, themes: Mapping[str, int], count: int) -> list[str]:
     """Name each theme by the categories, or failing those the items, that set it apart.
 
-    A category scores by its share of the theme's clicks times the logarithm of its lift over all clicks, so that it is both
-    frequent in the theme and more frequent there than elsewhere.
+    A category scores by its share of the theme's clicks times the logarithm of its lift over all clicks, so that it is
+    both frequent in the theme and more frequent there than elsewhere.
 
     Args:
         events: column item_id, one row per event.

@@ -16,7 +16,9 @@ def spherical_kmeans(points: Vectors, count: int, *, seed: int = 0, restarts: in
     Args:
         points: unit rows, float32 (n, d).
         count: K, how many centres; ordered by falling number of points.
-        seed, restarts, rounds: k-means++ starts, of which the best is kept, and the most iterations of each.
+        seed: of the random starts.
+        restarts: k-means++ starts, of which the best is kept.
+        rounds: the most iterations of each.
 
     Returns:
         float32 (K, d).
@@ -26,7 +28,7 @@ def spherical_kmeans(points: Vectors, count: int, *, seed: int = 0, restarts: in
     """
     if len(np.unique(points[: 50 * count], axis=0)) < count and len(np.unique(points, axis=0)) < count:
         raise ModelError(f"{len(points)} sessions hold fewer than {count} distinct points; ask for fewer themes")
-    best: tuple[float, Vectors] | None = None
+    best_quality, best = -np.inf, points[:count]
     for restart in range(restarts):
         rng = np.random.default_rng([seed, restart])
         centres = _start(points, count, rng)
@@ -39,12 +41,10 @@ def spherical_kmeans(points: Vectors, count: int, *, seed: int = 0, restarts: in
                 break
             quality = gained
             centres = _means(points, theme, centres, cosines)
-        if best is None or quality > best[0]:
-            best = (quality, centres)
-    assert best is not None
-    centres = best[1]
-    sizes = np.bincount((points @ centres.T).argmax(1), minlength=count)
-    return np.ascontiguousarray(centres[np.argsort(-sizes, kind="stable")])
+        if quality > best_quality:
+            best_quality, best = quality, centres
+    sizes = np.bincount((points @ best.T).argmax(1), minlength=count)
+    return np.ascontiguousarray(best[np.argsort(-sizes, kind="stable")])
 
 
 def _start(points: Vectors, count: int, rng: np.random.Generator) -> Vectors:
@@ -56,7 +56,8 @@ def _start(points: Vectors, count: int, rng: np.random.Generator) -> Vectors:
         total = distance.sum()
         weights = distance / total if total > 0 else None
         chosen.append(int(rng.choice(len(points), p=weights)))
-    return points[chosen].copy()
+    start: Vectors = points[chosen].copy()
+    return start
 
 
 def _means(points: Vectors, theme: NDArray[np.int64], centres: Vectors, cosines: Vectors) -> Vectors:
@@ -67,4 +68,5 @@ def _means(points: Vectors, theme: NDArray[np.int64], centres: Vectors, cosines:
         worst = np.argsort(cosines.max(1))[: len(empty)]
         sums[empty] = points[worst]
     norms = np.linalg.norm(sums, axis=1, keepdims=True)
-    return np.divide(sums, norms, out=centres.copy(), where=norms > 0)
+    means: Vectors = np.divide(sums, norms, out=centres.copy(), where=norms > 0)
+    return means

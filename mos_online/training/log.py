@@ -1,80 +1,140 @@
-"""A log of closed sessions as arrays: what training examples are cut from."""
+"""A click log as arrays: sessions cut and routed, subsequences laid out so that any history is a slice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from mos_online.backfill import SessionRouter
-from mos_online.contracts import SESSION_END, Session
+from mos_online.contracts import SESSION_END
+from mos_online.model.batch import History
+from mos_online.sessions import SessionConfig, offline_sessions
+from mos_online.themes import Router
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EventLog:
-    """E events in S sessions, ordered by user, then session, then time, without session ends.
+class Catalogue:
+    """Items and categories that have rows of their own; index 0 is "unknown" in both.
 
     Attributes:
-        users: ids of the users, by their number.
-        items: ids of the items, by their number.
-        user, item, timestamp, session: int64 (E,); sessions are numbered in order.
-        session_user: int64 (S,), the user of each session.
-        theme: int64 (S,), the theme that the router gave each session.
-        cosines: float64 (S, K), of each session to the prototypes.
+        items, categories: names of rows 1, 2, ...
+        item_category: int64 (items + 1,), the category row of each item row.
+        item_theme: int64 (items + 1,), theme 0..K of each item row.
     """
 
-    users: list[str]
-    items: list[str]
-    user: Ints
-    item: Ints
-    timestamp: Ints
-    session: Ints
-    session_user: Ints
-    theme: Ints
-    cosines: NDArray[np.float64]
+    items: Sequence[str]
+    categories: Sequence[str]
+    item_category: Ints
+    item_theme: Ints
+
+    @classmethod
+    def of(cls, items: Sequence[str], category_of: dict[str, str], router: Router) -> Catalogue:
+        """Rows for these items, with the categories they have."""
+        names = [category_of.get(item) for item in items]
+        categories = sorted({name for name in names if name is not None})
+        index = {name: number for number, name in enumerate(categories, 1)}
+        return cls(
+            items=list(items),
+            categories=categories,
+            item_category=np.array([0, *(index[name] if name is not None else 0 for name in names)], np.int64),
+            item_theme=np.concatenate([[0], router.item_themes(items, names)]).astype(np.int64),
+        )
 
 
-def event_log(sessions: Iterable[Session], router: SessionRouter, *, themes: int) -> EventLog:
-    """Lay out sessions as arrays, and route them.
+def with_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
+    """The events with the column ``session`` that the sessionizer would have given them.
 
     Args:
-        sessions: grouped by user, each user's in order of their end; see `mos_online.backfill.past_sessions`.
-        router: gives each session its theme.
-        themes: K.
+        events: columns user_id, event_id, item_id (str), timestamp (ms), event_type (str).
+        config: gap and caps.
+
+    Returns:
+        The same rows (repeats of an event once, ``session_end`` left out), sorted by user and time.
     """
-    users: dict[str, int] = {}
-    items: dict[str, int] = {}
-    user: list[int] = []
-    item: list[int] = []
-    timestamp: list[int] = []
-    session: list[int] = []
-    session_user: list[int] = []
-    theme: list[int] = []
-    cosines: list[list[float]] = []
-    for number, closed in enumerate(sessions):
-        who = users.setdefault(closed.user_id, len(users))
-        for event in closed.events:
-            if event.event_type != SESSION_END:
-                user.append(who)
-                item.append(items.setdefault(event.item_id, len(items)))
-                timestamp.append(event.timestamp)
-                session.append(number)
-        session_user.append(who)
-        routed = router.route(closed)
-        theme.append(routed.theme)
-        cosines.append(routed.weights)
-    return EventLog(
-        users=list(users),
-        items=list(items),
-        user=np.array(user, np.int64),
-        item=np.array(item, np.int64),
-        timestamp=np.array(timestamp, np.int64),
-        session=np.array(session, np.int64),
-        session_user=np.array(session_user, np.int64),
-        theme=np.array(theme, np.int64),
-        cosines=np.array(cosines, np.float64).reshape(len(cosines), themes),
+    sessions = offline_sessions(events, config).select(
+        pl.col("session_id").alias("session"), "user_id", pl.col("event_ids").alias("event_id")
     )
+    named = sessions.explode("event_id")
+    first = events.unique(["user_id", "event_id"], keep="first", maintain_order=True)
+    joined = first.drop("session", strict=False).join(named, on=["user_id", "event_id"])
+    return joined.filter(pl.col("event_type") != SESSION_END).sort("user_id", "timestamp", "event_id")
+
+
+class SequenceLog:
+    """Events of all users, sorted by user and time, with the theme subsequences that the profiler would hold.
+
+    Attributes:
+        items: int64 (n,), catalogue rows; times: int64 (n,), ms.
+        user_start: int64 (n,), where the event's user begins.
+    """
+
+    def __init__(self, events: pl.DataFrame, catalogue: Catalogue, router: Router, category_of: dict[str, str]) -> None:
+        """Route every session.
+
+        Args:
+            events: from ``with_sessions``.
+            catalogue: rows of the model.
+            router: fitted on an earlier slice of the log than the events that will be predicted.
+            category_of: item -> category, for items that the router has not seen.
+        """
+        index = {item: number for number, item in enumerate(catalogue.items, 1)}
+        names = events["item_id"].to_list()
+        self.items: Ints = np.fromiter((index.get(name, 0) for name in names), np.int64, len(names))
+        self.times: Ints = events["timestamp"].to_numpy().astype(np.int64)
+        users = events["user_id"].rle_id().to_numpy().astype(np.int64)
+        self._session: Ints = events["session"].rle_id().to_numpy().astype(np.int64)
+        starts = np.searchsorted(users, np.arange(users[-1] + 1 if len(users) else 0))
+        self.user_start: Ints = starts[users]
+        theme = self._route(names, router, category_of)
+        self._layout(users, theme, router.n_themes)
+
+    def _route(self, names: Sequence[str], router: Router, category_of: dict[str, str]) -> Ints:
+        """Theme of every session, int64 (sessions,)."""
+        firsts = np.append(np.flatnonzero(np.diff(self._session, prepend=-1)), len(names)).tolist()
+        themes = []
+        for begin, end in zip(firsts, firsts[1:], strict=False):
+            part = names[begin:end]
+            themes.append(router.route_items(part, [category_of.get(name) for name in part]).theme)
+        return np.array(themes, np.int64)
+
+    def _layout(self, users: Ints, theme: Ints, themes: int) -> None:
+        """Sort events by (user, theme, time): the ring of a theme before a session is then a slice."""
+        of_event = theme[self._session] if len(theme) else np.zeros(0, np.int64)
+        group = users * (themes + 1) + of_event
+        self._order: Ints = np.argsort(group, kind="stable")
+        self._group_begin: Ints = np.searchsorted(group[self._order], np.arange((users[-1] + 1) * (themes + 1) + 1))
+        self._users, self._themes = users, themes
+        self._ordered_session = self._session[self._order]
+        self._session_theme = theme
+
+    def history(self, at: int, *, recent: int, ring: int) -> History:
+        """What is known just before event ``at``: closed sessions in rings, the open one in the recent events.
+
+        Equal to the profile after all sessions before it, with the open session's prefix appended to the recent events.
+        """
+        begin = max(int(self.user_start[at]), at - recent)
+        session = int(self._session[at])
+        rings: dict[int, tuple[Ints, Ints]] = {}
+        visits: dict[int, int] = {}
+        base = int(self._users[at]) * (self._themes + 1)
+        bounds = self._group_begin[base : base + self._themes + 2]
+        for theme in range(1, self._themes + 1):
+            low, high = int(bounds[theme]), int(bounds[theme + 1])
+            if low == high or self._ordered_session[low] >= session:
+                continue
+            high = low + int(np.searchsorted(self._ordered_session[low:high], session))
+            events = self._order[max(low, high - ring) : high]
+            rings[theme] = (self.items[events], self.times[events])
+            visits[theme] = len(np.unique(self._ordered_session[low:high]))
+        return History(
+            items=self.items[begin:at],
+            times=self.times[begin:at],
+            now=int(self.times[at]),
+            rings=rings,
+            theme_sessions=visits,
+        )

@@ -6,12 +6,11 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mos_online.recommend import Query, Ranking, ThemeShare
-
 from mos_online.activity import ActivitySnapshot
 from mos_online.contracts import RankedItem
 from mos_online.errors import ModelError, StoreError
 from mos_online.profile import UserProfile
+from mos_online.recommend import Query, Ranking, ThemeShare
 from serving.limits import Limits
 from serving.service import Service
 
@@ -24,7 +23,7 @@ class Labels:
 
 
 class FakeRecommender:
-    """Ranks the user's own last items first, then i0, i1, ...; says "popularity" when it knows nothing."""
+    """Ranks the user's own last items first, then i0, i1, ...; falls back when there are none."""
 
     def __init__(self, version: str = "m1") -> None:
         self.model_version = version
@@ -57,7 +56,7 @@ class FakeRecommender:
         return Ranking(
             items=[RankedItem(item_id=item, score=1 / (n + 1), theme=n % 3) for n, item in enumerate(items[: query.k])],
             themes=shares,
-            fallback=None if own else "popularity",
+            fallback=None if own else "unknown_user",
         )
 
 

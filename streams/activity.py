@@ -1,0 +1,103 @@
+"""Clicks in, rows of item_activity out: what is clicked now, for every replica of the service."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from features.store import OnlineStore
+from mos_online import contracts
+from mos_online.activity import ItemActivity
+from mos_online.contracts import Heartbeat
+from mos_online.errors import ContractError, StoreError
+from mos_online.registry import Registry
+from streams import metrics
+from streams.app import raw_topic
+from streams.backoff import persist
+from streams.batches import batches
+from streams.dead_letters import Record
+from streams.model import load_config
+from streams.part import Context
+
+PERIOD = 0.5
+TOP = 500
+
+
+class ActivityPart:
+    """Counts per partition in memory. After a restart they begin anew; they are a matter of hours, not a record."""
+
+    def __init__(self, context: Context) -> None:
+        """Read the half-life of the model in service and open the store.
+
+        Raises:
+            ModelError: no model is in service, or it is damaged.
+            StoreError, SettingsError: as ``OnlineStore.open``.
+        """
+        self._context = context
+        self._half_life = load_config(Registry(context.settings.models_dir).current()).half_life_ms
+        self._store = OnlineStore.open(context.settings)
+        self._counts: dict[int, ItemActivity] = {}
+        self._changed: set[int] = set()
+
+    @property
+    def ready(self) -> bool:
+        """Always."""
+        return True
+
+    def register(self, app: Any) -> None:
+        """Add the agent and the timer."""
+        app.agent(raw_topic(app, self._context.settings, contracts.CLICKS), name="activity")(self._run)
+        app.timer(PERIOD, name="activity-write")(self._write)
+
+    def assigned(self, partitions: dict[str, set[int]]) -> None:
+        """Nothing to load."""
+
+    def revoked(self) -> None:
+        """Stop to write rows that another worker writes now."""
+        self._counts, self._changed = {}, set()
+
+    async def close(self) -> None:
+        """Nothing to finish."""
+
+    async def _run(self, stream: Any) -> None:
+        try:
+            async for records in batches(stream, size=500, within=0.25):
+                for record in records:
+                    self._observe(record)
+        except Exception as error:
+            self._context.fail(error)
+            raise
+
+    def _observe(self, record: Record) -> None:
+        try:
+            clicks = contracts.decode_clicks(record.value)
+        except ContractError:
+            return  # the sessionizer sees the same record and puts it into the dead letters
+        if isinstance(clicks, Heartbeat):
+            return
+        number = record.partition
+        counts = self._counts.get(number)
+        if counts is None:
+            counts = self._counts[number] = ItemActivity(half_life_ms=self._half_life, partition=number)
+        rules = self._context.settings.sessions
+        for click in clicks:
+            # One click from the future would make all others fade away; the sessionizer rejects it, too.
+            if rules.min_timestamp <= click.timestamp <= record.arrived_at + rules.max_future:
+                counts.observe(click)
+                self._changed.add(number)
+
+    async def _write(self) -> None:
+        changed, self._changed = self._changed, set()
+        snapshots = [self._counts[number].snapshot(top=TOP) for number in sorted(changed)]
+        if not snapshots:
+            return
+        try:
+            with metrics.STAGE_SECONDS.labels("activity", "write").time():
+                await persist(
+                    lambda: asyncio.to_thread(self._store.write_activity, snapshots),
+                    on=StoreError,
+                    retries=metrics.STORE_RETRIES,
+                )
+        except Exception as error:
+            self._context.fail(error)
+            raise

@@ -1,0 +1,45 @@
+"""What the stream worker needs of the model in service: its router and a few sizes. No torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from mos_online.errors import ModelError
+from mos_online.profile import RingSizes
+from mos_online.themes.router import Router
+
+
+class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a version folder's ``config.json`` that the worker reads; half-life in ms of event time."""
+
+    recent: int = RingSizes().recent
+    theme_ring: int = RingSizes().theme
+    half_life_ms: float = 86_400_000.0
+
+    @property
+    def sizes(self) -> RingSizes:
+        """Of the rings of profiles."""
+        return RingSizes(recent=self.recent, theme=self.theme_ring)
+
+
+def load_config(folder: Path) -> ModelConfig:
+    """Read ``config.json``.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    try:
+        return msgspec.json.decode((folder / "config.json").read_bytes(), type=ModelConfig)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ModelError(f"cannot read {folder / 'config.json'}: {error}; train again with `mos train`") from None
+
+
+def load_router(folder: Path) -> tuple[Router, RingSizes]:
+    """The router of a version folder and the ring sizes of its model.
+
+    Raises:
+        ModelError: a file is missing or damaged.
+    """
+    return Router.load(folder), load_config(folder).sizes

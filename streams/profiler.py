@@ -1,0 +1,139 @@
+"""Sessions in, rows of user_state and session embeddings out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from features.store import OnlineStore
+from mos_online import contracts
+from mos_online.contracts import Session
+from mos_online.errors import StoreError
+from mos_online.profile import RingSizes, UserProfile
+from mos_online.registry import Registry
+from mos_online.themes.router import Router
+from streams import metrics
+from streams.app import raw_topic
+from streams.backoff import persist
+from streams.batches import batches
+from streams.dead_letters import Record, bury
+from streams.model import load_router
+from streams.part import Context
+from streams.profiling import profile_sessions
+
+CACHED = 20_000
+"""Profiles kept in memory, so that a user's next session needs no read."""
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+_sessions = msgspec.json.Decoder(Session)
+
+
+class ProfilerPart:
+    """See docs/adr/0004: the online store holds the truth; what is cached here is what was last written there."""
+
+    def __init__(self, context: Context) -> None:
+        """Load the router and open the store.
+
+        Raises:
+            ModelError: no model is in service, or it is damaged.
+            StoreError, SettingsError: as ``OnlineStore.open``.
+        """
+        self._context = context
+        self._registry = Registry(context.settings.models_dir)
+        self._folder: Path = self._registry.current()
+        self._router: Router
+        self._sizes: RingSizes
+        self._router, self._sizes = load_router(self._folder)
+        self._store = OnlineStore.open(context.settings)
+        self._cache: OrderedDict[str, UserProfile] = OrderedDict()
+
+    @property
+    def ready(self) -> bool:
+        """Always: it keeps no state of its own."""
+        return True
+
+    def register(self, app: Any) -> None:
+        """Add the agent."""
+        app.agent(raw_topic(app, self._context.settings, contracts.SESSIONS), name="profiler")(self._run)
+
+    def assigned(self, partitions: dict[str, set[int]]) -> None:
+        """Nothing to load."""
+
+    def revoked(self) -> None:
+        """Forget the profiles: another worker may write them now. A batch at work keeps the old dictionary."""
+        self._cache = OrderedDict()
+
+    async def close(self) -> None:
+        """Nothing to finish: a batch that is broken off is delivered again."""
+
+    async def _run(self, stream: Any) -> None:
+        try:
+            async for records in batches(stream, size=200, within=0.02):
+                await self._work(records)
+        except Exception as error:
+            self._context.fail(error)
+            raise
+
+    async def _work(self, records: list[Record]) -> None:
+        settings, outbox, cache = self._context.settings, self._context.outbox, self._cache
+        await self._follow_model()
+        read = [(record, session) for record in records if (session := self._decode(record)) is not None]
+        sessions = [session for _, session in read]
+        known = {user: cache[user] for user in dict.fromkeys(s.user_id for s in sessions) if user in cache}
+        missing = [user for user in dict.fromkeys(s.user_id for s in sessions) if user not in known]
+        if missing:
+            with metrics.STAGE_SECONDS.labels("profiler", "read").time():
+                known |= await self._persist(lambda: self._store.read_profiles(missing))
+        with metrics.STAGE_SECONDS.labels("profiler", "apply").time():
+            gap = settings.sessions.gap
+            changed, embeddings = profile_sessions(sessions, known, self._router, self._sizes, gap=gap)
+        if changed:
+            with metrics.STAGE_SECONDS.labels("profiler", "write").time():
+                written = await self._persist(lambda: self._store.write_profiles(list(changed.values())))
+            metrics.PROFILES_WRITTEN.inc(written)
+        _remember(cache, known | changed)
+        topic = settings.topic(contracts.SESSION_EMBEDDINGS)
+        for (record, session), embedding in zip(read, embeddings, strict=True):
+            outbox.publish(
+                topic,
+                session.user_id.encode(),
+                contracts.encode(embedding),
+                partition=record.partition,
+                headers=record.headers,
+            )
+        with metrics.STAGE_SECONDS.labels("profiler", "flush").time():
+            await outbox.flush()
+
+    async def _follow_model(self) -> None:
+        """Use the router of the model in service; a version put into service later takes effect between batches."""
+        folder = self._registry.current()
+        if folder != self._folder:
+            self._router, self._sizes = await asyncio.to_thread(load_router, folder)
+            self._folder = folder
+            log.info("router %s in service", self._router.version)
+
+    async def _persist(self, call: Callable[[], T]) -> T:
+        return await persist(lambda: asyncio.to_thread(call), on=StoreError, retries=metrics.STORE_RETRIES)
+
+    def _decode(self, record: Record) -> Session | None:
+        try:
+            return _sessions.decode(record.value or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            bury(self._context.outbox, self._context.settings, record, reason="invalid", message=str(error))
+            return None
+
+
+def _remember(cache: OrderedDict[str, UserProfile], profiles: dict[str, UserProfile]) -> None:
+    for user, profile in profiles.items():
+        cache[user] = profile
+        cache.move_to_end(user)
+    while len(cache) > CACHED:
+        cache.popitem(last=False)

@@ -1,0 +1,110 @@
+"""A broker and workers of one test, as real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from confluent_kafka import Producer
+
+from mos_online.kafka_config import producer_config
+from mos_online.settings import Settings
+from streams.dead_letters import Record
+from streams.log import LogReader
+from streams.records import of_confluent
+
+PARTITIONS = 3
+
+
+class StreamSystem:
+    def __init__(self, home: Path, port: int, variables: dict[str, str]) -> None:
+        self.variables = {
+            "MOS_HOME": str(home),
+            "MOS_WORKER_PORT": str(port),
+            "MOS_PARTITIONS": str(PARTITIONS),
+            **variables,
+        }
+        names = {name.removeprefix("MOS_").lower(): value for name, value in self.variables.items()}
+        self.settings = Settings.load(**names)
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("MOS_")} | self.variables
+        self._home = home
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def mos(self, *arguments: str) -> subprocess.Popen[bytes]:
+        self._home.mkdir(parents=True, exist_ok=True)
+        with (self._home / f"{arguments[0]}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "mos_cli", *arguments], env=self._environment, stdout=log, stderr=log
+            )
+        self._processes.append(process)
+        return process
+
+    def worker(self, only: str) -> subprocess.Popen[bytes]:
+        process = self.mos("worker", "--only", only)
+        self.until(lambda: self._ready(process), "the worker is ready")
+        return process
+
+    def _ready(self, process: subprocess.Popen[bytes]) -> bool:
+        assert process.poll() is None, (self._home / "worker.log").read_text()[-3000:]
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.settings.worker_port}/healthz").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def until(self, done: Callable[[], bool], what: str, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < deadline, f"waited in vain until {what}"
+            time.sleep(0.1)
+
+    def send(self, topic: str, records: list[tuple[str, bytes]], timestamp: int = 0) -> None:
+        producer = Producer(producer_config(self.settings))
+        for key, value in records:
+            producer.produce(self.settings.topic(topic), value, key.encode(), timestamp=timestamp)
+        assert producer.flush(30) == 0
+
+    def send_to_all(self, topic: str, value: bytes, timestamp: int = 0) -> None:
+        producer = Producer(producer_config(self.settings))
+        for partition in range(PARTITIONS):
+            producer.produce(self.settings.topic(topic), value, partition=partition, timestamp=timestamp)
+        assert producer.flush(30) == 0
+
+    def records(self, topic: str) -> list[Record]:
+        reader, name = LogReader(self.settings), self.settings.topic(topic)
+        return [
+            of_confluent(message)
+            for partition in range(PARTITIONS)
+            for message in reader.read(name, partition, *reader.bounds(name, partition))
+        ]
+
+    def metric(self, name: str) -> float:
+        text = httpx.get(f"http://127.0.0.1:{self.settings.worker_port}/metrics").text
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
+
+    def close(self) -> None:
+        for process in reversed(self._processes):
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def stream_system(home: Path, port: int, **variables: str) -> Iterator[StreamSystem]:
+    system = StreamSystem(home, port, variables)
+    try:
+        system.mos("kafka")
+        system.until(system.settings.broker_file.exists, "the broker is ready")
+        yield system
+    finally:
+        system.close()
+
+
+def stop(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM) -> int:
+    process.send_signal(number)
+    return process.wait(30)

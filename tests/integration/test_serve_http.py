@@ -1,0 +1,269 @@
+"""``mos serve`` as a user runs it: Ray, HAProxy, a real model and a real store, over HTTP."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import polars as pl
+import psutil
+import pytest
+
+from features.store import OnlineStore
+from mos_online.profile import Ring, UserProfile
+from mos_online.registry import Registry
+from mos_online.sessions import SessionConfig
+from mos_online.settings import Settings
+from mos_online.training.train import TrainConfig, train
+from serving.reaper import processes
+
+pytestmark = pytest.mark.slow
+
+START = 180
+"""Seconds; 20 to 45 on two free cores."""
+MINUTE = 60_000
+NOW = 1_700_000_000_000
+
+
+def click_log() -> tuple[pl.DataFrame, pl.DataFrame]:
+    """400 sessions of three clicks, each inside one of four categories of ten items."""
+    rng = random.Random(0)
+    rows = []
+    for session in range(400):
+        category = rng.randrange(4)
+        for click in range(3):
+            rows.append(
+                {
+                    "user_id": f"u{session % 50}",
+                    "item_id": f"{'abcd'[category]}{rng.randrange(10)}",
+                    "event_id": f"{session}-{click}",
+                    "timestamp": NOW + session * 100 * MINUTE + click * MINUTE,
+                    "event_type": "click",
+                }
+            )
+    items = [{"item_id": f"{c}{n}", "title": f"{c} {n}", "category": c} for c in "abcd" for n in range(10)]
+    return pl.DataFrame(rows), pl.DataFrame(items)
+
+
+def put_model(home: Path, *, seed: int) -> str:
+    events, items = click_log()
+    config = TrainConfig(themes=4, width=8, minutes=0.05, epochs=1, examples=200, threads=1, seed=seed)
+    report = train(
+        events,
+        items,
+        Registry(home / "models"),
+        sessions=SessionConfig(),
+        config=config,
+        name="tiny",
+        on_progress=lambda *_: None,
+    )
+    return report.version
+
+
+class Serve:
+    """A running ``mos serve``."""
+
+    def __init__(self, *, folder: Path, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.home = folder / "mos"
+        self._log = folder / "serve.log"
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("MOS_", "RAY_"))}
+        environment |= {"MOS_HOME": "mos", "MOS_SERVE_PORT": str(port), "MOS_API_KEY": "key", "COLUMNS": "200"}
+        with self._log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "mos_cli", "serve"],
+                cwd=folder,
+                env=environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.client = httpx.Client(base_url=self.url, headers={"X-API-Key": "key"}, timeout=30)
+        self.wait_until("ready after")
+        (self.run,) = (Path(p.cmdline()[3]) for p in self.children("serving.reaper"))
+        self.everything = processes(self.run)
+
+    def children(self, name: str) -> list[psutil.Process]:
+        found = psutil.Process(self.process.pid).children(recursive=True)
+        return [process for process in found if name in process.cmdline()]
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def wait_until(self, words: str) -> None:
+        deadline = time.monotonic() + START
+        while words not in self.log():
+            assert self.process.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.2)
+
+    def stop(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+    def left(self) -> list[str]:
+        return [process.name() for process in self.everything if alive(process)] + [
+            p.name() for p in processes(self.run)
+        ]
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def eventually(condition: Callable[[], object], timeout: float = 30) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+class Hammer:
+    """A client that never pauses; counts what it is answered."""
+
+    def __init__(self, serve: Serve) -> None:
+        self.seen: Counter[object] = Counter()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(serve,))
+
+    def _run(self, serve: Serve) -> None:
+        with httpx.Client(base_url=serve.url, headers={"X-API-Key": "key"}, timeout=30) as client:
+            while not self._stop.is_set():
+                answer = client.post("/v1/recommend", json={"user_id": "u1", "k": 3})
+                self.seen[answer.json()["model_version"] if answer.status_code == 200 else answer.text] += 1
+
+    def __enter__(self) -> Hammer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("serve")
+    put_model(folder / "mos", seed=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def serve(home: Path, port: int) -> Iterator[Serve]:
+    started = Serve(folder=home, port=port)
+    yield started
+    if started.process.poll() is None:
+        started.stop(signal.SIGKILL)
+        eventually(lambda: not started.left())
+
+
+def test_it_announces_itself_and_runs_on_haproxy(serve: Serve) -> None:
+    assert f"POST {serve.url}/v1/recommend" in serve.log()
+    assert "theme 1: " in serve.log()
+    names = {process.name() for process in serve.everything}
+    assert {"gcs_server", "raylet"} <= names
+    assert ("haproxy" in names) == (sys.platform == "linux")
+
+
+def test_it_answers_from_the_profile_in_the_store(serve: Serve) -> None:
+    eventually(lambda: serve.client.get("/readyz").status_code == 200)
+    model = serve.client.get("/v1/model").json()
+    ring = Ring(["a1", "a2", "a3"], [NOW, NOW + 1, NOW + 2])
+    profile = UserProfile(
+        user_id="known",
+        router_version=model["router_version"],
+        recent=ring,
+        themes={1: ring},
+        theme_sessions={1: 3, 2: 1},
+        sessions=4,
+        last_ended_at=NOW + 2,
+        last_session_id="s",
+    )
+    store = OnlineStore.open(Settings(home=serve.home))
+    store.write_profiles([profile])
+    answer = serve.client.post("/v1/recommend", json={"user_id": "known", "k": 5}).json()
+    assert answer["fallback"] is None
+    assert len({item["item_id"] for item in answer["items"]}) == 5
+    assert {theme["theme"]: theme["sessions"] for theme in answer["themes"]} == {1: 3, 2: 1}
+    assert answer["model_version"] == model["model_version"]
+
+
+def test_unknown_users_and_items_are_answered(serve: Serve) -> None:
+    unknown = {"user_id": "nobody", "exclude": ["never seen"]}
+    events = [{"item_id": "never seen either", "timestamp": NOW}]
+    both = serve.client.post("/v1/recommend/batch", json={"requests": [unknown, unknown | {"events": events}]})
+    assert both.status_code == 200
+    assert [len(answer["items"]) for answer in both.json()["responses"]] == [10, 10]
+    assert [answer["fallback"]["reason"] for answer in both.json()["responses"]] == ["unknown_user", "no_known_items"]
+
+
+def test_errors_pass_the_proxy_as_they_are(serve: Serve) -> None:
+    big = b" " * (2 << 20)
+    answers = {
+        400: serve.client.post("/v1/recommend", content=b"{"),
+        401: httpx.post(f"{serve.url}/v1/recommend", json={"user_id": "u"}),
+        404: serve.client.get("/nothing/here"),
+        405: serve.client.put("/v1/recommend"),
+        413: serve.client.post("/v1/recommend", content=big),
+        422: serve.client.post("/v1/recommend", json={"user_id": "u", "k": 1000}),
+    }
+    for status, answer in answers.items():
+        assert answer.status_code == status
+        assert set(answer.json()["error"]) == {"code", "message", "fix"}
+
+
+def test_metrics_count_what_was_answered(serve: Serve) -> None:
+    serve.client.post("/v1/recommend", json={"user_id": "u"})
+    text = serve.client.get("/metrics").text
+    assert 'mos_serving_requests_total{route="/v1/recommend",status="200"}' in text
+    assert "mos_serving_store_read_seconds_count" in text
+
+
+def test_a_newly_trained_model_goes_into_service_without_a_dropped_request(serve: Serve) -> None:
+    old = serve.client.get("/v1/model").json()["model_version"]
+    with Hammer(serve) as hammer:
+        new = put_model(serve.home, seed=1)
+        assert new != old
+        eventually(lambda: hammer.seen[new] > 20)
+    assert set(hammer.seen) == {old, new}
+
+
+def test_sigterm_ends_it_and_everything_it_started(serve: Serve) -> None:
+    assert len(serve.left()) >= 8
+    assert serve.stop(signal.SIGTERM) == 0
+    assert serve.left() == []
+    assert not serve.run.exists()
+    assert list(serve.home.glob("serve-*.json")) == []
+    assert "Traceback" not in serve.log()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{serve.url}/healthz")
+
+
+def test_kill_9_ends_everything_it_started_too_and_frees_the_port(serve: Serve, home: Path, port: int) -> None:
+    assert serve.process.poll() is not None  # the test before has stopped it: same home, same port
+    again = Serve(folder=home, port=port)
+    assert again.stop(signal.SIGKILL) == -signal.SIGKILL
+    eventually(lambda: not again.left())
+    eventually(lambda: not again.run.exists())
+    assert list(again.home.glob("serve-*.json")) == []
