@@ -6,11 +6,17 @@ import math
 from collections.abc import Callable, Sequence
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from mos_online.contracts import SESSION_END, Click
 
 SLOW = 24
 """Slow counts have a half-life this many times as long."""
+
+
+FADED = 1e-9
+"""An item with a smaller share of the clicks than this is not listed."""
 
 
 class ActivitySnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,24 +66,25 @@ class DecayClock:
 
 
 class _Counts:
-    """Decayed counts per item and their total."""
+    """Decayed counts by row, and their total; a row that has faded away is zero."""
 
     def __init__(self, half_life_ms: float) -> None:
         self._clock = DecayClock(half_life_ms, self._rescale)
-        self.weights: dict[str, float] = {}
+        self.weights = np.zeros(1024)
         self.total = 0.0
 
-    def add(self, item: str, timestamp: int) -> None:
-        weight = self._clock.weight(timestamp)
-        self.weights[item] = self.weights.get(item, 0.0) + weight
+    def add(self, row: int, timestamp: int, count: float = 1.0) -> None:
+        if row >= len(self.weights):
+            self.weights = np.concatenate([self.weights, np.zeros_like(self.weights)])
+        weight = count * self._clock.weight(timestamp)
+        self.weights[row] += weight
         self.total += weight
 
     def unit(self, timestamp: int) -> float:
         return self._clock.weight(timestamp)
 
     def _rescale(self, factor: float) -> None:
-        shrunk = {item: weight * factor for item, weight in self.weights.items()}
-        self.weights = {item: weight for item, weight in shrunk.items() if weight > 1e-9}
+        self.weights *= factor
         self.total *= factor
 
 
@@ -96,41 +103,72 @@ class ItemActivity:
         self._fast = _Counts(half_life_ms)
         self._slow = _Counts(half_life_ms * SLOW)
         self._as_of = 0
-        self._first_seen: dict[str, int] = {}
-        self._category: dict[str, str] = {}
+        self._rows: dict[str, int] = {}
+        self._items: list[str] = []
+        self._first_seen: list[int] = []
+        self._category: list[str] = []
 
     def observe(self, click: Click) -> None:
         """Count one click."""
         if click.event_type == SESSION_END:
             return
-        item, timestamp = click.item_id, click.timestamp
+        timestamp = click.timestamp
         self._as_of = max(self._as_of, timestamp)
-        self._fast.add(item, timestamp)
-        self._slow.add(item, timestamp)
-        seen = self._first_seen.get(item)
-        if seen is None or timestamp < seen:
-            self._first_seen[item] = timestamp
+        row = self._row(click.item_id, timestamp)
+        self._fast.add(row, timestamp)
+        self._slow.add(row, timestamp)
         if click.context and isinstance(category := click.context.get("category"), str):
-            self._category[item] = category
+            self._category[row] = category
+
+    def resume(self, snapshot: ActivitySnapshot) -> None:
+        """Add what an earlier count of this partition had written before it was stopped."""
+        at = snapshot.as_of
+        self._as_of = max(self._as_of, at)
+        for index, item in enumerate(snapshot.item_ids):
+            row = self._row(item, snapshot.first_seen[index])
+            self._fast.add(row, at, snapshot.counts[index])
+            self._slow.add(row, at, snapshot.slow_counts[index])
+            self._category[row] = self._category[row] or snapshot.categories[index]
+        self._fast.total += (snapshot.total - sum(snapshot.counts)) * self._fast.unit(at)
+        self._slow.total += (snapshot.slow_total - sum(snapshot.slow_counts)) * self._slow.unit(at)
 
     def snapshot(self, *, top: int) -> ActivitySnapshot:
-        """The ``top`` most active items by slow plus fast share of the clicks, most active first (ties by id)."""
+        """The ``top`` most active items by slow plus fast share of the clicks, ties by first seen."""
+        count = len(self._items)
         unit, slow_unit = self._fast.unit(self._as_of), self._slow.unit(self._as_of)
-        fast, slow = self._fast.weights, self._slow.weights
         total, slow_total = max(self._fast.total, 1e-300), max(self._slow.total, 1e-300)
-        share = {item: weight / slow_total + fast.get(item, 0.0) / total for item, weight in slow.items()}
-        best = sorted(share, key=lambda item: (-share[item], item))[:top]
+        fast, slow = _padded(self._fast.weights, count), _padded(self._slow.weights, count)
+        share = slow / slow_total + fast / total
+        best = np.argsort(-share, kind="stable")[:top]
+        best = best[share[best] > FADED]
+        rows = best.tolist()
         return ActivitySnapshot(
             partition=self.partition,
             as_of=self._as_of,
             total=self._fast.total / unit,
             slow_total=self._slow.total / slow_unit,
-            item_ids=best,
-            counts=[fast.get(item, 0.0) / unit for item in best],
-            slow_counts=[slow[item] / slow_unit for item in best],
-            first_seen=[self._first_seen[item] for item in best],
-            categories=[self._category.get(item, "") for item in best],
+            item_ids=[self._items[row] for row in rows],
+            counts=(fast[best] / unit).tolist(),
+            slow_counts=(slow[best] / slow_unit).tolist(),
+            first_seen=[self._first_seen[row] for row in rows],
+            categories=[self._category[row] for row in rows],
         )
+
+    def _row(self, item: str, timestamp: int) -> int:
+        row = self._rows.get(item)
+        if row is None:
+            row = self._rows[item] = len(self._items)
+            self._items.append(item)
+            self._first_seen.append(timestamp)
+            self._category.append("")
+        elif timestamp < self._first_seen[row]:
+            self._first_seen[row] = timestamp
+        return row
+
+
+def _padded(weights: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """The first ``count`` weights; rows beyond the array have never been counted."""
+    return weights[:count] if len(weights) >= count else np.pad(weights, (0, count - len(weights)))
 
 
 def merge(snapshots: Sequence[ActivitySnapshot], *, half_life_ms: float) -> ActivitySnapshot:
@@ -153,7 +191,9 @@ def merge(snapshots: Sequence[ActivitySnapshot], *, half_life_ms: float) -> Acti
             first[item] = min(first.get(item, seen), seen)
             if name:
                 category[item] = name
-    order = sorted(slow, key=lambda item: (-fast[item] / max(total, 1e-300) - slow[item] / max(slow_total, 1e-300), item))
+    order = sorted(
+        slow, key=lambda item: (-fast[item] / max(total, 1e-300) - slow[item] / max(slow_total, 1e-300), item)
+    )
     return ActivitySnapshot(
         partition=-1,
         as_of=as_of,

@@ -63,8 +63,8 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
 class Recommender:
     """A model in service: profiles and live activity in, rankings out. One caller at a time.
 
-    Every item with a row is scored, each by the user vector of its own theme: one matrix product per theme, exact. Items
-    that appear in the activity and were not known in training get a row of their category (and its theme) at once.
+    Every item with a row is scored, each by the user vector of its own theme: one matrix product per theme, exact.
+    Items that appear in the activity and were not known in training get a row of their category (and its theme) at once.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -127,7 +127,7 @@ class Recommender:
         model, count = self._model.eval(), len(self._names)
         _, features = live_table(self._live, self._rows, model.item_known)
         live, bias = model.live_rows(features[:count])
-        rows = model.item_rows(torch.arange(count)) / model.config.width**0.5
+        rows = model.item_rows(torch.arange(count)) * model.scale.exp()
         matrix = torch.cat([rows, live, bias.unsqueeze(1)], 1)
         themes = model.item_theme[:count].clone()
         themes[0] = len(model.theme.weight)  # row 0 is no item: last of all, and cut off
@@ -169,7 +169,10 @@ class Recommender:
         rings = {}
         if profile and profile.router_version == self.router_version:
             rings = {
-                theme: (self._indices(ring.item_ids[-config.theme_ring :]), _times(ring.timestamps[-config.theme_ring :]))
+                theme: (
+                    self._indices(ring.item_ids[-config.theme_ring :]),
+                    _times(ring.timestamps[-config.theme_ring :]),
+                )
                 for theme, ring in profile.themes.items()
                 if ring.item_ids and 0 < theme <= config.themes
             }
@@ -222,9 +225,7 @@ class Recommender:
         if len(scored) < query.k:
             listed = {item for item, _ in scored} | excluded
             scored += [(item, 0.0) for item in self._popular if item not in listed]
-        return [
-            RankedItem(item_id=item, score=score, theme=self._theme(item)) for item, score in scored[: query.k]
-        ]
+        return [RankedItem(item_id=item, score=score, theme=self._theme(item)) for item, score in scored[: query.k]]
 
     def _theme(self, item: str) -> int:
         row = self._rows.get(item)

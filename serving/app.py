@@ -69,7 +69,7 @@ def application(settings: Settings, *, metrics_folder: str | None) -> serve.Appl
 
 def _log_to_stderr(level: str) -> None:
     """Ray forwards a replica's stderr to the terminal of ``mos serve``."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(sys.__stderr__)  # Ray puts its own in place of sys.stderr
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     for package in ("serving", "mos_online", "features"):
         logger = logging.getLogger(package)

@@ -172,7 +172,8 @@ def _application(settings: Settings, *, metrics_folder: str | None) -> Iterator[
     try:
         serve.run(application(settings, metrics_folder=metrics_folder), name=NAME, route_prefix="/")
     except RuntimeError as error:
-        raise _deploy_fault(str(error)) from None
+        deployments = serve.status().applications[NAME].deployments.values()
+        raise _deploy_fault("\n".join([str(error), *(deployment.message for deployment in deployments)])) from None
     graceful = True
     try:
         yield
@@ -195,6 +196,6 @@ def _check(processes: list[psutil.Process]) -> None:
 
 def _deploy_fault(message: str) -> ModelError | ServingError:
     """What a replica's constructor raised, out of Ray's message with its traceback."""
-    if raised := re.findall(r"^mos_online\.errors\.ModelError: (.+)$", message, re.MULTILINE):
+    if raised := re.findall(r"^mos_online\.errors\.ModelError: (.+(?:\n\s+\S.*)*)$", message, re.MULTILINE):
         return ModelError(raised[-1])
     return ServingError(f"the application does not start on Ray: {message.strip()}")

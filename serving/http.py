@@ -17,7 +17,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving.api import BatchRequest, BatchResponse, BodyReader, Health, RecommendRequest
+from serving.api import BatchRequest, BatchResponse, Health, RecommendRequest
+from serving.body import BodyReader
 from serving.openapi import document
 from serving.problem import Problem, internal, method_not_allowed, not_found, not_ready, too_large, unauthorized
 from serving.reference import page

@@ -24,7 +24,7 @@ TOP = 500
 
 
 class ActivityPart:
-    """Counts per partition in memory. After a restart they begin anew; they are a matter of hours, not a record."""
+    """Counts per partition, in memory; a partition that is taken over goes on from its row in the store."""
 
     def __init__(self, context: Context) -> None:
         """Read the half-life of the model in service and open the store.
@@ -62,11 +62,26 @@ class ActivityPart:
     async def _run(self, stream: Any) -> None:
         try:
             async for records in batches(stream, size=500, within=0.25):
+                await self._take_over({record.partition for record in records} - self._counts.keys())
                 for record in records:
                     self._observe(record)
         except Exception as error:
             self._context.fail(error)
             raise
+
+    async def _take_over(self, partitions: set[int]) -> None:
+        if not partitions:
+            return
+        stored = await persist(
+            lambda: asyncio.to_thread(self._store.read_activity, max(partitions) + 1),
+            on=StoreError,
+            retries=metrics.STORE_RETRIES,
+        )
+        for number in partitions:
+            self._counts[number] = ItemActivity(half_life_ms=self._half_life, partition=number)
+        for snapshot in stored:
+            if snapshot.partition in partitions:
+                self._counts[snapshot.partition].resume(snapshot)
 
     def _observe(self, record: Record) -> None:
         try:
@@ -76,9 +91,7 @@ class ActivityPart:
         if isinstance(clicks, Heartbeat):
             return
         number = record.partition
-        counts = self._counts.get(number)
-        if counts is None:
-            counts = self._counts[number] = ItemActivity(half_life_ms=self._half_life, partition=number)
+        counts = self._counts[number]
         rules = self._context.settings.sessions
         for click in clicks:
             # One click from the future would make all others fade away; the sessionizer rejects it, too.

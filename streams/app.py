@@ -9,6 +9,7 @@ import faust
 
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
+from streams.transport import PromptTransport
 
 
 def faust_app(settings: Settings) -> Any:
@@ -20,7 +21,7 @@ def faust_app(settings: Settings) -> Any:
     """
     kafka = librdkafka_config(settings)  # checks the settings, too
     brokers = ";".join(f"kafka://{address.strip()}" for address in str(kafka["bootstrap.servers"]).split(","))
-    return faust.App(
+    app = faust.App(
         settings.group,
         autodiscover=False,
         broker=brokers,
@@ -38,6 +39,8 @@ def faust_app(settings: Settings) -> Any:
         topic_disable_leader=True,
         web_enabled=False,
     )
+    app.transport = PromptTransport(app.conf.broker_consumer, app, loop=app.loop)
+    return app
 
 
 def raw_topic(app: Any, settings: Settings, name: str) -> Any:

@@ -38,52 +38,37 @@ def backfill(
     Run it before the first replay, after `mos train` has put a new router into service, or to rebuild a lost store.
     A profile that is newer in the store than in the log stays as it is, so it may run beside a worker, and again.
     """
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from dataclasses import replace  # noqa: PLC0415
 
-    from features.backfill import fill  # noqa: PLC0415
-    from features.store import OnlineStore  # noqa: PLC0415
-    from mos_online.backfill import of_users, past_sessions, profiles  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+
+    from mos_cli.backfilling import backfill_and_show  # noqa: PLC0415
+    from mos_online.backfill import of_users  # noqa: PLC0415
     from mos_online.errors import DatasetError  # noqa: PLC0415
-    from mos_online.profile import RingSizes  # noqa: PLC0415
     from mos_online.registry import Registry  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
-    from mos_online.themes import Router  # noqa: PLC0415
     from simulator.datasets import load, require_clock  # noqa: PLC0415
     from simulator.window import window  # noqa: PLC0415
 
     configured = settings()
-    router = Router.load(Registry(configured.models_dir).current())
+    Registry(configured.models_dir).current()  # before anything slow: the error says how to make a model
     chosen = _user_ids(users) if users else None
     log = load(dataset, configured.data_dir)
     require_clock(log, configured.data_dir)
-    clicks = log.clicks
     if until is not None:
-        clicks = clicks.filter(clicks["timestamp"] < window(clicks, start=until)["timestamp"][0])
+        log = replace(
+            log, events=log.events.filter(log.events["timestamp"] < window(log.clicks, start=until)["timestamp"][0])
+        )
     within = None if active_days is None else round(active_days * DAY_MS)
-    clicks = of_users(clicks, users=chosen, active_within=within)
+    clicks = of_users(log.clicks, users=chosen, active_within=within)
     if clicks.is_empty():
         raise DatasetError(f"no clicks of {dataset} are left; choose a later --until or other --users")
-    total = clicks["user_id"].n_unique()
     console = Console()
-    store = OnlineStore.open(configured)
-    made = profiles(past_sessions(clicks, log.items, configured.sessions), router, RingSizes())
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
-        store.ping()
-        with Progress(*columns, console=console) as progress:
-            task = progress.add_task("profiles", total=total)
-            written = fill(store, made, advance=lambda count: progress.advance(task, count))
+        backfill_and_show(log, clicks, settings=configured, console=console)
     except KeyboardInterrupt:
         console.print("stopped; what was written is whole, run it again for the rest")
         raise typer.Exit(130) from None
-    finally:
-        store.close()
-    console.print(
-        f"{written:,} profiles of {len(clicks):,} clicks written to {store.location.label}, routed by "
-        f"{router.version}; {total - written:,} were newer there",
-        highlight=False,
-    )
 
 
 def _user_ids(path: Path) -> list[str]:

@@ -35,11 +35,11 @@ class _Stop(BaseException):
 @app.command()
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on [default: MOS_SERVE_HOST or 127.0.0.1].")
+        str | None, typer.Option(help="Address to listen on (default: MOS_SERVE_HOST or 127.0.0.1).")
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on [default: MOS_SERVE_PORT or 8000].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (default: MOS_SERVE_PORT or 8000).")] = None,
     replicas: Annotated[
-        int | None, typer.Option(help="Processes that answer [default: MOS_SERVE_REPLICAS or 1].")
+        int | None, typer.Option(help="Processes that answer (default: MOS_SERVE_REPLICAS or 1).")
     ] = None,
 ) -> None:
     """Answer POST /v1/recommend with the model in service, until stopped with Ctrl-C or SIGTERM.

@@ -8,15 +8,13 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgspec
 import polars as pl
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from mos_cli.backfilling import backfill_and_show
 from mos_cli.demo.clock import moment
 from mos_cli.demo.report import write
 from mos_cli.demo.summary import build_report, print_report, samples
@@ -24,10 +22,8 @@ from mos_cli.demo.verify import check_profiles, check_sessions
 from mos_cli.demo.watch import watch_replay
 from mos_cli.processes import Fleet, free_port, local_services
 from mos_cli.training import train_and_show
-from mos_online.backfill import of_users, past_sessions, profiles
+from mos_online.backfill import of_users
 from mos_online.errors import DatasetError
-from mos_online.profile import RingSizes
-from mos_online.registry import Registry
 from mos_online.settings import PREFIX, Settings
 from mos_online.training import TrainConfig
 from simulator.dataset import Dataset
@@ -93,7 +89,10 @@ def run_demo(config: DemoConfig, outer: Settings, console: Console) -> bool:
             console=console,
         )
     with clock.phase("backfill"):
-        written = _backfill(before, replayed, dataset.items, settings, console)
+        past = replace(dataset, events=before)
+        # In service everybody's profile would be there; the demo makes those of the users who come back.
+        returning = of_users(before, users=replayed["user_id"].unique().to_list())
+        written = backfill_and_show(past, returning, settings=settings, console=console)
     with Fleet(settings.home / "logs", _environment(settings)) as fleet:
         with clock.phase("start"):
             for service in local_services(settings):
@@ -171,42 +170,6 @@ def _prepare(outer: Settings) -> Settings:
 def _environment(settings: Settings) -> dict[str, str]:
     """The settings as environment variables of the services."""
     return {PREFIX + name.upper(): str(value) for name, value in settings.model_dump().items() if value is not None}
-
-
-def _backfill(
-    before: pl.DataFrame,
-    replayed: pl.DataFrame,
-    items: pl.DataFrame,
-    settings: Settings,
-    console: Console,
-) -> int:
-    """Write the past profiles of the users who will come back; in service everybody's would be there."""
-    from features.backfill import fill  # noqa: PLC0415 - Feast is slow to import
-    from features.store import OnlineStore  # noqa: PLC0415
-    from mos_online.themes import Router  # noqa: PLC0415
-
-    folder = Registry(settings.models_dir).current()
-    router = Router.load(folder)
-    sizes = RingSizes(**_ring_sizes(folder))
-    past = of_users(before, users=replayed["user_id"].unique().to_list())
-    store = OnlineStore.open(settings)
-    with Progress(TextColumn("backfill  "), BarColumn(), TimeElapsedColumn(), console=console, transient=True) as bar:
-        task = bar.add_task("", total=past["user_id"].n_unique())
-        made = profiles(past_sessions(past, items, settings.sessions), router, sizes)
-        written = fill(store, made, advance=lambda count: bar.update(task, advance=count))
-    store.close()
-    console.print(f"backfilled the profiles of {written:,} users who come back")
-    return written
-
-
-class _Rings(msgspec.Struct):
-    recent: int
-    theme_ring: int
-
-
-def _ring_sizes(folder: Path) -> dict[str, int]:
-    rings = msgspec.json.decode((folder / "config.json").read_bytes(), type=_Rings)
-    return {"recent": rings.recent, "theme": rings.theme_ring}
 
 
 def _machine() -> dict[str, Any]:

@@ -25,7 +25,10 @@ from simulator.replay_config import ReplayConfig
 from simulator.speed import Speed
 
 REQUESTS = 3000
-"""About so many visitors ask for a recommendation during a replay."""
+"""About so many visitors ask for a recommendation during a replay; asking is waited for, so never for more than one
+click in ``SELDOM``."""
+
+SELDOM = 10
 
 WARM = 300_000
 """So many clicks before the replay teach the baselines."""
@@ -138,7 +141,7 @@ def _visitors(
         url=settings.recommend_url,
         api_key=settings.api_key,
         gap=settings.sessions.gap,
-        every=max(1, clicks // REQUESTS),
+        every=max(SELDOM, clicks // REQUESTS),
         popularity=popularity,
         knn=knn,
     )

@@ -75,7 +75,12 @@ class LastItemKnn:
     """
 
     def __init__(
-        self, *, gap_ms: int, half_life_ms: float, fill: RecentPopularity, window: int = 10,
+        self,
+        *,
+        gap_ms: int,
+        half_life_ms: float,
+        fill: RecentPopularity,
+        window: int = 10,
         neighbours: int = 200,
         least: float = 0.1,
     ) -> None:

@@ -42,7 +42,10 @@ def build_backbone(name: str, width: int, longest: int) -> nn.Module:
 
 @backbone("gru4rec")
 class GRU4Rec(nn.Module):
-    """Gated recurrent unit over the events (Hidasi et al., ICLR 2016); the state after the last event."""
+    """Gated recurrent unit over the events (Hidasi et al., ICLR 2016); the state after the last event plus that event.
+
+    The sum lets an untrained encoder already point to what goes with the last item.
+    """
 
     def __init__(self, width: int, longest: int) -> None:
         super().__init__()
@@ -53,7 +56,7 @@ class GRU4Rec(nn.Module):
         if events.shape[1] == 0:
             return events.new_zeros(events.shape[0], events.shape[2])
         states, _ = self.gru(events)
-        return last_event(states, mask)
+        return last_event(states + events, mask)
 
 
 @backbone("sasrec")

@@ -106,7 +106,7 @@ class Checkpoint:
             raise ModelError(f"cannot read the model in {folder}: {error}; train again with `mos train`") from None
         if document.format != FORMAT:
             raise ModelError(
-                f"the model in {folder} has format {document.format}, this version reads {FORMAT}: train again with `mos train`"
+                f"the model in {folder} has format {document.format}, this version reads {FORMAT}: train again"
             )
         router = Router.load(folder)
         if router.version != document.router_version:

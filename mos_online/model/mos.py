@@ -73,7 +73,7 @@ class UserVectors:
 
 
 class MoS(nn.Module):
-    """u_k = g + sigmoid(gamma_s) h_s + [n_k > 0] sigmoid(gamma_k) h_k;  score(x) = <u_theme(x), e_x> + live terms.
+    """u_k = g + sigmoid(gamma_s) h_s + [n_k > 0] sigmoid(gamma_k) h_k; score(x) = scale <u_theme(x), e_x> + live terms.
 
     g is the backbone's state of the recent events, h_s a small encoder's of the last few, h_k the one shared theme
     encoder's of the ring of theme k. An item's row e_x is the sum of its own and its category's, so that an item the
@@ -88,7 +88,7 @@ class MoS(nn.Module):
         self.category = nn.Embedding(config.categories + 1, d, padding_idx=0)
         self.age = nn.Embedding(AGE_BUCKETS, d)
         self.theme = nn.Embedding(config.themes + 1, d)
-        for table, spread in ((self.item, 0.05), (self.category, 0.1), (self.age, 0.05), (self.theme, 0.05)):
+        for table, spread in ((self.item, 0.05), (self.category, 0.05), (self.age, 0.05), (self.theme, 0.05)):
             nn.init.normal_(table.weight, std=spread)
         with torch.no_grad():
             self.item.weight[0] = 0
@@ -110,6 +110,7 @@ class MoS(nn.Module):
             nn.init.constant_(gate.bias, CLOSED)
         self.live = nn.Sequential(nn.Linear(LIVE_FEATURES, 16), nn.GELU(), nn.Linear(16, config.live + 1))
         self.live_user = nn.Linear(d, config.live)
+        self.scale = nn.Parameter(torch.tensor(math.log(8.0)))
         self.repeat = nn.Embedding(AGE_BUCKETS, 1)
         nn.init.zeros_(self.repeat.weight)
         self.dropout = nn.Dropout(0.1)
@@ -125,6 +126,12 @@ class MoS(nn.Module):
         self.item_category.copy_(category)
         self.item_theme.copy_(theme)
         self.item_known.copy_(known)
+
+    def start_from(self, rows: Tensor) -> None:
+        """Give items their first rows, float32 (items + 1, d), unit or zero: what goes together starts out alike."""
+        with torch.no_grad():
+            self.item.weight.mul_(rows.norm(dim=1, keepdim=True) == 0)
+            self.item.weight.add_(rows)
 
     def item_rows(self, items: Tensor) -> Tensor:
         """e_x of items (...,) -> (..., d)."""
@@ -184,15 +191,12 @@ class MoS(nn.Module):
             themes: int64 (C,), the candidates' themes.
             features: float32 (C, LIVE_FEATURES), see ``live_features``.
         """
-        rows = self.item_rows(candidates)
+        rows = self.item_rows(candidates) * self.scale.exp()
         live, bias = self.live_rows(features)
         scores = users.live @ live.T + bias
         order = torch.argsort(themes, stable=True)
         counts = torch.bincount(themes, minlength=self.config.themes + 1).tolist()
-        pieces = [
-            users.themed[:, theme] @ part.T / math.sqrt(self.config.width)
-            for theme, part in enumerate(rows[order].split(counts))
-        ]
+        pieces = [users.themed[:, theme] @ part.T for theme, part in enumerate(rows[order].split(counts))]
         back = torch.empty_like(order)
         back[order] = torch.arange(len(order))
         return scores + torch.cat(pieces, 1)[:, back]
@@ -232,7 +236,8 @@ def live_features(share: Tensor, slow_share: Tensor, age_hours: Tensor, known: T
         known: 1 where the item has a row of its own, else 0.
     """
     return torch.stack(
-        [torch.log(share + 1e-5) / 4 + 2, torch.log(slow_share + 1e-5) / 4 + 2, torch.log1p(age_hours) / 4, known], dim=1
+        [torch.log(share + 1e-5) / 4 + 2, torch.log(slow_share + 1e-5) / 4 + 2, torch.log1p(age_hours) / 4, known],
+        dim=1,
     )
 
 

@@ -22,17 +22,18 @@ MoS on {backbone}, router {report.router_version}. Dataset {name}, {report.event
 {report.items:,} items.
 
 Split by time: themes from the oldest {report.router_events:,} events, {report.examples:,} examples after them,
-{report.validation_examples:,} validation positions after those. Early stopping looked at the validation positions, so the
-model's figures below are slightly optimistic; the baselines learn from every click at once.
+{report.validation_examples:,} validation positions after those. Early stopping looked at the validation positions, so
+the model's figures below are slightly optimistic; the baselines learn from every click at once.
 
 | next click, full ranking | hit-rate@10 | NDCG@10 |
 |---|---|---|
 {table}
 
-After measuring, the model made one pass over the validation positions. Activity half-life: {report.half_life_hours:g} h.
+After measuring, the model made one pass over the validation positions. Half-life of item activity:
+{report.half_life_hours:g} h.
 
-Limits: one seed; trained on one log; items younger than the model are placed by their category alone; fast catalogues need
-frequent retraining.
+Limits: one seed; trained on one log; items younger than the model are placed by their category alone; fast catalogues
+need frequent retraining.
 
 Themes:
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
 from mos_online.evaluation import hit_rate, ndcg
-from mos_online.model.batch import Batch, collate
+from mos_online.model.batch import Batch
 from mos_online.model.live import live_table
 from mos_online.model.mos import MoS
 from mos_online.training.log import SequenceLog
@@ -44,10 +44,10 @@ def examples(log: SequenceLog, parts: Sequence[Moment], model: MoS, rows: Mappin
     config = model.config
     made = []
     for part in parts:
-        histories = [log.history(int(at), recent=config.recent, ring=config.theme_ring) for at in part.targets]
+        batch = log.batch(part.targets, recent=config.recent, ring=config.theme_ring)
         active, features = live_table(part.live, rows, model.item_known)
         targets = torch.from_numpy(log.items[part.targets])
-        made.append(Example(batch=collate(histories), targets=targets, active=active, features=features))
+        made.append(Example(batch=batch, targets=targets, active=active, features=features))
     return made
 
 

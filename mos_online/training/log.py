@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mos_online.contracts import SESSION_END
-from mos_online.model.batch import History
+from mos_online.model.batch import Batch
 from mos_online.sessions import SessionConfig, offline_sessions
 from mos_online.themes import Router
 
@@ -97,7 +100,7 @@ class SequenceLog:
         """Theme of every session, int64 (sessions,)."""
         firsts = np.append(np.flatnonzero(np.diff(self._session, prepend=-1)), len(names)).tolist()
         themes = []
-        for begin, end in zip(firsts, firsts[1:], strict=False):
+        for begin, end in itertools.pairwise(firsts):
             part = names[begin:end]
             themes.append(router.route_items(part, [category_of.get(name) for name in part]).theme)
         return np.array(themes, np.int64)
@@ -107,34 +110,50 @@ class SequenceLog:
         of_event = theme[self._session] if len(theme) else np.zeros(0, np.int64)
         group = users * (themes + 1) + of_event
         self._order: Ints = np.argsort(group, kind="stable")
-        self._group_begin: Ints = np.searchsorted(group[self._order], np.arange((users[-1] + 1) * (themes + 1) + 1))
         self._users, self._themes = users, themes
-        self._ordered_session = self._session[self._order]
-        self._session_theme = theme
+        self._stride = int(self._session[-1]) + 2 if len(users) else 1
+        self._keys: Ints = group[self._order] * self._stride + self._session[self._order]
+        changed = np.diff(self._keys, prepend=-1) != 0
+        self._visits: Ints = np.concatenate([[0], np.cumsum(changed)]).astype(np.int64)
 
-    def history(self, at: int, *, recent: int, ring: int) -> History:
-        """What is known just before event ``at``: closed sessions in rings, the open one in the recent events.
+    def batch(self, at: Ints, *, recent: int, ring: int) -> Batch:
+        """What is known just before the events ``at``: closed sessions in rings, the open one in the recent events.
 
-        Equal to the profile after all sessions before it, with the open session's prefix appended to the recent events.
+        Equal to the profile after all sessions before each, with the open session's prefix appended to the recent
+        events, and collated as the service does.
+
+        Args:
+            at: int64 (B,), positions.
+            recent: events over all sessions, at most; ring: of each theme.
         """
-        begin = max(int(self.user_start[at]), at - recent)
-        session = int(self._session[at])
-        rings: dict[int, tuple[Ints, Ints]] = {}
-        visits: dict[int, int] = {}
-        base = int(self._users[at]) * (self._themes + 1)
-        bounds = self._group_begin[base : base + self._themes + 2]
-        for theme in range(1, self._themes + 1):
-            low, high = int(bounds[theme]), int(bounds[theme + 1])
-            if low == high or self._ordered_session[low] >= session:
-                continue
-            high = low + int(np.searchsorted(self._ordered_session[low:high], session))
-            events = self._order[max(low, high - ring) : high]
-            rings[theme] = (self.items[events], self.times[events])
-            visits[theme] = len(np.unique(self._ordered_session[low:high]))
-        return History(
-            items=self.items[begin:at],
-            times=self.times[begin:at],
-            now=int(self.times[at]),
-            rings=rings,
-            theme_sessions=visits,
+        now = self.times[at]
+        length = np.minimum(at - self.user_start[at], recent)
+        items, ages, mask = self._slices(np.arange(len(self.items)), at - length, at, now)
+        group = self._users[at, None] * (self._themes + 1) + np.arange(1, self._themes + 1)
+        low = np.searchsorted(self._keys, group * self._stride)
+        high = np.searchsorted(self._keys, group * self._stride + self._session[at, None])
+        row, theme = np.nonzero(high > low)
+        begin, end = low[row, theme], high[row, theme]
+        ring_items, ring_ages, ring_mask = self._slices(self._order, np.maximum(begin, end - ring), end, now[row])
+        visits = self._visits[end] - self._visits[begin]
+        return Batch(
+            items=items,
+            ages=ages,
+            mask=mask,
+            ring_items=ring_items,
+            ring_ages=ring_ages,
+            ring_mask=ring_mask,
+            ring_user=torch.from_numpy(row),
+            ring_theme=torch.from_numpy(theme + 1),
+            ring_sessions=torch.from_numpy(visits.astype(np.float32)),
         )
+
+    def _slices(self, order: Ints, begin: Ints, end: Ints, now: Ints) -> tuple[Tensor, Tensor, Tensor]:
+        """Items, ages (s) and mask of the events order[begin:end] of each row, padded to the longest."""
+        longest = int((end - begin).max(initial=0))
+        at = begin[:, None] + np.arange(longest)
+        mask = at < end[:, None]
+        events = order[np.where(mask, at, 0)] if len(order) else at
+        ages = np.maximum(now[:, None] - self.times[events], 0).astype(np.float32) / 1000
+        items = np.where(mask, self.items[events], 0)
+        return torch.from_numpy(items), torch.from_numpy(np.where(mask, ages, 0)), torch.from_numpy(mask)

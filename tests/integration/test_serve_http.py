@@ -108,6 +108,7 @@ class Serve:
 
     def stop(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
+        self.client.close()
         return self.process.wait(60)
 
     def left(self) -> list[str]:
@@ -123,10 +124,10 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-def eventually(condition: Callable[[], object], timeout: float = 30) -> None:
+def eventually(condition: Callable[[], object], serve: Serve, timeout: float = 30) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, serve.log()
         time.sleep(0.1)
 
 
@@ -175,7 +176,7 @@ def serve(home: Path, port: int) -> Iterator[Serve]:
     yield started
     if started.process.poll() is None:
         started.stop(signal.SIGKILL)
-        eventually(lambda: not started.left())
+        eventually(lambda: not started.left(), started)
 
 
 def test_it_announces_itself_and_runs_on_haproxy(serve: Serve) -> None:
@@ -187,7 +188,7 @@ def test_it_announces_itself_and_runs_on_haproxy(serve: Serve) -> None:
 
 
 def test_it_answers_from_the_profile_in_the_store(serve: Serve) -> None:
-    eventually(lambda: serve.client.get("/readyz").status_code == 200)
+    eventually(lambda: serve.client.get("/readyz").status_code == 200, serve)
     model = serve.client.get("/v1/model").json()
     ring = Ring(["a1", "a2", "a3"], [NOW, NOW + 1, NOW + 2])
     profile = UserProfile(
@@ -195,17 +196,19 @@ def test_it_answers_from_the_profile_in_the_store(serve: Serve) -> None:
         router_version=model["router_version"],
         recent=ring,
         themes={1: ring},
-        theme_sessions={1: 3, 2: 1},
-        sessions=4,
+        theme_sessions={1: 3},
+        sessions=3,
         last_ended_at=NOW + 2,
         last_session_id="s",
     )
     store = OnlineStore.open(Settings(home=serve.home))
     store.write_profiles([profile])
+    store.close()
     answer = serve.client.post("/v1/recommend", json={"user_id": "known", "k": 5}).json()
     assert answer["fallback"] is None
     assert len({item["item_id"] for item in answer["items"]}) == 5
-    assert {theme["theme"]: theme["sessions"] for theme in answer["themes"]} == {1: 3, 2: 1}
+    label = model["themes"][1]["label"]
+    assert answer["themes"] == [{"theme": 1, "label": label, "share": 1.0, "sessions": 3}]
     assert answer["model_version"] == model["model_version"]
 
 
@@ -245,7 +248,7 @@ def test_a_newly_trained_model_goes_into_service_without_a_dropped_request(serve
     with Hammer(serve) as hammer:
         new = put_model(serve.home, seed=1)
         assert new != old
-        eventually(lambda: hammer.seen[new] > 20)
+        eventually(lambda: hammer.seen[new] > 20, serve)
     assert set(hammer.seen) == {old, new}
 
 
@@ -264,6 +267,6 @@ def test_kill_9_ends_everything_it_started_too_and_frees_the_port(serve: Serve, 
     assert serve.process.poll() is not None  # the test before has stopped it: same home, same port
     again = Serve(folder=home, port=port)
     assert again.stop(signal.SIGKILL) == -signal.SIGKILL
-    eventually(lambda: not again.left())
-    eventually(lambda: not again.run.exists())
+    eventually(lambda: not again.left(), again)
+    eventually(lambda: not again.run.exists(), again)
     assert list(again.home.glob("serve-*.json")) == []

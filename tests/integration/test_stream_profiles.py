@@ -43,7 +43,7 @@ class Service(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         pass
 
 
@@ -107,3 +107,4 @@ def test_sessions_become_profiles_and_recommendations(tmp_path: Path, free_port:
         assert profile.recent.item_ids == ["a", "a"]
         assert stop(worker) == 0
     server.shutdown()
+    server.server_close()

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mos_online.contracts import SESSION_END
-from serving.api import BatchRequest, BodyReader, RecommendEvent, RecommendRequest, session_events
+from serving.api import BatchRequest, RecommendEvent, RecommendRequest, session_events
+from serving.body import BodyReader
 from serving.problem import Problem
 
 one = BodyReader(RecommendRequest)

@@ -77,7 +77,7 @@ class FakeStream:
     def noack(self) -> FakeStream:
         return self
 
-    async def events(self):  # noqa: ANN201
+    async def events(self):
         for offset in range(self._n):
             message = SimpleNamespace(
                 topic="t", partition=0, offset=offset, key=b"u", value=b"{}", timestamp=1.5, headers=[]
