@@ -26,6 +26,7 @@ from typing import cast
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+import psutil
 import uvloop
 
 from mos_online.profile import Ring, UserProfile
@@ -230,7 +231,10 @@ def main() -> None:
     if options.profiles > 100_000 or options.events > 500:
         parser.error("at most 100000 profiles and 500 events")
 
-    items, router_version, themes = popular(url, settings.api_key)
+    try:
+        items, router_version, themes = popular(url, settings.api_key)
+    except OSError as error:
+        parser.error(f"{url} does not answer ({error}): start `mos serve` first")
     if options.profiles:
         write_profiles(settings, options.profiles, items, router_version, themes)
     address = (parts.hostname or "127.0.0.1", parts.port or 80)
@@ -247,11 +251,23 @@ def main() -> None:
         for clients in options.clients:
             for name, target in (("FastAPI no-op", baseline), ("mos serve", address)):
                 run(closed_loop(target, make, clients=clients, seconds=1))
+                before = service_cpu()
                 result = run(closed_loop(target, make, clients=clients, seconds=options.seconds))
-                print(result.line(f"{name}, {clients} in flight"))
+                cpu = (service_cpu() - before) / len(result.latencies) * 1000
+                suffix = f"  {cpu:.2f} ms CPU each" if target == address else ""
+                print(result.line(f"{name}, {clients} in flight") + suffix)
         for rate in options.rate:
             result = run(open_loop(address, make, rate=rate, seconds=options.seconds))
             print(result.line(f"mos serve, {rate:.0f}/s offered"))
+
+
+def service_cpu() -> float:
+    """CPU seconds that replicas and HAProxy have used so far; unlike latency, little disturbed by other load."""
+    used = 0.0
+    for process in psutil.process_iter(["name", "cpu_times"]):
+        if str(process.info["name"]).startswith(("ray::ServeRepli", "haproxy")) and process.info["cpu_times"]:
+            used += process.info["cpu_times"].user + process.info["cpu_times"].system
+    return used
 
 
 def run(work: Coroutine[None, None, Result]) -> Result:

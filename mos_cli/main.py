@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -11,6 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from mos_online.errors import MosError
+
+# Threads of torch that wait for each other by spinning ruin each other when anything else wants a core.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 COMMANDS = {
     "demo": "The whole system on this machine: train, start everything, replay a log, report.",

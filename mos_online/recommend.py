@@ -64,7 +64,7 @@ class Recommender:
     """A model in service: profiles and live activity in, rankings out. One caller at a time.
 
     Every item with a row is scored, each by the user vector of its own theme: one matrix product per theme, exact.
-    Items that appear in the activity and were not known in training get a row of their category (and its theme) at once.
+    Items that appear in the activity and were not known in training get a row of their category, and its theme, then.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:

@@ -16,7 +16,6 @@ from mos_online.settings import Settings
 from serving.http import create_app
 from serving.limits import Limits
 from serving.metrics import MULTIPROCESS_DIR
-from serving.service import open_service
 
 NAME = "mos"
 """Of the application on the Ray cluster."""
@@ -27,6 +26,8 @@ class Replica:
     """One process that answers requests."""
 
     def __init__(self, settings: Settings) -> None:
+        from serving.service import open_service  # noqa: PLC0415 - torch is for replicas, not for `mos serve` itself
+
         _log_to_stderr(settings.log_level)
         self._api_key = settings.api_key
         self._service = open_service(settings)

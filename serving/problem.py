@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 import msgspec
@@ -124,3 +125,8 @@ def internal(request_id: str) -> Problem:
         f"the service failed to answer (request {request_id})",
         fix=f"retry once; if it stays so, look for {request_id} in the service's log and report it",
     )
+
+
+def new_request_id() -> str:
+    """32 random hex digits."""
+    return os.urandom(16).hex()

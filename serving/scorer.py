@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from mos_online.recommend import Query, Ranking, Recommender
 from serving.api import Fallback, Item, RecommendRequest, RecommendResponse, Theme, session_events
 from serving.limits import Limits
 from serving.metrics import Metrics
-from serving.problem import Problem, internal, overloaded
+from serving.problem import Problem, internal, new_request_id, overloaded
 from serving.profiles import Profiles
 
 log = logging.getLogger(__name__)
@@ -187,11 +186,6 @@ class Scorer:
             if answer.fallback is not None:
                 self._metrics.fell_back(answer.fallback.reason)
             call.answers[position] = answer
-
-
-def new_request_id() -> str:
-    """32 random hex digits."""
-    return os.urandom(16).hex()
 
 
 def _query(request: RecommendRequest, profiles: dict[str, UserProfile]) -> Query:

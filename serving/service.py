@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
+
 from mos_online.activity import ActivitySnapshot
 from mos_online.errors import ModelError
 from mos_online.recommend import Query, Recommender
@@ -152,8 +154,6 @@ def open_service(settings: Settings) -> Service:
     Raises:
         ModelError: there is no version in service, or it is damaged.
     """
-    import torch  # noqa: PLC0415 - so that tests with another model need not wait for it
-
     torch.set_num_threads(1)  # a second thread ruins the tail as soon as another process wants its core
 
     def open_store() -> Store:

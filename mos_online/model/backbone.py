@@ -105,7 +105,8 @@ class _Block(nn.Module):
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         read = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
         hidden = hidden + self.dropout(self.out(read.transpose(1, 2).reshape(rows, length, width)))
-        return hidden + self.dropout(self.mlp(self.before_mlp(hidden)))
+        out: Tensor = hidden + self.dropout(self.mlp(self.before_mlp(hidden)))
+        return out
 
 
 def last_event(states: Tensor, mask: Tensor) -> Tensor:

@@ -22,6 +22,9 @@ AGE_BUCKETS = 16
 LIVE_FEATURES = 4
 """Live features of a candidate, see ``live_features``."""
 
+LOG_SHARE = 4.0
+"""Scale of the logarithm of a share in the live features."""
+
 CLOSED = -2.0
 """Initial bias of the gates: sigmoid(-2) = 0.12 of an expert passes."""
 
@@ -110,6 +113,7 @@ class MoS(nn.Module):
             nn.init.constant_(gate.bias, CLOSED)
         self.live = nn.Sequential(nn.Linear(LIVE_FEATURES, 16), nn.GELU(), nn.Linear(16, config.live + 1))
         self.live_user = nn.Linear(d, config.live)
+        self.prior = nn.Parameter(torch.tensor([0.5, 0.5]))
         self.scale = nn.Parameter(torch.tensor(math.log(8.0)))
         self.repeat = nn.Embedding(AGE_BUCKETS, 1)
         nn.init.zeros_(self.repeat.weight)
@@ -178,9 +182,12 @@ class MoS(nn.Module):
         return state, gate
 
     def live_rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Live features (C, LIVE_FEATURES) -> embeddings (C, live) and biases (C,)."""
+        """Live features (C, LIVE_FEATURES) -> embeddings (C, live) and biases (C,).
+
+        The bias starts at the log of the item's recent share of the clicks: an untrained model ranks by popularity.
+        """
         out = self.live(features)
-        return out[:, :-1], out[:, -1]
+        return out[:, :-1], out[:, -1] + LOG_SHARE * features[:, :2] @ self.prior
 
     def score(self, users: UserVectors, candidates: Tensor, themes: Tensor, features: Tensor) -> Tensor:
         """Scores (B, C) of the same C candidates for every user.
@@ -235,10 +242,8 @@ def live_features(share: Tensor, slow_share: Tensor, age_hours: Tensor, known: T
         age_hours: since its first click, 0 where unknown.
         known: 1 where the item has a row of its own, else 0.
     """
-    return torch.stack(
-        [torch.log(share + 1e-5) / 4 + 2, torch.log(slow_share + 1e-5) / 4 + 2, torch.log1p(age_hours) / 4, known],
-        dim=1,
-    )
+    fast, slow = (torch.log(part + 1e-5) / LOG_SHARE + 2 for part in (share, slow_share))
+    return torch.stack([fast, slow, torch.log1p(age_hours) / 4, known], dim=1)
 
 
 def _tail(events: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:

@@ -98,4 +98,5 @@ def _factors(ppmi: sp.csr_matrix, config: TableConfig) -> NDArray[np.float64]:
 
 def _unit(rows: NDArray[np.float64]) -> Vectors:
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0).astype(np.float32)
+    unit: Vectors = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0).astype(np.float32)
+    return unit

@@ -114,7 +114,7 @@ class Router:
     @property
     def dimensions(self) -> int:
         """d_r."""
-        return self._prototypes.shape[1]
+        return int(self._prototypes.shape[1])
 
     @classmethod
     def fit(cls, events: pl.DataFrame, items: pl.DataFrame, config: RouterConfig | None = None) -> Self:
@@ -191,11 +191,12 @@ class Router:
         return self._categories.get(item_id)
 
     def _vector(self, item_id: str, category: str | None) -> Vectors | None:
-        vector = self._vectors.get(item_id)
-        if vector is not None:
-            return vector
+        row: Vectors | None = self._vectors.get(item_id)
+        if row is not None:
+            return row
         category = category or self._categories.get(item_id)
-        return self._category_vectors.get(category) if category else None
+        row = self._category_vectors.get(category) if category else None
+        return row
 
     def _assign(self, total: Vectors) -> Routed:
         norm = math.sqrt(float(total @ total))

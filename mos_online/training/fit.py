@@ -131,8 +131,8 @@ def fit(
     """
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
-    started = time.monotonic()
     best = measure(model, validation)
+    started = time.monotonic()
     kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     worse = done = 0
     for epoch in range(epochs):

@@ -28,6 +28,9 @@ from mos_online.training.fit import Example, examples, fit, measure, refresh
 from mos_online.training.log import Catalogue, SequenceLog, with_sessions
 from mos_online.training.moments import Moment, moments
 
+WARM = 300_000
+"""So many clicks before the first one that counts teach what is popular."""
+
 Progress = Callable[[str, float, str], None]
 """Called with the stage, the share of it that is done (0..1) and a line of words."""
 
@@ -51,11 +54,11 @@ class TrainConfig:
     backbone: str = "gru4rec"
     themes: int = 12
     width: int = 48
-    recent: int = 40
+    recent: int = 30
     short: int = 8
     theme_ring: int = 15
     longest_log: int = 1_200_000
-    examples: int = 100_000
+    examples: int = 80_000
     validation: float = 0.1
     moment: int = 256
     minutes: float = 1.0
@@ -108,7 +111,8 @@ def train(
     """Make a model and put it into service.
 
     The log is split by time: themes from the oldest part, examples after it, validation the newest. Measured and
-    stopped on the validation part, the model then makes one pass over it, so that in service it has seen the newest events too.
+    stopped on the validation part, the model then makes one pass over it, so that in service it has seen the newest
+    events too.
 
     Args:
         events: columns user_id, item_id, event_id (str), timestamp (ms), event_type (str), ascending in time.
@@ -142,7 +146,7 @@ def train(
     rows = {item: number for number, item in enumerate(catalogue.items, 1)}
     log = SequenceLog(log_events, catalogue, router, categories)
     clicks = to_clicks(ordered, categories)
-    warm = max(0, first - 300_000)
+    warm = max(0, first - WARM)
     walk = moments(
         clicks[warm:],
         ordered["at"].to_numpy()[warm:].astype("int64"),
@@ -274,7 +278,8 @@ def _baselines(clicks: list[Click], first: int, half_life: float, gap: int) -> J
     popularity = RecentPopularity(half_life_ms=half_life)
     knn = LastItemKnn(gap_ms=gap, half_life_ms=knn_half_life(half_life), fill=popularity)
     judge = PrequentialJudge()
-    for number, click in enumerate(clicks):
+    warm = max(0, first - WARM)
+    for number, click in enumerate(clicks[warm:], warm):
         if number >= first:
             judge.ask(
                 str(number),
