@@ -50,8 +50,8 @@ format: setup  ## let ruff rewrite the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup  ## figures of this machine: see docs/benchmarks.md
-	$(BIN)/python -m benchmarks
+bench: setup  ## the sessionizer's core on this machine; benchmarks/serve_load.py loads a running service
+	$(BIN)/python benchmarks/sessions.py
 
 lock: setup  ## resolve the dependencies anew
 	echo uv | $(BIN)/uv pip compile - $(LOCK) -o requirements/uv.txt

@@ -71,8 +71,8 @@ def local_application(settings: Settings, folder: Path) -> Iterator[Callable[[],
         core = [child for child in psutil.Process().children() if child.name() in {"gcs_server", "raylet"}]
         with _application(settings, metrics_folder=str(metrics)):
             yield lambda: _check(core)
-    except (ConnectionError, TimeoutError) as error:
-        raise ServingError(f"Ray does not start: {error}") from None
+    except (ConnectionError, TimeoutError, ray.exceptions.RayError) as error:
+        raise ServingError(f"Ray does not start; its logs are in {settings.home / 'logs'}: {error}") from None
     finally:
         ray.shutdown()
 
@@ -112,6 +112,9 @@ def prepare_environment(folder: Path) -> None:
         "RAY_enable_metrics_collection": "0",  # ours are at /metrics
         "RAY_SERVE_LOG_TO_STDERR": "0",
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
+        # A proxy needs seconds to import Ray; on a busy machine more than the 5 after which Ray would kill it.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
         # Nothing but our own HAProxy sends requests here, and it learns of a leaving replica within a second.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "1",

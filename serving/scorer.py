@@ -72,10 +72,10 @@ class Scorer:
         self._queue.put(None)
         self._thread.join(timeout=5)
 
-    def busy_for(self) -> float:
-        """Seconds that the batch being scored has taken so far; 0 when idle."""
+    def stuck(self, seconds: float) -> bool:
+        """Whether one batch has taken longer than ``seconds``, or the thread is gone."""
         since = self._busy_since
-        return 0.0 if since is None else time.monotonic() - since
+        return not self._thread.is_alive() or (since is not None and time.monotonic() - since > seconds)
 
     async def answer(self, requests: Sequence[RecommendRequest]) -> list[RecommendResponse]:
         """Answers in the order of ``requests``.
@@ -169,20 +169,24 @@ class Scorer:
     def _answer(self, wanted: list[_Waiting]) -> None:
         recommender = self._recommender
         profiles = self._profiles.read(list({call.requests[position].user_id for call, position in wanted}))
-        queries = [_query(call.requests[position], profiles or {}) for call, position in wanted]
         try:
+            queries = [_query(call.requests[position], profiles or {}) for call, position in wanted]
             rankings = recommender.recommend(queries)
-        except Exception:
+            answers = [
+                _response(query, ranking, recommender, store_down=profiles is None)
+                for query, ranking in zip(queries, rankings, strict=True)
+            ]
+        except Exception:  # whatever the model raises, the thread must live on
             if len(wanted) > 1:  # find the one that the model cannot take; the others get their answers
                 for one in wanted:
                     self._answer([one])
                 return
+            call, position = wanted[0]
             request_id = new_request_id()
-            log.exception("request %s: the model failed on %r", request_id, queries[0])
-            wanted[0][0].problem = internal(request_id)
+            log.exception("request %s: the model failed for user %r", request_id, call.requests[position].user_id)
+            call.problem = internal(request_id)
             return
-        for (call, position), query, ranking in zip(wanted, queries, rankings, strict=True):
-            answer = _response(query, ranking, recommender, store_down=profiles is None)
+        for (call, position), answer in zip(wanted, answers, strict=True):
             if answer.fallback is not None:
                 self._metrics.fell_back(answer.fallback.reason)
             call.answers[position] = answer

@@ -93,7 +93,7 @@ class Service:
 
     def stuck(self) -> bool:
         """Whether this replica should be replaced."""
-        return self._scorer.busy_for() > STUCK
+        return self._scorer.stuck(STUCK)
 
     def model_info(self) -> ModelInfo:
         """What is in service."""

@@ -136,6 +136,29 @@ def test_a_request_that_the_model_cannot_take_fails_alone() -> None:
     run(work)
 
 
+def test_a_replica_is_stuck_when_its_thread_is_gone_and_not_before() -> None:
+    async def work() -> None:
+        async with serving(FakeRecommender()) as service:
+            assert not service.stuck()
+        assert service.stuck()
+
+    run(work)
+
+
+def test_an_answer_that_makes_no_sense_fails_its_request_and_nothing_else() -> None:
+    async def work() -> None:
+        model = FakeRecommender()
+        async with serving(model) as service:
+            model.router.labels.clear()  # themes without labels
+            with pytest.raises(Problem) as failed:
+                await ask(service, "u")
+            assert failed.value.status == 500
+            model.router.labels += ["unrouted", "a", "b"]
+            assert len(await ask(service, "u")) == 1
+
+    run(work)
+
+
 def test_a_client_that_went_away_is_not_scored_and_leaves_room() -> None:
     async def work() -> None:
         model = FakeRecommender()

@@ -1,0 +1,58 @@
+"""One whole run: a log in, every service for real, and the report that a user would read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+EVENTS = 1500
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_demo_loses_nothing_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    before = {process.pid for process in psutil.process_iter()}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MOS_")}
+    environment["MOS_HOME"] = str(tmp_path)
+    command = ["demo", "--dataset", "synthetic", "--events", str(EVENTS), "--speed", "300/s", "--minutes", "0.1"]
+    run = subprocess.run(
+        [sys.executable, "-m", "mos_cli", *command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    logs = "".join(path.read_text()[-2000:] for path in (tmp_path / "demo" / "logs").glob("*.log"))
+    assert run.returncode == 0, run.stdout + run.stderr + logs
+    report = json.loads((tmp_path / "demo" / "report" / "report.json").read_text())
+    assert report["passed"]
+    assert report["faults"] == []
+    assert report["events"]["sent"] == EVENTS
+    sessions = report["sessions"]
+    assert sessions["closed"] == sessions["oracle"] > 0
+    assert sessions["missing"] == sessions["different"] == sessions["unexpected"] == 0
+    assert report["profiles"]["readable"] == report["profiles"]["expected"] > 0
+    assert report["recommendations"]["published"] == sessions["closed"]
+    assert report["latency_ms"]["http"]["n"] == report["requests"]["answered"] > 0
+    assert report["latency_ms"]["click_to_recommendation"]["n"] == sessions["closed"]
+    for judged in report["quality"].values():
+        assert set(judged["recommenders"]) == {"mos", "popularity", "knn"}
+        assert judged["requests"] > 0
+    page = (tmp_path / "demo" / "report" / "report.html").read_text()
+    assert "<svg" in page
+    assert "passed" in page
+    ours = [p for p in psutil.process_iter() if p.pid not in before and str(tmp_path) in _environment(p)]
+    assert not ours, [p.cmdline() for p in ours]
+
+
+def _environment(process: psutil.Process) -> str:
+    try:
+        return process.environ().get("MOS_HOME", "")
+    except psutil.Error:
+        return ""

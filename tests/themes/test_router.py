@@ -1,0 +1,129 @@
+"""Planted themes are found, and routing depends on nothing but the session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mos_online.contracts import Session, SessionEvent
+from mos_online.errors import ModelError
+from mos_online.themes import Router, RouterConfig
+from simulator.population import SyntheticConfig, synthesize
+
+THEMES = 8
+
+
+def session(items: list[str], categories: list[str | None] | None = None) -> Session:
+    named = categories or [None] * len(items)
+    events = [
+        SessionEvent(event_id=f"e{n}", item_id=item, timestamp=n, context={"category": name} if name else None)
+        for n, (item, name) in enumerate(zip(items, named, strict=True))
+    ]
+    return Session(
+        session_id="s", user_id="u", started_at=0, ended_at=len(items), events=events, close_reason="gap", watermark=9
+    )
+
+
+@pytest.fixture(scope="module")
+def log() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Training events, unseen events, items."""
+    made = synthesize(SyntheticConfig(users=400, themes=THEMES, items_per_theme=30))
+    half = len(made.events) // 2
+    return made.events.head(half), made.events.tail(len(made.events) - half), made.items
+
+
+@pytest.fixture(scope="module")
+def router(log: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]) -> Router:
+    return Router.fit(log[0], log[2], RouterConfig(themes=THEMES))
+
+
+def mutual_information(a: list[int], b: list[str]) -> float:
+    """Normalised by the mean of the entropies; 1 for equal partitions."""
+    _, x = np.unique(a, return_inverse=True)
+    _, y = np.unique(b, return_inverse=True)
+    joint = np.zeros((x.max() + 1, y.max() + 1))
+    np.add.at(joint, (x, y), 1 / len(x))
+    px, py = joint.sum(1), joint.sum(0)
+    outer, kept = np.outer(px, py), joint > 0
+    information = float((joint[kept] * np.log(joint[kept] / outer[kept])).sum())
+    entropy = -(px * np.log(px)).sum() - (py * np.log(py)).sum()
+    return 2 * information / float(entropy)
+
+
+def test_planted_themes_are_recovered_on_unseen_sessions(
+    log: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], router: Router
+) -> None:
+    planted = dict(zip(log[2]["item_id"], log[2]["category"], strict=True))
+    grouped = log[1].group_by("session").agg("item_id").filter(pl.col("item_id").list.len() >= 2).head(1500)
+    found, true = [], []
+    for items in grouped["item_id"].to_list():
+        names, counts = np.unique([planted[item] for item in items], return_counts=True)
+        found.append(router.route(session(items)).theme)
+        true.append(str(names[counts.argmax()]))
+    assert mutual_information(found, true) >= 0.9
+    assert router.n_themes == THEMES
+    assert len(router.labels) == THEMES + 1
+    assert router.labels[0] == "unrouted"
+    assert {label.split(",")[0].split(" (")[0] for label in router.labels[1:]} == set(planted.values())
+
+
+def test_order_inside_a_session_does_not_matter(
+    router: Router, log: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
+) -> None:
+    for items in log[1].group_by("session").agg("item_id")["item_id"].head(50).to_list():
+        one, other = router.route(session(items)), router.route(session(items[::-1]))
+        assert one.theme == other.theme
+        assert one.embedding == pytest.approx(other.embedding, abs=1e-5)
+        assert router.route_items(items, [None] * len(items)).theme == one.theme
+
+
+def test_a_new_item_is_placed_by_its_category(
+    router: Router, log: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
+) -> None:
+    item, category = log[2]["item_id"][0], log[2]["category"][0]
+    placed = router.route(session(["never seen"], [category]))
+    assert placed.theme == router.item_theme("never seen", category) == router.item_theme(item)
+    assert placed.theme > 0
+
+
+def test_what_nothing_is_known_of_is_unrouted(router: Router) -> None:
+    placed = router.route(session(["never seen", "neither"]))
+    assert placed.theme == 0
+    assert set(placed.embedding) == {0.0}
+    assert len(placed.weights) == THEMES
+    assert router.item_theme("never seen") == 0
+
+
+def test_fitting_again_gives_the_same_artefact(
+    router: Router, log: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
+) -> None:
+    assert Router.fit(log[0], log[2], RouterConfig(themes=THEMES)).version == router.version
+    assert Router.fit(log[0], log[2], RouterConfig(themes=THEMES, seed=7)).version != router.version
+
+
+def test_what_was_saved_routes_the_same(router: Router, tmp_path: Path) -> None:
+    router.save(tmp_path)
+    again = Router.load(tmp_path)
+    assert (again.version, again.labels, again.tau) == (router.version, router.labels, router.tau)
+    some = session(["0-1", "0-2"], ["jazz", None])
+    assert again.route(some) == router.route(some)
+
+
+def test_damage_is_noticed(router: Router, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="mos train"):
+        Router.load(tmp_path / "nowhere")
+    router.save(tmp_path)
+    text = (tmp_path / "router.json").read_text()
+    (tmp_path / "router.json").write_text(text.replace(f'"tau":{router.tau}', '"tau":0.5'))
+    with pytest.raises(ModelError, match="damaged"):
+        Router.load(tmp_path)
+
+
+def test_a_log_without_sessions_of_several_items_has_no_themes() -> None:
+    events = pl.DataFrame({"session": [f"s{n}" for n in range(200)], "item_id": [f"i{n % 40}" for n in range(200)]})
+    items = pl.DataFrame({"item_id": ["i0"], "title": [None], "category": [None]}, schema_overrides={"category": str})
+    with pytest.raises(ModelError, match="share a session"):
+        Router.fit(events, items)

@@ -1,0 +1,119 @@
+"""What the model is trained on equals what the stream would have held: ids, times, rings, visits."""
+
+from __future__ import annotations
+
+import polars as pl
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mos_online.backfill import past_sessions
+from mos_online.model.batch import Batch, History, collate
+from mos_online.profile import RingSizes, UserProfile, apply_session
+from mos_online.sessions import SessionConfig
+from mos_online.themes import Router, RouterConfig, TableConfig
+from mos_online.training.log import Catalogue, SequenceLog, with_sessions
+
+CONFIG = SessionConfig(gap=100, max_events=6, min_timestamp=0)
+ITEMS = [f"{group}{n}" for group in "ab" for n in range(12)]
+CATEGORY = {item: item[0] for item in ITEMS}
+ITEM_FRAME = pl.DataFrame({"item_id": ITEMS, "title": ITEMS, "category": [CATEGORY[i] for i in ITEMS]})
+RECENT, RING = 5, 3
+
+
+def fitted_router() -> Router:
+    """Two planted groups of items that never share a session."""
+    rows = [(f"s{g}{n}", f"{g}{(n + k) % 12}") for g in "ab" for n in range(40) for k in (0, 1, 3)]
+    events = pl.DataFrame(rows, schema=["session", "item_id"], orient="row")
+    return Router.fit(events, ITEM_FRAME, RouterConfig(themes=2, table=TableConfig(dimensions=4, min_sessions=2)))
+
+
+ROUTER = fitted_router()
+CATALOGUE = Catalogue.of(ITEMS, CATEGORY, ROUTER)
+ROWS = {item: row for row, item in enumerate(ITEMS, 1)}
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> pl.DataFrame:
+    steps = draw(
+        st.lists(
+            st.tuples(st.sampled_from("uvw"), st.integers(1, 160), st.sampled_from(ITEMS)), min_size=2, max_size=40
+        )
+    )
+    rows, now = [], 1000
+    for number, (user, step, item) in enumerate(steps):
+        now += step
+        rows.append((user, item, f"e{number:03}", now, "click"))
+    return pl.DataFrame(rows, schema=["user_id", "item_id", "event_id", "timestamp", "event_type"], orient="row")
+
+
+def streamed(events: pl.DataFrame, user: str, at: int) -> History:
+    """The history by way of the profile: sessions closed before, one by one, and the open session's events."""
+    profile = UserProfile(user_id=user, router_version=ROUTER.version)
+    open_items: list[str] = []
+    open_times: list[int] = []
+    for session in past_sessions(events.filter(pl.col("user_id") == user), ITEM_FRAME, CONFIG):
+        if session.ended_at < at:
+            profile = apply_session(profile, session, ROUTER.route(session), RingSizes(recent=RECENT, theme=RING))
+        elif session.started_at <= at:
+            before = [event for event in session.events if event.timestamp < at]
+            open_items, open_times = [e.item_id for e in before], [e.timestamp for e in before]
+    items, times = profile.recent.item_ids + open_items, profile.recent.timestamps + open_times
+    return History(
+        items=torch.tensor([ROWS[i] for i in items[-RECENT:]], dtype=torch.int64).numpy(),
+        times=torch.tensor(times[-RECENT:], dtype=torch.int64).numpy(),
+        now=at,
+        rings={
+            theme: (
+                torch.tensor([ROWS[i] for i in ring.item_ids]).numpy(),
+                torch.tensor(ring.timestamps).numpy(),
+            )
+            for theme, ring in profile.themes.items()
+        },
+        theme_sessions=profile.theme_sessions,
+    )
+
+
+def rings_of(batch: Batch) -> dict[tuple[int, int], tuple[list[int], list[float], float]]:
+    found = {}
+    for row in range(len(batch.ring_user)):
+        kept = batch.ring_mask[row]
+        key = int(batch.ring_user[row]), int(batch.ring_theme[row])
+        found[key] = (
+            batch.ring_items[row][kept].tolist(),
+            batch.ring_ages[row][kept].tolist(),
+            float(batch.ring_sessions[row]),
+        )
+    return found
+
+
+@given(logs(), st.data())
+@settings(max_examples=150, deadline=None)
+def test_training_sees_what_the_stream_held(events: pl.DataFrame, data: st.DataObject) -> None:
+    cut = with_sessions(events, CONFIG)
+    log = SequenceLog(cut, CATALOGUE, ROUTER, CATEGORY)
+    chosen = data.draw(st.lists(st.integers(0, len(cut) - 1), min_size=1, max_size=5))
+    made = log.batch(torch.tensor(chosen).numpy(), recent=RECENT, ring=RING)
+    expected = collate([streamed(events, cut["user_id"][n], cut["timestamp"][n]) for n in chosen])
+    assert torch.equal(made.mask, expected.mask)
+    assert torch.equal(made.items, expected.items)
+    assert torch.equal(made.ages, expected.ages)
+    assert rings_of(made) == rings_of(expected)
+
+
+@given(logs(), st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_future_does_not_matter(events: pl.DataFrame, data: st.DataObject) -> None:
+    cut = with_sessions(events, CONFIG)
+    position = data.draw(st.integers(0, len(cut) - 1))
+    user, at, event_id = cut["user_id"][position], cut["timestamp"][position], cut["event_id"][position]
+    shorter = with_sessions(events.filter(pl.col("timestamp") <= at), CONFIG)
+    again = int(shorter.with_row_index("n").filter(pl.col("event_id") == event_id)["n"][0])
+    whole, part = (
+        SequenceLog(frame, CATALOGUE, ROUTER, CATEGORY).batch(torch.tensor([n]).numpy(), recent=RECENT, ring=RING)
+        for frame, n in ((cut, position), (shorter, again))
+    )
+    assert user == shorter["user_id"][again]
+    assert torch.equal(whole.items, part.items)
+    assert torch.equal(whole.ages, part.ages)
+    assert rings_of(whole) == rings_of(part)
