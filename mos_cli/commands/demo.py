@@ -19,7 +19,7 @@ def demo(
         ),
     ] = None,
     speed: Annotated[str, typer.Option(help="600x (times real time), 800/s (clicks per second) or max.")] = "600/s",
-    events: Annotated[int, typer.Option(help="How many clicks to replay.", min=200)] = 50_000,
+    events: Annotated[int, typer.Option(help="How many clicks to replay.", min=200)] = 40_000,
     start: Annotated[
         str, typer.Option("--from", help="Where the replay starts: a share of the log (0.8) or an ISO time.")
     ] = "0.8",

@@ -195,10 +195,10 @@ def print_report(report: Report, console: Console, folder: Path) -> None:
         console.print(table)
     for sample in report["samples"]:
         console.print(
-            f"[bold]{sample['user_id']}[/], theme {sample['session_theme']}, clicked {', '.join(sample['clicked'])}\n"
+            f"user {sample['user_id']}, theme {sample['session_theme']}, clicked {', '.join(sample['clicked'])}\n"
             f"  -> {'; '.join(sample['recommended'])}",
             highlight=False,
-            markup=True,
+            markup=False,
         )
     s, latency = report["sessions"], report["latency_ms"]
     table = Table(box=None, show_header=False)

@@ -36,6 +36,8 @@ class RouterConfig:
         table: of the routing table.
         unrouted_share: the share of training sessions that fit worst; tau, the least cosine to a prototype that a
             session needs to be routed, is set so that they are unrouted.
+        most_tau: but tau is at most this: items younger than the router are placed by their category's mean row, which
+            is further from every prototype, and a news site's sessions are full of them.
         sample: prototypes are fitted on at most this many sessions.
         seed: of k-means and of the sample.
     """
@@ -43,6 +45,7 @@ class RouterConfig:
     themes: int = 12
     table: TableConfig = field(default_factory=TableConfig)
     unrouted_share: float = 0.02
+    most_tau: float = 0.3
     sample: int = 50_000
     seed: int = 0
 
@@ -138,7 +141,7 @@ class Router:
         if len(points) > config.sample:
             points = points[np.sort(rng.choice(len(points), config.sample, replace=False))]
         prototypes = spherical_kmeans(points, config.themes, seed=config.seed)
-        tau = float(np.quantile((points @ prototypes.T).max(1), config.unrouted_share))
+        tau = min(float(np.quantile((points @ prototypes.T).max(1), config.unrouted_share)), config.most_tau)
         themes = dict(zip(names, ((table @ prototypes.T).argmax(1) + 1).tolist(), strict=True))
         return cls(
             items=names,

@@ -14,6 +14,7 @@ from mos_online.themes import Router, RouterConfig
 from simulator.population import SyntheticConfig, synthesize
 
 THEMES = 8
+Log = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
 
 
 def session(items: list[str], categories: list[str | None] | None = None) -> Session:
@@ -28,7 +29,7 @@ def session(items: list[str], categories: list[str | None] | None = None) -> Ses
 
 
 @pytest.fixture(scope="module")
-def log() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def log() -> Log:
     """Training events, unseen events, items."""
     made = synthesize(SyntheticConfig(users=400, themes=THEMES, items_per_theme=30))
     half = len(made.events) // 2
@@ -36,7 +37,7 @@ def log() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
 
 
 @pytest.fixture(scope="module")
-def router(log: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]) -> Router:
+def router(log: Log) -> Router:
     return Router.fit(log[0], log[2], RouterConfig(themes=THEMES))
 
 
@@ -53,9 +54,7 @@ def mutual_information(a: list[int], b: list[str]) -> float:
     return 2 * information / float(entropy)
 
 
-def test_planted_themes_are_recovered_on_unseen_sessions(
-    log: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], router: Router
-) -> None:
+def test_planted_themes_are_recovered_on_unseen_sessions(log: Log, router: Router) -> None:
     planted = dict(zip(log[2]["item_id"], log[2]["category"], strict=True))
     grouped = log[1].group_by("session").agg("item_id").filter(pl.col("item_id").list.len() >= 2).head(1500)
     found, true = [], []
@@ -70,9 +69,7 @@ def test_planted_themes_are_recovered_on_unseen_sessions(
     assert {label.split(",")[0].split(" (")[0] for label in router.labels[1:]} == set(planted.values())
 
 
-def test_order_inside_a_session_does_not_matter(
-    router: Router, log: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
-) -> None:
+def test_order_inside_a_session_does_not_matter(router: Router, log: Log) -> None:
     for items in log[1].group_by("session").agg("item_id")["item_id"].head(50).to_list():
         one, other = router.route(session(items)), router.route(session(items[::-1]))
         assert one.theme == other.theme
@@ -80,9 +77,7 @@ def test_order_inside_a_session_does_not_matter(
         assert router.route_items(items, [None] * len(items)).theme == one.theme
 
 
-def test_a_new_item_is_placed_by_its_category(
-    router: Router, log: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
-) -> None:
+def test_a_new_item_is_placed_by_its_category(router: Router, log: Log) -> None:
     item, category = log[2]["item_id"][0], log[2]["category"][0]
     placed = router.route(session(["never seen"], [category]))
     assert placed.theme == router.item_theme("never seen", category) == router.item_theme(item)
@@ -97,9 +92,7 @@ def test_what_nothing_is_known_of_is_unrouted(router: Router) -> None:
     assert router.item_theme("never seen") == 0
 
 
-def test_fitting_again_gives_the_same_artefact(
-    router: Router, log: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
-) -> None:
+def test_fitting_again_gives_the_same_artefact(router: Router, log: Log) -> None:
     assert Router.fit(log[0], log[2], RouterConfig(themes=THEMES)).version == router.version
     assert Router.fit(log[0], log[2], RouterConfig(themes=THEMES, seed=7)).version != router.version
 
