@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 
 import httpx
 
@@ -41,10 +41,10 @@ class Service:
 
 @dataclass
 class Fleet:
-    """Child processes, started in order and stopped in reverse order whatever happens.
+    """Child processes, started in order and stopped in reverse order whatever happens; use it in the main thread.
 
-    Each child leads a process group of its own: a Ctrl-C at the terminal reaches only us, and what a child started
-    is stopped with it.
+    SIGTERM and SIGHUP become KeyboardInterrupt, so that they stop the children too. Each child leads a process group of
+    its own: a Ctrl-C at the terminal reaches only us, and what a child started is stopped with it.
     """
 
     logs: Path
@@ -53,6 +53,8 @@ class Fleet:
 
     def __enter__(self) -> Fleet:
         self.logs.mkdir(parents=True, exist_ok=True)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
         return self
 
     def __exit__(
@@ -92,6 +94,8 @@ class Fleet:
 
     def stop(self) -> None:
         """Stop every child: SIGTERM, wait, then SIGKILL for its whole process group. Leaves nothing behind."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave the rest running
         while self._children:
             _, child = self._children[-1]
             _signal(child, signal.SIGTERM, group=False)
@@ -103,6 +107,9 @@ class Fleet:
                 _signal(child, signal.SIGKILL, group=True)
                 child.wait()
                 self._children.pop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
 
     def _log(self, service: Service) -> Path:
         return self.logs / f"{service.name}.log"
@@ -139,6 +146,10 @@ def free_port(preferred: int) -> int:
                 continue
             return int(probe.getsockname()[1])
     raise MosError("no free TCP port on 127.0.0.1")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _signal(child: subprocess.Popen[bytes], number: signal.Signals, *, group: bool) -> None:

@@ -51,6 +51,6 @@ def demo(
     try:
         passed = run_demo(config, configured, console)
     except KeyboardInterrupt:
-        console.print("stopped; what was written is in", str(configured.home / "demo"))
+        console.print(f"stopped; what was written is in {configured.home / 'demo'}", soft_wrap=True)
         raise typer.Exit(130) from None
     raise typer.Exit(0 if passed else 1)

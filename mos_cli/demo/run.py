@@ -30,6 +30,7 @@ from simulator.dataset import Dataset
 from simulator.datasets import load, require_clock
 from simulator.speed import Speed
 from simulator.window import window
+from streams.admin import create_topics
 
 FEWEST = 400
 """A model is not worth making from fewer clicks."""
@@ -95,6 +96,8 @@ def run_demo(config: DemoConfig, outer: Settings, console: Console) -> bool:
         written = backfill_and_show(past, returning, settings=settings, console=console)
     with Fleet(settings.home / "logs", _environment(settings)) as fleet:
         with clock.phase("start"):
+            if settings.kafka != "embedded":
+                create_topics(settings, replication=-1)  # the cluster's default
             for service in local_services(settings):
                 console.print(f"starting {service.name} ...", end=" ")
                 fleet.start(service)

@@ -8,11 +8,14 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.linalg import svds
+from scipy.sparse.linalg import ArpackError, svds
 
 from mos_online.errors import ModelError
 
 Vectors = NDArray[np.float32]
+
+PAIRS_AT_ONCE = 200_000
+"""Pairs whose expected count is computed in one step: bounds the memory, changes nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,27 +24,33 @@ class TableConfig:
 
     Attributes:
         dimensions: d_r, length of a routing vector.
-        min_sessions: an item in fewer sessions gets no row of its own; its category's row stands for it.
+        min_sessions: an item in fewer sessions of several items gets no row; its category's row stands for it.
         longest: sessions are cut to their first distinct items of this number, so that a bot's cannot dominate.
-        smoothing: exponent of the context distribution (Levy, Goldberg, Dagan 2015); below 1 it tames rare items.
+        slice_sessions: chance is counted inside slices of about so many consecutive sessions, see ``routing_table``.
         seed: of the start vector of the decomposition.
     """
 
     dimensions: int = 16
     min_sessions: int = 3
     longest: int = 50
-    smoothing: float = 0.75
+    slice_sessions: int = 1000
     seed: int = 0
 
 
-def routing_table(sessions: pl.DataFrame, config: TableConfig) -> tuple[list[str], Vectors]:
+def routing_table(events: pl.DataFrame, config: TableConfig) -> tuple[list[str], Vectors]:
     """Learn routing vectors from in-session co-occurrence.
 
-    PPMI of the item-item co-occurrence matrix, truncated SVD, rows U * sqrt(S) scaled to unit length: the
+    Positive PMI of the item-item co-occurrence counts, truncated SVD, rows U * sqrt(S) scaled to unit length: the
     factorisation view of skip-gram (Levy & Goldberg 2014).
 
+    What chance would give is counted slice of time by slice of time: the expected count of a pair is the sum over
+    slices of d_i d_j / d, with d_i the pairs of item i in the slice and d those of all items. Counted over the whole
+    log instead, articles of one day attract each other because they lived on that day, and on eight days of news the
+    themes are days: 72 % of the next day's sessions fitted none, against 3 % with slices. Where nothing ages, slices
+    change nothing.
+
     Args:
-        sessions: columns session, item_id (str), one row per event.
+        events: columns session, item_id (str), timestamp (ms), one row per event, ascending in time.
         config: sizes.
 
     Returns:
@@ -50,53 +59,77 @@ def routing_table(sessions: pl.DataFrame, config: TableConfig) -> tuple[list[str
     Raises:
         ModelError: too few items share sessions for a table of this many dimensions.
     """
-    pairs = (
-        sessions.select("session", "item_id")
-        .unique(maintain_order=True)
-        .filter(pl.int_range(pl.len()).over("session") < config.longest)
-    )
-    frequent = pairs.group_by("item_id").len().filter(pl.col("len") >= config.min_sessions)["item_id"].sort()
-    items = frequent.to_list()
+    pairs = _members(events, config)
+    items = pairs["item_id"].unique().sort().to_list()
     if len(items) <= config.dimensions + 1:
         raise ModelError(
-            f"only {len(items)} items are in {config.min_sessions} or more sessions; a routing table of "
-            f"{config.dimensions} dimensions needs more: train on a longer log or with fewer dimensions"
+            f"only {len(items)} items share a session with others in {config.min_sessions} or more sessions; a routing "
+            f"table of {config.dimensions} dimensions needs more: train on a longer log or with fewer dimensions"
         )
-    known = pairs.filter(pl.col("item_id").is_in(frequent.implode()))
-    rows = known["session"].cast(pl.Categorical).to_physical().to_numpy()
-    _, rows = np.unique(rows, return_inverse=True)
-    columns = np.searchsorted(np.array(items, dtype=object), known["item_id"].to_numpy().astype(object))
-    members = sp.csr_matrix((np.ones(len(rows), np.float64), (rows, columns)), shape=(rows.max() + 1, len(items)))
-    together = (members.T @ members).tocsr()
-    together.setdiag(0)
-    together.eliminate_zeros()
-    return items, _unit(_factors(_ppmi(together, config.smoothing), config))
+    numbered = pl.DataFrame({"item_id": items, "row": np.arange(len(items))})
+    rows = pairs.join(numbered, on="item_id", how="left", maintain_order="left")["row"].to_numpy()
+    session = pairs["session"].rle_id().to_numpy()
+    counts = sp.csr_matrix((np.ones(len(rows)), (session, rows)), shape=(session[-1] + 1, len(items)))
+    ppmi = _ppmi(counts, max(1, round(counts.shape[0] / config.slice_sessions)))
+    table = _factors(ppmi, config)
+    norms = np.linalg.norm(table, axis=1, keepdims=True)
+    kept = norms.ravel() > 0  # an item that meets the others no more often than by chance has no direction
+    unit: Vectors = (table[kept] / norms[kept]).astype(np.float32)
+    return [item for item, keep in zip(items, kept, strict=True) if keep], unit
 
 
-def _ppmi(together: sp.csr_matrix, smoothing: float) -> sp.csr_matrix:
-    """max(0, log(X_ij X.. / (X_i. X_.j))) with the smoothed context distribution."""
-    total = together.sum()
-    if total == 0:
+def _members(events: pl.DataFrame, config: TableConfig) -> pl.DataFrame:
+    """Distinct items of the sessions that hold several, sessions in order of their first event and in one piece."""
+    return (
+        events.lazy()
+        .select("session", "item_id", "timestamp")
+        .drop_nulls("session")
+        .unique(["session", "item_id"], keep="first", maintain_order=True)
+        .filter(pl.int_range(pl.len()).over("session") < config.longest)
+        .filter(pl.len().over("session") > 1)
+        .filter(pl.len().over("item_id") >= config.min_sessions)
+        .with_columns(start=pl.col("timestamp").min().over("session"))
+        .sort("start", "session", maintain_order=True)
+        .collect()
+    )
+
+
+def _ppmi(members: sp.csr_matrix, slices: int) -> sp.csr_matrix:
+    """max(0, log(count / expected count)) of every pair of items that shares a session.
+
+    Args:
+        members: 0/1, (sessions, items), sessions in order of time.
+        slices: of equally many sessions, inside which chance is counted.
+    """
+    together = (members.T @ members).tocoo()
+    apart = together.row != together.col
+    pairs = sp.coo_matrix((together.data[apart], (together.row[apart], together.col[apart])), shape=together.shape)
+    if pairs.nnz == 0:
         raise ModelError("no two items share a session; themes need sessions of two or more items")
-    row = np.asarray(together.sum(1)).ravel()
-    context = row**smoothing
-    context *= total / context.sum()
-    coo = together.tocoo()
-    pmi = np.log(coo.data * total / (row[coo.row] * context[coo.col]))
+    sessions = members.tocoo()
+    others = np.asarray(members.sum(1)).ravel() - 1
+    part = sessions.row * slices // members.shape[0]
+    degree = sp.csr_matrix((others[sessions.row], (sessions.col, part)), shape=(members.shape[1], slices))
+    total = np.asarray(degree.sum(0)).ravel()
+    scaled = (degree @ sp.diags(1 / np.sqrt(np.maximum(total, 1)))).tocsr()
+    expected = np.concatenate(
+        [
+            np.asarray(scaled[pairs.row[i : i + PAIRS_AT_ONCE]].multiply(scaled[pairs.col[i : i + PAIRS_AT_ONCE]]).sum(1))
+            for i in range(0, pairs.nnz, PAIRS_AT_ONCE)
+        ]
+    ).ravel()
+    pmi = np.log(pairs.data / expected)
     keep = pmi > 0
-    return sp.csr_matrix((pmi[keep], (coo.row[keep], coo.col[keep])), shape=together.shape)
+    return sp.csr_matrix((pmi[keep], (pairs.row[keep], pairs.col[keep])), shape=pairs.shape)
 
 
 def _factors(ppmi: sp.csr_matrix, config: TableConfig) -> NDArray[np.float64]:
+    """U * sqrt(S), float64 (items, dimensions), strongest dimension first."""
     start = np.random.default_rng(config.seed).standard_normal(ppmi.shape[0])
-    left, values, _ = svds(ppmi, k=config.dimensions, v0=start, tol=1e-4)
+    try:
+        left, values, _ = svds(ppmi, k=config.dimensions, v0=start, tol=1e-4)
+    except ArpackError as error:
+        raise ModelError(f"the items' co-occurrence has fewer than {config.dimensions} dimensions: {error}") from None
     order = np.argsort(-values)
-    left, values = left[:, order], values[order]
-    left *= np.sign(left[np.abs(left).argmax(0), np.arange(left.shape[1])])  # SVD leaves the signs open
-    return np.asarray(left * np.sqrt(values), dtype=np.float64)
-
-
-def _unit(rows: NDArray[np.float64]) -> Vectors:
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: Vectors = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0).astype(np.float32)
-    return unit
+    factors: NDArray[np.float64] = left[:, order] * np.sqrt(np.maximum(values[order], 0))
+    return factors
