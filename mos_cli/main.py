@@ -34,7 +34,7 @@ def command_line(verbs: Sequence[str]) -> typer.Typer:
     """The Typer application with these verbs; each is one module of ``mos_cli.commands``."""
     mos = typer.Typer(
         name="mos",
-        help=__doc__,
+        add_completion=False,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

@@ -149,6 +149,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     failed_at: int
 
 
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises for bytes that are no JSON, no UTF-8, or nested without end."""
+
 _click = msgspec.json.Decoder(Click)
 _envelope = msgspec.json.Decoder(ClickEnvelope)
 _heartbeat = msgspec.json.Decoder(Heartbeat)
@@ -177,14 +180,14 @@ def decode_clicks(raw: bytes | None) -> list[Click] | Heartbeat:
         return [_click.decode(raw)]
     except msgspec.ValidationError as error:
         return _decode_rarer(raw, error)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _NOT_JSON as error:
         raise ContractError("not_json", f"not JSON: {error}") from None
 
 
 def _decode_rarer(raw: bytes, click_error: msgspec.ValidationError) -> list[Click] | Heartbeat:
     try:
         keys = _keys.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _NOT_JSON:
         raise ContractError("not_object", f"not a JSON object: {click_error}") from None
     try:
         if "clicks" in keys:
@@ -206,4 +209,6 @@ def _decode_rarer(raw: bytes, click_error: msgspec.ValidationError) -> list[Clic
             return _heartbeat.decode(raw)
     except msgspec.ValidationError as error:
         raise ContractError("invalid", str(error)) from None
+    except _NOT_JSON as error:
+        raise ContractError("not_json", f"not JSON: {error}") from None
     raise ContractError("invalid", str(click_error)) from None

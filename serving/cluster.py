@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -87,20 +88,29 @@ def cluster_application(settings: Settings) -> Iterator[None]:
         ModelError: a replica cannot read the model.
         ServingError: the cluster cannot be reached, or the application does not start.
     """
-    import ray  # noqa: PLC0415
-
+    address = os.environ["RAY_ADDRESS"]
     try:
+        _probe(address)
+        import ray  # noqa: PLC0415
+
         ray.init(configure_logging=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise ServingError(
-            f"cannot connect to the Ray cluster at RAY_ADDRESS={os.environ['RAY_ADDRESS']}: {error}; correct the "
-            f"address, or unset it to run Ray on this machine"
+            f"cannot connect to the Ray cluster at RAY_ADDRESS={address}: {error}; correct the address, or unset it to "
+            f"run Ray on this machine"
         ) from None
     try:
         with _application(settings, metrics_folder=None):
             yield
     finally:
         ray.shutdown()
+
+
+def _probe(address: str) -> None:
+    """Raise OSError if nothing listens at ``address``, which Ray itself would take minutes to say."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=5).close()
 
 
 def prepare_environment(folder: Path) -> None:

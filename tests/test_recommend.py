@@ -63,6 +63,13 @@ def activity(**counts: float) -> ActivitySnapshot:
     )
 
 
+def test_the_service_states_the_published_version(
+    trained: tuple[Registry, TrainReport], recommender: Recommender
+) -> None:
+    assert recommender.model_version == trained[1].version
+    assert recommender.router_version == trained[1].router_version
+
+
 def test_training_beats_popularity_and_says_what_it_did(trained: tuple[Registry, TrainReport]) -> None:
     registry, report = trained
     assert registry.versions() == [report.version]

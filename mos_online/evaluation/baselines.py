@@ -36,7 +36,8 @@ class RecentPopularity:
         if click.event_type == SESSION_END:
             return
         item = click.item_id
-        weight = self._weights[item] = self._weights.get(item, 0.0) + self._clock.weight(click.timestamp)
+        more = self._clock.weight(click.timestamp)  # first: it may rescale what is there
+        self._weights[item] = weight = self._weights.get(item, 0.0) + more
         if item in self._leaders:
             return
         if len(self._leaders) < TRACKED or weight >= self._least:

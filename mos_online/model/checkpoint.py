@@ -47,6 +47,7 @@ class Checkpoint:
         popular: most popular items of the training log, the last resort.
         half_life_ms: of item activity.
         training: what was done and measured; goes into the card.
+        stated_version: of a checkpoint that was read; spare rows do not change it.
     """
 
     model: MoS
@@ -56,10 +57,13 @@ class Checkpoint:
     popular: list[str]
     half_life_ms: float
     training: dict[str, Any]
+    stated_version: str | None = None
 
     @property
     def version(self) -> str:
         """Short hash of the weights, the catalogue and the router, e.g. ``m-3f2a9c1b``."""
+        if self.stated_version is not None:
+            return self.stated_version
         digest = hashlib.blake2s(self.router.version.encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
@@ -131,4 +135,5 @@ class Checkpoint:
             popular=document.popular,
             half_life_ms=document.half_life_ms,
             training=document.training,
+            stated_version=document.version,
         )

@@ -17,6 +17,9 @@ Vectors = NDArray[np.float32]
 PAIRS_AT_ONCE = 200_000
 """Pairs whose expected count is computed in one step: bounds the memory, changes nothing."""
 
+NO_DIRECTION = 1e-6
+"""Relative length of a row that is rounding noise: its item meets others by chance only, or no item of the table."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TableConfig:
@@ -50,7 +53,7 @@ def routing_table(events: pl.DataFrame, config: TableConfig) -> tuple[list[str],
     change nothing.
 
     Args:
-        events: columns session, item_id (str), timestamp (ms), one row per event, ascending in time.
+        events: columns session, item_id (str), one row per event, ascending in time.
         config: sizes.
 
     Returns:
@@ -73,7 +76,7 @@ def routing_table(events: pl.DataFrame, config: TableConfig) -> tuple[list[str],
     ppmi = _ppmi(counts, max(1, round(counts.shape[0] / config.slice_sessions)))
     table = _factors(ppmi, config)
     norms = np.linalg.norm(table, axis=1, keepdims=True)
-    kept = norms.ravel() > 0  # an item that meets the others no more often than by chance has no direction
+    kept = norms.ravel() > NO_DIRECTION * norms.max()
     unit: Vectors = (table[kept] / norms[kept]).astype(np.float32)
     return [item for item, keep in zip(items, kept, strict=True) if keep], unit
 
@@ -82,14 +85,15 @@ def _members(events: pl.DataFrame, config: TableConfig) -> pl.DataFrame:
     """Distinct items of the sessions that hold several, sessions in order of their first event and in one piece."""
     return (
         events.lazy()
-        .select("session", "item_id", "timestamp")
+        .select("session", "item_id")
         .drop_nulls("session")
+        .with_row_index("at")
         .unique(["session", "item_id"], keep="first", maintain_order=True)
         .filter(pl.int_range(pl.len()).over("session") < config.longest)
         .filter(pl.len().over("session") > 1)
         .filter(pl.len().over("item_id") >= config.min_sessions)
-        .with_columns(start=pl.col("timestamp").min().over("session"))
-        .sort("start", "session", maintain_order=True)
+        .with_columns(start=pl.col("at").min().over("session"))
+        .sort("start", "at")
         .collect()
     )
 
@@ -114,7 +118,9 @@ def _ppmi(members: sp.csr_matrix, slices: int) -> sp.csr_matrix:
     scaled = (degree @ sp.diags(1 / np.sqrt(np.maximum(total, 1)))).tocsr()
     expected = np.concatenate(
         [
-            np.asarray(scaled[pairs.row[i : i + PAIRS_AT_ONCE]].multiply(scaled[pairs.col[i : i + PAIRS_AT_ONCE]]).sum(1))
+            np.asarray(
+                scaled[pairs.row[i : i + PAIRS_AT_ONCE]].multiply(scaled[pairs.col[i : i + PAIRS_AT_ONCE]]).sum(1)
+            )
             for i in range(0, pairs.nnz, PAIRS_AT_ONCE)
         ]
     ).ravel()
@@ -127,7 +133,7 @@ def _factors(ppmi: sp.csr_matrix, config: TableConfig) -> NDArray[np.float64]:
     """U * sqrt(S), float64 (items, dimensions), strongest dimension first."""
     start = np.random.default_rng(config.seed).standard_normal(ppmi.shape[0])
     try:
-        left, values, _ = svds(ppmi, k=config.dimensions, v0=start, tol=1e-4)
+        left, values, _ = svds(ppmi, k=config.dimensions, v0=start)
     except ArpackError as error:
         raise ModelError(f"the items' co-occurrence has fewer than {config.dimensions} dimensions: {error}") from None
     order = np.argsort(-values)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -16,10 +17,10 @@ EVENTS = 1500
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_demo_loses_nothing_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_demo_loses_nothing_and_leaves_nothing_behind(tmp_path: Path, free_port: Callable[[], int]) -> None:
     before = {process.pid for process in psutil.process_iter()}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MOS_")}
-    environment["MOS_HOME"] = str(tmp_path)
+    environment |= {"MOS_HOME": str(tmp_path), "MOS_SERVE_PORT": str(free_port()), "MOS_WORKER_PORT": str(free_port())}
     command = ["demo", "--dataset", "synthetic", "--events", str(EVENTS), "--speed", "300/s", "--minutes", "0.1"]
     run = subprocess.run(
         [sys.executable, "-m", "mos_cli", *command],

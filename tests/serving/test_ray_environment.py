@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from mos_online.errors import ModelError, ServingError
-from serving.cluster import _deploy_fault, prepare_environment, remote
+from mos_online.settings import Settings
+from serving.cluster import _deploy_fault, cluster_application, prepare_environment, remote
 
 
 @pytest.fixture
@@ -88,3 +89,11 @@ def test_a_replica_s_complaint_about_the_model_is_told_without_ray_s_traceback()
     assert isinstance(fault, ModelError)
     assert str(fault) == "v1 is damaged: run `mos train`"
     assert isinstance(_deploy_fault("out of memory"), ServingError)
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once(
+    no_ray: pytest.MonkeyPatch, mos_home: Settings, free_port: Callable[[], int]
+) -> None:
+    no_ray.setenv("RAY_ADDRESS", f"127.0.0.1:{free_port()}")
+    with pytest.raises(ServingError, match=r"RAY_ADDRESS=127\.0\.0\.1:\d+"), cluster_application(mos_home):
+        pass

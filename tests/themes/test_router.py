@@ -94,7 +94,7 @@ def test_what_nothing_is_known_of_is_unrouted(router: Router) -> None:
 
 def test_fitting_again_gives_the_same_artefact(router: Router, log: Log) -> None:
     assert Router.fit(log[0], log[2], RouterConfig(themes=THEMES)).version == router.version
-    assert Router.fit(log[0], log[2], RouterConfig(themes=THEMES, seed=7)).version != router.version
+    assert Router.fit(log[0], log[2], RouterConfig(themes=THEMES - 1)).version != router.version
 
 
 def test_what_was_saved_routes_the_same(router: Router, tmp_path: Path) -> None:

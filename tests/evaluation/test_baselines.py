@@ -1,0 +1,169 @@
+"""The baselines against their definitions, recomputed from the whole log."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mos_online.contracts import SESSION_END, Click
+from mos_online.evaluation import LastItemKnn, RecentPopularity, baselines
+
+HALF_LIFE = 1000.0
+GAP = 3000
+YEAR = 365 * 86_400_000
+
+
+def clicks_of(steps: Sequence[tuple[str, str, int]]) -> list[Click]:
+    """(user, item, ms since the click before) -> clicks in order of time."""
+    made, now = [], 0
+    for number, (user, item, step) in enumerate(steps):
+        now += step
+        kind = {"event_type": SESSION_END} if item == SESSION_END else {}
+        made.append(Click(event_id=f"e{number}", user_id=user, item_id=item, timestamp=now, **kind))
+    return made
+
+
+def logs(items: str, longest_step: int) -> st.SearchStrategy[list[Click]]:
+    item = st.sampled_from([*items, SESSION_END])
+    step = st.tuples(st.sampled_from("uvw"), item, st.integers(0, longest_step))
+    return st.lists(step, min_size=1, max_size=60).map(clicks_of)
+
+
+def decayed(clicks: Sequence[Click], half_life: float) -> dict[str, float]:
+    acted = [click for click in clicks if click.event_type != SESSION_END]
+    now = max((click.timestamp for click in acted), default=0)
+    weights: dict[str, float] = {}
+    for click in acted:
+        age = (now - click.timestamp) / half_life
+        weights[click.item_id] = weights.get(click.item_id, 0.0) + 0.5**age
+    return weights
+
+
+def assert_ranks(top: Sequence[str], weights: Mapping[str, float], k: int) -> None:
+    """``top`` holds the k heaviest, heaviest first; weights that differ by rounding only may change places."""
+    assert len(top) == len(set(top)) == min(k, len(weights))
+    expected = sorted(weights.values(), reverse=True)[:k]
+    assert [weights[item] for item in top] == pytest.approx(expected, rel=1e-9, abs=1e-80)
+
+
+@given(logs("abcdefgh", 1500), st.integers(1, 10))
+def test_popularity_is_the_decayed_count(clicks: list[Click], k: int) -> None:
+    popularity = RecentPopularity(half_life_ms=HALF_LIFE)
+    for click in clicks:
+        popularity.observe(click)
+    assert_ranks(popularity.top(k), decayed(clicks, HALF_LIFE), k)
+
+
+@given(logs("abcdefghijkl", 1500))
+def test_leaders_are_exact_when_there_are_more_items_than_places(clicks: list[Click]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(baselines, "TRACKED", 4)
+        popularity = RecentPopularity(half_life_ms=HALF_LIFE)
+        for number, click in enumerate(clicks, 1):
+            popularity.observe(click)
+            assert_ranks(popularity.top(4), decayed(clicks[:number], HALF_LIFE), 4)
+
+
+def test_equally_popular_items_are_ordered_by_id() -> None:
+    popularity = RecentPopularity(half_life_ms=HALF_LIFE)
+    for click in clicks_of([("u", "b", 0), ("u", "a", 0), ("u", "c", 0)]):
+        popularity.observe(click)
+    assert popularity.top(3) == ["a", "b", "c"]
+
+
+@given(logs("abcd", 150 * 1000))
+def test_popularity_survives_hundreds_of_half_lives(clicks: list[Click]) -> None:
+    popularity = RecentPopularity(half_life_ms=HALF_LIFE)
+    for number, click in enumerate(clicks, 1):
+        popularity.observe(click)
+        assert_ranks(popularity.top(4), decayed(clicks[:number], HALF_LIFE), 4)
+
+
+def test_the_item_that_is_clicked_while_weights_are_rescaled_does_not_stay_on_top() -> None:
+    # 290 half-lives make the clock start anew, at a click of an item that already has a large weight.
+    popularity = RecentPopularity(half_life_ms=HALF_LIFE)
+    for click in clicks_of([("u", "x", 0), ("u", "x", 280_000), ("u", "x", 10_000), ("u", "y", 20_000)]):
+        popularity.observe(click)
+    assert popularity.top(2) == ["y", "x"]
+
+
+def test_years_of_clicks_with_a_half_life_of_minutes() -> None:
+    minute = 60_000
+    popularity = RecentPopularity(half_life_ms=5 * minute)
+    steps = [("u", f"old{n % 7}", 6 * 3_600_000) for n in range(4 * YEAR // (6 * 3_600_000))]
+    steps += [("u", "second", minute), ("u", "first", 0), ("u", "first", minute), ("u", "third", -2 * minute)]
+    clicks = clicks_of(steps)
+    for click in clicks:
+        popularity.observe(click)
+    assert_ranks(popularity.top(10), decayed(clicks, 5 * minute), 10)
+    assert popularity.top(2) == ["first", "second"]
+
+
+def neighbours(clicks: Sequence[Click], user: str, *, window: int, least: float) -> dict[str, float]:
+    """Score of every neighbour of the user's last item, by the definition."""
+    acted = [click for click in clicks if click.event_type != SESSION_END]
+    now = max((click.timestamp for click in acted), default=0)
+    together: dict[tuple[str, str], float] = {}
+    for name in {click.user_id for click in acted}:
+        session: list[Click] = []
+        for click in (click for click in clicks if click.user_id == name):
+            if click.event_type == SESSION_END:
+                session = []
+                continue
+            if session and click.timestamp - session[-1].timestamp > GAP:
+                session = []
+            weight = 0.5 ** ((now - click.timestamp) / HALF_LIFE)
+            for other in {earlier.item_id for earlier in session[-window:]} - {click.item_id}:
+                for pair in ((click.item_id, other), (other, click.item_id)):
+                    together[pair] = together.get(pair, 0.0) + weight
+            session.append(click)
+    alone = decayed(clicks, HALF_LIFE)
+    last = next((click.item_id for click in reversed(acted) if click.user_id == user), None)
+    found = {other: weight for (item, other), weight in together.items() if item == last}
+    return {other: weight / math.sqrt(alone[other]) for other, weight in found.items() if weight >= least}
+
+
+@given(logs("abcdef", 2000), st.sampled_from("uvw"), st.integers(1, 6))
+def test_knn_is_the_decayed_cosine_of_the_last_item(clicks: list[Click], user: str, k: int) -> None:
+    fill = RecentPopularity(half_life_ms=HALF_LIFE)
+    # A share that no sum of powers of two lies next to by rounding decides who has faded.
+    knn = LastItemKnn(gap_ms=GAP, half_life_ms=HALF_LIFE, fill=fill, window=3, least=0.0123456789)
+    for click in clicks:
+        fill.observe(click)
+        knn.observe(click)
+    scores = neighbours(clicks, user, window=3, least=0.0123456789)
+    top = knn.top(user, k)
+    near = min(k, len(scores))
+    assert_ranks(top[:near], scores, k)
+    assert top[near:] == [item for item in fill.top(2 * k) if item not in top[:near]][: k - near]
+
+
+@given(logs("abcd", 150 * 1000), st.sampled_from("uvw"))
+def test_knn_survives_hundreds_of_half_lives(clicks: list[Click], user: str) -> None:
+    knn = LastItemKnn(
+        gap_ms=GAP, half_life_ms=HALF_LIFE, fill=RecentPopularity(half_life_ms=HALF_LIFE), window=3, least=0.0123456789
+    )
+    for click in clicks:
+        knn.observe(click)
+    assert_ranks(knn.top(user, 4), neighbours(clicks, user, window=3, least=0.0123456789), 4)
+
+
+def test_a_user_never_seen_gets_what_is_popular() -> None:
+    fill = RecentPopularity(half_life_ms=HALF_LIFE)
+    knn = LastItemKnn(gap_ms=GAP, half_life_ms=HALF_LIFE, fill=fill)
+    for click in clicks_of([("u", "a", 0), ("u", "b", 1), ("v", "b", 1)]):
+        fill.observe(click)
+        knn.observe(click)
+    assert knn.top("nobody", 5) == ["b", "a"]
+
+
+def test_only_the_strongest_neighbours_are_kept() -> None:
+    knn = LastItemKnn(gap_ms=GAP, half_life_ms=1e12, fill=RecentPopularity(half_life_ms=1e12), neighbours=2, least=0.0)
+    steps = [(user, item, 1) for n, name in enumerate("aabbcde") for user in (f"{name}{n}",) for item in ("hub", name)]
+    for click in clicks_of([*steps, ("z", "hub", 1)]):
+        knn.observe(click)
+    assert set(knn.top("z", 10)) == {"a", "b"}

@@ -1,0 +1,105 @@
+"""Every fault of the environment is named after its variable."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mos_online.errors import SettingsError
+from mos_online.settings import PREFIX, Settings
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+
+
+def test_the_environment_is_read_and_options_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOS_PARTITIONS", "3")
+    monkeypatch.setenv("MOS_HOME", "/somewhere")
+    assert Settings.load().partitions == 3
+    loaded = Settings.load(partitions=5, home=None)
+    assert (loaded.partitions, loaded.home) == (5, Path("/somewhere"))
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("MOS_PARTITION", "MOS_PARTITIONS"), ("MOS_SESION_GAP", "MOS_SESSION_GAP"), ("MOS_API_KEYS", "MOS_API_KEY")],
+)
+def test_a_misspelt_variable_is_refused_with_the_nearest_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, nearest: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SettingsError, match=rf"{name}\b.*did you mean {nearest}\?"):
+        Settings.load()
+
+
+def test_a_variable_like_no_other_lists_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOS_QQQQQQQQQQ", "1")
+    with pytest.raises(SettingsError) as raised:
+        Settings.load()
+    assert all(PREFIX + field.upper() in str(raised.value) for field in Settings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MOS_PARTITIONS", "many"),
+        ("MOS_PARTITIONS", "0"),
+        ("MOS_SESSION_GAP", "0"),
+        ("MOS_SESSION_LATENESS", "-1"),
+        ("MOS_SERVE_PORT", "65536"),
+        ("MOS_NAMESPACE", "with space"),
+        ("MOS_NAMESPACE", "x" * 65),
+        ("MOS_LOG_LEVEL", "LOUD"),
+        ("MOS_KAFKA_SECURITY_PROTOCOL", "TLS"),
+    ],
+)
+def test_an_impossible_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"{name}='{value}'"):
+        Settings.load()
+
+
+def test_all_impossible_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOS_PARTITIONS", "0")
+    monkeypatch.setenv("MOS_SERVE_PORT", "0")
+    with pytest.raises(SettingsError, match=r"(?s)MOS_PARTITIONS.*; .*MOS_SERVE_PORT"):
+        Settings.load()
+
+
+def test_an_impossible_option_is_refused_by_the_name_of_its_variable() -> None:
+    with pytest.raises(SettingsError, match="MOS_PARTITIONS=0"):
+        Settings.load(partitions=0)
+
+
+def test_rules_of_sessions_are_in_milliseconds() -> None:
+    rules = Settings.load(
+        session_gap=1.5,
+        session_lateness=0.25,
+        session_max_duration=60,
+        session_idle_timeout=2,
+        session_max_future=3,
+        session_max_events=7,
+    ).sessions
+    assert (rules.gap, rules.lateness, rules.max_duration) == (1500, 250, 60_000)
+    assert (rules.idle_timeout, rules.max_future, rules.max_events) == (2000, 3000, 7)
+
+
+def test_a_namespace_goes_before_topics_and_the_group() -> None:
+    assert (Settings.load().topic("clicks"), Settings.load().group) == ("clicks", "mos-online")
+    ours = Settings.load(namespace="team-a.")
+    assert (ours.topic("clicks"), ours.group) == ("team-a.clicks", "team-a.mos-online")
+
+
+def test_where_the_service_is() -> None:
+    assert Settings.load(serve_host="h", serve_port=9).recommend_url == "http://h:9"
+    assert Settings.load(serve_url="https://elsewhere/mos/").recommend_url == "https://elsewhere/mos"
+
+
+def test_everything_written_is_below_home() -> None:
+    loaded = Settings.load(home=Path("/h"))
+    assert all(path.is_relative_to("/h") for path in (loaded.models_dir, loaded.feast_dir, loaded.broker_file))
