@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from features.store import OnlineStore
 from mos_online import contracts
-from mos_online.activity import ItemActivity
+from mos_online.activity import ActivitySnapshot, ItemActivity
 from mos_online.contracts import Heartbeat
 from mos_online.errors import ContractError, StoreError
 from mos_online.registry import Registry
 from streams import metrics
 from streams.app import raw_topic
 from streams.backoff import persist
-from streams.batches import batches
-from streams.dead_letters import Record
+from streams.feed import Feed
 from streams.model import load_config
 from streams.part import Context
+from streams.records import Record
 
-PERIOD = 0.5
+PERIOD = 1.0
 TOP = 500
+
+log = logging.getLogger(__name__)
 
 
 class ActivityPart:
@@ -34,10 +37,13 @@ class ActivityPart:
             StoreError, SettingsError: as ``OnlineStore.open``.
         """
         self._context = context
-        self._half_life = load_config(Registry(context.settings.models_dir).current()).half_life_ms
+        self._registry = Registry(context.settings.models_dir)
+        self._folder = self._registry.current()
+        self._half_life = load_config(self._folder).half_life_ms
         self._store = OnlineStore.open(context.settings)
         self._counts: dict[int, ItemActivity] = {}
         self._changed: set[int] = set()
+        self._feed = Feed(self._work, size=500)
 
     @property
     def ready(self) -> bool:
@@ -52,22 +58,31 @@ class ActivityPart:
     def assigned(self, partitions: dict[str, set[int]]) -> None:
         """Nothing to load."""
 
-    def revoked(self) -> None:
-        """Stop to write rows that another worker writes now."""
-        self._counts, self._changed = {}, set()
+    async def revoked(self) -> None:
+        """Write the rows once more: the next owner goes on from them."""
+        await self._feed.revoke()
+        snapshots = self._snapshots()
+        self._counts = {}
+        try:
+            await asyncio.to_thread(self._store.write_activity, snapshots)
+        except StoreError as error:
+            log.warning("the last second of activity is lost: %s", error)
 
     async def close(self) -> None:
-        """Nothing to finish."""
+        """Write the rows once more."""
+        await self.revoked()
 
     async def _run(self, stream: Any) -> None:
         try:
-            async for records in batches(stream, size=500, within=0.25):
-                await self._take_over({record.partition for record in records} - self._counts.keys())
-                for record in records:
-                    self._observe(record)
+            await self._feed.run(stream)
         except Exception as error:
             self._context.fail(error)
             raise
+
+    async def _work(self, records: list[Record]) -> None:
+        await self._take_over({record.partition for record in records} - self._counts.keys())
+        for record in records:
+            self._observe(record)
 
     async def _take_over(self, partitions: set[int]) -> None:
         if not partitions:
@@ -100,8 +115,8 @@ class ActivityPart:
                 self._changed.add(number)
 
     async def _write(self) -> None:
-        changed, self._changed = self._changed, set()
-        snapshots = [self._counts[number].snapshot(top=TOP) for number in sorted(changed)]
+        self._follow_model()
+        snapshots = self._snapshots()
         if not snapshots:
             return
         try:
@@ -114,3 +129,17 @@ class ActivityPart:
         except Exception as error:
             self._context.fail(error)
             raise
+
+    def _snapshots(self) -> list[ActivitySnapshot]:
+        changed, self._changed = self._changed, set()
+        return [self._counts[number].snapshot(top=TOP) for number in sorted(changed)]
+
+    def _follow_model(self) -> None:
+        """Count with the half-life of the model in service."""
+        folder = self._registry.current()
+        if folder == self._folder:
+            return
+        self._folder, self._half_life = folder, load_config(folder).half_life_ms
+        for number, counts in self._counts.items():
+            self._counts[number] = ItemActivity(half_life_ms=self._half_life, partition=number)
+            self._counts[number].resume(counts.snapshot(top=TOP))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from mos_online import contracts
 from mos_online.errors import BrokerError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
@@ -29,7 +30,7 @@ def topic_states(settings: Settings) -> list[TopicState]:
     Raises:
         BrokerError: Kafka cannot be reached.
     """
-    admin = AdminClient(librdkafka_config(settings))
+    admin = AdminClient({**librdkafka_config(settings), "log_level": 2})
     try:
         found = admin.list_topics(timeout=TIMEOUT).topics
     except KafkaException as error:
@@ -38,6 +39,27 @@ def topic_states(settings: Settings) -> list[TopicState]:
         TopicState(name=name, partitions=len(found[name].partitions) if name in found else 0)
         for name in all_topics(settings)
     ]
+
+
+def check_topics(settings: Settings) -> int:
+    """How many partitions our topics have.
+
+    Raises:
+        BrokerError: Kafka cannot be reached, a topic is missing, or they differ in their partitions: a user must have
+            the same partition number everywhere.
+    """
+    states = topic_states(settings)
+    missing = [s.name for s in states if s.partitions == 0]
+    if missing:
+        raise BrokerError(f"there is no topic {', '.join(missing)}; create what is missing with `mos topics create`")
+    counts = {s.name: s.partitions for s in states if s.name != settings.topic(contracts.DEAD_LETTERS)}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise BrokerError(
+            f"the topics must have the same number of partitions, because a user has one partition number in all of "
+            f"them, but {found}: delete the odd ones and create them again with `mos topics create`"
+        )
+    return max(counts.values())
 
 
 def create_topics(settings: Settings, *, replication: int) -> list[str]:

@@ -9,11 +9,22 @@ import faust
 
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
-from streams.transport import PromptTransport
+from streams.part import Context
+from streams.transport import Fetches, FetchTransport
+
+BUFFERED = 60
+"""Fetches that wait for an agent before its partitions pause; each is up to ``FETCH_BYTES``."""
+
+FETCH_BYTES = 256 * 1024
 
 
-def faust_app(settings: Settings) -> Any:
+def faust_app(settings: Settings, *, partitions: int, context: Context) -> Any:
     """A Faust application without tables, leader election, topic creation or web server.
+
+    Args:
+        settings: where Kafka is, and the names.
+        partitions: of the topic that has most.
+        context: told when records are lost.
 
     Raises:
         BrokerError: the embedded broker has not been started.
@@ -30,7 +41,10 @@ def faust_app(settings: Settings) -> Any:
         broker_heartbeat_interval=2.0,
         broker_rebalance_timeout=20.0,
         broker_credentials=_credentials(settings),
+        broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=FETCH_BYTES,
+        ConsumerScheduler=Fetches,
         datadir=str(settings.home / "faust"),
         key_serializer="raw",
         value_serializer="raw",
@@ -38,8 +52,14 @@ def faust_app(settings: Settings) -> Any:
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_enabled=False,
+        # Faust pauses a partition whose fetch finds the buffer 80 % full. Each of them may add one more: there must
+        # be room, because on a full buffer Faust waits, with all other topics.
+        stream_buffer_maxsize=5 * max(BUFFERED // 4, partitions),
+        # Else it would wait, in a rebalance and at the end, until the agents are done with what they have: for ever,
+        # if one of them waits for a service that is down.
+        stream_wait_empty=False,
     )
-    app.transport = PromptTransport(app.conf.broker_consumer, app, loop=app.loop)
+    app.transport = FetchTransport(app.conf.broker_consumer, app, loop=app.loop, context=context)
     return app
 
 

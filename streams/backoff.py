@@ -18,13 +18,18 @@ log = logging.getLogger(__name__)
 async def persist(
     call: Callable[[], Awaitable[T]], *, on: type[Exception], retries: Counter, first: float = FIRST
 ) -> T:
-    """Call until it succeeds; after each ``on`` wait twice as long as before, at most ``LONGEST`` seconds."""
+    """Call until it succeeds.
+
+    After each ``on`` it waits twice as long as before, at most ``LONGEST`` seconds; at least as long as the error's
+    attribute ``retry_after`` says, if it has one.
+    """
     pause = first
     while True:
         try:
             return await call()
         except on as error:
             retries.inc()
-            log.warning("trying again in %.1f s: %s", pause, error)
-        await asyncio.sleep(pause)
+            wait = max(pause, getattr(error, "retry_after", 0.0))
+            log.warning("trying again in %.1f s: %s", wait, error)
+        await asyncio.sleep(wait)
         pause = min(2 * pause, LONGEST)

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 from mos_online import contracts
 from mos_online.contracts import DeadLetter
 from mos_online.settings import Settings
 from streams import metrics
 from streams.outbox import Outbox
+from streams.records import Record
 
 RAW_BYTES = 500_000
 """A longer record is kept cut to this, so that in base64 it still fits into a Kafka message."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """A record of a topic, whichever client read it. ``arrived_at`` is its Kafka timestamp (ms)."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    arrived_at: int
-    headers: dict[str, bytes]
 
 
 def bury(outbox: Outbox, settings: Settings, record: Record, *, reason: str, message: str) -> None:
@@ -44,4 +31,4 @@ def bury(outbox: Outbox, settings: Settings, record: Record, *, reason: str, mes
     )
     outbox.publish(settings.topic(contracts.DEAD_LETTERS), record.key, contracts.encode(letter))
     metrics.DEAD_LETTERS.labels(reason=reason).inc()
-    log.warning("dead letter %s[%d]@%d %s: %s", record.topic, record.partition, record.offset, reason, message[:200])
+    log.debug("dead letter %s[%d]@%d %s: %s", record.topic, record.partition, record.offset, reason, message[:200])

@@ -13,8 +13,8 @@ from mos_online.errors import SettingsError
 
 
 @contextmanager
-def health_server(port: int, ready: Callable[[], bool]) -> Iterator[None]:
-    """Serve on 127.0.0.1 in a thread; /healthz answers 200 while ``ready()``, else 503.
+def health_server(port: int, trouble: Callable[[], str | None]) -> Iterator[None]:
+    """Serve on 127.0.0.1 in a thread; /healthz answers 200, or 503 with what ``trouble`` says.
 
     Raises:
         SettingsError: the port is taken.
@@ -25,8 +25,8 @@ def health_server(port: int, ready: Callable[[], bool]) -> Iterator[None]:
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest())
             elif self.path == "/healthz":
-                state = (200, b"ok\n") if ready() else (503, b"waiting for partitions\n")
-                self._answer(state[0], "text/plain", state[1])
+                why = trouble()
+                self._answer(503 if why else 200, "text/plain", f"{why or 'ok'}\n".encode())
             else:
                 self._answer(404, "text/plain", b"there are /metrics and /healthz\n")
 

@@ -16,10 +16,10 @@ TIMEOUT = 30.0
 
 
 class LogReader:
-    """Reads ranges of a log. Methods block and open a connection each; call them from threads, any number at once."""
+    """Reads ranges of a log. Methods block; call them from threads, any number at once."""
 
     def __init__(self, settings: Settings) -> None:
-        """Do not connect yet.
+        """Connect in the background.
 
         Raises:
             BrokerError, SettingsError: as ``librdkafka_config``.
@@ -31,7 +31,9 @@ class LogReader:
             "enable.partition.eof": True,
             "auto.offset.reset": "error",
             "fetch.wait.max.ms": 50,
+            "log_level": 2,
         }
+        self._bounds = Consumer(self._config)  # only asks for offsets, often
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Offset of the first record kept, and the offset that the next record will get.
@@ -39,11 +41,14 @@ class LogReader:
         Raises:
             BrokerError: Kafka cannot be reached, or there is no such partition.
         """
-        consumer = Consumer(self._config)
         try:
-            return _bounds(consumer, topic, partition)
-        finally:
-            consumer.close()
+            low, high = self._bounds.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT)
+        except KafkaException as error:
+            raise BrokerError(
+                f"cannot ask Kafka about {topic}[{partition}]: {error.args[0].str()}; is it running, and do the "
+                "topics exist (`mos topics create`)? `mos doctor` says more"
+            ) from None
+        return int(low), int(high)
 
     def last(self, topic: str, partition: int) -> Message | None:
         """The last record of a partition, None if it is empty.
@@ -53,8 +58,12 @@ class LogReader:
         """
         low, high = self.bounds(topic, partition)
         found: Message | None = None
-        for message in self.read(topic, partition, max(low, high - 1), high):
-            found = message
+        back = 1
+        while found is None and low < high:  # the last offsets may be marks of transactions
+            start = max(low, high - back)
+            for message in self.read(topic, partition, start, high):
+                found = message
+            high, back = start, 2 * back
         return found
 
     def read(self, topic: str, partition: int, start: int, stop: int) -> Iterator[Message]:
@@ -63,11 +72,13 @@ class LogReader:
         Raises:
             BrokerError: Kafka cannot be reached, or has dropped records from ``start`` on.
         """
+        if start >= stop:
+            return
+        low, _ = self.bounds(topic, partition)
+        if start < low:
+            raise truncated(topic, partition, start, low)
         consumer = Consumer(self._config)
         try:
-            low, _ = _bounds(consumer, topic, partition)
-            if start < low:
-                raise truncated(topic, partition, start, low)
             consumer.assign([TopicPartition(topic, partition, start)])
             position, heard_at = start, time.monotonic()
             while position < stop:
@@ -89,25 +100,19 @@ class LogReader:
         finally:
             consumer.close()
 
+    def close(self) -> None:
+        """Close the connection; nothing may be asked any more."""
+        self._bounds.close()
+
 
 def truncated(topic: str, partition: int, wanted: int, low: int) -> BrokerError:
     """The error that says records which were not read yet are gone."""
     return BrokerError(
-        f"{topic}[{partition}] begins at offset {low}, but {wanted} is needed: Kafka dropped records before they were "
-        "used up. Retain the topic for longer than the longest session (MOS_SESSION_MAX_DURATION) and the longest "
-        "outage; the embedded broker keeps 5 MiB per partition: send slower or raise MOS_PARTITIONS"
+        f"{topic}[{partition}] begins at offset {low}, but {wanted} is needed: retention dropped {low - wanted} "
+        "records before they were used up. Retain the topic for longer than the longest session "
+        "(MOS_SESSION_MAX_DURATION) and the longest outage; the embedded broker keeps 5 MiB or 100,000 records per "
+        "partition: send slower or raise MOS_PARTITIONS. `mos worker --accept-loss` goes on without them"
     )
-
-
-def _bounds(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
-    try:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT)
-    except KafkaException as error:
-        raise BrokerError(
-            f"cannot ask Kafka about {topic}[{partition}]: {error.args[0].str()}; is it running, and do the topics "
-            "exist (`mos topics create`)? `mos doctor` says more"
-        ) from None
-    return int(low), int(high)
 
 
 def _offset(message: Message) -> int:

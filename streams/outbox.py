@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -15,8 +16,27 @@ HIGH_WATER = 20_000
 """With more records than this on their way, ``relieve`` waits for all of them."""
 
 
+class _Round:
+    """The records published between two calls of ``flush``."""
+
+    __slots__ = ("_lock", "failure", "pending")
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self.pending = 0
+        self.failure: str | None = None
+
+    def delivered(self, error: KafkaError | None, message: Message) -> None:
+        with self._lock:
+            self.pending -= 1
+            if error is not None:
+                self.failure = f"Kafka did not accept a record for {message.topic()}: {error.str()}"
+
+
 class Outbox:
-    """Publishes in the background; ``flush`` tells when everything has been delivered.
+    """Publishes in the background; ``flush`` tells when what was published before it has been delivered.
+
+    librdkafka's own flush waits for whatever comes later as well: under steady load it never returns.
 
     A record that could not be delivered (librdkafka has retried for five minutes by then) can only be made again
     from the input, so from then on every ``flush`` fails and the worker must start anew from its last checkpoint.
@@ -28,8 +48,13 @@ class Outbox:
         Raises:
             BrokerError, SettingsError: as ``producer_config``.
         """
-        self._producer = Producer({**producer_config(settings), "queue.buffering.max.messages": 10 * HIGH_WATER})
+        self._producer = Producer(
+            {**producer_config(settings), "queue.buffering.max.messages": 10 * HIGH_WATER, "log_level": 2}
+        )
         self._failure: str | None = None
+        self._lock = threading.Lock()
+        self._round = _Round(self._lock)
+        self._closed: list[_Round] = []
 
     def publish(
         self,
@@ -53,6 +78,9 @@ class Outbox:
             ContractError: the record is larger than the client may send ("too_large").
             BrokerError: the client refuses for another reason.
         """
+        with self._lock:
+            batch = self._round
+            batch.pending += 1
         while True:
             try:
                 self._producer.produce(
@@ -60,43 +88,51 @@ class Outbox:
                     value,
                     key,
                     partition=-1 if partition is None else partition,
-                    on_delivery=self._delivered,
+                    on_delivery=batch.delivered,
                     headers=list(headers.items()) if headers else None,
                 )
             except BufferError:
                 self._producer.poll(0.01)
             except KafkaException as error:
+                with self._lock:
+                    batch.pending -= 1
                 fault = error.args[0]
                 if fault.code() == KafkaError.MSG_SIZE_TOO_LARGE:
                     raise ContractError("too_large", f"a record of {len(value)} bytes for {topic}") from None
                 raise BrokerError(f"cannot publish to {topic}: {fault.str()}") from None
             else:
-                self._producer.poll(0)
                 return
 
     async def flush(self) -> None:
-        """Wait, off the event loop, until everything published so far has been delivered.
+        """Wait, off the event loop, until everything published before this call has been delivered.
 
         Raises:
             BrokerError: a record was not.
         """
-        if len(self._producer):
-            await asyncio.to_thread(self._producer.flush)
+        with self._lock:
+            self._closed.append(self._round)
+            self._round = _Round(self._lock)
+        rounds = tuple(self._closed)
+        if any(batch.pending for batch in rounds):
+            await asyncio.to_thread(self._wait, rounds)
+        failures = [batch.failure for batch in rounds if batch.failure is not None]
+        self._failure = self._failure or next(iter(failures), None)
+        self._closed = [batch for batch in self._closed if batch.pending]
         if self._failure is not None:
-            raise BrokerError(self._failure)
+            raise BrokerError(
+                f"{self._failure}. Nothing is lost: start the worker again, it goes on from its checkpoint"
+            )
 
     async def relieve(self) -> None:
-        """``flush`` if more than ``HIGH_WATER`` records are on their way.
+        """Let delivery reports in; ``flush`` if more than ``HIGH_WATER`` records are on their way.
 
         Raises:
             BrokerError: as ``flush``.
         """
+        self._producer.poll(0)
         if len(self._producer) > HIGH_WATER:
             await self.flush()
 
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None and self._failure is None:
-            self._failure = (
-                f"Kafka did not accept a record for {message.topic()}: {error.str()}. Nothing is lost: the worker goes "
-                "on from its last checkpoint when it is started again"
-            )
+    def _wait(self, rounds: tuple[_Round, ...]) -> None:
+        while any(batch.pending for batch in rounds):
+            self._producer.poll(0.02)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mos_online.settings import Settings
-from streams.outbox import Outbox
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,18 +15,19 @@ class Context:
 
     Attributes:
         fail: stops the worker with an error; the part does no more work after it has called this.
+        accept_loss: go on where records are gone that were needed, instead of failing.
     """
 
     settings: Settings
-    outbox: Outbox
     fail: Callable[[Exception], None]
+    accept_loss: bool = False
 
 
 class Part(Protocol):
     """One of the worker's jobs: an agent and what it needs."""
 
     def register(self, app: Any) -> None:
-        """Add agents and signal handlers to the Faust application, before it starts."""
+        """Add agents and timers to the Faust application, before it starts."""
 
     @property
     def ready(self) -> bool:
@@ -36,8 +36,8 @@ class Part(Protocol):
     def assigned(self, partitions: dict[str, set[int]]) -> None:
         """Topic -> partitions that are ours from now on; called in the event loop after each rebalance."""
 
-    def revoked(self) -> None:
-        """No partition is ours until the next ``assigned``."""
+    async def revoked(self) -> None:
+        """No partition is ours until the next ``assigned``: stop what is at work."""
 
     async def close(self) -> None:
-        """Finish before the agents are stopped."""
+        """Finish, once, before the agents are stopped; no records come any more."""

@@ -3,86 +3,115 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Iterable
 
 import msgspec
 
 from mos_online import contracts
-from mos_online.contracts import Click, Heartbeat, Session
+from mos_online.contracts import Click, Heartbeat, LateEvent, Session
 from mos_online.errors import BrokerError, ContractError
-from mos_online.sessions import Checkpoint, Output, Rejected, Sessionizer
+from mos_online.sessions import Checkpoint, Output, Sessionizer
 from mos_online.settings import Settings
 from streams import metrics
-from streams.dead_letters import Record, bury
+from streams.dead_letters import bury
 from streams.log import LogReader
 from streams.outbox import Outbox
-from streams.records import of_confluent
+from streams.records import Record, of_confluent
 from streams.topics import CHECKPOINTS
 
 log = logging.getLogger(__name__)
 
 
 class Partition:
-    """Open sessions of one partition of ``clicks``; used by one thread at a time."""
+    """Open sessions of one partition of ``clicks``; used by one thread at a time.
+
+    Attributes:
+        restored: whether it has caught up with the log as it was when the partition became ours.
+        wanted: set to False, it makes ``restore`` give up.
+    """
 
     def __init__(self, settings: Settings, outbox: Outbox, number: int) -> None:
         self.number = number
         self.restored = False
+        self.wanted = True
+        self.sessionizer = Sessionizer(settings.sessions, partition=number)
         self._settings = settings
         self._outbox = outbox
+        self._sessions, self._late = settings.topic(contracts.SESSIONS), settings.topic(contracts.LATE_EVENTS)
         self._silent_before = 0
-        self._stored: Checkpoint | None = None
+        self._stored = b""
+        self._offered_at = (0, 0)  # offset and outputs at a checkpoint
+        self._stored_at: tuple[int, int] | None = None
+        self._outputs = 0
         self._arrived_at = -1
         self._duplicates = 0
-        self.sessionizer = Sessionizer(settings.sessions, partition=number)
 
-    def restore(self, reader: LogReader) -> None:
+    def restore(self, reader: LogReader, *, accept_loss: bool = False) -> None:
         """Load the last checkpoint and take the log from there to its present end. Blocks.
 
+        If the last checkpoint is one that this very object has stored, nobody else has worked on the partition in
+        the meantime: it goes on from where it was.
+
         Raises:
-            BrokerError: Kafka cannot be reached, has dropped records that are needed, or the log is another one.
+            BrokerError: Kafka cannot be reached, or the log is another one; it has dropped records that are needed,
+                and ``accept_loss`` is not set.
         """
         clicks = self._settings.topic(contracts.CLICKS)
-        stored = reader.last(self._settings.topic(CHECKPOINTS), self.number)
-        start, stop = reader.bounds(clicks, self.number)
-        if stored is not None:
-            checkpoint = msgspec.json.decode(stored.value() or b"", type=Checkpoint)
-            if checkpoint.published_to > stop:
-                raise BrokerError(
-                    f"{clicks}[{self.number}] ends at offset {stop}, but {checkpoint.published_to} of it have been "
-                    f"processed: the topic was made anew. Delete {self._settings.topic(CHECKPOINTS)} too and create "
-                    "both with `mos topics create`, or choose another MOS_NAMESPACE"
-                )
-            self.sessionizer = Sessionizer(self._settings.sessions, partition=self.number, checkpoint=checkpoint)
-            self._silent_before = checkpoint.published_to
-            self._arrived_at = checkpoint.clock.arrived_at
-            self._stored = checkpoint
+        last = reader.last(self._settings.topic(CHECKPOINTS), self.number)
+        stored = (last.value() or b"") if last is not None else b""
+        low, stop = reader.bounds(clicks, self.number)
+        if stored != self._stored:
+            checkpoint = msgspec.json.decode(stored, type=Checkpoint)
+            self._begin_at(checkpoint, stored)
             start = checkpoint.offset
+        elif stored:
+            start = self.sessionizer.next_offset
+        else:
+            start = max(low, self.sessionizer.next_offset)
+        if self._silent_before > stop or start > stop:
+            raise BrokerError(
+                f"{clicks}[{self.number}] ends at offset {stop}, but {max(self._silent_before, start)} of it have been "
+                f"processed: the topic was made anew. Delete {self._settings.topic(CHECKPOINTS)} too and create both "
+                "with `mos topics create`, or choose another MOS_NAMESPACE"
+            )
+        if start < low and accept_loss:
+            log.error("%s[%d]: offsets %d to %d are lost, going on without them", clicks, self.number, start, low - 1)
+            start = low
+        started = time.monotonic()
         for message in reader.read(clicks, self.number, start, stop):
-            self.take(of_confluent(message))
+            if not self.wanted:
+                return
+            self.take((of_confluent(message),))
         self.sessionizer.resume()
         self.restored = True
-        log.info("partition %d restored: offsets %d to %d re-read", self.number, start, stop)
+        took = time.monotonic() - started
+        log.info("partition %d restored in %.1f s: offsets %d to %d re-read", self.number, took, start, stop)
 
-    def take(self, record: Record) -> None:
-        """Process one record of ``clicks`` and publish what it brings about; a record taken before is ignored."""
-        if record.offset < self.sessionizer.next_offset:
-            return
-        self._arrived_at = max(self._arrived_at, record.arrived_at)
-        message: list[Click] | Heartbeat | None = None
-        try:
-            message = contracts.decode_clicks(record.value)
-            if not isinstance(message, Heartbeat):
-                metrics.CLICKS.inc(len(message))
-        except ContractError as error:
-            self._bury(record, error.reason, str(error))
-        try:
-            out = self.sessionizer.process(message, offset=record.offset, arrived_at=record.arrived_at)
-        except Exception as error:  # one record must not stop the stream
-            log.exception("clicks[%d]@%d could not be processed", self.number, record.offset)
-            self._bury(record, "internal_error", repr(error))
-            return
-        for output in out:
-            self._publish(output, record.arrived_at, record)
+    def take(self, records: Iterable[Record]) -> None:
+        """Process records of ``clicks`` and publish what they bring about; those taken before are ignored."""
+        sessionizer = self.sessionizer
+        clicks = 0
+        for record in records:
+            if record.offset < sessionizer.next_offset:
+                continue
+            self._arrived_at = max(self._arrived_at, record.arrived_at)
+            message: list[Click] | Heartbeat | None = None
+            try:
+                message = contracts.decode_clicks(record.value)
+                if not isinstance(message, Heartbeat):
+                    clicks += len(message)
+            except ContractError as error:
+                self._bury(record, error.reason, str(error))
+            try:
+                out = sessionizer.process(message, offset=record.offset, arrived_at=record.arrived_at)
+            except Exception as error:  # one record must not stop the stream
+                log.exception("clicks[%d]@%d could not be processed", self.number, record.offset)
+                self._bury(record, "internal_error", repr(error))
+                continue
+            for output in out:
+                self._publish(output, record.arrived_at, record)
+        metrics.CLICKS.inc(clicks)
 
     def quiet(self, now: int) -> bool:
         """Whether the wall clock ``now`` (ms) might close sessions here."""
@@ -94,36 +123,44 @@ class Partition:
         for output in self.sessionizer.tick(now):
             self._publish(output, now, None)
 
-    def checkpoint(self) -> Checkpoint | None:
-        """The checkpoint of this moment, None if it is the one stored last."""
-        checkpoint = self.sessionizer.checkpoint()
-        return None if checkpoint == self._stored else checkpoint
+    def checkpoint(self) -> bytes | None:
+        """The checkpoint of this moment; None if nothing has happened since the one stored last."""
+        self._offered_at = (self.sessionizer.next_offset, self._outputs)
+        if self._offered_at == self._stored_at:
+            return None
+        return msgspec.json.encode(self.sessionizer.checkpoint())
 
-    def store(self, checkpoint: Checkpoint) -> None:
-        """Publish a checkpoint; call it only when everything published before it was made has been delivered."""
+    def store(self, checkpoint: bytes) -> None:
+        """Publish what ``checkpoint`` gave last; only when everything published before that has been delivered."""
         name = self._settings.topic(CHECKPOINTS)
-        value = msgspec.json.encode(checkpoint)
-        self._outbox.publish(name, str(self.number).encode(), value, partition=self.number)
-        self._stored = checkpoint
+        self._outbox.publish(name, str(self.number).encode(), checkpoint, partition=self.number)
+        self._stored, self._stored_at = checkpoint, self._offered_at
 
-    def count(self) -> None:
-        """Bring the counter of duplicates up to date."""
+    def measure(self) -> None:
+        """Bring this partition's metrics up to date."""
         metrics.DUPLICATES.inc(self.sessionizer.duplicates - self._duplicates)
         self._duplicates = self.sessionizer.duplicates
+        metrics.WATERMARK.labels(partition=str(self.number)).set(self.sessionizer.watermark / 1000)
+
+    def _begin_at(self, checkpoint: Checkpoint, stored: bytes) -> None:
+        self.sessionizer = Sessionizer(self._settings.sessions, partition=self.number, checkpoint=checkpoint)
+        self._silent_before = checkpoint.published_to
+        self._arrived_at = checkpoint.clock.arrived_at
+        self._stored, self._stored_at, self._duplicates = stored, (checkpoint.published_to, self._outputs), 0
 
     def _publish(self, output: Output, closable_at: int, cause: Record | None) -> None:
-        if isinstance(output, Rejected):
-            if cause is not None:
-                self._bury(cause, output.reason, output.message)
-            return
+        self._outputs += 1
         if isinstance(output, Session):
-            user, name = output.user_id, contracts.SESSIONS
-            headers = {"closable_at": str(closable_at).encode()}
             metrics.SESSIONS_CLOSED.labels(reason=output.close_reason).inc()
-        else:
-            user, name, headers = output.click.user_id, contracts.LATE_EVENTS, {}
+            self._send(self._sessions, output.user_id, output, closable_at)
+        elif isinstance(output, LateEvent):
             metrics.LATE_EVENTS.inc()
-        topic, key, value = self._settings.topic(name), user.encode(), contracts.encode(output)
+            self._send(self._late, output.click.user_id, output, closable_at)
+        elif cause is not None:
+            self._bury(cause, output.reason, output.message)
+
+    def _send(self, topic: str, user: str, output: Session | LateEvent, closable_at: int) -> None:
+        key, value, headers = user.encode(), contracts.encode(output), {"closable_at": str(closable_at).encode()}
         try:
             self._outbox.publish(topic, key, value, partition=self.number, headers=headers)
         except ContractError as error:  # too large for Kafka
@@ -136,8 +173,8 @@ class Partition:
                 arrived_at=closable_at,
                 headers=headers,
             )
-            bury(self._outbox, self._settings, made, reason=error.reason, message=str(error))
+            self._bury(made, error.reason, str(error))
 
     def _bury(self, record: Record, reason: str, message: str) -> None:
-        if record.offset >= self._silent_before:
+        if record.offset < 0 or record.offset >= self._silent_before:
             bury(self._outbox, self._settings, record, reason=reason, message=message)

@@ -21,11 +21,13 @@ from mos_online.themes.router import Router
 from streams import metrics
 from streams.app import raw_topic
 from streams.backoff import persist
-from streams.batches import batches
-from streams.dead_letters import Record, bury
+from streams.dead_letters import bury
+from streams.feed import Feed
 from streams.model import load_router
+from streams.outbox import Outbox
 from streams.part import Context
 from streams.profiling import profile_sessions
+from streams.records import Record
 
 CACHED = 20_000
 """Profiles kept in memory, so that a user's next session needs no read."""
@@ -54,6 +56,8 @@ class ProfilerPart:
         self._router, self._sizes = load_router(self._folder)
         self._store = OnlineStore.open(context.settings)
         self._cache: OrderedDict[str, UserProfile] = OrderedDict()
+        self._outbox = Outbox(context.settings)
+        self._feed = Feed(self._work, size=500, within=0.005)
 
     @property
     def ready(self) -> bool:
@@ -67,23 +71,24 @@ class ProfilerPart:
     def assigned(self, partitions: dict[str, set[int]]) -> None:
         """Nothing to load."""
 
-    def revoked(self) -> None:
-        """Forget the profiles: another worker may write them now. A batch at work keeps the old dictionary."""
-        self._cache = OrderedDict()
+    async def revoked(self) -> None:
+        """Forget the profiles: another worker may write them now."""
+        await self._feed.revoke()
+        self._cache.clear()
 
     async def close(self) -> None:
-        """Nothing to finish: a batch that is broken off is delivered again."""
+        """Break off what is at work; it will be delivered again."""
+        await self._feed.revoke()
 
     async def _run(self, stream: Any) -> None:
         try:
-            async for records in batches(stream, size=200, within=0.02):
-                await self._work(records)
+            await self._feed.run(stream)
         except Exception as error:
             self._context.fail(error)
             raise
 
     async def _work(self, records: list[Record]) -> None:
-        settings, outbox, cache = self._context.settings, self._context.outbox, self._cache
+        settings, cache = self._context.settings, self._cache
         await self._follow_model()
         read = [(record, session) for record in records if (session := self._decode(record)) is not None]
         sessions = [session for _, session in read]
@@ -99,10 +104,13 @@ class ProfilerPart:
             with metrics.STAGE_SECONDS.labels("profiler", "write").time():
                 written = await self._persist(lambda: self._store.write_profiles(list(changed.values())))
             metrics.PROFILES_WRITTEN.inc(written)
+            if written < len(changed):  # somebody else, a backfill, has written newer ones
+                cache.clear()
+                known, changed = {}, {}
         _remember(cache, known | changed)
         topic = settings.topic(contracts.SESSION_EMBEDDINGS)
         for (record, session), embedding in zip(read, embeddings, strict=True):
-            outbox.publish(
+            self._outbox.publish(
                 topic,
                 session.user_id.encode(),
                 contracts.encode(embedding),
@@ -110,7 +118,9 @@ class ProfilerPart:
                 headers=record.headers,
             )
         with metrics.STAGE_SECONDS.labels("profiler", "flush").time():
-            await outbox.flush()
+            await self._outbox.flush()
+        for record, _ in read:
+            metrics.observe_delay(contracts.SESSION_EMBEDDINGS, record.headers)
 
     async def _follow_model(self) -> None:
         """Use the router of the model in service; a version put into service later takes effect between batches."""
@@ -118,6 +128,7 @@ class ProfilerPart:
         if folder != self._folder:
             self._router, self._sizes = await asyncio.to_thread(load_router, folder)
             self._folder = folder
+            self._cache.clear()  # a backfill often follows a new router
             log.info("router %s in service", self._router.version)
 
     async def _persist(self, call: Callable[[], T]) -> T:
@@ -127,7 +138,7 @@ class ProfilerPart:
         try:
             return _sessions.decode(record.value or b"")
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            bury(self._context.outbox, self._context.settings, record, reason="invalid", message=str(error))
+            bury(self._outbox, self._context.settings, record, reason="invalid", message=str(error))
             return None
 
 

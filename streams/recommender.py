@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import count
 from typing import Any
 
 import httpx
@@ -13,13 +14,19 @@ from mos_online.contracts import RankedItem, Recommendation, SessionEmbedding
 from mos_online.errors import ServingError
 from streams import metrics
 from streams.app import raw_topic
-from streams.backoff import persist
-from streams.batches import batches
-from streams.dead_letters import Record, bury
+from streams.backoff import LONGEST, persist
+from streams.dead_letters import bury
+from streams.feed import Feed
+from streams.outbox import Outbox
 from streams.part import Context
+from streams.records import Record
 
 ITEMS = 10
 TIMEOUT = 10.0
+BATCH = 32
+TRIES = 5
+"""So often a request is sent that the service answers with status 500; then it counts as refused."""
+
 _embeddings = msgspec.json.Decoder(SessionEmbedding)
 
 
@@ -41,17 +48,27 @@ class _Responses(msgspec.Struct):
 
 
 class _RefusedError(Exception):
-    """The service will never answer this request (4xx)."""
+    """The service will never answer this request (4xx, or 500 again and again)."""
+
+
+class _BusyError(ServingError):
+    """The service asks to be left alone for ``retry_after`` seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class RecommenderPart:
-    """Batches of up to 32; waits for the service for as long as it takes."""
+    """Batches of up to ``BATCH``; waits for the service for as long as it takes."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         key = context.settings.api_key
         headers = {"Content-Type": "application/json"} | ({"X-API-Key": key} if key else {})
         self._client = httpx.AsyncClient(base_url=context.settings.recommend_url, headers=headers, timeout=TIMEOUT)
+        self._outbox = Outbox(context.settings)
+        self._feed = Feed(self.work, size=BATCH, within=0.005)
 
     @property
     def ready(self) -> bool:
@@ -65,16 +82,18 @@ class RecommenderPart:
     def assigned(self, partitions: dict[str, set[int]]) -> None:
         """Nothing to load."""
 
-    def revoked(self) -> None:
-        """Nothing to forget."""
+    async def revoked(self) -> None:
+        """Break off what is at work; it will be delivered again."""
+        await self._feed.revoke()
 
     async def close(self) -> None:
-        """Nothing to finish: a batch that is broken off is delivered again."""
+        """Likewise."""
+        await self._feed.revoke()
+        await self._client.aclose()
 
     async def _run(self, stream: Any) -> None:
         try:
-            async for records in batches(stream, size=32, within=0.02):
-                await self.work(records)
+            await self._feed.run(stream)
         except Exception as error:
             self._context.fail(error)
             raise
@@ -91,14 +110,17 @@ class RecommenderPart:
                 else:
                     for record, _ in read:
                         await self.work([record])
-        await self._context.outbox.flush()
+        await self._outbox.flush()
 
     async def _answer(self, read: list[tuple[Record, SessionEmbedding]]) -> None:
         requests = [{"user_id": e.user_id, "k": ITEMS, "timestamp": e.ended_at} for _, e in read]
         body = msgspec.json.encode({"requests": requests})
         with metrics.STAGE_SECONDS.labels("recommender", "ask").time():
+            tries = count(1)
             answers = await persist(
-                lambda: self._ask(body, len(read)), on=ServingError, retries=metrics.SERVING_RETRIES
+                lambda: self._ask(body, len(read), attempt=next(tries)),
+                on=ServingError,
+                retries=metrics.SERVING_RETRIES,
             )
         topic = self._context.settings.topic(contracts.RECOMMENDATIONS)
         for (record, embedding), answer in zip(read, answers, strict=True):
@@ -113,7 +135,7 @@ class RecommenderPart:
                 created_at=time.time_ns() // 1_000_000,
                 fallback=answer.fallback.reason if answer.fallback else None,
             )
-            self._context.outbox.publish(
+            self._outbox.publish(
                 topic,
                 embedding.user_id.encode(),
                 contracts.encode(recommendation),
@@ -121,8 +143,9 @@ class RecommenderPart:
                 headers=record.headers,
             )
             metrics.RECOMMENDATIONS.inc()
+            metrics.observe_delay(contracts.RECOMMENDATIONS, record.headers)
 
-    async def _ask(self, body: bytes, count: int) -> list[_Response]:
+    async def _ask(self, body: bytes, wanted: int, *, attempt: int) -> list[_Response]:
         try:
             answer = await self._client.post("/v1/recommend/batch", content=body)
         except httpx.HTTPError as error:
@@ -131,16 +154,21 @@ class RecommenderPart:
             ) from None
         if answer.status_code in (401, 403):
             raise ServingError(f"{self._client.base_url} refuses our key: set MOS_API_KEY as the service has it")
-        if answer.is_client_error and answer.status_code not in (404, 408, 429):
+        refused = answer.is_client_error and answer.status_code not in (404, 408, 429)
+        if refused or (answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR and attempt >= TRIES):
             raise _RefusedError(f"status {answer.status_code}: {answer.text[:500]}")
         if not answer.is_success:
-            raise ServingError(f"{self._client.base_url} answered with status {answer.status_code}")
+            later = answer.headers.get("Retry-After", "")
+            raise _BusyError(
+                f"{self._client.base_url} answered with status {answer.status_code}",
+                min(float(later), LONGEST) if later.isdecimal() else 0.0,
+            )
         try:
             responses = msgspec.json.decode(answer.content, type=_Responses).responses
         except msgspec.MsgspecError as error:
             raise ServingError(f"{self._client.base_url} sent something else than its contract: {error}") from None
-        if len(responses) != count:
-            raise ServingError(f"{self._client.base_url} gave {len(responses)} answers to {count} requests")
+        if len(responses) != wanted:
+            raise ServingError(f"{self._client.base_url} gave {len(responses)} answers to {wanted} requests")
         return responses
 
     def _decode(self, record: Record) -> SessionEmbedding | None:
@@ -151,4 +179,4 @@ class RecommenderPart:
             return None
 
     def _bury(self, record: Record, reason: str, message: str) -> None:
-        bury(self._context.outbox, self._context.settings, record, reason=reason, message=message)
+        bury(self._outbox, self._context.settings, record, reason=reason, message=message)

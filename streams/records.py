@@ -1,30 +1,40 @@
-"""From the record types of Faust and confluent-kafka to ours."""
+"""A record of a topic, whichever client read it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from confluent_kafka import Message
 
-from streams.dead_letters import Record
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Key, value and headers are raw; ``arrived_at`` is the record's Kafka timestamp (ms)."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    arrived_at: int
+    headers: dict[str, bytes]
 
 
-def of_faust(message: Any) -> Record:
-    """A ``faust.types.Message`` whose key and value are raw bytes."""
-    headers = message.headers or ()
+def of_aiokafka(record: Any) -> Record:
+    """From an ``aiokafka.ConsumerRecord`` with bytes as key and value."""
     return Record(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        key=message.key,
-        value=message.value,
-        arrived_at=round(message.timestamp * 1000),
-        headers=dict(headers.items() if hasattr(headers, "items") else headers),
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value,
+        arrived_at=record.timestamp,
+        headers=dict(record.headers),
     )
 
 
 def of_confluent(message: Message) -> Record:
-    """A message that is no error."""
+    """From a message of confluent-kafka that is no error."""
     return Record(
         topic=str(message.topic()),
         partition=int(message.partition() or 0),

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from typing import Any
 
 from mos_online import contracts
 from mos_online.errors import MosError
 from streams import metrics
 from streams.app import raw_topic
-from streams.dead_letters import Record
-from streams.log import LogReader, truncated
+from streams.feed import Feed
+from streams.log import LogReader
+from streams.outbox import Outbox
 from streams.part import Context
 from streams.partition import Partition
-from streams.records import of_faust
+from streams.records import Record
 
 PERIOD = 1.0
 """Seconds between two ticks, and so between two checkpoints."""
+
+PATIENCE = 5.0
+"""Seconds that a rebalance waits for the last checkpoints."""
+
+log = logging.getLogger(__name__)
 
 
 class SessionizerPart:
@@ -26,8 +35,12 @@ class SessionizerPart:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._topic = context.settings.topic(contracts.CLICKS)
+        self._outbox = Outbox(context.settings)
         self._reader = LogReader(context.settings)
+        self._feed = Feed(self._work, size=500)
+        self._restorers = ThreadPoolExecutor(2, "restore")  # of their own: a long restore must not hold up others
         self._partitions: dict[int, Partition] = {}
+        self._kept: dict[int, Partition] = {}
         self._changed = asyncio.Event()
         self._restoring: set[asyncio.Task[None]] = set()
         self._storing = asyncio.Lock()
@@ -45,68 +58,70 @@ class SessionizerPart:
 
     def assigned(self, partitions: dict[str, set[int]]) -> None:
         """Start to restore these partitions."""
-        for number in sorted(partitions.get(self._topic, set()) - self._partitions.keys()):
-            partition = Partition(self._context.settings, self._context.outbox, number)
+        for number in sorted(partitions.get(self._topic, set())):
+            partition = self._kept.get(number) or Partition(self._context.settings, self._outbox, number)
+            partition.restored = False
             self._partitions[number] = partition
             task = asyncio.create_task(self._restore(partition))
             self._restoring.add(task)
             task.add_done_callback(self._restoring.discard)
+        self._kept = {}
 
-    def revoked(self) -> None:
-        """Forget everything; the next owner has the checkpoints and the log."""
+    async def revoked(self) -> None:
+        """Store the last checkpoints and keep the partitions aside: they may well be ours again in a moment."""
+        await self._feed.revoke()
+        try:
+            await asyncio.wait_for(self._store(), PATIENCE)
+        except TimeoutError:
+            log.warning("no checkpoints within %.0f s; the next owner begins with older ones", PATIENCE)
+        for partition in self._partitions.values():
+            partition.wanted = partition.restored
+        self._kept = {number: p for number, p in self._partitions.items() if p.restored}
         self._partitions = {}
-        self._wake()
 
     async def close(self) -> None:
         """Deliver what has been published and store the last checkpoints, which saves the next start a re-read."""
+        await self._feed.revoke()
+        for partition in self._partitions.values():
+            partition.wanted = partition.restored
         await self._store()
+        self._restorers.shutdown(wait=False)
+        self._reader.close()
 
     async def _restore(self, partition: Partition) -> None:
+        loop, accept = asyncio.get_running_loop(), self._context.accept_loss
         try:
-            await asyncio.to_thread(partition.restore, self._reader)
+            await loop.run_in_executor(self._restorers, lambda: partition.restore(self._reader, accept_loss=accept))
+            await self._store()  # the first checkpoint of all comes before the first record
         except Exception as error:
-            if self._partitions.get(partition.number) is partition:
+            if partition.wanted:
                 self._context.fail(error)
         else:
-            self._wake()
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+            self._changed.set()
+            self._changed = asyncio.Event()
 
     async def _run(self, stream: Any) -> None:
         try:
-            async for event in stream.events():
-                await self._take(event.message)
+            await self._feed.run(stream)
         except Exception as error:
             self._context.fail(error)
             raise
 
-    async def _take(self, message: Any) -> None:
-        partition = self._partitions.get(message.partition)
-        while partition is not None and not partition.restored:
-            await self._changed.wait()
-            partition = self._partitions.get(message.partition)
-        if partition is None:
-            return  # revoked while it was on its way; the next owner gets it
-        record = of_faust(message)
-        if record.offset > partition.sessionizer.next_offset:
-            await self._check_gap(record, partition.sessionizer.next_offset)
-        partition.take(record)
-        await self._context.outbox.relieve()
-
-    async def _check_gap(self, record: Record, wanted: int) -> None:
-        """Offsets of a log may have gaps (marks of transactions), but not because of retention."""
-        low, _ = await asyncio.to_thread(self._reader.bounds, record.topic, record.partition)
-        if wanted < low and wanted > 0:
-            raise truncated(record.topic, record.partition, wanted, low)
+    async def _work(self, records: list[Record]) -> None:
+        for number, some in groupby(records, lambda record: record.partition):
+            partition = self._partitions.get(number)
+            while partition is None or not partition.restored:
+                await self._changed.wait()
+                partition = self._partitions.get(number)
+            partition.take(some)
+        await self._outbox.relieve()
 
     async def _tick(self) -> None:
         try:
             restored = [partition for partition in self._partitions.values() if partition.restored]
             for partition in restored:
                 await self._advance(partition)
-                partition.count()
+                partition.measure()
             metrics.OPEN_SESSIONS.set(sum(p.sessionizer.open_users for p in restored))
             metrics.OPEN_EVENTS.set(sum(p.sessionizer.open_events for p in restored))
             await self._store()
@@ -125,9 +140,9 @@ class SessionizerPart:
     async def _store(self) -> None:
         """Checkpoint what has changed, after all that was published before has been delivered."""
         async with self._storing:
-            pairs = [(p, p.checkpoint()) for p in self._partitions.values() if p.restored]
-            await self._context.outbox.flush()
-            for partition, checkpoint in pairs:
+            made = [(p, p.checkpoint()) for p in self._partitions.values() if p.restored]
+            await self._outbox.flush()
+            for partition, checkpoint in made:
                 if checkpoint is not None and self._partitions.get(partition.number) is partition:
                     partition.store(checkpoint)
-            await self._context.outbox.flush()
+            await self._outbox.flush()

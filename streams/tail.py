@@ -9,8 +9,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaExcepti
 from mos_online.errors import BrokerError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
-from streams.dead_letters import Record
-from streams.records import of_confluent
+from streams.records import Record, of_confluent
 
 
 def follow(settings: Settings, topic: str, *, from_beginning: bool) -> Iterator[Record]:

@@ -1,16 +1,45 @@
-"""Faust's Kafka transport with a short wait for new records.
+"""Faust's Kafka transport, with three changes that no setting of Faust makes.
 
-Faust lets the broker hold a fetch for 1.5 s and has no setting for it. A real broker answers as soon as a record comes,
-but librdkafka's mock cluster only when the wait is over, which would delay every stage by most of a second.
+**Whole fetches.** Faust spends 70 µs on the way of one event from its consumer to an agent; the work on a click takes
+three. So all records of one partition that were fetched together travel as one event: agents, commits and rebalances
+are Faust's, the cost of the way is paid once for hundreds of records.
+
+**Short waits.** Faust lets the broker hold a fetch for 1.5 s. A real broker answers as soon as a record comes, but
+librdkafka's mock cluster only when the wait is over, which would delay every stage by most of a second.
+
+**No silent losses.** When retention has dropped records that were not read yet, aiokafka goes on with the oldest one
+that is left. Here that is an error.
 """
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types import TP, ConsumerMessage
+
+from streams.log import truncated
+from streams.part import Context
 
 FETCH_WAIT_MS = 20
+POLL = 0.05
+"""Seconds after which the consumer looks again which partitions are wanted."""
+
+Fetched = list[Any]
+"""``aiokafka.ConsumerRecord`` of one partition, in order, with keys and values as bytes; never empty."""
+
+log = logging.getLogger(__name__)
+
+
+class Fetches:
+    """Faust's ``ConsumerScheduler``: takes what was fetched partition by partition, not record by record."""
+
+    def iterate(self, records: Mapping[TP, Fetched]) -> Iterator[tuple[TP, Fetched]]:
+        """What ``FetchConsumer`` makes messages of."""
+        return iter(records.items())
 
 
 class PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc] # Faust's own types are not checked here
@@ -22,14 +51,88 @@ class PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc] # Faust's own 
         return consumer
 
 
-class PromptConsumer(Consumer):  # type: ignore[misc]
-    """Runs a ``PromptThread``."""
+class FetchConsumer(Consumer):  # type: ignore[misc]
+    """A message's value is all that was fetched of a partition, its offset that of the last record.
+
+    Faust takes the offsets that it does not see for gaps in the log and commits past them: the acknowledgement of a
+    message commits all its records, and nothing of it is committed before.
+
+    Attributes:
+        polled_at: when it last asked for records (monotonic seconds).
+    """
+
+    transport: FetchTransport
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.polled_at = time.monotonic()
+        self._wanted: dict[TP, int] = {}
+
+    def lag(self) -> dict[str, int]:
+        """Topic -> records of our partitions that exist and have not been committed."""
+        behind: dict[str, int] = {}
+        for tp in self.assignment():
+            end = self.highwater(tp)
+            if end is not None:
+                behind[tp.topic] = behind.get(tp.topic, 0) + max(0, end - (self._committed_offset[tp] or 0))
+        return behind
+
+    async def perform_seek(self) -> None:
+        """Go to the committed offsets, as after every rebalance."""
+        await super().perform_seek()
+        self._wanted = {tp: offset for tp, offset in self._committed_offset.items() if offset is not None}
 
     def _new_consumer_thread(self) -> PromptThread:
         return PromptThread(self, loop=self.loop, beacon=self.beacon)
 
+    def _to_message(self, tp: TP, record: Fetched) -> ConsumerMessage:
+        last = record[-1]
+        self._wanted[tp] = last.offset + 1
+        return ConsumerMessage(
+            topic=last.topic,
+            partition=last.partition,
+            offset=last.offset,
+            timestamp=last.timestamp / 1000,
+            timestamp_type=last.timestamp_type,
+            headers=None,
+            key=None,
+            value=record,
+            checksum=None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
 
-class PromptTransport(Transport):  # type: ignore[misc]
+    async def _wait_next_records(self, timeout: float) -> Any:
+        """Wait for ``POLL`` only: while Faust waits, it does not see that a full buffer has room again."""
+        self.polled_at = time.monotonic()
+        if self.flow_active and not self._get_active_partitions():
+            await self.sleep(POLL)
+            return {}, set()
+        records, active = await super()._wait_next_records(min(timeout, POLL))
+        for tp, fetched in (records or {}).items():
+            wanted = self._wanted.get(tp)
+            if wanted is not None and fetched[0].offset > wanted:
+                await self._check_gap(tp, wanted)
+        return records, active
+
+    async def _check_gap(self, tp: TP, wanted: int) -> None:
+        """Offsets may have gaps (marks of transactions, compaction), but not because of retention."""
+        low = (await self.earliest_offsets(tp))[tp]
+        if low <= wanted:
+            return
+        error = truncated(tp.topic, tp.partition, wanted, low)
+        if self.transport.context.accept_loss:
+            log.error("going on without them: %s", error)
+        else:
+            self.stop_flow()
+            self.transport.context.fail(error)
+
+
+class FetchTransport(Transport):  # type: ignore[misc]
     """Set it as ``app.transport`` before the application starts."""
 
-    Consumer = PromptConsumer
+    Consumer = FetchConsumer
+
+    def __init__(self, *args: Any, context: Context, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.context = context

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.activity import SLOW, ActivitySnapshot, ItemActivity, merge
@@ -55,16 +55,19 @@ LOGS = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 20_000)), mi
 )
 
 
+@settings(deadline=None)
 @given(LOGS)
 def test_counts_are_decayed_counts(clicks: list[Click]) -> None:
     assert_counts(counted(clicks).snapshot(top=100), clicks)
 
 
+@settings(deadline=None)
 @given(LOGS, st.randoms())
 def test_the_order_of_arrival_does_not_matter(clicks: list[Click], random: Random) -> None:
     assert_counts(counted(random.sample(clicks, len(clicks))).snapshot(top=100), clicks)
 
 
+@settings(deadline=None)
 @given(LOGS, st.integers(1, 5), st.randoms())
 def test_partitions_add_up(clicks: list[Click], partitions: int, random: Random) -> None:
     parts: list[list[Click]] = [[] for _ in range(partitions)]
@@ -75,6 +78,7 @@ def test_partitions_add_up(clicks: list[Click], partitions: int, random: Random)
     assert_counts(merged, clicks)
 
 
+@settings(deadline=None)
 @given(LOGS, st.integers(0, 40))
 def test_a_restart_changes_nothing(clicks: list[Click], stopped_after: int) -> None:
     resumed = ItemActivity(half_life_ms=HALF_LIFE, partition=0)

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.contracts import MAX_MESSAGE_BYTES, Click, ClickEnvelope, Heartbeat, SessionEvent, decode_clicks, encode
@@ -51,11 +51,13 @@ def without(field: str) -> bytes:
     return raw({name: value for name, value in CLICK.items() if name != field})
 
 
+@settings(deadline=None)
 @given(clicks)
 def test_a_click_comes_back_as_it_was_sent(click: Click) -> None:
     assert decode_clicks(encode(click)) == [click]
 
 
+@settings(deadline=None)
 @given(ids, st.lists(events, min_size=1, max_size=4))
 def test_an_envelope_is_its_clicks(user: str, inside: list[SessionEvent]) -> None:
     decoded = decode_clicks(encode(ClickEnvelope(user_id=user, clicks=inside)))
@@ -67,6 +69,7 @@ def test_an_envelope_is_its_clicks(user: str, inside: list[SessionEvent]) -> Non
     ]
 
 
+@settings(deadline=None)
 @given(times)
 def test_a_heartbeat_comes_back_as_it_was_sent(moment: int) -> None:
     assert decode_clicks(encode(Heartbeat(heartbeat=moment))) == Heartbeat(heartbeat=moment)
@@ -129,6 +132,7 @@ def test_what_is_malformed_is_refused_with_its_reason(message: bytes | None, rea
     assert raised.value.reason == reason
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=200) | clicks.map(encode).flatmap(lambda sent: st.integers(0, len(sent)).map(lambda n: sent[:n]))
 )

@@ -25,11 +25,18 @@ def worker(
     port: Annotated[
         int | None, typer.Option(help="Port of /metrics and /healthz [default: MOS_WORKER_PORT or 6066].")
     ] = None,
+    accept_loss: Annotated[
+        bool,
+        typer.Option(
+            "--accept-loss",
+            help="Go on where Kafka has dropped records that were not read yet [default: stop with an error].",
+        ),
+    ] = False,
 ) -> None:
     """Turn clicks into sessions, profiles and recommendations until Ctrl-C or SIGTERM.
 
-    Start as many as you like: they share the partitions. Each needs a port of its own. Workers that run different
-    parts need different values of MOS_NAMESPACE or must run all parts alike: they are one consumer group.
+    Start as many as you like: they share the partitions, each needs a port of its own. Parts can be spread over
+    workers with --only, but sessionizer and activity read the same topic and belong into the same workers.
     """
     from mos_online.settings import Settings  # noqa: PLC0415
     from streams.worker import PARTS, run_worker  # noqa: PLC0415
@@ -39,11 +46,13 @@ def worker(
     unknown = sorted(set(chosen) - PARTS.keys())
     if unknown:
         raise SettingsError(f"--only {only}: no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    if "activity" in chosen and "sessionizer" not in chosen:
+        raise SettingsError(f"--only {only}: activity reads the sessionizer's topic, name both")
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("faust", "mode", "aiokafka", "httpx"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
     with asyncio.Runner(loop_factory=_loop) as runner:
-        received = runner.run(run_worker(settings, chosen))
+        received = runner.run(run_worker(settings, chosen, accept_loss=accept_loss))
     if received == signal.SIGINT:
         raise typer.Exit(130)
 

@@ -38,6 +38,8 @@ class MockCluster:
         if not self._cluster:
             self._library.rd_kafka_destroy(self._client)
             raise BrokerError("librdkafka could not open the mock cluster; is 127.0.0.1 usable on this machine?")
+        # A new consumer group waits so long for more members. Ours usually has one.
+        self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 100)
 
     @property
     def bootstrap(self) -> str:
@@ -78,6 +80,7 @@ def _load() -> Any:
         ("rd_kafka_destroy", None, [pointer]),
         ("rd_kafka_mock_cluster_new", pointer, [pointer, integer]),
         ("rd_kafka_mock_cluster_bootstraps", text, [pointer]),
+        ("rd_kafka_mock_group_initial_rebalance_delay_ms", None, [pointer, integer]),
         ("rd_kafka_mock_topic_create", integer, [pointer, text, integer, integer]),
         ("rd_kafka_mock_cluster_destroy", None, [pointer]),
     ):

@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.evaluation import PrequentialJudge, clustered_mean, hit_rate, ndcg
@@ -22,6 +22,7 @@ def test_rank_gives_the_gain() -> None:
     assert ndcg(ranking, "z") == ndcg([], "a") == hit_rate([], "a") == 0
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_the_mean_is_the_plain_mean_inside_its_interval(rows: list[tuple[float, str]]) -> None:
     values, users = [value for value, _ in rows], [user for _, user in rows]
@@ -31,6 +32,7 @@ def test_the_mean_is_the_plain_mean_inside_its_interval(rows: list[tuple[float, 
     assert math.isinf(estimate.high) == (len(set(users)) == 1)
 
 
+@settings(deadline=None)
 @given(VALUES, st.randoms())
 def test_the_order_of_requests_and_the_names_of_users_do_not_matter(
     rows: list[tuple[float, str]], random: Random

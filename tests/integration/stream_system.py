@@ -16,9 +16,8 @@ from confluent_kafka import Producer
 
 from mos_online.kafka_config import producer_config
 from mos_online.settings import Settings
-from streams.dead_letters import Record
 from streams.log import LogReader
-from streams.records import of_confluent
+from streams.records import Record, of_confluent
 
 PARTITIONS = 3
 
@@ -46,17 +45,21 @@ class StreamSystem:
         self._processes.append(process)
         return process
 
-    def worker(self, only: str) -> subprocess.Popen[bytes]:
-        process = self.mos("worker", "--only", only)
-        self.until(lambda: self._ready(process), "the worker is ready")
+    def worker(self, only: str, *options: str, port: int | None = None) -> subprocess.Popen[bytes]:
+        port = port or self.settings.worker_port
+        process = self.mos("worker", "--only", only, "--port", str(port), *options)
+        self.until(lambda: self._ready(process, port), "the worker is ready", 120)
         return process
 
-    def _ready(self, process: subprocess.Popen[bytes]) -> bool:
-        assert process.poll() is None, (self._home / "worker.log").read_text()[-3000:]
+    def _ready(self, process: subprocess.Popen[bytes], port: int) -> bool:
+        assert process.poll() is None, self.log("worker")[-3000:]
         try:
-            return httpx.get(f"http://127.0.0.1:{self.settings.worker_port}/healthz").status_code == 200
+            return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
         except httpx.HTTPError:
             return False
+
+    def log(self, command: str) -> str:
+        return (self._home / f"{command}.log").read_text()
 
     def until(self, done: Callable[[], bool], what: str, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds

@@ -1,16 +1,12 @@
-"""The profiler's rule and the glue around batches, without Kafka."""
+"""The profiler's rule, without Kafka."""
 
 from __future__ import annotations
-
-import asyncio
-from types import SimpleNamespace
 
 import numpy as np
 
 from mos_online.contracts import Session, SessionEvent
 from mos_online.profile import RingSizes
 from mos_online.themes.router import Router
-from streams.batches import batches
 from streams.profiling import profile_sessions, rerouted
 
 SIZES = RingSizes(recent=10, theme=5)
@@ -65,39 +61,3 @@ def test_a_profile_of_another_router_is_routed_anew() -> None:
     assert new.router_version == router(swapped=True).version != old["u"].router_version
     assert (new.themes[2].item_ids, new.themes[1].item_ids) == (["a"], ["b"])
     assert (new.recent, new.sessions, new.last_session_id) == (old["u"].recent, 2, old["u"].last_session_id)
-
-
-class FakeStream:
-    """Gives ``n`` events and remembers which were acknowledged."""
-
-    def __init__(self, n: int) -> None:
-        self.acked: list[int] = []
-        self._n = n
-
-    def noack(self) -> FakeStream:
-        return self
-
-    async def events(self):
-        for offset in range(self._n):
-            message = SimpleNamespace(
-                topic="t", partition=0, offset=offset, key=b"u", value=b"{}", timestamp=1.5, headers=[]
-            )
-            yield SimpleNamespace(message=message, ack=lambda o=offset: self.acked.append(o))
-
-
-def test_a_batch_is_acknowledged_only_after_its_work() -> None:
-    async def run() -> tuple[list[int], list[list[int]], list[int]]:
-        stream = FakeStream(5)
-        seen, acked = [], []
-        async for records in batches(stream, size=2, within=0.01):
-            seen.append([r.offset for r in records])
-            acked.append(len(stream.acked))
-            if sum(map(len, seen)) == 5:
-                break
-        return acked, seen, stream.acked
-
-    acked, seen, final = asyncio.run(run())
-    assert [o for batch in seen for o in batch] == [0, 1, 2, 3, 4]
-    assert max(map(len, seen)) == 2
-    assert acked == [sum(map(len, seen[:n])) for n in range(len(seen))]
-    assert 4 not in final  # the last batch was broken off

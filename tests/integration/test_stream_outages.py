@@ -1,0 +1,123 @@
+"""What is down holds up nobody else, loses nothing, and hinders no rebalance and no stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import msgspec
+import pytest
+from stream_system import PARTITIONS, StreamSystem, stop, stream_system
+from test_stream_sessions import FAR, clicks, oracle, published, wire
+
+from mos_online import contracts
+from mos_online.contracts import Heartbeat, Recommendation, SessionEmbedding
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def service(*, works: threading.Event) -> Iterator[str]:
+    """A recommendation service that is overloaded until ``works`` is set; gives its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            requests = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["requests"]
+            answer = {"items": [], "model_version": "m", "router_version": "r", "fallback": None}
+            self.send_response(200 if works.is_set() else 503)
+            self.end_headers()
+            self.wfile.write(json.dumps({"responses": [answer for _ in requests]}).encode())
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def embeddings(n: int) -> list[tuple[str, bytes]]:
+    made = [
+        SessionEmbedding(
+            session_id=f"s{number}",
+            user_id=f"u{number}",
+            ended_at=1,
+            embedding=[0.1] * 16,
+            theme=1,
+            theme_weights=[0.1] * 12,
+            router_version="r",
+        )
+        for number in range(n)
+    ]
+    return [(e.user_id, contracts.encode(e)) for e in made]
+
+
+def test_a_dead_service_holds_up_no_sessions_no_rebalance_and_no_stop(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    works = threading.Event()
+    with (
+        service(works=works) as url,
+        stream_system(tmp_path / "mos", free_port(), MOS_SERVE_URL=url, MOS_SESSION_GAP="60") as system,
+    ):
+        waiting = embeddings(20_000)  # far more than all buffers hold
+        system.send(contracts.SESSION_EMBEDDINGS, waiting)
+        found = clicks(1200, seed=4)
+        records = wire(found)
+        system.send(contracts.CLICKS, records[:600])
+        first = system.worker("sessionizer,recommender")
+        system.until(lambda: system.metric("mos_clicks_total") >= 500, "clicks are taken although the service is down")
+        second = system.worker("sessionizer,recommender", port=free_port())
+        system.send(contracts.CLICKS, records[600:])
+        system.send_to_all(contracts.CLICKS, contracts.encode(Heartbeat(heartbeat=FAR)))
+        expected = oracle(found, system)
+        system.until(lambda: published(system)[0].keys() >= expected.keys(), "two workers have closed all sessions")
+        assert published(system)[0] == expected
+        assert system.metric("mos_serving_retries_total") > 0
+        assert stop(first) == 0
+        assert stop(second) == 0
+        assert "did not stop" not in system.log("worker")
+
+        works.set()
+        system.worker("recommender")
+        system.until(
+            lambda: recommended(system).keys() >= {f"s{n}" for n in range(20_000)}, "nobody was forgotten", 120
+        )
+
+
+def recommended(system: StreamSystem) -> dict[str, bytes]:
+    records = system.records(contracts.RECOMMENDATIONS)
+    return {msgspec.json.decode(r.value or b"", type=Recommendation).session_id: r.value or b"" for r in records}
+
+
+def test_dropped_records_stop_the_worker_unless_their_loss_is_accepted(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    with stream_system(tmp_path / "mos", free_port(), MOS_SESSION_GAP="60") as system:
+        found = clicks(300, seed=5)
+        worker = system.worker("sessionizer")
+        system.send(contracts.CLICKS, wire(found))
+        system.until(lambda: system.metric("mos_clicks_total") >= len(found), "all clicks are taken")
+        assert len(system.records("sessionizer-checkpoints")) >= PARTITIONS
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+        for _ in range(12):  # 12 x 700 kB per partition; the embedded broker keeps 5 MiB
+            system.send_to_all(contracts.CLICKS, b"x" * 700_000)
+        failed = system.mos("worker", "--only", "sessionizer")
+        assert failed.wait(120) == 2
+        message = system.log("worker").splitlines()[-1]
+        assert "retention dropped" in message
+        assert "--accept-loss" in message
+
+        system.worker("sessionizer", "--accept-loss")
+        system.send_to_all(contracts.CLICKS, contracts.encode(Heartbeat(heartbeat=FAR)))
+        system.until(
+            lambda: len(system.records(contracts.DEAD_LETTERS)) >= PARTITIONS, "it has gone on with what is left"
+        )

@@ -1,0 +1,252 @@
+"""The sessionizer of one partition without Kafka: what it publishes, and how it is restored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from mos_online import contracts
+from mos_online.contracts import Click, DeadLetter, Heartbeat, Session
+from mos_online.errors import BrokerError, ContractError
+from mos_online.settings import Settings
+from streams.log import truncated
+from streams.partition import Partition
+from streams.records import Record
+
+NOW = 1_700_000_000_000
+
+
+class Topics:
+    """Outbox and log reader in one: a partition of each topic as a list of values."""
+
+    def __init__(self) -> None:
+        self.published: dict[str, list[tuple[bytes, dict[str, bytes]]]] = {}
+        self.log: list[bytes] = []
+        self.low = 0
+        self.too_large = 10**9
+
+    def publish(
+        self, topic: str, key: bytes | None, value: bytes, *, partition: int | None = None, headers: Any = None
+    ) -> None:
+        assert partition == (None if topic == contracts.DEAD_LETTERS else 3)
+        if len(value) > self.too_large and topic != contracts.DEAD_LETTERS:
+            raise ContractError("too_large", "of a test")
+        self.published.setdefault(topic, []).append((value, dict(headers or {})))
+
+    def last(self, topic: str, partition: int) -> Any:
+        stored = self.published.get(topic)
+        return Message(topic, len(stored) - 1, stored[-1][0]) if stored else None
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        return self.low, len(self.log)
+
+    def read(self, topic: str, partition: int, start: int, stop: int) -> Iterator[Any]:
+        if start < self.low:
+            raise truncated(topic, partition, start, self.low)
+        for offset in range(start, stop):
+            yield Message(topic, offset, self.log[offset])
+
+    def sessions(self) -> list[Session]:
+        return [msgspec.json.decode(value, type=Session) for value, _ in self.published.get(contracts.SESSIONS, [])]
+
+    def letters(self) -> list[DeadLetter]:
+        values = self.published.get(contracts.DEAD_LETTERS, [])
+        return [msgspec.json.decode(value, type=DeadLetter) for value, _ in values]
+
+
+class Message:
+    """What is used of confluent_kafka.Message; Kafka's timestamp is NOW plus the offset."""
+
+    def __init__(self, topic: str, offset: int, value: bytes) -> None:
+        self._topic, self._offset, self._value = topic, offset, value
+
+    def topic(self) -> str:
+        return self._topic
+
+    def partition(self) -> int:
+        return 3
+
+    def offset(self) -> int:
+        return self._offset
+
+    def key(self) -> bytes | None:
+        return None
+
+    def value(self) -> bytes:
+        return self._value
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, NOW + self._offset
+
+    def headers(self) -> None:
+        return None
+
+
+@pytest.fixture
+def topics() -> Topics:
+    return Topics()
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(session_gap=60, session_lateness=0)
+
+
+def click(event: str, seconds: int, user: str = "u", **more: Any) -> bytes:
+    return contracts.encode(
+        Click(event_id=event, user_id=user, item_id="i", timestamp=NOW - 10**9 + seconds * 1000, **more)
+    )
+
+
+def beat(seconds: int) -> bytes:
+    return contracts.encode(Heartbeat(heartbeat=NOW - 10**9 + seconds * 1000))
+
+
+def partition(settings: Settings, topics: Topics) -> Partition:
+    return Partition(settings, topics, 3)  # type: ignore[arg-type]
+
+
+def feed(partition: Partition, topics: Topics, *values: bytes) -> None:
+    start = len(topics.log)
+    topics.log += values
+    partition.take(
+        Record(
+            topic=contracts.CLICKS,
+            partition=3,
+            offset=offset,
+            key=None,
+            value=topics.log[offset],
+            arrived_at=NOW + offset,
+            headers={},
+        )
+        for offset in range(start, len(topics.log))
+    )
+
+
+def checkpoint(partition: Partition) -> bool:
+    made = partition.checkpoint()
+    if made is not None:
+        partition.store(made)
+    return made is not None
+
+
+def restored(settings: Settings, topics: Topics, kept: Partition | None = None, **options: bool) -> Partition:
+    again = kept or partition(settings, topics)
+    again.restored = False
+    again.restore(topics, **options)  # type: ignore[arg-type]
+    assert again.restored
+    return again
+
+
+def test_sessions_late_events_and_dead_letters(settings: Settings, topics: Topics) -> None:
+    feed(partition(settings, topics), topics, click("a", 0), b"{", click("b", 100), click("c", 1), b"")
+    assert [s.session_id.rsplit(":", 1)[1] for s in topics.sessions()] == ["a"]
+    assert topics.published[contracts.SESSIONS][0][1] == {"closable_at": str(NOW + 2).encode()}
+    assert len(topics.published[contracts.LATE_EVENTS]) == 1
+    assert [(x.reason, x.offset, x.raw, x.failed_at) for x in topics.letters()] == [
+        ("not_json", 1, b"{", NOW + 1),
+        ("not_json", 4, b"", NOW + 4),
+    ]
+
+
+def test_a_record_that_breaks_the_sessionizer_is_kept_and_the_stream_goes_on(
+    settings: Settings, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = partition(settings, topics)
+    process = target.sessionizer.process
+
+    def breaks(message: Any, **options: int) -> Any:
+        if options["offset"] == 1:
+            raise RuntimeError("of a test")
+        return process(message, **options)
+
+    monkeypatch.setattr(target.sessionizer, "process", breaks)
+    feed(target, topics, click("a", 0), click("x", 1), beat(1000))
+    assert [x.reason for x in topics.letters()] == ["internal_error"]
+    assert len(topics.sessions()) == 1
+
+
+def test_a_session_too_large_for_kafka_becomes_a_dead_letter(settings: Settings, topics: Topics) -> None:
+    topics.too_large = 100
+    feed(partition(settings, topics), topics, click("a", 0), beat(1000))
+    assert [(x.topic, x.reason) for x in topics.letters()] == [(contracts.SESSIONS, "too_large")]
+
+
+def test_a_checkpoint_is_made_at_first_and_then_when_something_has_happened(settings: Settings, topics: Topics) -> None:
+    target = restored(settings, topics)
+    assert checkpoint(target)
+    assert not checkpoint(target)
+    feed(target, topics, click("a", 0))
+    assert checkpoint(target)
+    assert not checkpoint(target)
+
+
+def test_after_a_crash_only_what_was_not_published_is_published(settings: Settings, topics: Topics) -> None:
+    target = restored(settings, topics)
+    feed(target, topics, click("a", 0), b"bad", click("b", 5), click("c", 100, user="v"))
+    checkpoint(target)
+    feed(target, topics, b"worse", beat(1000))
+    before = [value for value, _ in topics.published[contracts.SESSIONS]]
+    letters = topics.letters()
+    topics.published[contracts.SESSIONS].clear()
+    topics.published[contracts.DEAD_LETTERS].clear()
+
+    restored(settings, topics)
+    again = [value for value, _ in topics.published[contracts.SESSIONS]]
+    assert again == before[1:]  # the first was published before the checkpoint
+    assert topics.letters() == letters[1:]
+
+
+def test_a_partition_that_comes_back_goes_on_from_where_it_was(settings: Settings, topics: Topics) -> None:
+    target = restored(settings, topics)
+    feed(target, topics, click("a", 0))
+    checkpoint(target)
+    topics.log += [click("b", 5), beat(1000)]
+    topics.low = 1  # what it has taken already need not be there any more
+    restored(settings, topics, kept=target)
+    assert [[e.event_id for e in s.events] for s in topics.sessions()] == [["a", "b"]]
+
+
+def test_a_partition_that_another_worker_has_had_is_restored(settings: Settings, topics: Topics) -> None:
+    target = restored(settings, topics)
+    feed(target, topics, click("a", 0))
+    checkpoint(target)
+    other = restored(settings, topics)
+    feed(other, topics, click("b", 5))
+    checkpoint(other)
+    topics.log.append(beat(1000))
+    restored(settings, topics, kept=target)
+    assert [[e.event_id for e in s.events] for s in topics.sessions()] == [["a", "b"]]
+
+
+def test_a_topic_made_anew_is_noticed(settings: Settings, topics: Topics) -> None:
+    target = restored(settings, topics)
+    feed(target, topics, click("a", 0), click("b", 1))
+    checkpoint(target)
+    topics.log.pop()
+    with pytest.raises(BrokerError, match="the topic was made anew"):
+        partition(settings, topics).restore(topics)  # type: ignore[arg-type]
+
+
+def test_dropped_records_are_missed_unless_their_loss_is_accepted(settings: Settings, topics: Topics) -> None:
+    target = restored(settings, topics)
+    feed(target, topics, click("a", 0), click("b", 1))
+    checkpoint(target)
+    topics.log.append(beat(1000))
+    topics.low = 1
+    with pytest.raises(BrokerError, match="retention dropped 1 records"):
+        partition(settings, topics).restore(topics)  # type: ignore[arg-type]
+    restored(settings, topics, accept_loss=True)
+    assert [[e.event_id for e in s.events] for s in topics.sessions()] == [["b"]]
+
+
+def test_a_partition_that_is_not_wanted_any_more_is_left(settings: Settings, topics: Topics) -> None:
+    topics.log += [click("a", 0), beat(1000)]
+    target = partition(settings, topics)
+    target.wanted = False
+    target.restore(topics)  # type: ignore[arg-type]
+    assert not target.restored
+    assert topics.published == {}

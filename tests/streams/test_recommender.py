@@ -1,0 +1,149 @@
+"""How the recommender deals with whatever the service answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from mos_online import contracts
+from mos_online.contracts import DeadLetter, Recommendation, SessionEmbedding
+from mos_online.settings import Settings
+from streams import backoff
+from streams.part import Context
+from streams.recommender import TRIES, RecommenderPart
+from streams.records import Record
+
+
+class Outbox:
+    def __init__(self) -> None:
+        self.published: list[tuple[str, bytes, dict[str, bytes]]] = []
+        self.flushed = 0
+
+    def publish(
+        self, topic: str, key: bytes | None, value: bytes, *, partition: int | None = None, headers: Any = None
+    ) -> None:
+        self.published.append((topic, value, dict(headers or {})))
+
+    async def flush(self) -> None:
+        self.flushed = len(self.published)
+
+    def recommendations(self) -> list[Recommendation]:
+        topic = contracts.RECOMMENDATIONS
+        return [msgspec.json.decode(value, type=Recommendation) for name, value, _ in self.published if name == topic]
+
+    def letters(self) -> list[DeadLetter]:
+        topic = contracts.DEAD_LETTERS
+        return [msgspec.json.decode(value, type=DeadLetter) for name, value, _ in self.published if name == topic]
+
+
+def embedding(user: str) -> Record:
+    value = SessionEmbedding(
+        session_id=f"s-{user}", user_id=user, ended_at=7, embedding=[], theme=0, theme_weights=[], router_version="r"
+    )
+    return Record(
+        topic=contracts.SESSION_EMBEDDINGS,
+        partition=2,
+        offset=5,
+        key=user.encode(),
+        value=contracts.encode(value),
+        arrived_at=9,
+        headers={"closable_at": b"8"},
+    )
+
+
+def answers(requests: list[dict[str, Any]], fallback: str | None = None) -> httpx.Response:
+    reason = {"rung": "popular", "reason": fallback} if fallback else None
+    answer = {"items": [], "model_version": "m", "router_version": "r", "fallback": reason}
+    return httpx.Response(200, json={"responses": [answer for _ in requests]})
+
+
+def ask(
+    handler: Callable[[list[dict[str, Any]]], httpx.Response], records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Outbox, list[float]]:
+    """Let the recommender work off the records; returns what it published and how long it paused each time."""
+    outbox, pauses = Outbox(), []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def run() -> None:
+        settings = Settings(kafka="127.0.0.1:9", api_key="secret")
+        part = RecommenderPart(Context(settings=settings, fail=pytest.fail))
+        part._outbox = outbox  # type: ignore[assignment]
+        headers = part._client.headers
+
+        def respond(request: httpx.Request) -> httpx.Response:
+            assert request.url.path == "/v1/recommend/batch"
+            return handler(json.loads(request.content)["requests"])
+
+        part._client = httpx.AsyncClient(
+            transport=httpx.MockTransport(respond), base_url="http://service", headers=headers
+        )
+        assert headers["X-API-Key"] == "secret"
+        monkeypatch.setattr(backoff.asyncio, "sleep", pause)
+        await part.work(records)
+
+    asyncio.run(run())
+    monkeypatch.undo()
+    assert outbox.flushed == len(outbox.published)
+    return outbox, pauses
+
+
+def test_a_batch_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[dict[str, Any]]] = []
+
+    def handler(requests: list[dict[str, Any]]) -> httpx.Response:
+        asked.append(requests)
+        return answers(requests, fallback="unknown_user")
+
+    outbox, _ = ask(handler, [embedding("u"), embedding("v")], monkeypatch)
+    assert asked == [[{"user_id": user, "k": 10, "timestamp": 7} for user in "uv"]]
+    found = outbox.recommendations()
+    assert [(r.request_id, r.user_id, r.session_id, r.fallback) for r in found] == [
+        ("rec-s-u", "u", "s-u", "unknown_user"),
+        ("rec-s-v", "v", "s-v", "unknown_user"),
+    ]
+    assert [headers for _, _, headers in outbox.published] == [{"closable_at": b"8"}] * 2
+
+
+def test_it_waits_for_as_long_as_the_service_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = [httpx.Response(503, headers={"Retry-After": "3"}), httpx.Response(429), httpx.Response(401)]
+
+    def handler(requests: list[dict[str, Any]]) -> httpx.Response:
+        return first.pop(0) if first else answers(requests)
+
+    outbox, pauses = ask(handler, [embedding("u")], monkeypatch)
+    assert pauses == [3.0, 0.2, 0.4]
+    assert len(outbox.recommendations()) == 1
+    assert outbox.letters() == []
+
+
+@pytest.mark.parametrize("status", [422, 500])
+def test_one_request_that_is_never_answered_does_not_take_the_others_with_it(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def handler(requests: list[dict[str, Any]]) -> httpx.Response:
+        calls.append(len(requests))
+        bad = any(request["user_id"] == "bad" for request in requests)
+        return httpx.Response(status, text="cannot") if bad else answers(requests)
+
+    outbox, _ = ask(handler, [embedding("u"), embedding("bad"), embedding("v")], monkeypatch)
+    assert [r.user_id for r in outbox.recommendations()] == ["u", "v"]
+    assert [(x.reason, x.key) for x in outbox.letters()] == [("request_refused", b"bad")]
+    tries = TRIES if status == 500 else 1
+    assert calls == [3] * tries + [1] + [1] * tries + [1]
+
+
+def test_a_record_that_is_no_embedding_becomes_a_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = msgspec.structs.replace(embedding("u"), value=b"{}")
+    outbox, _ = ask(answers, [broken, embedding("v")], monkeypatch)
+    assert [x.reason for x in outbox.letters()] == ["invalid"]
+    assert [r.user_id for r in outbox.recommendations()] == ["v"]

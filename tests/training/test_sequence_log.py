@@ -1,0 +1,178 @@
+"""A history read from the log is the one that the service makes of the profile and the open session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mos_online.backfill import past_sessions
+from mos_online.contracts import SESSION_END
+from mos_online.model import MoS, MoSConfig
+from mos_online.model.batch import Batch, collate
+from mos_online.model.checkpoint import Checkpoint
+from mos_online.profile import RingSizes, UserProfile, apply_session
+from mos_online.recommend import Query, Recommender
+from mos_online.sessions import SessionConfig
+from mos_online.themes import Router, RouterConfig, TableConfig
+from mos_online.training.log import Catalogue, SequenceLog, with_sessions
+
+SESSIONS = SessionConfig(gap=100, max_events=5, max_duration=250, min_timestamp=0)
+RECENT, RING, THEMES = 6, 4, 3
+ROUTED = [f"{group}{n}" for group in "abc" for n in range(10)]
+YOUNG = ["a-new", "b-new"]  # younger than the router, placed by their category
+NOWHERE = ["x1", "x2"]  # without a category, and without a row in the catalogue
+CATEGORY = {item: item[0] for item in ROUTED + YOUNG}
+ITEMS = pl.DataFrame({"item_id": list(CATEGORY), "title": list(CATEGORY), "category": list(CATEGORY.values())})
+
+
+def fitted() -> Router:
+    """Three planted groups of items that never share a session."""
+    rows = [(f"{g}/{n}", f"{g}{(n + k) % 10}") for g in "abc" for n in range(30) for k in (0, 1, 3)]
+    events = pl.DataFrame(rows, schema=["session", "item_id"], orient="row")
+    table = TableConfig(dimensions=5, min_sessions=2)
+    return Router.fit(events, ITEMS.filter(pl.col("item_id").is_in(ROUTED)), RouterConfig(themes=THEMES, table=table))
+
+
+ROUTER = fitted()
+CATALOGUE = Catalogue.of(ROUTED + YOUNG, CATEGORY, ROUTER)
+
+
+def service() -> Recommender:
+    """A recommender with random weights: only its reading of profiles matters."""
+    model = MoS(
+        MoSConfig(items=len(CATALOGUE.items), categories=3, themes=THEMES, width=4, recent=RECENT, theme_ring=RING)
+    )
+    names = list(CATALOGUE.items)
+    return Recommender(
+        Checkpoint(
+            model=model, router=ROUTER, items=names, categories=["a", "b", "c"], popular=[], half_life_ms=1, training={}
+        )
+    )
+
+
+SERVICE = service()
+
+
+@st.composite
+def logs(draw: st.DrawFn, shortest_step: int = 1) -> pl.DataFrame:
+    """Steps of no time to beyond a gap, items the router knows, does not know, or only by category; some logouts."""
+    item = st.sampled_from(ROUTED * 2 + YOUNG * 3 + NOWHERE * 2 + [SESSION_END] * 4)
+    step = st.integers(shortest_step, 30) | st.integers(101, 300)
+    steps = draw(st.lists(st.tuples(st.sampled_from("uv"), step, item), min_size=1, max_size=40))
+    rows, now = [], 1000
+    for number, (user, after, name) in enumerate(steps):
+        now += after
+        kind = name if name == SESSION_END else "click"
+        rows.append((user, name, f"e{number:02}", now, kind))
+    return pl.DataFrame(rows, schema=["user_id", "item_id", "event_id", "timestamp", "event_type"], orient="row")
+
+
+def served(events: pl.DataFrame, session_name: str, event_id: str, user: str, now: int) -> Query:
+    """What the service is asked just before this event: all earlier sessions applied, and the open one's prefix."""
+    profile: UserProfile | None = None
+    for session in past_sessions(events.filter(pl.col("user_id") == user), ITEMS, SESSIONS):
+        if session.session_id == session_name:
+            names = [event.event_id for event in session.events]
+            prefix = session.events[: names.index(event_id)]
+            return Query(user_id=user, profile=profile, events=prefix, timestamp=now, k=1, exclude=[])
+        before = profile or UserProfile(user_id=user, router_version=ROUTER.version)
+        profile = apply_session(before, session, ROUTER.route(session), RingSizes(recent=RECENT, theme=RING))
+    raise AssertionError(f"no session {session_name}")
+
+
+def in_order(batch: Batch) -> dict[str, Tensor]:
+    """All tensors of a batch, rings by user and theme."""
+    order = torch.argsort(batch.ring_user * (THEMES + 1) + batch.ring_theme, stable=True)
+    return {
+        name: value[order] if name.startswith("ring_") else value
+        for name, value in ((name, getattr(batch, name)) for name in Batch.__dataclass_fields__)
+    }
+
+
+def assert_equal(one: Batch, other: Batch) -> None:
+    left, right = in_order(one), in_order(other)
+    for name, value in left.items():
+        assert value.dtype == right[name].dtype, name
+        assert torch.equal(value, right[name]), name
+
+
+def batch_of(events: pl.DataFrame, event_ids: Sequence[str]) -> Batch:
+    cut = with_sessions(events, SESSIONS)
+    at = {name: number for number, name in enumerate(cut["event_id"].to_list())}
+    log = SequenceLog(cut, CATALOGUE, ROUTER, CATEGORY)
+    return log.batch(np.array([at[name] for name in event_ids], np.int64), recent=RECENT, ring=RING)
+
+
+def assert_trained_as_served(events: pl.DataFrame, chosen: Sequence[dict[str, object]]) -> None:
+    queries = [
+        served(events, str(row["session"]), str(row["event_id"]), str(row["user_id"]), int(str(row["timestamp"])))
+        for row in chosen
+    ]
+    expected = collate([SERVICE._history(query) for query in queries])
+    assert_equal(batch_of(events, [str(row["event_id"]) for row in chosen]), expected)
+
+
+def clicks(events: pl.DataFrame) -> list[dict[str, object]]:
+    return with_sessions(events, SESSIONS).to_dicts()
+
+
+@settings(max_examples=60, deadline=None)
+@given(events=logs().filter(lambda frame: (frame["event_type"] == "click").any()), data=st.data())
+def test_training_reads_what_the_service_reads(events: pl.DataFrame, data: st.DataObject) -> None:
+    chosen = data.draw(st.lists(st.sampled_from(clicks(events)), min_size=1, max_size=8))
+    assert_trained_as_served(events, chosen)
+
+
+@settings(max_examples=40, deadline=None)
+@given(events=logs(shortest_step=0).filter(lambda frame: (frame["event_type"] == "click").any()), data=st.data())
+def test_training_reads_it_also_where_events_share_a_millisecond(events: pl.DataFrame, data: st.DataObject) -> None:
+    chosen = data.draw(st.lists(st.sampled_from(clicks(events)), min_size=1, max_size=8))
+    assert_trained_as_served(events, chosen)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    events=logs().filter(lambda frame: (frame["event_type"] == "click").any()),
+    later=logs(),
+    data=st.data(),
+)
+def test_what_comes_later_changes_nothing(events: pl.DataFrame, later: pl.DataFrame, data: st.DataObject) -> None:
+    row = data.draw(st.sampled_from(clicks(events)))
+    before = events.filter(pl.col("timestamp") <= int(str(row["timestamp"])))
+    other = later.with_columns(
+        pl.col("timestamp") + int(str(row["timestamp"])), event_id=pl.lit("later-") + pl.col("event_id")
+    )
+    name = str(row["event_id"])
+    alone = batch_of(before, [name])
+    assert_equal(batch_of(events, [name]), alone)
+    assert_equal(batch_of(pl.concat([before, other]), [name]), alone)
+
+
+def test_the_order_of_positions_is_the_order_of_rows() -> None:
+    rows = [("u", item, f"e{n}", 1000 + 40 * n, "click") for n, item in enumerate(["a1", "a2", "b1", "x1"])]
+    events = pl.DataFrame(rows, schema=["user_id", "item_id", "event_id", "timestamp", "event_type"], orient="row")
+    batch = batch_of(events, ["e3", "e0", "e1"])
+    row_of = {item: row for row, item in enumerate(CATALOGUE.items, 1)}
+    assert batch.items.tolist() == [[row_of["a1"], row_of["a2"], row_of["b1"]], [0, 0, 0], [row_of["a1"], 0, 0]]
+    assert batch.mask.sum(1).tolist() == [3, 0, 1]
+    assert batch.ages[0].tolist() == pytest.approx([0.12, 0.08, 0.04])
+    assert len(batch.ring_user) == 0  # nothing has been closed yet
+
+
+def test_a_session_is_cut_as_the_sessionizer_cuts_it() -> None:
+    times = [0, 50, 100, 150, 200, 250, 300, 500, 510, 520]
+    kinds = ["click"] * 8 + [SESSION_END, "click"]
+    rows = [("u", "a1", f"e{n}", 1000 + time, kind) for n, (time, kind) in enumerate(zip(times, kinds, strict=True))]
+    rows.append(rows[0])  # delivered twice
+    events = pl.DataFrame(rows, schema=["user_id", "item_id", "event_id", "timestamp", "event_type"], orient="row")
+    cut = with_sessions(events, SESSIONS)
+    sizes = cut.group_by("session", maintain_order=True).len()["len"].to_list()
+    assert sizes == [5, 2, 1, 1]  # max_events, silence, logout (not counted), the rest
+    assert cut["event_id"].to_list() == [f"e{n}" for n in range(10) if n != 8]

@@ -1,0 +1,178 @@
+"""Training end to end: what is published is what was measured, and the service ranks as the model scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import polars as pl
+import pytest
+import torch
+
+from mos_online.contracts import SessionEvent
+from mos_online.errors import DatasetError, ModelError
+from mos_online.model import History, collate
+from mos_online.model.checkpoint import Checkpoint
+from mos_online.model.live import live_table
+from mos_online.profile import Ring, UserProfile
+from mos_online.recommend import Query, Recommender
+from mos_online.registry import Registry
+from mos_online.sessions import SessionConfig
+from mos_online.training import TrainConfig, TrainReport, train
+from simulator.dataset import Dataset
+from simulator.population import SyntheticConfig, synthesize
+
+EVENTS = 6000
+CONFIG = TrainConfig(themes=5, width=16, recent=10, theme_ring=8, minutes=0.1, epochs=2, threads=1, moment=128)
+
+
+class Trained(msgspec.Struct):
+    log: Dataset
+    registry: Registry
+    report: TrainReport
+    progress: list[tuple[str, float]]
+
+
+def trained_on(
+    events: pl.DataFrame, items: pl.DataFrame, folder: Path, progress: list[tuple[str, float]]
+) -> TrainReport:
+    return train(
+        events,
+        items,
+        Registry(folder),
+        sessions=SessionConfig(),
+        config=CONFIG,
+        name="planted",
+        on_progress=lambda stage, part, words: progress.append((stage, part)),
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    log = synthesize(SyntheticConfig(users=120, themes=5, items_per_theme=20))
+    folder, progress = tmp_path_factory.mktemp("models"), list[tuple[str, float]]()
+    report = trained_on(log.events.head(EVENTS), log.items, folder, progress)
+    return Trained(log=log, registry=Registry(folder), report=report, progress=progress)
+
+
+def test_it_beats_popularity(trained: Trained) -> None:
+    popularity = trained.report.baselines["popularity"]
+    assert trained.report.mos_ndcg > popularity["ndcg_at_10"].high
+    assert trained.report.mos_hit_rate > popularity["hit_rate_at_10"].high
+    assert trained.report.mos_ndcg >= trained.report.untrained_ndcg
+
+
+def test_the_report_adds_up(trained: Trained) -> None:
+    report = trained.report
+    assert report.events == EVENTS
+    assert report.router_events + report.examples + report.validation_examples == EVENTS
+    assert 0 < report.validation_examples < report.examples
+    assert report.items == trained.log.events.head(EVENTS)["item_id"].n_unique()
+    assert 1 <= report.passes <= CONFIG.epochs
+    assert set(report.baselines) == {"popularity", "knn"}
+    assert report.mos_ndcg <= report.mos_hit_rate <= 1
+    planted = set(trained.log.items["category"])
+    assert len(report.theme_labels) == CONFIG.themes + 1
+    assert all(any(label.startswith(name) for name in planted) for label in report.theme_labels[1:])
+
+
+def test_progress_goes_forward_and_arrives(trained: Trained) -> None:
+    stages = list(dict.fromkeys(stage for stage, _ in trained.progress))
+    assert stages[0] == "sessions"
+    fitted = [part for stage, part in trained.progress if stage == "fit"]
+    assert fitted == sorted(fitted)
+    assert fitted[-1] == 1.0
+    assert all(0 <= part <= 1 for _, part in trained.progress)
+
+
+def test_what_is_published_is_what_was_trained(trained: Trained, tmp_path: Path) -> None:
+    folder = trained.registry.current()
+    assert folder.name == trained.report.version
+    assert trained.registry.versions() == [trained.report.version]
+    loaded = Checkpoint.from_pretrained(folder)
+    assert loaded.version == trained.report.version  # a hash of weights, catalogue and router
+    assert loaded.router.version == trained.report.router_version
+    assert loaded.half_life_ms == pytest.approx(trained.report.half_life_hours * 3_600_000)
+    loaded.save_pretrained(tmp_path, "# again")
+    again = Checkpoint.from_pretrained(tmp_path)
+    assert again.version == loaded.version
+    for name, tensor in loaded.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], tensor), name
+
+
+def test_the_card_says_what_it_is(trained: Trained) -> None:
+    card = (trained.registry.current() / "card.md").read_text()
+    report = trained.report
+    for fact in (report.version, report.router_version, "planted", f"{report.mos_ndcg:.4f}", "popularity", "knn"):
+        assert fact in card
+
+
+def test_spare_rows_change_no_score_and_files_of_two_models_are_told_apart(trained: Trained, tmp_path: Path) -> None:
+    folder = trained.registry.current()
+    tight, roomy = Checkpoint.from_pretrained(folder), Checkpoint.from_pretrained(folder, spare=50)
+    rows = torch.arange(1, len(tight.items) + 1)
+    assert len(roomy.model.item_theme) == len(tight.model.item_theme) + 50
+    with torch.inference_mode():
+        assert torch.equal(tight.model.item_rows(rows), roomy.model.item_rows(rows))
+    config = msgspec.json.decode((folder / "config.json").read_bytes())
+    for name in ("model.safetensors", "router.safetensors", "router.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    (tmp_path / "config.json").write_bytes(msgspec.json.encode(config | {"router_version": "r-00000000"}))
+    with pytest.raises(ModelError, match=r"r-00000000.*mos train"):
+        Checkpoint.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_bytes(msgspec.json.encode(config | {"items": config["items"][:-1]}))
+    with pytest.raises(ModelError, match="do not fit"):
+        Checkpoint.from_pretrained(tmp_path)
+
+
+def test_the_service_ranks_as_the_model_scores(trained: Trained) -> None:
+    folder = trained.registry.current()
+    recommender, checkpoint = Recommender.load(folder), Checkpoint.from_pretrained(folder)
+    model, count = checkpoint.model, len(checkpoint.items)
+    past, ring = checkpoint.items[:4], checkpoint.items[5:8]
+    profile = UserProfile(
+        user_id="u",
+        router_version=recommender.router_version,
+        recent=Ring(past, [1_000_000, 1_100_000, 1_200_000, 1_300_000]),
+        themes={2: Ring(ring, [900_000, 950_000, 960_000])},
+        theme_sessions={2: 1, 0: 1},
+        sessions=2,
+        last_ended_at=1_300_000,
+    )
+    event = SessionEvent(event_id="e", item_id=past[0], timestamp=9_000_000)
+    asked = Query(user_id="u", profile=profile, events=[event], timestamp=9_100_000, k=10 * count, exclude=[])
+    (ranking,) = recommender.recommend([asked])
+    assert ranking.fallback is None
+    assert len(ranking.items) == count  # all there is, however many were asked for
+
+    rows = {item: row for row, item in enumerate(checkpoint.items, 1)}
+    batch = collate(
+        [
+            History(
+                items=torch.tensor([rows[item] for item in [*past, past[0]]]).numpy(),
+                times=torch.tensor([*profile.recent.timestamps, 9_000_000]).numpy(),
+                now=9_100_000,
+                rings={
+                    2: (
+                        torch.tensor([rows[i] for i in ring]).numpy(),
+                        torch.tensor([900_000, 950_000, 960_000]).numpy(),
+                    )
+                },
+                theme_sessions={2: 1, 0: 1},
+            )
+        ]
+    )
+    _, features = live_table(recommender._live, rows, model.item_known)
+    everything = torch.arange(1, count + 1)
+    with torch.inference_mode():
+        scored = model.score(model.encode(batch), everything, model.item_theme[1:], features[1:])
+        scored = model.add_repeats(scored, batch, torch.arange(-1, count))[0]
+    for item in ranking.items:
+        assert item.score == pytest.approx(scored[rows[item.item_id] - 1].item(), abs=1e-4)
+        assert item.theme == model.item_theme[rows[item.item_id]]
+
+
+def test_a_short_log_is_refused_and_nothing_is_published(trained: Trained, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="at least 200"):
+        trained_on(trained.log.events.head(150), trained.log.items, tmp_path, [])
+    assert Registry(tmp_path).versions() == []
