@@ -1,7 +1,7 @@
 """Judging recommenders on the same requests: baselines, metrics with intervals, prequential evaluation."""
 
 from mos_online.evaluation.baselines import LastItemKnn, RecentPopularity
-from mos_online.evaluation.half_life import choose_half_life
+from mos_online.evaluation.half_life import choose_half_life, choose_knn_half_life
 from mos_online.evaluation.metrics import Estimate, clustered_mean, hit_rate, ndcg
 from mos_online.evaluation.prequential import Judged, PrequentialJudge
 
@@ -12,6 +12,7 @@ __all__ = [
     "PrequentialJudge",
     "RecentPopularity",
     "choose_half_life",
+    "choose_knn_half_life",
     "clustered_mean",
     "hit_rate",
     "ndcg",

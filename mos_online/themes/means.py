@@ -26,7 +26,7 @@ def category_means(names: Sequence[str], table: Vectors, categories: Mapping[str
 def session_means(events: pl.DataFrame, names: Sequence[str], table: Vectors) -> Vectors:
     """Unit mean row of every session with a known item, ordered by session: float32 (sessions, d_r)."""
     index = pl.DataFrame({"item_id": names, "row": np.arange(len(names))})
-    known = events.select("session", "item_id").drop_nulls().join(index, on="item_id").sort("session")
+    known = events.select("session", "item_id").join(index, on="item_id").sort("session")
     session = known["session"].rle_id().to_numpy()
     owner = sp.csr_matrix((np.ones(len(session), np.float32), (session, known["row"].to_numpy())))
     sums = owner @ table[: owner.shape[1]]

@@ -43,6 +43,9 @@ class RouterConfig:
             share of the training sessions unrouted.
         most_tau: and tau is at most this. At 1/sqrt(3) a session is as near to each of three orthogonal themes; of
             planted sessions below it less than half went to the right theme, of those just above it 93 %.
+        newest: at most so many of the newest events are learned from. On news, where the dimensions are soon used up
+            by days gone by, one theme took 50 to 60 % of the next day's sessions after twelve days and 1.5 million
+            events, and 30 to 35 % after the newest 300,000 of them.
         sample: prototypes are fitted on at most this many sessions.
         seed: of k-means and of the sample.
     """
@@ -51,6 +54,7 @@ class RouterConfig:
     table: TableConfig = field(default_factory=TableConfig)
     unrouted_share: float = 0.02
     most_tau: float = 0.577
+    newest: int = 250_000
     sample: int = 50_000
     seed: int = 0
 
@@ -147,6 +151,7 @@ class Router:
             ModelError: too little co-occurrence for a table, or too few sessions for so many themes.
         """
         config = config or RouterConfig()
+        events = events.drop_nulls("session").tail(config.newest)
         names, table = routing_table(events, config.table)
         known = items.filter(pl.col("category").is_not_null())
         categories = dict(zip(known["item_id"].to_list(), known["category"].to_list(), strict=True))

