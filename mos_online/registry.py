@@ -69,10 +69,11 @@ class Registry:
             ModelError: none has been published yet.
         """
         try:
-            folder = self._versions / self._pointer.read_text().strip()
+            version = self._pointer.read_text().strip()
         except FileNotFoundError:
             raise ModelError(f"no model in {self._versions.parent}: make one with `mos train`") from None
-        if not folder.is_dir():
+        folder = self._versions / version
+        if not version or not folder.is_dir():
             raise ModelError(f"the model in service, {folder}, is gone: `mos train` makes another")
         return folder
 
