@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import prometheus_client  # noqa: F401 - before Feast, which switches it to files shared by processes when imported
 import pytest
 
 from mos_online.settings import PREFIX, Settings, settings
@@ -116,3 +117,9 @@ def redis_server(need: Need, free_port: Callable[[], int], tmp_path: Path) -> It
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _metrics_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Feast points Prometheus at a folder shared by processes as soon as it is imported; tests count for themselves."""
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
