@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -13,6 +15,8 @@ from mos_online.errors import ModelError
 
 KEPT = 5
 """Versions that ``publish`` leaves in place, the one in service among them; an older one can be put back by ``use``."""
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 class Registry:
@@ -40,14 +44,19 @@ class Registry:
         target = self._versions / version
         if not target.exists():
             draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self._versions))
-            shutil.copytree(folder, draft, dirs_exist_ok=True)
-            draft.chmod(0o755)
-            draft.rename(target)
+            try:
+                shutil.copytree(folder, draft, dirs_exist_ok=True)
+                draft.chmod(0o755)
+                draft.rename(target)
+            except BaseException:
+                shutil.rmtree(draft)
+                raise
         os.utime(target)
         self.use(version)
         for old in self.versions()[KEPT:]:
-            if old != version:
-                shutil.rmtree(self._versions / old)
+            gone = self._versions / f".gone-{old}"
+            (self._versions / old).rename(gone)  # in one step: nobody sees half a model
+            shutil.rmtree(gone)
         return version
 
     def use(self, version: str) -> None:
@@ -58,9 +67,12 @@ class Registry:
         """
         if version not in self.versions():
             raise ModelError(f"no model version {version}; there are: {', '.join(self.versions()) or 'none'}")
-        draft = self._pointer.with_suffix(".draft")
-        draft.write_text(version + "\n")
-        draft.replace(self._pointer)
+        with tempfile.NamedTemporaryFile("w", dir=self._pointer.parent, prefix=".current-", delete=False) as draft:
+            draft.write(version + "\n")
+            draft.flush()
+            os.fsync(draft.fileno())  # or a power cut could leave an empty pointer
+        Path(draft.name).chmod(0o644)
+        os.replace(draft.name, self._pointer)
 
     def current(self) -> Path:
         """Folder of the model in service.
@@ -73,16 +85,22 @@ class Registry:
         except FileNotFoundError:
             raise ModelError(f"no model in {self._versions.parent}: make one with `mos train`") from None
         folder = self._versions / version
-        if not version or not folder.is_dir():
-            raise ModelError(f"the model in service, {folder}, is gone: `mos train` makes another")
+        if not _PLAIN_NAME.fullmatch(version) or not folder.is_dir():
+            raise ModelError(
+                f"the model in service, {version!r} of {self._versions}, is gone: `mos train` makes another"
+            )
         return folder
 
     def versions(self) -> list[str]:
         """Published versions, newest first."""
         if not self._versions.is_dir():
             return []
-        folders = [path for path in self._versions.iterdir() if path.is_dir() and not path.name.startswith(".")]
-        return [path.name for path in sorted(folders, key=lambda path: (-path.stat().st_mtime_ns, path.name))]
+        published: list[tuple[int, str]] = []
+        for path in self._versions.iterdir():
+            with suppress(FileNotFoundError):  # removed by the writer in this very moment
+                if _PLAIN_NAME.fullmatch(path.name) and path.is_dir():
+                    published.append((-path.stat().st_mtime_ns, path.name))
+        return [name for _, name in sorted(published)]
 
 
 class _Versioned(msgspec.Struct):
@@ -99,10 +117,6 @@ def read_version(folder: Path) -> str:
         version = msgspec.json.decode((folder / "config.json").read_bytes(), type=_Versioned).version
     except (OSError, msgspec.MsgspecError) as error:
         raise ModelError(f"{folder} holds no model: config.json: {error}") from None
-    if (
-        not version
-        or not version.replace("-", "").replace(".", "").replace("_", "").isalnum()
-        or version.startswith(".")
-    ):
-        raise ModelError(f"{folder}/config.json: version {version!r} must be a plain name")
+    if not _PLAIN_NAME.fullmatch(version):
+        raise ModelError(f"{folder}/config.json: version {version!r} must be a plain name of letters, digits and ._-")
     return version

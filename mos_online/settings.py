@@ -95,10 +95,9 @@ class Settings(BaseSettings):
         """The name on the cluster of one of ``contracts.TOPICS``."""
         return f"{self.namespace}{name}"
 
-    @property
-    def group(self) -> str:
-        """Consumer group of the stream worker."""
-        return f"{self.namespace}mos-online"
+    def group(self, reader: str) -> str:
+        """Consumer group of one part of the worker, or of another reader."""
+        return f"{self.namespace}mos-online-{reader}"
 
     @property
     def recommend_url(self) -> str:

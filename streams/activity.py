@@ -14,7 +14,7 @@ from mos_online.errors import ContractError, StoreError
 from mos_online.registry import Registry
 from streams import metrics
 from streams.app import raw_topic
-from streams.backoff import persist
+from streams.backoff import Patience
 from streams.feed import Feed
 from streams.model import load_config
 from streams.part import Context
@@ -43,12 +43,18 @@ class ActivityPart:
         self._store = OnlineStore.open(context.settings)
         self._counts: dict[int, ItemActivity] = {}
         self._changed: set[int] = set()
+        self._patience = Patience(on=StoreError, retries=metrics.STORE_RETRIES)
         self._feed = Feed(self._work, size=500)
 
     @property
     def ready(self) -> bool:
         """Always."""
         return True
+
+    @property
+    def waiting(self) -> str | None:
+        """The last error of the online store, while it does not work."""
+        return self._patience.waiting
 
     def register(self, app: Any) -> None:
         """Add the agent and the timer."""
@@ -87,11 +93,7 @@ class ActivityPart:
     async def _take_over(self, partitions: set[int]) -> None:
         if not partitions:
             return
-        stored = await persist(
-            lambda: asyncio.to_thread(self._store.read_activity, max(partitions) + 1),
-            on=StoreError,
-            retries=metrics.STORE_RETRIES,
-        )
+        stored = await self._patience.in_thread(lambda: self._store.read_activity(max(partitions) + 1))
         for number in partitions:
             self._counts[number] = ItemActivity(half_life_ms=self._half_life, partition=number)
         for snapshot in stored:
@@ -121,11 +123,7 @@ class ActivityPart:
             return
         try:
             with metrics.STAGE_SECONDS.labels("activity", "write").time():
-                await persist(
-                    lambda: asyncio.to_thread(self._store.write_activity, snapshots),
-                    on=StoreError,
-                    retries=metrics.STORE_RETRIES,
-                )
+                await self._patience.in_thread(lambda: self._store.write_activity(snapshots))
         except Exception as error:
             self._context.fail(error)
             raise

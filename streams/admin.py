@@ -62,7 +62,7 @@ def check_topics(settings: Settings) -> int:
     return max(counts.values())
 
 
-def create_topics(settings: Settings, *, replication: int) -> list[str]:
+def create_topics(settings: Settings, *, replication: int | None) -> list[str]:
     """Create the topics that do not exist; returns their names.
 
     Raises:
@@ -83,13 +83,14 @@ def create_topics(settings: Settings, *, replication: int) -> list[str]:
         NewTopic(
             name,
             num_partitions=settings.partitions,
-            replication_factor=replication,
+            replication_factor=-1 if replication is None else replication,  # -1: as the cluster is set up
             config={"cleanup.policy": "compact"} if name == compacted else {},
         )
         for name in missing
     ]
+    admin = AdminClient(librdkafka_config(settings))  # must live until the futures are done
     if topics:
-        for name, done in AdminClient(librdkafka_config(settings)).create_topics(topics).items():
+        for name, done in admin.create_topics(topics).items():
             try:
                 done.result(TIMEOUT)
             except KafkaException as error:

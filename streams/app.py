@@ -18,11 +18,12 @@ BUFFERED = 60
 FETCH_BYTES = 256 * 1024
 
 
-def faust_app(settings: Settings, *, partitions: int, context: Context) -> Any:
+def faust_app(settings: Settings, name: str, *, partitions: int, context: Context) -> Any:
     """A Faust application without tables, leader election, topic creation or web server.
 
     Args:
         settings: where Kafka is, and the names.
+        name: of the part, for its consumer group.
         partitions: of the topic that has most.
         context: told when records are lost.
 
@@ -33,7 +34,7 @@ def faust_app(settings: Settings, *, partitions: int, context: Context) -> Any:
     kafka = librdkafka_config(settings)  # checks the settings, too
     brokers = ";".join(f"kafka://{address.strip()}" for address in str(kafka["bootstrap.servers"]).split(","))
     app = faust.App(
-        settings.group,
+        settings.group(name),
         autodiscover=False,
         broker=brokers,
         # A worker that was killed holds its partitions until its session times out; Faust's default is a minute.

@@ -13,8 +13,8 @@ from mos_online.errors import SettingsError
 
 
 @contextmanager
-def health_server(port: int, trouble: Callable[[], str | None]) -> Iterator[None]:
-    """Serve on 127.0.0.1 in a thread; /healthz answers 200, or 503 with what ``trouble`` says.
+def health_server(port: int, report: Callable[[], tuple[bool, str]]) -> Iterator[None]:
+    """Serve on 127.0.0.1 in a thread; /healthz answers 200, or 503 if ``report`` says that the worker is not alive.
 
     Raises:
         SettingsError: the port is taken.
@@ -25,8 +25,8 @@ def health_server(port: int, trouble: Callable[[], str | None]) -> Iterator[None
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest())
             elif self.path == "/healthz":
-                why = trouble()
-                self._answer(503 if why else 200, "text/plain", f"{why or 'ok'}\n".encode())
+                alive, text = report()
+                self._answer(200 if alive else 503, "text/plain", f"{text}\n".encode())
             else:
                 self._answer(404, "text/plain", b"there are /metrics and /healthz\n")
 

@@ -26,7 +26,7 @@ class LogReader:
         """
         self._config: dict[str, str | int | bool] = {
             **librdkafka_config(settings),
-            "group.id": f"{settings.group}-reader",  # librdkafka asks for one; nothing is committed to it
+            "group.id": settings.group("reader"),  # librdkafka asks for one; nothing is committed to it
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "error",

@@ -12,7 +12,7 @@ OPEN_EVENTS = Gauge("mos_open_events", "Events that wait for their session to cl
 WATERMARK = Gauge(
     "mos_watermark_timestamp_seconds", "Event time up to which a partition of clicks is complete.", ["partition"]
 )
-LAG = Gauge("mos_lag_records", "Records of our partitions that have not been worked off and committed.", ["topic"])
+LAG = Gauge("mos_lag_records", "Records of our partitions that have not been worked off and committed.", ["part"])
 CLICKS = Counter("mos_clicks_total", "Clicks taken, those of the re-read log after a start included.")
 SESSIONS_CLOSED = Counter("mos_sessions_closed_total", "Sessions published.", ["reason"])
 LATE_EVENTS = Counter("mos_late_events_total", "Clicks older than their partition's watermark.")

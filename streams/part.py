@@ -33,6 +33,10 @@ class Part(Protocol):
     def ready(self) -> bool:
         """Whether it has all it needs to process records."""
 
+    @property
+    def waiting(self) -> str | None:
+        """What another service that it cannot do without says instead of working; None if it works."""
+
     def assigned(self, partitions: dict[str, set[int]]) -> None:
         """Topic -> partitions that are ours from now on; called in the event loop after each rebalance."""
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from features.store import OnlineStore
 from mos_online import contracts
-from mos_online.contracts import Session
+from mos_online.contracts import Session, SessionEmbedding
 from mos_online.errors import StoreError
 from mos_online.profile import RingSizes, UserProfile
 from mos_online.registry import Registry
 from mos_online.themes.router import Router
 from streams import metrics
 from streams.app import raw_topic
-from streams.backoff import persist
+from streams.backoff import Patience
 from streams.dead_letters import bury
 from streams.feed import Feed
 from streams.model import load_router
@@ -31,8 +30,6 @@ from streams.records import Record
 
 CACHED = 20_000
 """Profiles kept in memory, so that a user's next session needs no read."""
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 _sessions = msgspec.json.Decoder(Session)
@@ -57,12 +54,18 @@ class ProfilerPart:
         self._store = OnlineStore.open(context.settings)
         self._cache: OrderedDict[str, UserProfile] = OrderedDict()
         self._outbox = Outbox(context.settings)
+        self._patience = Patience(on=StoreError, retries=metrics.STORE_RETRIES)
         self._feed = Feed(self._work, size=500, within=0.005)
 
     @property
     def ready(self) -> bool:
         """Always: it keeps no state of its own."""
         return True
+
+    @property
+    def waiting(self) -> str | None:
+        """The last error of the online store, while it does not work."""
+        return self._patience.waiting
 
     def register(self, app: Any) -> None:
         """Add the agent."""
@@ -96,23 +99,22 @@ class ProfilerPart:
         missing = [user for user in dict.fromkeys(s.user_id for s in sessions) if user not in known]
         if missing:
             with metrics.STAGE_SECONDS.labels("profiler", "read").time():
-                known |= await self._persist(lambda: self._store.read_profiles(missing))
+                known |= await self._patience.in_thread(lambda: self._store.read_profiles(missing))
         with metrics.STAGE_SECONDS.labels("profiler", "apply").time():
-            gap = settings.sessions.gap
-            changed, embeddings = profile_sessions(sessions, known, self._router, self._sizes, gap=gap)
+            changed, made = self._apply(read, known)
         if changed:
             with metrics.STAGE_SECONDS.labels("profiler", "write").time():
-                written = await self._persist(lambda: self._store.write_profiles(list(changed.values())))
+                written = await self._patience.in_thread(lambda: self._store.write_profiles(list(changed.values())))
             metrics.PROFILES_WRITTEN.inc(written)
             if written < len(changed):  # somebody else, a backfill, has written newer ones
                 cache.clear()
                 known, changed = {}, {}
         _remember(cache, known | changed)
         topic = settings.topic(contracts.SESSION_EMBEDDINGS)
-        for (record, session), embedding in zip(read, embeddings, strict=True):
+        for record, embedding in made:
             self._outbox.publish(
                 topic,
-                session.user_id.encode(),
+                embedding.user_id.encode(),
                 contracts.encode(embedding),
                 partition=record.partition,
                 headers=record.headers,
@@ -122,6 +124,33 @@ class ProfilerPart:
         for record, _ in read:
             metrics.observe_delay(contracts.SESSION_EMBEDDINGS, record.headers)
 
+    def _apply(
+        self, read: list[tuple[Record, Session]], known: dict[str, UserProfile]
+    ) -> tuple[dict[str, UserProfile], list[tuple[Record, SessionEmbedding]]]:
+        """Profiles that change and the embeddings to publish; a session that cannot be applied is a dead letter."""
+        gap = self._context.settings.sessions.gap
+        sessions = [session for _, session in read]
+        try:
+            changed, embeddings = profile_sessions(sessions, known, self._router, self._sizes, gap=gap)
+        except Exception as error:  # one record must not stop the stream
+            if len(read) > 1:
+                return self._apply_singly(read, known)
+            log.exception("sessions[%d]@%d could not be applied", read[0][0].partition, read[0][0].offset)
+            bury(self._outbox, self._context.settings, read[0][0], reason="internal_error", message=repr(error))
+            return {}, []
+        return changed, [(record, embedding) for (record, _), embedding in zip(read, embeddings, strict=True)]
+
+    def _apply_singly(
+        self, read: list[tuple[Record, Session]], known: dict[str, UserProfile]
+    ) -> tuple[dict[str, UserProfile], list[tuple[Record, SessionEmbedding]]]:
+        changed: dict[str, UserProfile] = {}
+        made: list[tuple[Record, SessionEmbedding]] = []
+        for one in read:
+            new, embeddings = self._apply([one], known | changed)
+            changed |= new
+            made += embeddings
+        return changed, made
+
     async def _follow_model(self) -> None:
         """Use the router of the model in service; a version put into service later takes effect between batches."""
         folder = self._registry.current()
@@ -130,9 +159,6 @@ class ProfilerPart:
             self._folder = folder
             self._cache.clear()  # a backfill often follows a new router
             log.info("router %s in service", self._router.version)
-
-    async def _persist(self, call: Callable[[], T]) -> T:
-        return await persist(lambda: asyncio.to_thread(call), on=StoreError, retries=metrics.STORE_RETRIES)
 
     def _decode(self, record: Record) -> Session | None:
         try:

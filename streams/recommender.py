@@ -14,7 +14,7 @@ from mos_online.contracts import RankedItem, Recommendation, SessionEmbedding
 from mos_online.errors import ServingError
 from streams import metrics
 from streams.app import raw_topic
-from streams.backoff import LONGEST, persist
+from streams.backoff import LONGEST, Patience
 from streams.dead_letters import bury
 from streams.feed import Feed
 from streams.outbox import Outbox
@@ -68,12 +68,18 @@ class RecommenderPart:
         headers = {"Content-Type": "application/json"} | ({"X-API-Key": key} if key else {})
         self._client = httpx.AsyncClient(base_url=context.settings.recommend_url, headers=headers, timeout=TIMEOUT)
         self._outbox = Outbox(context.settings)
+        self._patience = Patience(on=ServingError, retries=metrics.SERVING_RETRIES)
         self._feed = Feed(self.work, size=BATCH, within=0.005)
 
     @property
     def ready(self) -> bool:
         """Always: it keeps no state of its own."""
         return True
+
+    @property
+    def waiting(self) -> str | None:
+        """The last error of the service, while it does not work."""
+        return self._patience.waiting
 
     def register(self, app: Any) -> None:
         """Add the agent."""
@@ -117,11 +123,7 @@ class RecommenderPart:
         body = msgspec.json.encode({"requests": requests})
         with metrics.STAGE_SECONDS.labels("recommender", "ask").time():
             tries = count(1)
-            answers = await persist(
-                lambda: self._ask(body, len(read), attempt=next(tries)),
-                on=ServingError,
-                retries=metrics.SERVING_RETRIES,
-            )
+            answers = await self._patience.call(lambda: self._ask(body, len(read), attempt=next(tries)))
         topic = self._context.settings.topic(contracts.RECOMMENDATIONS)
         for (record, embedding), answer in zip(read, answers, strict=True):
             recommendation = Recommendation(

@@ -50,6 +50,11 @@ class SessionizerPart:
         """Whether every partition that is ours has been restored."""
         return all(partition.restored for partition in self._partitions.values())
 
+    @property
+    def waiting(self) -> str | None:
+        """Never: it needs nothing but Kafka."""
+        return None
+
     def register(self, app: Any) -> None:
         """Add the agent and the timer."""
         topic = raw_topic(app, self._context.settings, contracts.CLICKS)

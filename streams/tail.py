@@ -24,7 +24,7 @@ def follow(settings: Settings, topic: str, *, from_beginning: bool) -> Iterator[
         BrokerError: Kafka cannot be reached, or there is no such topic.
     """
     consumer = Consumer(
-        {**librdkafka_config(settings), "group.id": f"{settings.group}-tail", "enable.auto.commit": False}
+        {**librdkafka_config(settings), "group.id": settings.group("tail"), "enable.auto.commit": False}
     )
     try:
         found = consumer.list_topics(topic, timeout=15).topics[topic]

@@ -68,14 +68,14 @@ class FetchConsumer(Consumer):  # type: ignore[misc]
         self.polled_at = time.monotonic()
         self._wanted: dict[TP, int] = {}
 
-    def lag(self) -> dict[str, int]:
-        """Topic -> records of our partitions that exist and have not been committed."""
-        behind: dict[str, int] = {}
+    def progress(self) -> tuple[int, int]:
+        """Records of our partitions that have not been committed, and the sum of the committed offsets."""
+        lag = total = 0
         for tp in self.assignment():
-            end = self.highwater(tp)
-            if end is not None:
-                behind[tp.topic] = behind.get(tp.topic, 0) + max(0, end - (self._committed_offset[tp] or 0))
-        return behind
+            end, committed = self.highwater(tp), self._committed_offset[tp] or 0
+            total += committed
+            lag += max(0, (end or 0) - committed)
+        return lag, total
 
     async def perform_seek(self) -> None:
         """Go to the committed offsets, as after every rebalance."""

@@ -75,3 +75,45 @@ def test_readers_never_see_a_gap(tmp_path: Path) -> None:
     reader.join()
     assert {json.loads(text)["version"] for text in seen} <= {"m-0", "m-1"}
     assert seen
+
+
+def test_a_published_model_is_a_copy(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    draft = model(tmp_path, "m-1")
+    registry.publish(draft)
+    (draft / "config.json").write_text("{}")
+    assert json.loads((registry.current() / "config.json").read_text())["version"] == "m-1"
+
+
+def test_publishing_again_what_is_there_puts_it_back_into_service(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    first, second = model(tmp_path, "m-1"), model(tmp_path, "m-2")
+    for folder in (first, second, first):
+        registry.publish(folder)
+    assert registry.current().name == "m-1"
+    assert registry.versions() == ["m-1", "m-2"]
+
+
+def test_a_failed_publish_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(tmp_path / "models")
+    registry.publish(model(tmp_path, "m-1"))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("mos_online.registry.shutil.copytree", full)
+    with pytest.raises(OSError, match="no space"):
+        registry.publish(model(tmp_path, "m-2"))
+    assert registry.current().name == "m-1"
+    assert [path.name for path in (tmp_path / "models" / "versions").iterdir()] == ["m-1"]
+
+
+@pytest.mark.parametrize("pointer", ["", "m-9", "../models", ".."])
+def test_a_damaged_pointer_is_an_error(tmp_path: Path, pointer: str) -> None:
+    registry = Registry(tmp_path / "models")
+    registry.publish(model(tmp_path, "m-1"))
+    (tmp_path / "models" / "current").write_text(pointer)
+    with pytest.raises(ModelError, match="mos train"):
+        registry.current()
+    registry.use("m-1")
+    assert registry.current().name == "m-1"

@@ -89,10 +89,10 @@ def test_rules_of_sessions_are_in_milliseconds() -> None:
     assert (rules.idle_timeout, rules.max_future, rules.max_events) == (2000, 3000, 7)
 
 
-def test_a_namespace_goes_before_topics_and_the_group() -> None:
-    assert (Settings.load().topic("clicks"), Settings.load().group) == ("clicks", "mos-online")
+def test_a_namespace_goes_before_topics_and_groups() -> None:
+    assert (Settings.load().topic("clicks"), Settings.load().group("tail")) == ("clicks", "mos-online-tail")
     ours = Settings.load(namespace="team-a.")
-    assert (ours.topic("clicks"), ours.group) == ("team-a.clicks", "team-a.mos-online")
+    assert (ours.topic("clicks"), ours.group("tail")) == ("team-a.clicks", "team-a.mos-online-tail")
 
 
 def test_where_the_service_is() -> None:

@@ -101,7 +101,7 @@ def replay(
         console.print(f"[yellow]left out {count:,} lines of {path}: {why}[/]")
     clicks = window(log.clicks, start=start, count=events)
     if groups is None:
-        watched = [configured.group] if configured.kafka == "embedded" else []
+        watched = [configured.group("sessionizer")] if configured.kafka == "embedded" else []
     else:
         watched = [name.strip() for name in groups.split(",") if name.strip()]
     with ClicksTopic(configured) as topic, lag_guard(configured, watched) as guard:

@@ -29,8 +29,9 @@ def list_topics() -> None:
 @app.command()
 def create(
     replication: Annotated[
-        int, typer.Option(min=1, help="Copies of each partition; the cluster needs as many brokers.")
-    ] = 1,
+        int | None,
+        typer.Option(min=1, help="Copies of each partition; as many brokers are needed [default: the cluster's]."),
+    ] = None,
 ) -> None:
     """Create the topics that do not exist, with MOS_PARTITIONS partitions each; checks those that do.
 

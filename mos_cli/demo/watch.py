@@ -101,7 +101,7 @@ def watch_replay(
     try:
         with (
             ClicksTopic(settings) as topic,
-            lag_guard(settings, [settings.group]) as guard,
+            lag_guard(settings, [settings.group("sessionizer"), settings.group("activity")]) as guard,
             phase("replay"),
             Display(console) as display,
         ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import re
 import shutil
 import socket
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+from packaging.requirements import Requirement
 
 from mos_cli.doctor.finding import Finding, Status
 from mos_online.settings import Settings
@@ -53,21 +53,18 @@ def packages() -> Finding:
     return Finding(part="packages", status=Status.PASS, found=f"{len(wanted)} dependencies in the versions asked for")
 
 
-def _fault(requirement: str) -> str | None:
-    """What is wrong with one dependency; all of ours have the form ``name[extra]>=1.2``."""
-    match = re.match(r"(?P<name>[\w.-]+)(\[.*\])?\s*>=\s*(?P<version>[\d.]+)", requirement)
-    if match is None:
-        return f"cannot read the requirement {requirement!r}"
-    name, lowest = match["name"], match["version"]
+def _fault(text: str) -> str | None:
+    """What is wrong with one dependency of ours."""
+    requirement = Requirement(text)
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return None
     try:
-        found = importlib.metadata.version(name)
+        found = importlib.metadata.version(requirement.name)
     except importlib.metadata.PackageNotFoundError:
-        return f"{name} is missing"
-    return f"{name} {found} is older than {lowest}" if _numbers(found) < _numbers(lowest) else None
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", version)]
+        return f"{requirement.name} is missing"
+    if requirement.specifier.contains(found, prereleases=True):
+        return None
+    return f"{requirement.name} {found} is not {requirement.specifier}"
 
 
 def disk(settings: Settings) -> Finding:

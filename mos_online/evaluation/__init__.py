@@ -2,7 +2,7 @@
 
 from mos_online.evaluation.baselines import LastItemKnn, RecentPopularity
 from mos_online.evaluation.half_life import choose_half_life, choose_knn_half_life
-from mos_online.evaluation.metrics import Estimate, clustered_mean, hit_rate, ndcg
+from mos_online.evaluation.metrics import Estimate, clustered_mean, hit_rate, ndcg, paired_difference, reciprocal_rank
 from mos_online.evaluation.prequential import Judged, PrequentialJudge
 
 __all__ = [
@@ -16,4 +16,6 @@ __all__ = [
     "clustered_mean",
     "hit_rate",
     "ndcg",
+    "paired_difference",
+    "reciprocal_rank",
 ]

@@ -72,10 +72,10 @@ class LastItemKnn:
     items of one open session adds a click's weight, which decays with a half-life of event time. Where the neighbours
     end, recent popularity goes on; a user without an open session gets nothing else.
 
-    Both choices were measured (hit-rate@10). On the news log of Globo
-    plain co-clicks reach 0.567, divided by the root of the neighbour's popularity (cosine) 0.528; the last item of a
-    session that has ended gives 0.28 at the start of the next one, popularity 0.66. Without categories or weights of
-    position this is a plain baseline, but not a weak one.
+    Both choices were measured by hit-rate@10 on a news log (Globo, day 6, 3,000 requests). Plain co-clicks reach 0.567,
+    divided by the root of the neighbour's own popularity (cosine) 0.528. At the start of a session the last item of
+    the one before gives 0.32, popularity 0.66. On check-ins (Gowalla), where people resume, the last item of an ended
+    session would help: 0.136 against 0.120 over all requests.
 
     Args:
         gap_ms: a session ends after this silence.

@@ -41,6 +41,15 @@ def ndcg(ranking: Sequence[str], item: str) -> float:
         return 0.0
 
 
+def reciprocal_rank(ranking: Sequence[str], item: str) -> float:
+    """1 / rank, 0 if absent; its mean is the MRR@k of rankings of k items.
+
+    >>> reciprocal_rank(["a", "b"], "b"), reciprocal_rank(["a", "b"], "z")
+    (0.5, 0.0)
+    """
+    return 1.0 / (ranking.index(item) + 1) if item in ranking else 0.0
+
+
 def clustered_mean(values: Sequence[float], clusters: Sequence[str]) -> Estimate:
     """Mean of ``values`` with a 95 % interval that knows that requests of one user are alike.
 
@@ -63,3 +72,12 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[str]) -> Estimate
     residuals = np.bincount(index, weights=array - mean, minlength=users)
     half = Z95 * math.sqrt(float((residuals**2).sum()) * users / (users - 1)) / len(array)
     return Estimate(mean=mean, low=mean - half, high=mean + half)
+
+
+def paired_difference(first: Sequence[float], other: Sequence[float], clusters: Sequence[str]) -> Estimate:
+    """Mean of ``first - other`` over the same requests: what they have in common cancels out of the interval.
+
+    >>> paired_difference([1.0, 0.5], [0.5, 0.0], ["u", "v"])
+    Estimate(mean=0.5, low=0.5, high=0.5)
+    """
+    return clustered_mean([a - b for a, b in zip(first, other, strict=True)], clusters)

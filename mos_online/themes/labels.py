@@ -44,5 +44,5 @@ def theme_labels(events: pl.DataFrame, items: pl.DataFrame, themes: Mapping[str,
         words = ranked.filter(pl.col("theme") == theme)["word"].head(2).to_list()
         best = titles.filter((pl.col("theme") == theme) & pl.col("category").is_in(words))["title"].head(2).to_list()
         name = ", ".join(words) or f"theme {theme}"
-        labels.append(f"{name} ({', '.join(best)})" if best else name)
+        labels.append(f"{name} ({'; '.join(best)})" if best else name)
     return labels

@@ -69,10 +69,10 @@ def test_an_old_python_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_packages_that_are_missing_or_old_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata, "requires", lambda _: ["msgspec>=99.1", "no-such-thing[x]>=1", "typer>=0.1"])
+    monkeypatch.setattr(metadata, "requires", lambda _: ["msgspec>=0.1,<0.2", "no-such-thing[x]>=1", "typer>=0.1"])
     finding = machine.packages()
     assert finding.status is Status.FAIL
-    assert finding.found == f"msgspec {metadata.version('msgspec')} is older than 99.1; no-such-thing is missing"
+    assert finding.found == f"msgspec {metadata.version('msgspec')} is not <0.2,>=0.1; no-such-thing is missing"
 
 
 @pytest.mark.parametrize(("mebibytes", "status"), [(50_000, "PASS"), (1_000, "WARN"), (100, "FAIL")])

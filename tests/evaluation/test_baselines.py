@@ -133,3 +133,106 @@ def test_knn_ranks_by_decayed_co_clicks_of_the_open_session() -> None:
     assert knn.top("w", 3) == ["d", "c", "b"]  # the newest co-click counts most
     assert knn.top("w", 2, exclude=["d"]) == ["c", "b"]
     assert knn.top("u", 2) == popular.top(2)  # no open session
+
+
+def co_clicks(clicks: Sequence[Click], user: str, *, window: int) -> dict[str, float]:
+    """Decayed co-clicks with the last item of the user's open session, by the definition; none without one."""
+    acted = [click for click in clicks if click.event_type != SESSION_END]
+    latest = max((click.timestamp for click in acted), default=0)
+    now = max((click.timestamp for click in clicks), default=0)
+    together: dict[tuple[str, str], float] = {}
+    last: str | None = None
+    for name in {click.user_id for click in clicks}:
+        session: list[Click] = []
+        for click in (click for click in clicks if click.user_id == name):
+            if click.event_type == SESSION_END:
+                session = []
+                continue
+            if session and click.timestamp - session[-1].timestamp > GAP:
+                session = []
+            weight = 0.5 ** ((latest - click.timestamp) / HALF_LIFE)
+            for other in {earlier.item_id for earlier in session[-window:]} - {click.item_id}:
+                for pair in ((click.item_id, other), (other, click.item_id)):
+                    together[pair] = together.get(pair, 0.0) + weight
+            session.append(click)
+        if name == user and session and now - session[-1].timestamp <= GAP:
+            last = session[-1].item_id
+    return {other: weight for (item, other), weight in together.items() if item == last}
+
+
+def assert_knn(clicks: Sequence[Click], user: str, k: int, exclude: Sequence[str] = ()) -> None:
+    fill = RecentPopularity(half_life_ms=HALF_LIFE)
+    knn = LastItemKnn(gap_ms=GAP, half_life_ms=HALF_LIFE, fill=fill, window=3)
+    for click in clicks:
+        fill.observe(click)
+        knn.observe(click)
+    scores = {item: w for item, w in co_clicks(clicks, user, window=3).items() if item not in exclude}
+    top = knn.top(user, k, exclude)
+    near = min(k, len(scores))
+    assert_ranks(top[:near], scores, k)
+    assert top[near:] == [item for item in fill.top(100) if item not in {*top[:near], *exclude}][: k - near]
+
+
+@settings(deadline=None)
+@given(logs("abcdef", 2000), st.sampled_from("uvwx"), st.integers(1, 6), st.sets(st.sampled_from("abcdef"), max_size=3))
+def test_knn_is_the_decayed_co_clicks_then_popularity(
+    clicks: list[Click], user: str, k: int, exclude: set[str]
+) -> None:
+    assert_knn(clicks, user, k, sorted(exclude))
+
+
+@settings(deadline=None)
+@given(logs("abcd", 150 * 1000), st.sampled_from("uvw"))
+def test_knn_survives_hundreds_of_half_lives(clicks: list[Click], user: str) -> None:
+    assert_knn(clicks, user, 4)
+
+
+@settings(deadline=None)
+@given(logs("abcdefgh", 1500), st.sets(st.sampled_from("abcdefgh")))
+def test_what_is_excluded_is_left_out_and_replaced(clicks: list[Click], exclude: set[str]) -> None:
+    popularity = RecentPopularity(half_life_ms=HALF_LIFE)
+    for click in clicks:
+        popularity.observe(click)
+    assert popularity.top(5, exclude) == [item for item in popularity.top(8) if item not in exclude][:5]
+
+
+def test_equally_near_neighbours_are_ordered_by_id() -> None:
+    knn = LastItemKnn(gap_ms=GAP, half_life_ms=HALF_LIFE, fill=RecentPopularity(half_life_ms=HALF_LIFE))
+    for click in clicks_of([("u", "c", 0), ("u", "a", 0), ("u", "b", 0), ("u", "last", 0)]):
+        knn.observe(click)
+    assert knn.top("u", 3) == ["a", "b", "c"]
+
+
+def test_only_the_strongest_neighbours_are_kept() -> None:
+    knn = LastItemKnn(gap_ms=GAP, half_life_ms=1e12, fill=RecentPopularity(half_life_ms=1e12), neighbours=2)
+    pairs = [(f"{item}{n}", seen) for n, item in enumerate("aabbcde") for seen in ("hub", item)]
+    for click in clicks_of([(user, item, 1) for user, item in [*pairs, ("z", "hub")]]):
+        knn.observe(click)
+    assert knn.top("z", 10) == ["b", "a"]
+
+
+def test_memory_is_bounded_and_the_heaviest_items_stay() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(baselines, "REMEMBERED", 30)
+        patch.setattr(baselines, "TRACKED", 5)
+        popularity = RecentPopularity(half_life_ms=1e12)
+        knn = LastItemKnn(gap_ms=GAP, half_life_ms=1e12, fill=popularity)
+        steps = [
+            step
+            for n in range(500)
+            for step in ((f"u{n}", "hub", 1), (f"u{n}", "spoke", 1), (f"u{n}", f"seen once {n}", 1))
+        ]
+        for click in clicks_of([*steps, ("z", "hub", 1)]):
+            popularity.observe(click)
+            knn.observe(click)
+            assert len(popularity._weights) <= 60
+            assert len(knn._together) <= 60
+        assert popularity.top(2) == ["hub", "spoke"]
+        assert knn.top("z", 1) == ["spoke"]
+
+
+def test_ended_sessions_are_forgotten() -> None:
+    knn = LastItemKnn(gap_ms=GAP, half_life_ms=1e12, fill=RecentPopularity(half_life_ms=1e12))
+    for click in clicks_of([(f"u{n}", "a", 1000) for n in range(100)]):
+        knn.observe(click)
+        assert len(knn._open) <= 1 + GAP // 1000

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mos_online.evaluation import PrequentialJudge, clustered_mean, hit_rate, ndcg
+from mos_online.evaluation import (
+    PrequentialJudge,
+    clustered_mean,
+    hit_rate,
+    ndcg,
+    paired_difference,
+    reciprocal_rank,
+)
 
 VALUES = st.lists(st.tuples(st.floats(-10, 10), st.sampled_from("uvwxyz")), min_size=1, max_size=40)
 
@@ -19,7 +26,8 @@ def test_rank_gives_the_gain() -> None:
     ranking = ["a", "b", "c", "d"]
     assert [ndcg(ranking, item) for item in "abcd"] == pytest.approx([1, 0.63093, 0.5, 0.43068], abs=1e-5)
     assert [hit_rate(ranking, item) for item in "adz"] == [1, 1, 0]
-    assert ndcg(ranking, "z") == ndcg([], "a") == hit_rate([], "a") == 0
+    assert [reciprocal_rank(ranking, item) for item in "abcd"] == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4])
+    assert ndcg(ranking, "z") == ndcg([], "a") == hit_rate([], "a") == reciprocal_rank(ranking, "z") == 0
 
 
 @settings(deadline=None)
@@ -116,3 +124,24 @@ def test_differences_are_of_the_first_and_paired_by_request(judge: PrequentialJu
     assert result.ndcg_difference["popularity"].mean == pytest.approx(0.5)
     assert result.hit_rate_difference["popularity"].mean == 0.5
     assert judge.result("next").hit_rate_difference["popularity"].mean == -1
+    assert {name: estimate.mean for name, estimate in result.reciprocal_rank.items()} == {
+        "mos": 0.75,
+        "knn": 0.75,
+        "popularity": 0.25,
+    }
+
+
+def test_a_paired_difference_is_narrower_than_two_means() -> None:
+    rng = np.random.default_rng(3)
+    users = [f"u{n}" for n in range(200)]
+    easy = rng.random(200)
+    first, other = (easy + 0.05 + 0.01 * rng.random(200)).tolist(), easy.tolist()
+    difference = paired_difference(first, other, users)
+    assert difference.low > 0
+    assert difference.mean == pytest.approx(np.mean(first) - np.mean(other))
+    assert clustered_mean(first, users).low < clustered_mean(other, users).high  # unpaired, nothing would be seen
+
+
+def test_every_request_must_be_answered_by_all(judge: PrequentialJudge) -> None:
+    with pytest.raises(ValueError, match="knn"):
+        judge.ask("4", "u", "inside", {"mos": ["a"], "popularity": ["b"]})

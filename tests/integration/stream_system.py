@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 from confluent_kafka import Producer
@@ -99,10 +100,17 @@ class StreamSystem:
 
 @contextmanager
 def stream_system(home: Path, port: int, **variables: str) -> Iterator[StreamSystem]:
+    """With the embedded broker; or with the cluster that KAFKA_FOR_TESTS=host:port names, in a namespace of its own."""
+    cluster = os.environ.get("KAFKA_FOR_TESTS")
+    if cluster:
+        variables = {"MOS_KAFKA": cluster, "MOS_NAMESPACE": f"{uuid4().hex}-", **variables}
     system = StreamSystem(home, port, variables)
     try:
-        system.mos("kafka")
-        system.until(system.settings.broker_file.exists, "the broker is ready")
+        if cluster:
+            assert system.mos("topics", "create").wait(60) == 0, system.log("topics")
+        else:
+            system.mos("kafka")
+            system.until(system.settings.broker_file.exists, "the broker is ready")
         yield system
     finally:
         system.close()
