@@ -179,6 +179,7 @@ def write_profiles(settings: Settings, count: int, items: list[str], router_vers
                     theme_sessions=dict.fromkeys(range(1, themes + 1), 5),
                     sessions=5 * themes,
                     last_ended_at=now - HOUR,
+                    last_closed_at=now - HOUR + 1,
                     last_session_id=f"s{now}",
                 )
                 for number in range(start, min(start + 500, count))

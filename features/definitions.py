@@ -47,7 +47,7 @@ def _pushed(view: str) -> PushSource:
 
 user_state = FeatureView(
     name=USER_STATE,
-    description="State of a user after their last closed session; the row's time is that session's end.",
+    description="State of a user after their last closed session; the row's time is when that session could close.",
     entities=[user],
     ttl=NO_EXPIRY,
     source=_pushed(USER_STATE),
@@ -62,7 +62,8 @@ user_state = FeatureView(
         Field(name="theme_session_ids", dtype=Array(Int64), description="Themes ever visited (0: unrouted)."),
         Field(name="theme_session_counts", dtype=Array(Int64), description="Sessions routed to each of them."),
         Field(name="sessions", dtype=Int64, description="Closed sessions ever."),
-        Field(name="last_ended_at", dtype=Int64, description="End of the last session, ms since 1970 UTC."),
+        Field(name="last_ended_at", dtype=Int64, description="Time of the newest event, ms since 1970 UTC."),
+        Field(name="last_closed_at", dtype=Int64, description="Event time at which the last session could close."),
         Field(name="last_session_id", dtype=String),
         Field(name="embedding", dtype=Array(Float32), description="Unit mean of the last session's routing vectors."),
         Field(name="theme_weights", dtype=Array(Float32), description="Its cosines to the K prototypes."),

@@ -27,9 +27,9 @@ Row = tuple[Any, Values, datetime, None]
 """Entity key, values, event timestamp, no created timestamp: what `online_write_batch` takes."""
 
 Mark = tuple[int, str]
-"""(last_ended_at, last_session_id): orders the revisions of a profile, as `apply_session` does."""
+"""(last_closed_at, last_session_id): orders the revisions of a profile, as `apply_session` does."""
 
-MARK_FEATURES = ["last_ended_at", "last_session_id"]
+MARK_FEATURES = ["last_closed_at", "last_session_id"]
 
 
 def user_key(user_id: str) -> Any:
@@ -44,14 +44,14 @@ def partition_key(partition: int) -> Any:
 
 def mark_of(profile: UserProfile) -> Mark:
     """The high-water mark of a profile."""
-    return profile.last_ended_at, profile.last_session_id
+    return profile.last_closed_at, profile.last_session_id
 
 
 def stored_mark(values: Values) -> Mark:
     """The high-water mark of a stored row; below every other if the row has none, so that it can be replaced."""
     if not values.keys() >= set(MARK_FEATURES):
         return -1, ""
-    return values["last_ended_at"].int64_val, values["last_session_id"].string_val
+    return values["last_closed_at"].int64_val, values["last_session_id"].string_val
 
 
 def profile_row(profile: UserProfile) -> Row:
@@ -68,12 +68,13 @@ def profile_row(profile: UserProfile) -> Row:
         "theme_session_counts": _ints(profile.theme_sessions.values()),
         "sessions": Value(int64_val=profile.sessions),
         "last_ended_at": Value(int64_val=profile.last_ended_at),
+        "last_closed_at": Value(int64_val=profile.last_closed_at),
         "last_session_id": Value(string_val=profile.last_session_id),
         "embedding": Value(float_list_val={"val": profile.embedding}),
         "theme_weights": Value(float_list_val={"val": profile.theme_weights}),
         "router_version": Value(string_val=profile.router_version),
     }
-    return user_key(profile.user_id), values, _moment(profile.last_ended_at), None
+    return user_key(profile.user_id), values, _moment(profile.last_closed_at), None
 
 
 def profile_of(user_id: str, values: Values) -> UserProfile:
@@ -109,6 +110,7 @@ def profile_of(user_id: str, values: Values) -> UserProfile:
             ),
             sessions=values["sessions"].int64_val,
             last_ended_at=values["last_ended_at"].int64_val,
+            last_closed_at=values["last_closed_at"].int64_val,
             last_session_id=values["last_session_id"].string_val,
             embedding=list(values["embedding"].float_list_val.val),
             theme_weights=list(values["theme_weights"].float_list_val.val),

@@ -45,7 +45,7 @@ def of_users(
 
 
 def past_sessions(events: pl.DataFrame, items: pl.DataFrame, config: SessionConfig) -> Iterator[Session]:
-    """The sessions of a log as the sessionizer publishes them, ordered by (user_id, started_at).
+    """The sessions of a log as the sessionizer publishes them: user by user, in the order in which they close.
 
     Args:
         events: columns user_id, event_id, item_id (str), timestamp (int, ms), event_type (str); any order.
@@ -57,13 +57,16 @@ def past_sessions(events: pl.DataFrame, items: pl.DataFrame, config: SessionConf
         .join(items.select("item_id", "category").unique("item_id"), on="item_id", how="left")
         .sort("user_id", "timestamp", "event_id")
     )
-    # A user's sessions do not overlap, so all their events in order are these rows in order.
+    found = offline_sessions(ordered, config).sort("user_id", "closes_at", "session_id")
+    ordered = (
+        found.select("user_id", event_id="event_ids")
+        .explode("event_id")
+        .join(ordered, on=["user_id", "event_id"], how="left", maintain_order="left")
+    )
     columns = ("event_id", "item_id", "timestamp", "event_type", "category")
     rows = zip(*(ordered[name].to_list() for name in columns), strict=True)
     contexts: dict[str | None, dict[str, Scalar] | None] = {None: None}  # shared: a million events, few categories
-    for session_id, user_id, started_at, ended_at, reason, event_ids, _ in offline_sessions(
-        ordered, config
-    ).iter_rows():
+    for session_id, user_id, started_at, ended_at, reason, closes_at, event_ids, _ in found.iter_rows():
         happened = []
         for _ in event_ids:
             event_id, item_id, timestamp, event_type, category = next(rows)
@@ -85,7 +88,8 @@ def past_sessions(events: pl.DataFrame, items: pl.DataFrame, config: SessionConf
             ended_at=ended_at,
             events=happened,
             close_reason=reason,
-            watermark=ended_at + config.gap + 1,
+            watermark=closes_at,
+            revision=config.revision,
         )
 
 
@@ -93,7 +97,7 @@ def profiles(sessions: Iterable[Session], router: SessionRouter, sizes: RingSize
     """One profile per user.
 
     Args:
-        sessions: grouped by user, each user's in order of their end; see `past_sessions`.
+        sessions: grouped by user, each user's in the order in which they close; see `past_sessions`.
         router: the router of the model in service.
         sizes: how much a profile keeps.
     """

@@ -73,10 +73,11 @@ SESSION_END = "session_end"
 
 
 class Session(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A closed session: a maximal run of one user's events, in order of (timestamp, event_id).
+    """A closed session: a maximal run of one user's events, in order of (timestamp, event_id). It is final.
 
     ``session_id`` is a function of its content (user and first event), so a replayed log gives the same ids.
-    ``watermark`` is the event time of the partition when it closed.
+    ``watermark`` is the event time at which nothing could change it any more; of one user's sessions, those published
+    later have a higher (watermark, session_id). ``revision`` grows when the log is sessionized anew under other rules.
     """
 
     session_id: str
@@ -86,6 +87,7 @@ class Session(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     events: list[SessionEvent]
     close_reason: CloseReason
     watermark: int
+    revision: int = 1
 
 
 class LateEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,7 +54,9 @@ class UserProfile(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         themes: theme (1..K) -> last events of the sessions routed there.
         theme_sessions: theme (0 = unrouted) -> how many sessions were routed there.
         sessions: closed sessions ever.
-        last_ended_at, last_session_id: high-water mark; a session not newer changes nothing.
+        last_ended_at: time of the newest event (ms), -1 before the first session.
+        last_closed_at, last_session_id: the last session's watermark and id, the high-water mark: sessions close in
+            this order, so one that is not above it was applied before and changes nothing.
         embedding: unit mean of the last session's routing vectors, length d_r.
         theme_weights: its cosines to the K prototypes.
     """
@@ -66,6 +68,7 @@ class UserProfile(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     theme_sessions: dict[int, int] = {}
     sessions: int = 0
     last_ended_at: int = -1
+    last_closed_at: int = -1
     last_session_id: str = ""
     embedding: list[float] = []
     theme_weights: list[float] = []
@@ -92,7 +95,7 @@ def apply_session(profile: UserProfile, session: Session, routed: Routed, sizes:
     >>> apply_session(p, s, Routed(2, [1.0], [0.1, 0.9]), RingSizes()) is p
     True
     """
-    if (session.ended_at, session.session_id) <= (profile.last_ended_at, profile.last_session_id):
+    if (session.watermark, session.session_id) <= (profile.last_closed_at, profile.last_session_id):
         return profile
     acted = [event for event in session.events if event.event_type != SESSION_END]
     items = [event.item_id for event in acted]
@@ -109,7 +112,8 @@ def apply_session(profile: UserProfile, session: Session, routed: Routed, sizes:
         themes=themes,
         theme_sessions=counts | {routed.theme: counts.get(routed.theme, 0) + 1},
         sessions=profile.sessions + 1,
-        last_ended_at=session.ended_at,
+        last_ended_at=max(session.ended_at, profile.last_ended_at),
+        last_closed_at=session.watermark,
         last_session_id=session.session_id,
         embedding=routed.embedding,
         theme_weights=routed.weights,

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     session_max_duration: float = Field(43_200, gt=0)
     session_idle_timeout: float = Field(5, gt=0, description="A quiet partition then advances by the wall clock.")
     session_max_future: float = Field(60, ge=0, description="Events further ahead of their arrival are rejected.")
+    session_publisher_ids: bool = Field(False, description="Never join events whose session_id differs.")
+    session_revision: int = Field(1, ge=1, description="Raise it to sessionize the same log anew under other rules.")
 
     serve_host: str = "127.0.0.1"
     serve_port: int = Field(8000, ge=1, le=65535)
@@ -89,6 +91,8 @@ class Settings(BaseSettings):
             max_duration=round(self.session_max_duration * 1000),
             idle_timeout=round(self.session_idle_timeout * 1000),
             max_future=round(self.session_max_future * 1000),
+            publisher_ids=self.session_publisher_ids,
+            revision=self.session_revision,
         )
 
     def topic(self, name: str) -> str:

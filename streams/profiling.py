@@ -69,6 +69,7 @@ def rerouted(profile: UserProfile, router: Router, sizes: RingSizes, *, gap: int
         theme_sessions=counts,
         sessions=profile.sessions,
         last_ended_at=profile.last_ended_at,
+        last_closed_at=profile.last_closed_at,
         last_session_id=profile.last_session_id,
         embedding=embedding,
         theme_weights=weights,

@@ -17,11 +17,15 @@ class SessionConfig:
         gap: a session ends when its user is silent for longer than this.
         lateness: how far behind the newest event of its partition an event may arrive.
         max_events: a longer session is cut; the next event opens a new one.
-        max_duration: likewise, counted from the session's first event.
+        max_duration: likewise, counted from the session's first event; no session stays open for longer.
         idle_timeout: a partition without new records for this long advances by the wall clock (live data only).
         live_within: data counts as live when its newest event is at most this much older than its arrival. A replay
             of last year's log is not live, so the wall clock never cuts its sessions.
         max_future: an event further than this ahead of its arrival is rejected instead of dragging the watermark.
+        publisher_ids: events of one user with different ``session_id`` never share a session, however they interleave;
+            those without one are kept apart from all others. Gap, caps and end events cut as before.
+        revision: written into every session. Raise it when the log is sessionized anew under other rules: consumers who
+            upsert by session_id then keep the higher one.
         min_timestamp: an older event is rejected; it catches seconds sent as milliseconds.
 
     Raises:
@@ -35,11 +39,13 @@ class SessionConfig:
     idle_timeout: int = 5_000
     live_within: int = 3_600_000
     max_future: int = 60_000
+    publisher_ids: bool = False
+    revision: int = 1
     min_timestamp: int = YEAR_1990_MS
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            lowest = 0 if field.name in ("lateness", "min_timestamp", "max_future") else 1
+            lowest = 0 if field.name in ("lateness", "min_timestamp", "max_future", "publisher_ids") else 1
             if value < lowest:
                 raise SettingsError(f"session setting {field.name}={value}: must be at least {lowest} (ms or events)")

@@ -12,25 +12,28 @@ def offline_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFram
     """Cut accepted events into sessions.
 
     Args:
-        events: columns user_id, event_id, item_id (str), timestamp (int, ms), event_type (str); any order. Of
-            repeated (user_id, event_id) rows the first counts.
+        events: columns user_id, event_id, item_id (str), timestamp (int, ms), event_type (str), and session_id (str
+            or null) if ``config.publisher_ids``; any order. Of rows with the same ids the first counts.
         config: gap and caps; lateness does not matter, since every given event is taken.
 
     Returns:
         One row per session, ordered by (user_id, started_at): session_id, user_id, started_at, ended_at,
-        close_reason, event_ids (list[str]), item_ids (list[str]).
+        close_reason, closes_at (int, ms), event_ids (list[str]), item_ids (list[str]).
 
     >>> frame = pl.DataFrame({"user_id": ["u", "u"], "event_id": ["a", "b"], "item_id": ["x", "y"],
     ...                       "timestamp": [0, 5000], "event_type": ["click", "click"]})
     >>> offline_sessions(frame, SessionConfig(gap=1000, min_timestamp=0))["session_id"].to_list()
     ['u:0:a', 'u:5000:b']
     """
-    ordered = events.unique(["user_id", "event_id"], keep="first", maintain_order=True).sort(
-        "user_id", "timestamp", "event_id"
+    whose = ["user_id", "session_id"] if config.publisher_ids and "session_id" in events.columns else ["user_id"]
+    ordered = (
+        events.with_columns(pl.col(whose).fill_null(""))
+        .unique([*whose, "event_id"], keep="first", maintain_order=True)
+        .sort(*whose, "timestamp", "event_id")
     )
     # Gaps and end events cut independently of what came before; caps are then counted inside each run.
-    previous = pl.col("timestamp").shift(1).over("user_id")
-    ended = (pl.col("event_type") == SESSION_END).shift(1, fill_value=False).over("user_id")
+    previous = pl.col("timestamp").shift(1).over(whose)
+    ended = (pl.col("event_type") == SESSION_END).shift(1, fill_value=False).over(whose)
     run_start = previous.is_null() | (pl.col("timestamp") - previous > config.gap) | ended
     frame = ordered.with_columns(run=run_start.cum_sum())
     capped = frame.group_by("run", maintain_order=True).agg(
@@ -42,7 +45,7 @@ def offline_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFram
             frame.filter(~pl.col("run").is_in(over.implode())).with_columns(part=pl.lit(0, pl.Int64)),
             _cut_by_caps(frame.filter(pl.col("run").is_in(over.implode())), config),
         ]
-    ).sort("user_id", "timestamp", "event_id")
+    ).sort(*whose, "timestamp", "event_id")
     sessions = parts.group_by("run", "part", maintain_order=True).agg(
         pl.col("user_id").first(),
         pl.col("timestamp").first().alias("started_at"),
@@ -51,19 +54,23 @@ def offline_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFram
         pl.col("item_id").alias("item_ids"),
         (pl.col("event_type").last() == SESSION_END).alias("has_end"),
     )
+    full = pl.col("event_ids").list.len() == config.max_events
+    silent, too_old = pl.col("ended_at") + config.gap, pl.col("started_at") + config.max_duration
     reason = (
         pl.when(pl.col("has_end"))
         .then(pl.lit("end_event"))
-        .when(pl.col("event_ids").list.len() == config.max_events)
+        .when(full)
         .then(pl.lit("max_events"))
-        .when(pl.col("run") == pl.col("run").shift(-1))
+        .when(silent > too_old)
         .then(pl.lit("max_duration"))
         .otherwise(pl.lit("gap"))
     )
+    at = pl.when(pl.col("has_end") | full).then("ended_at").otherwise(pl.min_horizontal(silent, too_old))
     first = pl.col("event_ids").list.first()
     name = pl.format("{}:{}:{}", "user_id", "started_at", first)
-    return sessions.with_columns(session_id=name, close_reason=reason).select(
-        "session_id", "user_id", "started_at", "ended_at", "close_reason", "event_ids", "item_ids"
+    found = sessions.with_columns(session_id=name, close_reason=reason, closes_at=at + 1)
+    return found.sort("user_id", "started_at", "session_id").select(
+        "session_id", "user_id", "started_at", "ended_at", "close_reason", "closes_at", "event_ids", "item_ids"
     )
 
 

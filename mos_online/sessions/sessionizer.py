@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from bisect import insort
 from collections import deque
 from typing import NamedTuple
 
-from mos_online.contracts import SESSION_END, Click, CloseReason, Heartbeat, LateEvent, Session, SessionEvent
+from mos_online.contracts import SESSION_END, Click, Heartbeat, LateEvent, Session, SessionEvent
 from mos_online.sessions.checkpoint import Checkpoint, ClockState
 from mos_online.sessions.config import SessionConfig
-from mos_online.sessions.cut import Pending, first_cut
+from mos_online.sessions.cut import first_cut
+from mos_online.sessions.open_events import OpenEvents
 
 BLOCK = 256
 """Offsets are counted in blocks of this many: the checkpoint is that much coarser, and the bookkeeping O(1)."""
@@ -24,17 +24,6 @@ class Rejected(NamedTuple):
 
 
 Output = Session | LateEvent | Rejected
-
-
-class _User:
-    """Open events of one user, and where their last session was cut while they may have gone on."""
-
-    __slots__ = ("floor", "ids", "pending")
-
-    def __init__(self) -> None:
-        self.pending: list[Pending] = []
-        self.ids: set[str] = set()
-        self.floor: tuple[int, str] | None = None
 
 
 class Sessionizer:
@@ -61,11 +50,13 @@ class Sessionizer:
         self._arrived_at = clock.arrived_at
         self._next_offset = checkpoint.offset if checkpoint else 0
         self._restoring = checkpoint is not None
+        self._first_deadline = min(config.gap, config.max_duration) + 1
         self._published_to = checkpoint.published_to if checkpoint else 0
         self._resume_watermark = checkpoint.watermark if checkpoint else -1
         self._floors = dict(checkpoint.floors) if checkpoint else {}
-        self._users: dict[str, _User] = {}
+        self._open: dict[str, OpenEvents] = {}
         self._deadlines: list[tuple[int, str]] = []
+        self._block = -1
         self._blocks: dict[int, int] = {}  # block -> open events in it
         self._marks: deque[tuple[int, int, ClockState]] = deque()  # (block, first offset seen in it, clock before it)
         self.open_events = 0
@@ -79,7 +70,7 @@ class Sessionizer:
     @property
     def open_users(self) -> int:
         """Users with an open session, or whose session was just cut by a cap or an end event."""
-        return len(self._users)
+        return len(self._open)
 
     @property
     def next_offset(self) -> int:
@@ -99,18 +90,19 @@ class Sessionizer:
         if offset < self._next_offset:
             return []
         restoring = offset < self._published_to
-        if not restoring:
+        if self._restoring and not restoring:
             self.resume()
-        block = offset // BLOCK
-        if not self._marks or self._marks[-1][0] < block:
-            self._marks.append((block, offset, self._clock()))
+        if offset // BLOCK != self._block:
+            self._block = offset // BLOCK
+            self._marks.append((self._block, offset, self._clock()))
         self._next_offset = offset + 1
-        out = self._advance_idle(arrived_at)
+        out: list[Output] = []
+        self._arrive(arrived_at, out)
         if isinstance(message, Heartbeat):
-            out += self._heartbeat(message.heartbeat, arrived_at)
+            self._heartbeat(message.heartbeat, arrived_at, out)
         elif message is not None:
             for click in message:
-                out += self._click(click, offset, arrived_at)
+                self._click(click, offset, arrived_at, out)
         return [] if restoring else out
 
     def tick(self, now: int) -> list[Output]:
@@ -121,7 +113,9 @@ class Sessionizer:
         """
         if self._arrived_at < 0 or now - self._arrived_at < self.config.idle_timeout:
             return []
-        return self._advance(self._idle_watermark(now - self.config.idle_timeout))
+        out: list[Output] = []
+        self._advance(self._idle_watermark(now - self.config.idle_timeout), out)
+        return out
 
     def checkpoint(self) -> Checkpoint:
         """Describe this moment; store it only after everything returned so far has been published durably."""
@@ -137,7 +131,7 @@ class Sessionizer:
             clock=clock,
             published_to=self._next_offset,
             watermark=self._watermark,
-            floors={name: user.floor for name, user in self._users.items() if user.floor is not None},
+            floors={key: events.floor for key, events in self._open.items() if events.floor is not None},
         )
 
     def resume(self) -> None:
@@ -146,49 +140,55 @@ class Sessionizer:
             return
         self._restoring = False
         self._next_offset = max(self._next_offset, self._published_to)
-        self._advance(self._resume_watermark)  # published before the crash, so the result is dropped
-        for name, floor in self._floors.items():
-            user = self._users.setdefault(name, _User())
-            user.floor = floor
-            heapq.heappush(self._deadlines, (floor[0] + self.config.gap + 1, name))
+        self._advance(self._resume_watermark, [])  # published before the crash, so the result is dropped
+        for key, floor in self._floors.items():
+            self._open.setdefault(key, OpenEvents()).floor = floor
+            heapq.heappush(self._deadlines, (floor[0] + self.config.gap + 1, key))
         self._floors.clear()
 
     def _clock(self) -> ClockState:
         return ClockState(newest=self._newest, watermark=self._watermark, arrived_at=self._arrived_at)
 
-    def _click(self, click: Click, offset: int, arrived_at: int) -> list[Output]:
+    def _click(self, click: Click, offset: int, arrived_at: int, out: list[Output]) -> None:
         timestamp = click.timestamp
-        if timestamp > arrived_at + self.config.max_future:
-            return [Rejected("future_timestamp", _future(timestamp, arrived_at, self.config.max_future))]
-        if timestamp < self.config.min_timestamp:
-            return [Rejected("absurd_timestamp", _absurd(timestamp, self.config.min_timestamp))]
-        if timestamp >= self._watermark:
-            self._insert(click, offset // BLOCK)
-            return self._advance_newest(timestamp)
-        late_by = self._watermark - timestamp
-        return [
-            LateEvent(click=click, watermark=self._watermark, late_by=late_by, partition=self.partition, offset=offset)
-        ]
+        if timestamp < self._watermark:
+            if timestamp < self.config.min_timestamp:
+                out.append(_absurd(timestamp, self.config))
+                return
+            late = self._watermark - timestamp
+            out.append(
+                LateEvent(click=click, watermark=self._watermark, late_by=late, partition=self.partition, offset=offset)
+            )
+        elif timestamp > arrived_at + self.config.max_future:
+            out.append(_future(timestamp, arrived_at, self.config))
+        elif timestamp < self.config.min_timestamp:
+            out.append(_absurd(timestamp, self.config))
+        else:
+            self._insert(click)
+            if timestamp > self._newest:
+                self._newest = timestamp
+                self._advance(timestamp - self.config.lateness, out)
 
-    def _heartbeat(self, timestamp: int, arrived_at: int) -> list[Output]:
+    def _heartbeat(self, timestamp: int, arrived_at: int, out: list[Output]) -> None:
         if timestamp > arrived_at + self.config.max_future:
-            return [Rejected("future_timestamp", _future(timestamp, arrived_at, self.config.max_future))]
+            out.append(_future(timestamp, arrived_at, self.config))
+            return
         self._newest = max(self._newest, timestamp)
-        return self._advance(timestamp)  # a promise, so no lateness is allowed for
+        self._advance(timestamp, out)  # a promise, so no lateness is allowed for
 
-    def _insert(self, click: Click, block: int) -> None:
-        name = click.user_id
+    def _insert(self, click: Click) -> None:
+        config = self.config
+        key = _publisher_key(click) if config.publisher_ids else click.user_id
         if self._floors:
-            floor = self._floors.get(name)
+            floor = self._floors.get(key)
             if floor is not None and (click.timestamp, click.event_id) <= floor:
                 return
-        user = self._users.get(name)
-        if user is None:
-            user = self._users[name] = _User()
-        if click.event_id in user.ids:
+        opened = self._open.get(key)
+        if opened is None:
+            opened = self._open[key] = OpenEvents()
+        elif opened.has(click.event_id):
             self.duplicates += 1
             return
-        user.ids.add(click.event_id)
         event = SessionEvent(
             event_id=click.event_id,
             item_id=click.item_id,
@@ -197,32 +197,22 @@ class Sessionizer:
             session_id=click.session_id,
             context=click.context,
         )
-        entry = Pending(click.timestamp, click.event_id, block, event)
-        pending = user.pending
-        if pending and entry < pending[-1]:
-            insort(pending, entry)
-        else:
-            pending.append(entry)
+        opened.user_id = click.user_id
+        last = opened.add(event, self._block)
         self.open_events += 1
-        self._blocks[block] = self._blocks.get(block, 0) + 1
-        if pending[0] is entry:
-            heapq.heappush(self._deadlines, (click.timestamp + self.config.gap + 1, name))
-        if click.event_type == SESSION_END or len(pending) >= self.config.max_events:
-            heapq.heappush(self._deadlines, (first_cut(pending, self.config).closes_at, name))
+        self._blocks[self._block] = self._blocks.get(self._block, 0) + 1
+        if opened.events[0] is event:
+            heapq.heappush(self._deadlines, (click.timestamp + self._first_deadline, key))
+        length = len(opened.events)
+        if click.event_type == SESSION_END or length == config.max_events or (length > config.max_events and not last):
+            heapq.heappush(self._deadlines, (first_cut(opened.events, config).closes_at, key))
 
-    def _advance_newest(self, timestamp: int) -> list[Output]:
-        if timestamp <= self._newest:
-            return []
-        self._newest = timestamp
-        return self._advance(timestamp - self.config.lateness)
-
-    def _advance_idle(self, arrived_at: int) -> list[Output]:
+    def _arrive(self, arrived_at: int, out: list[Output]) -> None:
         """Advance by the wall clock between two records, if the partition was quiet."""
-        out: list[Output] = []
-        if self._arrived_at >= 0 and arrived_at - self._arrived_at >= self.config.idle_timeout:
-            out = self._advance(self._idle_watermark(arrived_at))
-        self._arrived_at = max(self._arrived_at, arrived_at)
-        return out
+        if arrived_at > self._arrived_at:
+            if self._arrived_at >= 0 and arrived_at - self._arrived_at >= self.config.idle_timeout:
+                self._advance(self._idle_watermark(arrived_at), out)
+            self._arrived_at = arrived_at
 
     def _idle_watermark(self, now: int) -> int:
         """The watermark if event time had run with the wall clock since the last record; live data only."""
@@ -230,43 +220,53 @@ class Sessionizer:
             return self._watermark
         return self._newest + (now - self._arrived_at) - self.config.lateness
 
-    def _advance(self, watermark: int) -> list[Output]:
+    def _advance(self, watermark: int, out: list[Output]) -> None:
         if watermark <= self._watermark:
-            return []
+            return
         self._watermark = watermark
-        out: list[Session] = []
         deadlines = self._deadlines
+        if not deadlines or deadlines[0][0] > watermark:
+            return
+        closed: list[Session] = []
         while deadlines and deadlines[0][0] <= watermark:
-            _, name = heapq.heappop(deadlines)
-            user = self._users.get(name)
-            if user is not None:
-                self._close(name, user, out)
-        if len(out) > 1:
-            out.sort(key=_closing_order)
-        return list[Output](out)
+            _, key = heapq.heappop(deadlines)
+            opened = self._open.get(key)
+            if opened is not None:
+                self._close(key, opened, closed)
+        if len(closed) > 1:
+            closed.sort(key=_closing_order)
+        out += closed
 
-    def _close(self, name: str, user: _User, out: list[Session]) -> None:
+    def _close(self, key: str, opened: OpenEvents, closed: list[Session]) -> None:
         """Close what can be closed of one user, and set the next deadline."""
         config = self.config
-        pending = user.pending
-        while pending:
-            cut = first_cut(pending, config)
-            if cut.closes_at > self._watermark:
-                heapq.heappush(self._deadlines, (cut.closes_at, name))
+        while opened.events:
+            length, reason, closes_at = first_cut(opened.events, config)
+            if closes_at > self._watermark:
+                heapq.heappush(self._deadlines, (closes_at, key))
                 return
-            closed, pending = pending[: cut.length], pending[cut.length :]
-            user.pending = pending
-            last = closed[-1]
-            user.floor = None if cut.reason == "gap" else (last.timestamp, last.event_id)
-            for entry in closed:
-                user.ids.discard(entry.event_id)
-                self._blocks[entry.block] -= 1
-            self.open_events -= len(closed)
-            out.append(_session(name, closed, cut.reason, cut.closes_at))
-        if user.floor is None or user.floor[0] + config.gap < self._watermark:
-            del self._users[name]
+            events, blocks = opened.cut(length)
+            last = events[-1]
+            opened.floor = None if reason == "gap" else (last.timestamp, last.event_id)
+            for block in blocks:
+                self._blocks[block] -= 1
+            self.open_events -= length
+            closed.append(
+                Session(
+                    session_id=session_id(opened.user_id, events[0]),
+                    user_id=opened.user_id,
+                    started_at=events[0].timestamp,
+                    ended_at=last.timestamp,
+                    events=events,
+                    close_reason=reason,
+                    watermark=closes_at,
+                    revision=config.revision,
+                )
+            )
+        if opened.floor is None or opened.floor[0] + config.gap < self._watermark:
+            del self._open[key]
         else:
-            heapq.heappush(self._deadlines, (user.floor[0] + config.gap + 1, name))
+            heapq.heappush(self._deadlines, (opened.floor[0] + config.gap + 1, key))
 
 
 def session_id(user_id: str, first: SessionEvent) -> str:
@@ -274,27 +274,27 @@ def session_id(user_id: str, first: SessionEvent) -> str:
     return f"{user_id}:{first.timestamp}:{first.event_id}"
 
 
-def _closing_order(session: Session) -> tuple[int, str, int, str]:
-    return session.watermark, session.user_id, session.started_at, session.events[0].event_id
+def _publisher_key(click: Click) -> str:
+    """Names a user's session of the publisher without ambiguity, whatever characters the ids have."""
+    return f"{len(click.user_id)}:{click.user_id}{click.session_id or ''}"
 
 
-def _session(user_id: str, closed: list[Pending], reason: CloseReason, closes_at: int) -> Session:
-    events = [entry.event for entry in closed]
-    return Session(
-        session_id=session_id(user_id, events[0]),
-        user_id=user_id,
-        started_at=events[0].timestamp,
-        ended_at=events[-1].timestamp,
-        events=events,
-        close_reason=reason,
-        watermark=closes_at,
+def _closing_order(session: Session) -> tuple[int, str, str]:
+    return session.watermark, session.user_id, session.session_id
+
+
+def _future(timestamp: int, arrived_at: int, config: SessionConfig) -> Rejected:
+    ahead = timestamp - arrived_at
+    return Rejected(
+        "future_timestamp",
+        f"timestamp {timestamp} is {ahead} ms ahead of its arrival; at most {config.max_future} ms are allowed. "
+        "Set the clock",
     )
 
 
-def _future(timestamp: int, arrived_at: int, limit: int) -> str:
-    ahead = timestamp - arrived_at
-    return f"timestamp {timestamp} is {ahead} ms ahead of its arrival; at most {limit} ms are allowed. Set the clock"
-
-
-def _absurd(timestamp: int, lowest: int) -> str:
-    return f"timestamp {timestamp} is before {lowest}; milliseconds since 1970 are expected, were seconds sent?"
+def _absurd(timestamp: int, config: SessionConfig) -> Rejected:
+    return Rejected(
+        "absurd_timestamp",
+        f"timestamp {timestamp} is before {config.min_timestamp}; milliseconds since 1970 are expected, were seconds "
+        "sent?",
+    )

@@ -110,9 +110,9 @@ def test_repeated_item_rows_do_not_repeat_events() -> None:
 
 def test_fill_writes_all_and_leaves_newer_ones(mos_home: Settings) -> None:
     store = OnlineStore.open(mos_home)
-    newer = UserProfile(user_id="u3", router_version="r1", last_ended_at=50)
+    newer = UserProfile(user_id="u3", router_version="r1", last_closed_at=50)
     store.write_profiles([newer])
-    made = [UserProfile(user_id=f"u{n}", router_version="r1", last_ended_at=40) for n in range(BATCH + 7)]
+    made = [UserProfile(user_id=f"u{n}", router_version="r1", last_closed_at=40) for n in range(BATCH + 7)]
     steps: list[int] = []
     assert fill(store, iter(made), advance=steps.append) == len(made) - 1
     assert steps == [BATCH, 7]

@@ -22,6 +22,7 @@ PROFILES = st.builds(
     theme_sessions=st.dictionaries(st.integers(0, 9), st.integers(1, 2**40), max_size=4),
     sessions=st.integers(0, 2**40),
     last_ended_at=st.integers(-1, 253_402_300_799_999),
+    last_closed_at=st.integers(-1, 253_402_300_799_999),
     last_session_id=st.text(max_size=20),
     embedding=FLOATS,
     theme_weights=FLOATS,
@@ -32,7 +33,7 @@ PROFILES = st.builds(
 def test_a_profile_survives_the_row(profile: UserProfile) -> None:
     _, values, _, _ = profile_row(profile)
     assert profile_of(profile.user_id, values) == profile
-    assert stored_mark(values) == (profile.last_ended_at, profile.last_session_id)
+    assert stored_mark(values) == (profile.last_closed_at, profile.last_session_id)
 
 
 @given(st.lists(st.tuples(IDS, st.floats(0, 1e9), TIMES, st.text(max_size=5)), max_size=5), TIMES)

@@ -18,7 +18,7 @@ from mos_online.settings import Settings
 if TYPE_CHECKING:
     from tests.conftest import RedisServer
 
-ANN = UserProfile(user_id="ann", router_version="r1", last_ended_at=5)
+ANN = UserProfile(user_id="ann", router_version="r1", last_ended_at=5, last_closed_at=5)
 
 
 def test_sqlite_readers_go_on_while_another_process_writes_and_writers_say_why_not(mos_home: Settings) -> None:

@@ -199,6 +199,7 @@ def test_it_answers_from_the_profile_in_the_store(serve: Serve) -> None:
         theme_sessions={1: 3},
         sessions=3,
         last_ended_at=NOW + 2,
+        last_closed_at=NOW + 3,
         last_session_id="s",
     )
     store = OnlineStore.open(Settings(home=serve.home))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 import pytest
@@ -13,13 +13,21 @@ from mos_online.contracts import Click, Heartbeat, LateEvent, Session
 from mos_online.sessions import Checkpoint, Rejected, SessionConfig, Sessionizer, offline_sessions
 
 CONFIG = SessionConfig(gap=100, lateness=30, max_events=4, max_duration=250, idle_timeout=50, min_timestamp=0)
-COLUMNS = ("user_id", "event_id", "item_id", "timestamp", "event_type")
+COLUMNS = ("user_id", "event_id", "item_id", "timestamp", "event_type", "session_id")
+RULES = st.sampled_from([CONFIG, replace(CONFIG, publisher_ids=True, revision=2), replace(CONFIG, max_duration=70)])
 ARRIVAL = 10**9  # a replay: data far older than its arrival, so the wall clock closes nothing
 END = 10**6
 
 
-def click(user: str, number: int, timestamp: int, event_type: str = "click") -> Click:
-    return Click(user_id=user, event_id=f"e{number:04}", item_id="i", timestamp=timestamp, event_type=event_type)
+def click(user: str, number: int, timestamp: int, event_type: str = "click", session: str | None = None) -> Click:
+    return Click(
+        user_id=user,
+        event_id=f"e{number:04}",
+        item_id="i",
+        timestamp=timestamp,
+        event_type=event_type,
+        session_id=session,
+    )
 
 
 @st.composite
@@ -30,7 +38,8 @@ def logs(draw: st.DrawFn, *, disorder: int = CONFIG.lateness, users: str = "abc"
     for number, (step, user, kind) in enumerate(steps):
         now += step if step < 55 else step * 4
         behind = draw(st.integers(0, disorder)) if kind % 3 == 0 else 0
-        clicks.append(click(user, number, now - behind, "session_end" if kind == 20 else "click"))
+        event_type = "session_end" if kind == 20 else "click"
+        clicks.append(click(user, number, now - behind, event_type, (None, "", "s", "t")[kind % 4]))
     return clicks
 
 
@@ -47,37 +56,67 @@ def whole(clicks: list[Click]) -> list[list[Click] | Heartbeat]:
     return [*([c] for c in clicks), Heartbeat(heartbeat=END)]
 
 
-def oracle(clicks: list[Click], config: SessionConfig = CONFIG) -> dict[str, tuple[str, list[str]]]:
+Found = dict[str, tuple[str, int, list[str]]]
+
+
+def oracle(clicks: list[Click], config: SessionConfig = CONFIG) -> Found:
     if not clicks:
         return {}
     frame = pl.DataFrame(
-        {
-            name: [getattr(c, name) for c in clicks]
-            for name in ("user_id", "event_id", "item_id", "timestamp", "event_type")
-        }
+        {name: [getattr(c, name) for c in clicks] for name in COLUMNS}, schema_overrides={"session_id": pl.String}
     )
     rows = offline_sessions(frame, config).iter_rows(named=True)
-    return {row["session_id"]: (row["close_reason"], row["event_ids"]) for row in rows}
+    return {row["session_id"]: (row["close_reason"], row["closes_at"], row["event_ids"]) for row in rows}
 
 
-def as_oracle(out: list[Session | LateEvent | Rejected]) -> dict[str, tuple[str, list[str]]]:
+def as_oracle(out: list[Session | LateEvent | Rejected]) -> Found:
     sessions = [s for s in out if isinstance(s, Session)]
-    found = {s.session_id: (s.close_reason, [e.event_id for e in s.events]) for s in sessions}
+    found = {s.session_id: (s.close_reason, s.watermark, [e.event_id for e in s.events]) for s in sessions}
     assert len(found) == len(sessions), "a session was closed twice"
     return found
 
 
-@given(logs())
-@settings(max_examples=300)
-def test_stream_equals_oracle_within_lateness(clicks: list[Click]) -> None:
-    out = run(Sessionizer(CONFIG, partition=0), whole(clicks))
-    assert not [o for o in out if not isinstance(o, Session)]
-    assert as_oracle(out) == oracle(clicks)
+@given(logs(), RULES)
+@settings(max_examples=400)
+def test_stream_equals_oracle_within_lateness(clicks: list[Click], rules: SessionConfig) -> None:
+    out = run(Sessionizer(rules, partition=0), whole(clicks))
+    sessions = [o for o in out if isinstance(o, Session)]
+    assert len(sessions) == len(out)
+    assert as_oracle(out) == oracle(clicks, rules)
+    assert {s.revision for s in sessions} <= {rules.revision}
 
 
-@given(logs(disorder=400))
-def test_late_events_are_reported_and_the_rest_equals_the_oracle(clicks: list[Click]) -> None:
-    out = run(Sessionizer(CONFIG, partition=0), whole(clicks))
+@given(logs(disorder=400), RULES)
+def test_sessions_are_published_in_the_order_in_which_they_close(clicks: list[Click], rules: SessionConfig) -> None:
+    """What the profiler needs to know a repeated session from a new one."""
+    out = run(Sessionizer(rules, partition=0), whole(clicks))
+    marks = [(s.watermark, s.user_id, s.session_id) for s in out if isinstance(s, Session)]
+    assert marks == sorted(marks)
+
+
+@given(logs(), RULES)
+def test_a_session_closes_as_soon_as_nothing_can_change_it(clicks: list[Click], rules: SessionConfig) -> None:
+    s = Sessionizer(rules, partition=0)
+    for offset, c in enumerate(clicks):
+        before = s.watermark
+        for session in s.process([c], offset=offset, arrived_at=ARRIVAL + offset):
+            assert isinstance(session, Session)
+            assert before < session.watermark <= s.watermark
+
+
+def test_publisher_sessions_stay_apart_however_they_interleave() -> None:
+    rules = SessionConfig(gap=100, lateness=0, publisher_ids=True, min_timestamp=0)
+    phone, desk, none = "1:uphone", "desk", None
+    given = [phone, desk, none, phone, desk, none]
+    clicks = [click("u", n, 1000 + 10 * n, session=name) for n, name in enumerate(given)]
+    out = run(Sessionizer(rules, partition=0), whole(clicks))
+    sessions = sorted([e.event_id for e in s.events] for s in out if isinstance(s, Session))
+    assert sessions == [["e0000", "e0003"], ["e0001", "e0004"], ["e0002", "e0005"]]
+
+
+@given(logs(disorder=400), RULES)
+def test_late_events_are_reported_and_the_rest_equals_the_oracle(clicks: list[Click], rules: SessionConfig) -> None:
+    out = run(Sessionizer(rules, partition=0), whole(clicks))
     late = {o.click.event_id: o for o in out if isinstance(o, LateEvent)}
     newest = -1
     for c in clicks:  # late means exactly: older than the newest before it, by more than the allowed lateness
@@ -85,13 +124,13 @@ def test_late_events_are_reported_and_the_rest_equals_the_oracle(clicks: list[Cl
         newest = max(newest, c.timestamp)
     for o in late.values():
         assert o.late_by == o.watermark - o.click.timestamp > 0
-    assert as_oracle(out) == oracle([c for c in clicks if c.event_id not in late])
+    assert as_oracle(out) == oracle([c for c in clicks if c.event_id not in late], rules)
 
 
 @given(logs(), st.data())
 def test_any_partitioning_and_envelopes_give_the_same_sessions(clicks: list[Click], data: st.DataObject) -> None:
     partitions = data.draw(st.integers(1, 3))
-    merged: dict[str, tuple[str, list[str]]] = {}
+    merged: Found = {}
     full: dict[str, Session] = {}
     for partition in range(partitions):
         mine = [c for c in clicks if ord(c.user_id) % partitions == partition]
@@ -131,11 +170,12 @@ class Crashing:
     """A worker that publishes, checkpoints now and then, crashes now and then and re-reads the log."""
 
     log: list[list[Click] | Heartbeat]
+    rules: SessionConfig
     published: list[Session | LateEvent | Rejected] = field(default_factory=list)
     checkpoint: Checkpoint | None = None
 
     def live(self, until: int, checkpoint_at: set[int]) -> None:
-        sessionizer = Sessionizer(CONFIG, partition=0, checkpoint=self.checkpoint)
+        sessionizer = Sessionizer(self.rules, partition=0, checkpoint=self.checkpoint)
         start = self.checkpoint.offset if self.checkpoint else 0
         for offset in range(start, until):
             self.published += sessionizer.process(self.log[offset], offset=offset, arrived_at=ARRIVAL + offset)
@@ -144,12 +184,14 @@ class Crashing:
                 self.checkpoint = sessionizer.checkpoint()
 
 
-@given(logs(disorder=60), st.data())
+@given(logs(disorder=60), RULES, st.data())
 @settings(max_examples=400)
-def test_crashes_lose_nothing_and_repeat_only_identically(clicks: list[Click], data: st.DataObject) -> None:
+def test_crashes_lose_nothing_and_repeat_only_identically(
+    clicks: list[Click], rules: SessionConfig, data: st.DataObject
+) -> None:
     log = whole(clicks)
-    straight = run(Sessionizer(CONFIG, partition=0), log)
-    worker = Crashing(log)
+    straight = run(Sessionizer(rules, partition=0), log)
+    worker = Crashing(log, rules)
     points = st.integers(0, len(log) - 1)
     for _ in range(data.draw(st.integers(1, 4))):
         until = data.draw(st.integers(worker.checkpoint.published_to if worker.checkpoint else 0, len(log)))
@@ -166,9 +208,9 @@ def test_crashes_lose_nothing_and_repeat_only_identically(clicks: list[Click], d
     assert {o.click.event_id for o in worker.published if isinstance(o, LateEvent)} == lates
 
 
-@given(logs())
-def test_state_is_dropped_when_everything_has_closed(clicks: list[Click]) -> None:
-    sessionizer = Sessionizer(CONFIG, partition=0)
+@given(logs(), RULES)
+def test_state_is_dropped_when_everything_has_closed(clicks: list[Click], rules: SessionConfig) -> None:
+    sessionizer = Sessionizer(rules, partition=0)
     log = whole(clicks)
     run(sessionizer, log)
     assert sessionizer.open_events == 0
