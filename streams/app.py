@@ -32,6 +32,8 @@ def faust_app(settings: Settings, name: str, *, partitions: int, context: Contex
         SettingsError: SASL without credentials, or a certificate file that does not exist.
     """
     kafka = librdkafka_config(settings)  # checks the settings, too
+    datadir = settings.home / "faust"
+    datadir.mkdir(parents=True, exist_ok=True)
     brokers = ";".join(f"kafka://{address.strip()}" for address in str(kafka["bootstrap.servers"]).split(","))
     app = faust.App(
         settings.group(name),
@@ -46,7 +48,7 @@ def faust_app(settings: Settings, name: str, *, partitions: int, context: Contex
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=FETCH_BYTES,
         ConsumerScheduler=Fetches,
-        datadir=str(settings.home / "faust"),
+        datadir=str(datadir),
         key_serializer="raw",
         value_serializer="raw",
         store="memory://",

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from streams.records import Record, of_aiokafka
+from streams.records import Record
 
 AHEAD = 4
 """Fetches that wait here for their turn; more wait in Faust's buffers, which tell the consumer to pause."""
@@ -62,7 +62,7 @@ class Feed:
     async def _work_off(self) -> None:
         while True:
             term, events = await self._collect()
-            records = [of_aiokafka(record) for event in events for record in event.message.value]
+            records = [record for event in events for record in event.message.value]
             for start in range(0, len(records), self._size):
                 if term != self._term or not await self._done(records[start : start + self._size]):
                     break

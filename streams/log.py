@@ -24,6 +24,7 @@ class LogReader:
         Raises:
             BrokerError, SettingsError: as ``librdkafka_config``.
         """
+        self._settings = settings
         self._config: dict[str, str | int | bool] = {
             **librdkafka_config(settings),
             "group.id": settings.group("reader"),  # librdkafka asks for one; nothing is committed to it
@@ -49,6 +50,23 @@ class LogReader:
                 "topics exist (`mos topics create`)? `mos doctor` says more"
             ) from None
         return int(low), int(high)
+
+    def committed(self, name: str, topic: str, partition: int) -> int:
+        """The offset from which our consumer group ``name`` goes on; 0 if it has committed none.
+
+        Raises:
+            BrokerError: Kafka cannot be reached.
+        """
+        consumer = Consumer({**self._config, "group.id": self._settings.group(name)})
+        try:
+            found = consumer.committed([TopicPartition(topic, partition)], timeout=TIMEOUT)[0]
+        except KafkaException as error:
+            raise BrokerError(f"cannot ask Kafka what {name} has committed: {error.args[0].str()}") from None
+        finally:
+            consumer.close()
+        if found.error is not None:
+            raise BrokerError(f"cannot ask Kafka what {name} has committed: {found.error.str()}")
+        return max(0, int(found.offset))
 
     def last(self, topic: str, partition: int) -> Message | None:
         """The last record of a partition, None if it is empty.

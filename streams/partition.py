@@ -48,7 +48,7 @@ class Partition:
         self._duplicates = 0
 
     def restore(self, reader: LogReader, *, accept_loss: bool = False) -> None:
-        """Load the last checkpoint and take the log from there to its present end. Blocks.
+        """Load the last checkpoint and take the log from there to where the agent goes on. Blocks.
 
         If the last checkpoint is one that this very object has stored, nobody else has worked on the partition in
         the meantime: it goes on from where it was.
@@ -60,7 +60,7 @@ class Partition:
         clicks = self._settings.topic(contracts.CLICKS)
         last = reader.last(self._settings.topic(CHECKPOINTS), self.number)
         stored = (last.value() or b"") if last is not None else b""
-        low, stop = reader.bounds(clicks, self.number)
+        low, high = reader.bounds(clicks, self.number)
         if stored != self._stored:
             checkpoint = msgspec.json.decode(stored, type=Checkpoint)
             self._begin_at(checkpoint, stored)
@@ -69,15 +69,17 @@ class Partition:
             start = self.sessionizer.next_offset
         else:
             start = max(low, self.sessionizer.next_offset)
-        if self._silent_before > stop or start > stop:
+        if self._silent_before > high or start > high:
             raise BrokerError(
-                f"{clicks}[{self.number}] ends at offset {stop}, but {max(self._silent_before, start)} of it have been "
+                f"{clicks}[{self.number}] ends at offset {high}, but {max(self._silent_before, start)} of it have been "
                 f"processed: the topic was made anew. Delete {self._settings.topic(CHECKPOINTS)} too and create both "
                 "with `mos topics create`, or choose another MOS_NAMESPACE"
             )
         if start < low and accept_loss:
             log.error("%s[%d]: offsets %d to %d are lost, going on without them", clicks, self.number, start, low - 1)
             start = low
+        # Records may have been acknowledged after the last checkpoint; the agent does not get them again.
+        stop = min(high, max(start, self._silent_before, reader.committed("sessionizer", clicks, self.number)))
         started = time.monotonic()
         for message in reader.read(clicks, self.number, start, stop):
             if not self.wanted:

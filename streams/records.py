@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from confluent_kafka import Message
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Key, value and headers are raw; ``arrived_at`` is the record's Kafka timestamp (ms)."""
 
     topic: str
@@ -18,19 +16,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes | None
     arrived_at: int
     headers: dict[str, bytes]
-
-
-def of_aiokafka(record: Any) -> Record:
-    """From an ``aiokafka.ConsumerRecord`` with bytes as key and value."""
-    return Record(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        key=record.key,
-        value=record.value,
-        arrived_at=record.timestamp,
-        headers=dict(record.headers),
-    )
 
 
 def of_confluent(message: Message) -> Record:

@@ -31,8 +31,7 @@ def first_cut(events: Sequence[SessionEvent], config: SessionConfig) -> Cut:
     ended more than a gap before W, or began more than the longest duration before W, can grow no more at all.
     """
     start = last = events[0].timestamp
-    latest = start + config.max_duration
-    length = 0
+    length, latest = 0, start + config.max_duration
     for event in events:
         timestamp = event.timestamp
         if timestamp - last > config.gap or timestamp > latest:
@@ -43,6 +42,10 @@ def first_cut(events: Sequence[SessionEvent], config: SessionConfig) -> Cut:
         if length == config.max_events:
             return Cut(length, "max_events", timestamp + 1)
         last = timestamp
-    if last + config.gap <= latest:
-        return Cut(length, "gap", last + config.gap + 1)
-    return Cut(length, "max_duration", latest + 1)
+    return whole_cut(length, start, last, config)
+
+
+def whole_cut(length: int, start: int, last: int, config: SessionConfig) -> Cut:
+    """The cut of a run without a gap, an end event or a cap: it grows until it is silent for too long, or too old."""
+    silent, old = last + config.gap, start + config.max_duration
+    return Cut(length, "gap", silent + 1) if silent <= old else Cut(length, "max_duration", old + 1)

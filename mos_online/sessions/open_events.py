@@ -17,15 +17,17 @@ class OpenEvents:
         user_id: whose they are.
         events: not empty while a session is open.
         blocks: of each event, the block of offsets in which it was read.
+        whole: whether they are known to be one run: no gap, no end event and no cap among them.
         floor: (timestamp, event_id) where the last session was cut while the user may have gone on.
     """
 
-    __slots__ = ("_ids", "blocks", "events", "floor", "user_id")
+    __slots__ = ("_ids", "blocks", "events", "floor", "user_id", "whole")
 
     def __init__(self) -> None:
         self.user_id = ""
         self.events: list[SessionEvent] = []
         self.blocks: list[int] = []
+        self.whole = True
         self.floor: tuple[int, str] | None = None
         self._ids: set[str] | None = None
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from mos_online.contracts import SESSION_END, Click, Heartbeat, LateEvent, Session, SessionEvent
 from mos_online.sessions.checkpoint import Checkpoint, ClockState
 from mos_online.sessions.config import SessionConfig
-from mos_online.sessions.cut import first_cut
+from mos_online.sessions.cut import Cut, first_cut, whole_cut
 from mos_online.sessions.open_events import OpenEvents
 
 BLOCK = 256
@@ -198,14 +198,23 @@ class Sessionizer:
             context=click.context,
         )
         opened.user_id = click.user_id
-        last = opened.add(event, self._block)
+        appended = opened.add(event, self._block)
         self.open_events += 1
         self._blocks[self._block] = self._blocks.get(self._block, 0) + 1
-        if opened.events[0] is event:
+        events = opened.events
+        length = len(events)
+        if events[0] is event:
             heapq.heappush(self._deadlines, (click.timestamp + self._first_deadline, key))
-        length = len(opened.events)
-        if click.event_type == SESSION_END or length == config.max_events or (length > config.max_events and not last):
-            heapq.heappush(self._deadlines, (first_cut(opened.events, config).closes_at, key))
+        elif appended and opened.whole:
+            timestamp = click.timestamp
+            silent = timestamp - events[-2].timestamp > config.gap
+            opened.whole = not silent and timestamp - events[0].timestamp <= config.max_duration
+        if not appended:
+            opened.whole = False
+        full = length == config.max_events or (length > config.max_events and not appended)
+        if full or click.event_type == SESSION_END:
+            opened.whole = False
+            heapq.heappush(self._deadlines, (first_cut(events, config).closes_at, key))
 
     def _arrive(self, arrived_at: int, out: list[Output]) -> None:
         """Advance by the wall clock between two records, if the partition was quiet."""
@@ -241,12 +250,13 @@ class Sessionizer:
         """Close what can be closed of one user, and set the next deadline."""
         config = self.config
         while opened.events:
-            length, reason, closes_at = first_cut(opened.events, config)
+            length, reason, closes_at = self._cut(opened)
             if closes_at > self._watermark:
                 heapq.heappush(self._deadlines, (closes_at, key))
                 return
             events, blocks = opened.cut(length)
             last = events[-1]
+            opened.whole = not opened.events
             opened.floor = None if reason == "gap" else (last.timestamp, last.event_id)
             for block in blocks:
                 self._blocks[block] -= 1
@@ -267,6 +277,12 @@ class Sessionizer:
             del self._open[key]
         else:
             heapq.heappush(self._deadlines, (opened.floor[0] + config.gap + 1, key))
+
+    def _cut(self, opened: OpenEvents) -> Cut:
+        events = opened.events
+        if opened.whole:
+            return whole_cut(len(events), events[0].timestamp, events[-1].timestamp, self.config)
+        return first_cut(events, self.config)
 
 
 def session_id(user_id: str, first: SessionEvent) -> str:

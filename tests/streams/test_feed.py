@@ -29,8 +29,7 @@ class Stream:
         while True:
             fetch = await self.more.get()
             records = [
-                SimpleNamespace(topic="t", partition=0, offset=o, key=None, value=b"", timestamp=1, headers=())
-                for o in fetch
+                Record(topic="t", partition=0, offset=o, key=None, value=b"", arrived_at=1, headers={}) for o in fetch
             ]
             message = SimpleNamespace(value=records)
             yield SimpleNamespace(message=message, ack=lambda last=fetch[-1]: self.acked.append(last))

@@ -27,6 +27,7 @@ class Topics:
         self.log: list[bytes] = []
         self.low = 0
         self.too_large = 10**9
+        self.acknowledged: int | None = None  # everything
 
     def publish(
         self, topic: str, key: bytes | None, value: bytes, *, partition: int | None = None, headers: Any = None
@@ -42,6 +43,9 @@ class Topics:
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         return self.low, len(self.log)
+
+    def committed(self, name: str, topic: str, partition: int) -> int:
+        return len(self.log) if self.acknowledged is None else self.acknowledged
 
     def read(self, topic: str, partition: int, start: int, stop: int) -> Iterator[Any]:
         if start < self.low:
@@ -198,6 +202,19 @@ def test_after_a_crash_only_what_was_not_published_is_published(settings: Settin
     again = [value for value, _ in topics.published[contracts.SESSIONS]]
     assert again == before[1:]  # the first was published before the checkpoint
     assert topics.letters() == letters[1:]
+
+
+def test_records_that_the_agent_gets_anyway_are_left_to_it(settings: Settings, topics: Topics) -> None:
+    target = restored(settings, topics)
+    feed(target, topics, click("a", 0), click("b", 1))
+    checkpoint(target)
+    topics.log += [click("c", 2), beat(1000)]
+    topics.acknowledged = 3
+    again = restored(settings, topics)
+    assert again.sessionizer.next_offset == 3
+    assert topics.sessions() == []
+    topics.acknowledged = 1  # nothing was acknowledged since before the checkpoint
+    assert restored(settings, topics).sessionizer.next_offset == 2
 
 
 def test_a_partition_that_comes_back_goes_on_from_where_it_was(settings: Settings, topics: Topics) -> None:
