@@ -82,11 +82,11 @@ class Session(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     session_id: str
     user_id: str
-    started_at: int
-    ended_at: int
-    events: list[SessionEvent]
+    started_at: Milliseconds
+    ended_at: Milliseconds
+    events: Annotated[list[SessionEvent], msgspec.Meta(min_length=1)]
     close_reason: CloseReason
-    watermark: int
+    watermark: Milliseconds
     revision: int = 1
 
 

@@ -20,6 +20,10 @@ Need = Callable[..., None]
 _unmet = pytest.StashKey[dict[str, tuple[str, list[str]]]]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", type=int, default=1, help="Repeat every fault so many times as often.")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_unmet] = {}
 

@@ -22,7 +22,8 @@ WARN_FREE, FAIL_FREE = 2 * 2**30, 200 * 2**20
 
 PROGRAMS = {
     "redis-server": "needed for MOS_STORE=redis://localhost and by the tests",
-    "java": "needed to run Apache Kafka without Docker",
+    "java": "needed by `mos kafka --real` and its tests, from version 17 on",
+    "mvn": "needed by `mos kafka --real`, which fetches Apache Kafka with it, once",
     "docker": "needed for docker-compose.yml",
 }
 

@@ -100,13 +100,11 @@ class StreamSystem:
 
 @contextmanager
 def stream_system(home: Path, port: int, **variables: str) -> Iterator[StreamSystem]:
-    """With the embedded broker; or with the cluster that KAFKA_FOR_TESTS=host:port names, in a namespace of its own."""
-    cluster = os.environ.get("KAFKA_FOR_TESTS")
-    if cluster:
-        variables = {"MOS_KAFKA": cluster, "MOS_NAMESPACE": f"{uuid4().hex}-", **variables}
+    """With the embedded broker; or with the cluster that MOS_KAFKA names, in a namespace of its own."""
+    variables = {"MOS_NAMESPACE": f"{uuid4().hex}-", **variables}
     system = StreamSystem(home, port, variables)
     try:
-        if cluster:
+        if "MOS_KAFKA" in variables:
             assert system.mos("topics", "create").wait(60) == 0, system.log("topics")
         else:
             system.mos("kafka")
