@@ -1,6 +1,6 @@
 # The front door. `make help` lists what is here; CI calls the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lint format lock clean
+.PHONY: help setup demo test check bench bench-sessions lint format lock clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -52,6 +52,9 @@ format: setup  ## let ruff rewrite the code
 
 bench: setup  ## the sessionizer's core on this machine; benchmarks/serve_load.py loads a running service
 	$(BIN)/python benchmarks/sessions.py
+
+bench-sessions: setup  ## clicks to sessions on Apache Kafka, ours and its peers (needs Java and Maven; half an hour)
+	$(BIN)/python benchmarks/bench_sessions.py
 
 lock: setup  ## resolve the dependencies anew
 	echo uv | $(BIN)/uv pip compile - $(LOCK) -o requirements/uv.txt

@@ -30,9 +30,10 @@ STAGE_SECONDS = Histogram(
 )
 DELAY_SECONDS = Histogram(
     "mos_delay_seconds",
-    "From the click that let a session close, as Kafka stamped it, to what was published because of it.",
+    "From the moment a session may close (the arrival of the click that lets it, by Kafka's timestamp, or the moment "
+    "at which the wall clock may) until what follows from it is on its topic.",
     ["topic"],
-    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
 )
 
 

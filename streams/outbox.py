@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Mapping
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from prometheus_client import Histogram
 
 from mos_online.errors import BrokerError, ContractError
 from mos_online.kafka_config import producer_config
@@ -27,10 +29,42 @@ class _Round:
         self.failure: str | None = None
 
     def delivered(self, error: KafkaError | None, message: Message) -> None:
+        """Delivery report of librdkafka."""
         with self._lock:
             self.pending -= 1
             if error is not None:
                 self.failure = f"Kafka did not accept a record for {message.topic()}: {error.str()}"
+
+
+class Delay:
+    """Measures into a histogram how long something took from its cause until its record was on the topic."""
+
+    __slots__ = ("_histogram", "_until_published")
+
+    def __init__(self, histogram: Histogram, *, since: int) -> None:
+        """The record is published now; ``since`` (ms since 1970) is when its cause came."""
+        self._histogram = histogram
+        self._until_published = time.time() - since / 1000
+
+    def delivered(self, latency: float) -> None:
+        """The broker has confirmed it ``latency`` seconds after it was published."""
+        self._histogram.observe(max(0.0, self._until_published + latency))
+
+
+class _Timed:
+    """A delivery report that is measured, too."""
+
+    __slots__ = ("_batch", "_delay")
+
+    def __init__(self, batch: _Round, delay: Delay) -> None:
+        self._batch = batch
+        self._delay = delay
+
+    def __call__(self, error: KafkaError | None, message: Message) -> None:
+        self._batch.delivered(error, message)
+        latency = message.latency()
+        if error is None and latency is not None:
+            self._delay.delivered(latency)
 
 
 class Outbox:
@@ -64,6 +98,7 @@ class Outbox:
         *,
         partition: int | None = None,
         headers: Mapping[str, bytes] | None = None,
+        delay: Delay | None = None,
     ) -> None:
         """Send soon. Thread-safe; waits only while ten times ``HIGH_WATER`` records are on their way.
 
@@ -73,6 +108,7 @@ class Outbox:
             value: the record.
             partition: instead of the one chosen by the key.
             headers: of the record.
+            delay: told when the record is on its topic.
 
         Raises:
             ContractError: the record is larger than the client may send ("too_large").
@@ -88,7 +124,7 @@ class Outbox:
                     value,
                     key,
                     partition=-1 if partition is None else partition,
-                    on_delivery=batch.delivered,
+                    on_delivery=batch.delivered if delay is None else _Timed(batch, delay),
                     headers=list(headers.items()) if headers else None,
                 )
             except BufferError:

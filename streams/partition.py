@@ -16,7 +16,7 @@ from mos_online.settings import Settings
 from streams import metrics
 from streams.dead_letters import bury
 from streams.log import LogReader
-from streams.outbox import Outbox
+from streams.outbox import Delay, Outbox
 from streams.records import Record, of_confluent
 from streams.topics import CHECKPOINTS
 
@@ -39,6 +39,7 @@ class Partition:
         self._settings = settings
         self._outbox = outbox
         self._sessions, self._late = settings.topic(contracts.SESSIONS), settings.topic(contracts.LATE_EVENTS)
+        self._closing = metrics.DELAY_SECONDS.labels(contracts.SESSIONS)
         self._silent_before = 0
         self._stored = b""
         self._offered_at = (0, 0)  # offset and outputs at a checkpoint
@@ -115,15 +116,11 @@ class Partition:
                 self._publish(output, record.arrived_at, record)
         metrics.CLICKS.inc(clicks)
 
-    def quiet(self, now: int) -> bool:
-        """Whether the wall clock ``now`` (ms) might close sessions here."""
-        silence = now - self._arrived_at
-        return bool(self.sessionizer.open_events) and silence >= self._settings.sessions.idle_timeout
-
     def tick(self, now: int) -> None:
         """Let the wall clock (ms) close sessions. Only right when no record before ``now`` waits to be taken."""
         for output in self.sessionizer.tick(now):
-            self._publish(output, now, None)
+            closable_at = self.sessionizer.wall_clock_of(output.watermark) if isinstance(output, Session) else now
+            self._publish(output, closable_at, None)
 
     def checkpoint(self) -> bytes | None:
         """The checkpoint of this moment; None if nothing has happened since the one stored last."""
@@ -164,7 +161,8 @@ class Partition:
     def _send(self, topic: str, user: str, output: Session | LateEvent, closable_at: int) -> None:
         key, value, headers = user.encode(), contracts.encode(output), {"closable_at": str(closable_at).encode()}
         try:
-            self._outbox.publish(topic, key, value, partition=self.number, headers=headers)
+            delay = Delay(self._closing, since=closable_at) if isinstance(output, Session) else None
+            self._outbox.publish(topic, key, value, partition=self.number, headers=headers, delay=delay)
         except ContractError as error:  # too large for Kafka
             made = Record(
                 topic=topic,

@@ -21,7 +21,10 @@ from streams.partition import Partition
 from streams.records import Record
 
 PERIOD = 1.0
-"""Seconds between two ticks, and so between two checkpoints."""
+"""Seconds between two checkpoints."""
+
+TICK = 0.25
+"""Seconds between two looks whether the wall clock lets a session of a quiet partition close."""
 
 PATIENCE = 5.0
 """Seconds that a rebalance waits for the last checkpoints."""
@@ -59,7 +62,8 @@ class SessionizerPart:
         """Add the agent and the timer."""
         topic = raw_topic(app, self._context.settings, contracts.CLICKS)
         app.agent(topic, name="sessionizer")(self._run)
-        app.timer(PERIOD, name="sessionizer-tick")(self._tick)
+        app.timer(TICK, name="sessionizer-tick")(self._tick)
+        app.timer(PERIOD, name="sessionizer-checkpoint")(self._checkpoint)
 
     def assigned(self, partitions: dict[str, set[int]]) -> None:
         """Start to restore these partitions."""
@@ -123,9 +127,16 @@ class SessionizerPart:
 
     async def _tick(self) -> None:
         try:
+            for partition in [partition for partition in self._partitions.values() if partition.restored]:
+                await self._advance(partition)
+            await self._outbox.relieve()
+        except MosError as error:
+            self._context.fail(error)
+
+    async def _checkpoint(self) -> None:
+        try:
             restored = [partition for partition in self._partitions.values() if partition.restored]
             for partition in restored:
-                await self._advance(partition)
                 partition.measure()
             metrics.OPEN_SESSIONS.set(sum(p.sessionizer.open_users for p in restored))
             metrics.OPEN_EVENTS.set(sum(p.sessionizer.open_events for p in restored))
@@ -136,7 +147,7 @@ class SessionizerPart:
     async def _advance(self, partition: Partition) -> None:
         """Let the wall clock pass, unless records that came before now are still on their way to us."""
         now = time.time_ns() // 1_000_000
-        if not partition.quiet(now):
+        if not partition.sessionizer.due(now):
             return
         _, high = await asyncio.to_thread(self._reader.bounds, self._topic, partition.number)
         if partition.sessionizer.next_offset >= high and self._partitions.get(partition.number) is partition:

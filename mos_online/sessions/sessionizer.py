@@ -117,6 +117,17 @@ class Sessionizer:
         self._advance(self._idle_watermark(now - self.config.idle_timeout), out)
         return out
 
+    def due(self, now: int) -> bool:
+        """Whether ``tick(now)`` may close something."""
+        if not self._deadlines or now - self._arrived_at < self.config.idle_timeout:
+            return False
+        return self._deadlines[0][0] <= self._idle_watermark(now - self.config.idle_timeout)
+
+    def wall_clock_of(self, watermark: int) -> int:
+        """When (ms) ``tick`` lets a partition that stays quiet reach ``watermark``."""
+        config = self.config
+        return self._arrived_at + (watermark - self._newest) + config.lateness + config.idle_timeout
+
     def checkpoint(self) -> Checkpoint:
         """Describe this moment; store it only after everything returned so far has been published durably."""
         self.resume()

@@ -239,6 +239,8 @@ def test_quiet_live_partition_closes_by_the_wall_clock_within_the_stated_bound()
     s.process([click("u", 1, 50_000)], offset=0, arrived_at=50_020)
     bound = 50_000 + LIVE.gap + LIVE.lateness + LIVE.idle_timeout + 20 + 1
     assert s.tick(bound - 1) == []
+    assert (s.due(bound - 1), s.due(bound)) == (False, True)
+    assert s.wall_clock_of(51_001) == bound
     (closed,) = s.tick(bound)
     assert isinstance(closed, Session)
     assert (closed.close_reason, closed.watermark) == ("gap", 51_001)

@@ -30,8 +30,16 @@ class Topics:
         self.acknowledged: int | None = None  # everything
 
     def publish(
-        self, topic: str, key: bytes | None, value: bytes, *, partition: int | None = None, headers: Any = None
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes,
+        *,
+        partition: int | None = None,
+        headers: Any = None,
+        delay: Any = None,
     ) -> None:
+        assert (delay is not None) == (topic == contracts.SESSIONS)
         assert partition == (None if topic == contracts.DEAD_LETTERS else 3)
         if len(value) > self.too_large and topic != contracts.DEAD_LETTERS:
             raise ContractError("too_large", "of a test")
