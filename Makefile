@@ -1,8 +1,9 @@
 # The front door. `make help` lists what is here; CI calls the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-sessions lint format lock clean
+.PHONY: help setup demo test check soak bench bench-sessions bench-latency lint format lock clean
 
 PYTHON ?= python3
+SOAK   ?= 50
 VENV   := .venv
 BIN    := $(VENV)/bin
 
@@ -40,6 +41,12 @@ test: setup lint  ## everything: lint, types, unit, property, integration and en
 
 check: setup lint  ## the quick tests only (under two minutes)
 	$(BIN)/python -m pytest -m "not slow"
+
+bench-latency: setup  ## how long a session takes to close, at 5,000 clicks/s on Apache Kafka
+	$(BIN)/python benchmarks/close_latency.py
+
+soak: setup  ## every fault again and again: SOAK=50 takes hours (needs Java, Maven and redis-server)
+	$(BIN)/python -m pytest tests/integration/test_session_faults.py --soak $(SOAK)
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 COMMANDS = {
     "demo": "The whole system on this machine: train, start everything, replay a log, report.",
     "up": "Start all services (Kafka if embedded, worker, serve) and keep them until stopped.",
-    "kafka": "The embedded Kafka broker: in memory, for development and tests.",
+    "kafka": "A Kafka broker for development: embedded in memory, or Apache Kafka with --real.",
     "worker": "The stream processor: sessions, profiles, recommendations.",
     "serve": "The recommendation service (Ray Serve): POST /v1/recommend.",
     "train": "Train themes and a MoS model on a dataset, and put it into service.",

@@ -88,7 +88,7 @@ def create_topics(settings: Settings, *, replication: int | None) -> list[str]:
         )
         for name in missing
     ]
-    admin = AdminClient(librdkafka_config(settings))  # must live until the futures are done
+    admin = AdminClient({**librdkafka_config(settings), "log_level": 2})  # must live until the futures are done
     if topics:
         for name, done in admin.create_topics(topics).items():
             try:

@@ -35,6 +35,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for component, (install, tests) in config.stash[_unmet].items():
         terminalreporter.write_sep("!", f"NOT TESTED AGAINST {component}", red=True, bold=True)
         terminalreporter.write_line(f"tests not run: {len(tests)}; install it: {install}")
+        for test in tests:
+            terminalreporter.write_line(f"  {test}")
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,6 +22,7 @@ from traffic import Expected, Traffic
 from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import DeadLetter, Session
+from streams.broker.apache import ApacheBroker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]
 
@@ -29,19 +32,19 @@ RULES = {"MOS_SESSION_GAP": "60", "MOS_SESSION_LATENESS": "2", "MOS_SESSION_MAX_
 
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> Callable[[int], range]:
-    """``rounds(n)``: how often to repeat a fault; ``--soak=50`` makes that 50 times as often."""
+    """``rounds(n)``: repeat a fault so often; with ``--soak=50`` fifty times as often."""
     return lambda number: range(number * int(request.config.getoption("--soak")))
 
 
-def kill(worker: object) -> None:
-    worker.send_signal(signal.SIGKILL)  # type: ignore[attr-defined]
-    worker.wait()  # type: ignore[attr-defined]
+def kill(worker: subprocess.Popen[bytes]) -> None:
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
 
 
 def test_a_worker_that_is_killed_again_and_again(
-    tmp_path: Path, free_port: Port, kafka: object, rounds: Callable[[int], range]
+    tmp_path: Path, free_port: Port, kafka: ApacheBroker, rounds: Callable[[int], range]
 ) -> None:
-    with stream_system(tmp_path / "mos", free_port(), MOS_KAFKA=kafka.bootstrap, **RULES) as system:  # type: ignore[attr-defined]
+    with stream_system(tmp_path / "mos", free_port(), MOS_KAFKA=kafka.bootstrap, **RULES) as system:
         chance = random.Random(1)
         with Traffic(system) as traffic:
             for _ in rounds(4):
@@ -54,9 +57,9 @@ def test_a_worker_that_is_killed_again_and_again(
 
 
 def test_a_second_worker_that_comes_and_goes(
-    tmp_path: Path, free_port: Port, kafka: object, rounds: Callable[[int], range]
+    tmp_path: Path, free_port: Port, kafka: ApacheBroker, rounds: Callable[[int], range]
 ) -> None:
-    with stream_system(tmp_path / "mos", free_port(), MOS_KAFKA=kafka.bootstrap, **RULES) as system:  # type: ignore[attr-defined]
+    with stream_system(tmp_path / "mos", free_port(), MOS_KAFKA=kafka.bootstrap, **RULES) as system:
         first = system.worker("sessionizer")
         with Traffic(system) as traffic:
             for number in rounds(2):
@@ -73,17 +76,17 @@ def test_a_second_worker_that_comes_and_goes(
 
 @pytest.mark.parametrize("how", ["restart", "kill"])
 def test_a_broker_that_goes_away(
-    tmp_path: Path, free_port: Port, own_kafka: Callable[..., object], rounds: Callable[[int], range], how: str
+    tmp_path: Path, free_port: Port, own_kafka: Callable[..., ApacheBroker], rounds: Callable[[int], range], how: str
 ) -> None:
     broker = own_kafka()
-    with stream_system(tmp_path / "mos", free_port(), MOS_KAFKA=broker.bootstrap, **RULES) as system:  # type: ignore[attr-defined]
+    with stream_system(tmp_path / "mos", free_port(), MOS_KAFKA=broker.bootstrap, **RULES) as system:
         worker = system.worker("sessionizer")
         with Traffic(system) as traffic:
             for _ in rounds(1):
                 time.sleep(3)
-                broker.kill() if how == "kill" else broker.stop()  # type: ignore[attr-defined]
+                broker.kill() if how == "kill" else broker.stop()
                 time.sleep(4)
-                broker.start()  # type: ignore[attr-defined]
+                broker.start()
                 time.sleep(3)
         traffic.finish()
         Expected(system).check(system)
@@ -91,18 +94,18 @@ def test_a_broker_that_goes_away(
 
 
 def test_a_store_that_goes_away_and_a_killed_profiler_count_every_session_once(
-    tmp_path: Path, free_port: Port, kafka: object, redis_server: object, rounds: Callable[[int], range]
+    tmp_path: Path, free_port: Port, kafka: ApacheBroker, redis_server: Any, rounds: Callable[[int], range]
 ) -> None:
-    variables = {"MOS_KAFKA": kafka.bootstrap, "MOS_STORE": redis_server.url, **RULES}  # type: ignore[attr-defined]
+    variables = {"MOS_KAFKA": kafka.bootstrap, "MOS_STORE": redis_server.url, **RULES}
     with stream_system(tmp_path / "mos", free_port(), **variables) as system:
         publish_model(tmp_path / "model", system.settings.models_dir)
         worker = system.worker("sessionizer,profiler")
         with Traffic(system) as traffic:
             for _ in rounds(1):
                 time.sleep(2)
-                redis_server.stop()  # type: ignore[attr-defined]
+                redis_server.stop()
                 time.sleep(4)
-                redis_server.start()  # type: ignore[attr-defined]
+                redis_server.start()
                 time.sleep(2)
                 kill(worker)
                 worker = system.worker("sessionizer,profiler")
@@ -121,9 +124,9 @@ def test_a_store_that_goes_away_and_a_killed_profiler_count_every_session_once(
 
 
 def test_a_record_on_which_the_profiler_breaks_is_kept_and_the_stream_goes_on(
-    tmp_path: Path, free_port: Port, kafka: object
+    tmp_path: Path, free_port: Port, kafka: ApacheBroker
 ) -> None:
-    with stream_system(tmp_path / "mos", free_port(), MOS_KAFKA=kafka.bootstrap) as system:  # type: ignore[attr-defined]
+    with stream_system(tmp_path / "mos", free_port(), MOS_KAFKA=kafka.bootstrap) as system:
         publish_model(tmp_path / "model", system.settings.models_dir)
         system.worker("profiler")
         poison = b'{"session_id":"u:1:e","user_id":"u","started_at":1,"ended_at":1,"events":[],"close_reason":"gap",'
@@ -151,9 +154,11 @@ def _session(number: int) -> tuple[str, bytes]:
     return "u", contracts.encode(session)
 
 
-def test_one_kafka_serves_namespaces_that_do_not_see_each_other(tmp_path: Path, free_port: Port, kafka: object) -> None:
+def test_one_kafka_serves_namespaces_that_do_not_see_each_other(
+    tmp_path: Path, free_port: Port, kafka: ApacheBroker
+) -> None:
     def run(name: str) -> StreamSystem:
-        with stream_system(tmp_path / name, free_port(), MOS_KAFKA=kafka.bootstrap, **RULES) as system:  # type: ignore[attr-defined]
+        with stream_system(tmp_path / name, free_port(), MOS_KAFKA=kafka.bootstrap, **RULES) as system:
             system.worker("sessionizer")
             with Traffic(system, seed=len(name)) as traffic:
                 time.sleep(2)
