@@ -162,8 +162,7 @@ class Recommender:
             (event for event in query.events if event.event_type != SESSION_END), key=lambda event: event.timestamp
         )
         past = profile.recent if profile else None
-        ended = profile.last_ended_at if profile else -1
-        acted = [event for event in acted if event.timestamp > ended]  # what has been closed since is in the profile
+        acted = [event for event in acted if profile is None or not _in_profile(event, profile)]
         items = (past.item_ids if past else []) + [event.item_id for event in acted]
         times = (past.timestamps if past else []) + [event.timestamp for event in acted]
         rings = {}
@@ -230,6 +229,16 @@ class Recommender:
     def _theme(self, item: str) -> int:
         row = self._rows.get(item)
         return int(self._model.item_theme[row]) if row is not None else UNROUTED
+
+
+def _in_profile(event: SessionEvent, profile: UserProfile) -> bool:
+    """Whether an event that the caller believes open is in a session that has been closed since."""
+    if event.timestamp > profile.last_ended_at:
+        return False
+    past = profile.recent
+    if not past.timestamps or event.timestamp <= past.timestamps[0]:
+        return True  # so old that it may have left the ring
+    return (event.item_id, event.timestamp) in zip(past.item_ids, past.timestamps, strict=True)
 
 
 def _times(values: Sequence[int]) -> np.typing.NDArray[np.int64]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -84,7 +85,7 @@ class LogReader:
             high, back = start, 2 * back
         return found
 
-    def read(self, topic: str, partition: int, start: int, stop: int) -> Iterator[Message]:
+    def read(self, topic: str, partition: int, start: int, stop: int) -> Generator[Message, None, None]:
         """The records with ``start`` <= offset < ``stop``, in order.
 
         Raises:
@@ -117,6 +118,15 @@ class LogReader:
                     yield message
         finally:
             consumer.close()
+
+    def has_records(self, topic: str, partition: int, start: int, stop: int) -> bool:
+        """Whether there is a record with ``start`` <= offset < ``stop``, and not only marks of transactions.
+
+        Raises:
+            BrokerError: as ``read``.
+        """
+        with closing(self.read(topic, partition, start, stop)) as records:
+            return next(records, None) is not None
 
     def close(self) -> None:
         """Close the connection; nothing may be asked any more."""

@@ -17,6 +17,7 @@ CLICKS = Counter("mos_clicks_total", "Clicks taken, those of the re-read log aft
 SESSIONS_CLOSED = Counter("mos_sessions_closed_total", "Sessions published.", ["reason"])
 LATE_EVENTS = Counter("mos_late_events_total", "Clicks older than their partition's watermark.")
 DUPLICATES = Counter("mos_duplicates_total", "Clicks whose event_id the open session already has.")
+UNKEYED = Counter("mos_unkeyed_total", "Click messages without a key: a user's may lie in several partitions.")
 DEAD_LETTERS = Counter("mos_dead_letters_total", "Records that could not be used.", ["reason"])
 PROFILES_WRITTEN = Counter("mos_profiles_written_total", "Rows of user_state written.")
 RECOMMENDATIONS = Counter("mos_recommendations_total", "Recommendations published.")

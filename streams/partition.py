@@ -40,6 +40,7 @@ class Partition:
         self._outbox = outbox
         self._sessions, self._late = settings.topic(contracts.SESSIONS), settings.topic(contracts.LATE_EVENTS)
         self._closing = metrics.DELAY_SECONDS.labels(contracts.SESSIONS)
+        self._warned = False
         self._silent_before = 0
         self._stored = b""
         self._offered_at = (0, 0)  # offset and outputs at a checkpoint
@@ -104,6 +105,8 @@ class Partition:
                 message = contracts.decode_clicks(record.value)
                 if not isinstance(message, Heartbeat):
                     clicks += len(message)
+                    if record.key is None:
+                        self._note_unkeyed(record)
             except ContractError as error:
                 self._bury(record, error.reason, str(error))
             try:
@@ -146,6 +149,17 @@ class Partition:
         self._silent_before = checkpoint.published_to
         self._arrived_at = checkpoint.clock.arrived_at
         self._stored, self._stored_at, self._duplicates = stored, (checkpoint.published_to, self._outputs), 0
+
+    def _note_unkeyed(self, record: Record) -> None:
+        metrics.UNKEYED.inc()
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "clicks[%d]@%d has no key: send clicks with the user_id as key, or a user's sessions fall apart because "
+                "their clicks lie in several partitions",
+                record.partition,
+                record.offset,
+            )
 
     def _publish(self, output: Output, closable_at: int, cause: Record | None) -> None:
         self._outputs += 1

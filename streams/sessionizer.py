@@ -149,8 +149,11 @@ class SessionizerPart:
         now = time.time_ns() // 1_000_000
         if not partition.sessionizer.due(now):
             return
-        _, high = await asyncio.to_thread(self._reader.bounds, self._topic, partition.number)
-        if partition.sessionizer.next_offset >= high and self._partitions.get(partition.number) is partition:
+        reader, number, begin = self._reader, partition.number, partition.sessionizer.next_offset
+        _, high = await asyncio.to_thread(reader.bounds, self._topic, number)
+        if begin < high and await asyncio.to_thread(reader.has_records, self._topic, number, begin, high):
+            return
+        if partition.sessionizer.next_offset == begin and self._partitions.get(number) is partition:
             partition.tick(now)
 
     async def _store(self) -> None:

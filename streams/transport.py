@@ -1,4 +1,4 @@
-"""Faust's Kafka transport, with four changes that no setting of Faust makes.
+"""Faust's Kafka transport, with five changes that no setting of Faust makes.
 
 **Whole fetches.** Faust spends 70 µs on the way of one event from its consumer to an agent; the work on a click takes
 three. So all records of one partition that were fetched together travel as one event: agents, commits and rebalances
@@ -6,6 +6,8 @@ are Faust's, the cost of the way is paid once for hundreds of records.
 
 **Light records.** aiokafka makes a frozen dataclass of eleven fields of every record, which costs as much as the work
 on it. Here it makes a ``Record``.
+
+**Committed records only.** What a producer's transaction has aborted was never clicked.
 
 **Short waits.** Faust lets the broker hold a fetch for 1.5 s. A real broker answers as soon as a record comes, but
 librdkafka's mock cluster only when the wait is over, which would delay every stage by most of a second.
@@ -69,7 +71,8 @@ class PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc] # Faust's own 
             raise BrokerError("this version of aiokafka is not known: install the versions of requirements/")
         PartitionRecords._consumer_record = _record
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # read when the consumer starts
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # both are read when the consumer starts
+        consumer._isolation_level = "read_committed"  # as `LogReader`; Faust ties it to its own transactions
         return consumer
 
 
@@ -94,10 +97,19 @@ class FetchConsumer(Consumer):  # type: ignore[misc]
         """Records of our partitions that have not been committed, and the sum of the committed offsets."""
         lag = total = 0
         for tp in self.assignment():
-            end, committed = self.highwater(tp), self._committed_offset[tp] or 0
+            end, committed = self.highwater(tp) or 0, self._committed_offset[tp] or 0
             total += committed
-            lag += max(0, (end or 0) - committed)
+            # The last offsets may be marks of transactions: nothing that anybody gets, or commits.
+            if self._wanted.get(tp, 0) > committed or self._position(tp) < end:
+                lag += max(0, end - committed)
         return lag, total
+
+    def _position(self, tp: TP) -> int:
+        """Where the next fetch begins."""
+        subscription = self._thread._ensure_consumer()._subscription.subscription
+        assignment = subscription.assignment if subscription is not None else None
+        state = assignment.state_value(tp) if assignment is not None and tp in assignment.tps else None
+        return int(state.position) if state is not None and state.has_valid_position else 0
 
     async def perform_seek(self) -> None:
         """Go to the committed offsets, as after every rebalance."""

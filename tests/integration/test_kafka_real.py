@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,18 +14,19 @@ from signal import SIGINT, SIGKILL
 import msgspec
 import psutil
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import (
     AdminClient,
     ScramCredentialInfo,
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
-from stream_system import PARTITIONS, StreamSystem, stop
+from stream_system import PARTITIONS, StreamSystem, stop, stream_system
 
 from mos_online import contracts
 from mos_online.contracts import Click, Heartbeat, Session
 from mos_online.errors import BrokerError
-from mos_online.kafka_config import librdkafka_config
+from mos_online.kafka_config import librdkafka_config, producer_config
 from streams.admin import check_topics, create_topics
 from streams.broker.apache import ApacheBroker
 from streams.broker.java import cached_class_path, class_path, java
@@ -290,3 +292,26 @@ def test_tls_and_sasl(
     for wrong in ({"kafka_sasl_password": "wrong"}, {"kafka_ssl_ca": certificate(tmp_path / "other")[1]}):
         with pytest.raises(BrokerError, match="cannot reach Kafka"):
             check_topics(system.settings.model_copy(update=wrong))
+
+
+def test_transactions_are_read_as_their_producers_mean_them(
+    tmp_path: Path, free_port: Callable[[], int], kafka: ApacheBroker
+) -> None:
+    """What was aborted was never clicked, and the marks at the end of the log do not keep the wall clock waiting."""
+    rules = {"MOS_SESSION_GAP": "1", "MOS_SESSION_LATENESS": "0", "MOS_SESSION_IDLE_TIMEOUT": "1"}
+    with stream_system(tmp_path / "mos", free_port(), MOS_KAFKA=kafka.bootstrap, **rules) as system:
+        system.worker("sessionizer")
+        topic = system.settings.topic(contracts.CLICKS)
+        producer = Producer({**producer_config(system.settings), "transactional.id": topic})
+        producer.init_transactions(30)
+        for item, commit in (("kept", True), ("dropped", False)):
+            producer.begin_transaction()
+            click = Click(event_id=item, user_id="u", item_id=item, timestamp=time.time_ns() // 1_000_000)
+            producer.produce(topic, contracts.encode(click), "u")
+            producer.flush(30)
+            producer.commit_transaction(30) if commit else producer.abort_transaction(30)
+        system.until(lambda: len(system.records(contracts.SESSIONS)) > 0, "the session is closed", 20)
+        time.sleep(2.5)  # had the aborted click been taken, its session would close by now
+        (record,) = system.records(contracts.SESSIONS)
+        assert [e.item_id for e in msgspec.json.decode(record.value or b"", type=Session).events] == ["kept"]
+        assert system.metric("mos_lag_records") == 0

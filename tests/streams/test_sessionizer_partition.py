@@ -164,6 +164,15 @@ def test_sessions_late_events_and_dead_letters(settings: Settings, topics: Topic
     ]
 
 
+def test_clicks_without_a_key_are_taken_but_not_silently(
+    settings: Settings, topics: Topics, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed(partition(settings, topics), topics, click("a", 0), click("b", 1), beat(1000))
+    assert len(topics.sessions()) == 1
+    (warning,) = caplog.records
+    assert "send clicks with the user_id as key" in warning.getMessage()
+
+
 def test_a_record_that_breaks_the_sessionizer_is_kept_and_the_stream_goes_on(
     settings: Settings, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,7 +130,6 @@ def test_training_reads_what_the_service_reads(events: pl.DataFrame, data: st.Da
     assert_trained_as_served(events, chosen)
 
 
-@pytest.mark.xfail(strict=True, reason="the service drops open-session events of the millisecond of last_ended_at")
 @pytest.mark.parametrize(
     "steps",
     [
