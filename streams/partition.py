@@ -155,8 +155,8 @@ class Partition:
         if not self._warned:
             self._warned = True
             log.warning(
-                "clicks[%d]@%d has no key: send clicks with the user_id as key, or a user's sessions fall apart because "
-                "their clicks lie in several partitions",
+                "clicks[%d]@%d has no key: send clicks with the user_id as key, or a user's clicks lie in several "
+                "partitions and their sessions fall apart",
                 record.partition,
                 record.offset,
             )
