@@ -18,7 +18,7 @@ def demo(
             help='Folder in MOS_DATA_DIR, or "synthetic". Default: globo_news if it is there, else synthetic.'
         ),
     ] = None,
-    speed: Annotated[str, typer.Option(help="600x (times real time), 800/s (clicks per second) or max.")] = "600/s",
+    speed: Annotated[str, typer.Option(help="600x (times real time), 800/s (clicks per second) or max.")] = "400/s",
     events: Annotated[int, typer.Option(help="How many clicks to replay.", min=200)] = 40_000,
     start: Annotated[
         str, typer.Option("--from", help="Where the replay starts: a share of the log (0.8) or an ISO time.")
