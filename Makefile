@@ -37,10 +37,10 @@ demo: setup  ## the whole system on this machine: train, start everything, repla
 	$(BIN)/mos demo $(DEMO_OPTIONS)
 
 test: setup lint  ## everything: lint, types, unit, property, integration and end-to-end tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: setup lint  ## the quick tests only (under two minutes)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 bench-latency: setup  ## how long a session takes to close, at 5,000 clicks/s on Apache Kafka
 	$(BIN)/python benchmarks/close_latency.py

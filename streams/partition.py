@@ -15,7 +15,7 @@ from mos_online.sessions import Checkpoint, Output, Sessionizer
 from mos_online.settings import Settings
 from streams import metrics
 from streams.dead_letters import bury
-from streams.log import LogReader
+from streams.log import LogReader, truncated
 from streams.outbox import Delay, Outbox
 from streams.records import Record, of_confluent
 from streams.topics import CHECKPOINTS
@@ -77,7 +77,9 @@ class Partition:
                 f"processed: the topic was made anew. Delete {self._settings.topic(CHECKPOINTS)} too and create both "
                 "with `mos topics create`, or choose another MOS_NAMESPACE"
             )
-        if start < low and accept_loss:
+        if start < low:
+            if not accept_loss:
+                raise truncated(clicks, self.number, start, low)
             log.error("%s[%d]: offsets %d to %d are lost, going on without them", clicks, self.number, start, low - 1)
             start = low
         # Records may have been acknowledged after the last checkpoint; the agent does not get them again.

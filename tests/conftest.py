@@ -126,6 +126,12 @@ def redis_server(need: Need, free_port: Callable[[], int], tmp_path: Path) -> It
 
 
 @pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else messages of the command line are broken in the middle of a path."""
+    monkeypatch.setenv("COLUMNS", "400")
+
+
+@pytest.fixture(autouse=True)
 def _metrics_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Feast points Prometheus at a folder shared by processes as soon as it is imported; tests count for themselves."""
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)

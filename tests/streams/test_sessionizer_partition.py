@@ -277,6 +277,14 @@ def test_dropped_records_are_missed_unless_their_loss_is_accepted(settings: Sett
     assert [[e.event_id for e in s.events] for s in topics.sessions()] == [["b"]]
 
 
+def test_records_that_nobody_has_acknowledged_are_missed_too(settings: Settings, topics: Topics) -> None:
+    assert checkpoint(restored(settings, topics))
+    topics.log += [click("a", 0), click("b", 1)]
+    topics.low, topics.acknowledged = 1, 0
+    with pytest.raises(BrokerError, match="retention dropped 1 records"):
+        partition(settings, topics).restore(topics)  # type: ignore[arg-type]
+
+
 def test_a_partition_that_is_not_wanted_any_more_is_left(settings: Settings, topics: Topics) -> None:
     topics.log += [click("a", 0), beat(1000)]
     target = partition(settings, topics)
