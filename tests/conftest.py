@@ -12,8 +12,12 @@ from pathlib import Path
 
 import prometheus_client  # noqa: F401 - before Feast, which switches it to files shared by processes when imported
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from mos_online.settings import PREFIX, Settings, settings
+
+hypothesis_settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
+hypothesis_settings.load_profile("untimed")
 
 Need = Callable[..., None]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from mos_online.sessions.config import SessionConfig
+
 
 class ClockState(msgspec.Struct, frozen=True, kw_only=True):
     """Event-time clock of one partition.
@@ -19,6 +21,14 @@ class ClockState(msgspec.Struct, frozen=True, kw_only=True):
     arrived_at: int = -1
 
 
+class RuleChange(msgspec.Struct, frozen=True, kw_only=True):
+    """Other rules were in force from ``offset`` on, when the watermark was ``watermark``."""
+
+    offset: int
+    watermark: int
+    rules: SessionConfig
+
+
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Restores a sessionizer: re-read the log from ``offset``, publish nothing before ``published_to``.
 
@@ -29,6 +39,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         watermark: the watermark at ``published_to``; a quiet partition's had advanced by the wall clock.
         floors: per user, (timestamp, event_id) of the last event of a session that ended by a cap or an end event
             while the user may have gone on; re-read events up to there belong to sessions already published.
+        rules: in force at ``offset``. The re-read decides as was decided then, whatever the settings say by now.
+        changes: of the rules, between ``offset`` and ``published_to``.
     """
 
     offset: int
@@ -36,3 +48,5 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     published_to: int
     watermark: int
     floors: dict[str, tuple[int, str]]
+    rules: SessionConfig
+    changes: list[RuleChange]

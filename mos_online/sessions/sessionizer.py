@@ -7,7 +7,7 @@ from collections import deque
 from typing import NamedTuple
 
 from mos_online.contracts import SESSION_END, Click, Heartbeat, LateEvent, Session, SessionEvent
-from mos_online.sessions.checkpoint import Checkpoint, ClockState
+from mos_online.sessions.checkpoint import Checkpoint, ClockState, RuleChange
 from mos_online.sessions.config import SessionConfig
 from mos_online.sessions.cut import Cut, first_cut, whole_cut
 from mos_online.sessions.open_events import OpenEvents
@@ -42,15 +42,18 @@ class Sessionizer:
     """
 
     def __init__(self, config: SessionConfig, *, partition: int, checkpoint: Checkpoint | None = None) -> None:
-        self.config = config
+        self.config = checkpoint.rules if checkpoint else config
         self.partition = partition
+        self._wanted_config = config
+        self._first_config = self.config  # in force where the next re-read begins
+        self._changes = list(checkpoint.changes) if checkpoint else []
+        self._to_repeat = deque(self._changes)
         clock = checkpoint.clock if checkpoint else ClockState()
         self._newest = clock.newest
         self._watermark = clock.watermark
         self._arrived_at = clock.arrived_at
         self._next_offset = checkpoint.offset if checkpoint else 0
         self._restoring = checkpoint is not None
-        self._first_deadline = min(config.gap, config.max_duration) + 1
         self._published_to = checkpoint.published_to if checkpoint else 0
         self._resume_watermark = checkpoint.watermark if checkpoint else -1
         self._floors = dict(checkpoint.floors) if checkpoint else {}
@@ -92,6 +95,8 @@ class Sessionizer:
         restoring = offset < self._published_to
         if self._restoring and not restoring:
             self.resume()
+        while self._to_repeat and offset >= self._to_repeat[0].offset:
+            self._change_rules(self._to_repeat.popleft())
         if offset // BLOCK != self._block:
             self._block = offset // BLOCK
             self._marks.append((self._block, offset, self._clock()))
@@ -137,12 +142,16 @@ class Sessionizer:
             _, offset, clock = self._marks[0]
         else:
             offset, clock = self._next_offset, self._clock()
+        while self._changes and self._changes[0].offset <= offset:
+            self._first_config = self._changes.pop(0).rules
         return Checkpoint(
             offset=offset,
             clock=clock,
             published_to=self._next_offset,
             watermark=self._watermark,
             floors={key: events.floor for key, events in self._open.items() if events.floor is not None},
+            rules=self._first_config,
+            changes=list(self._changes),
         )
 
     def resume(self) -> None:
@@ -150,12 +159,27 @@ class Sessionizer:
         if not self._restoring:
             return
         self._restoring = False
+        while self._to_repeat:
+            self._change_rules(self._to_repeat.popleft())
         self._next_offset = max(self._next_offset, self._published_to)
         self._advance(self._resume_watermark, [])  # published before the crash, so the result is dropped
         for key, floor in self._floors.items():
             self._open.setdefault(key, OpenEvents()).floor = floor
             heapq.heappush(self._deadlines, (floor[0] + self.config.gap + 1, key))
         self._floors.clear()
+        if self.config != self._wanted_config:
+            change = RuleChange(offset=self._next_offset, watermark=self._watermark, rules=self._wanted_config)
+            self._changes.append(change)
+            self._change_rules(change)
+
+    def _change_rules(self, change: RuleChange) -> None:
+        """From here on events whose session is open are cut anew; sessions published before stay as they are."""
+        self._advance(change.watermark, [])
+        self.config = change.rules
+        for key, opened in self._open.items():
+            opened.whole = False
+            if opened.events:
+                heapq.heappush(self._deadlines, (first_cut(opened.events, self.config).closes_at, key))
 
     def _clock(self) -> ClockState:
         return ClockState(newest=self._newest, watermark=self._watermark, arrived_at=self._arrived_at)
@@ -215,7 +239,7 @@ class Sessionizer:
         events = opened.events
         length = len(events)
         if events[0] is event:
-            heapq.heappush(self._deadlines, (click.timestamp + self._first_deadline, key))
+            heapq.heappush(self._deadlines, (click.timestamp + min(config.gap, config.max_duration) + 1, key))
         elif appended and opened.whole:
             timestamp = click.timestamp
             silent = timestamp - events[-2].timestamp > config.gap

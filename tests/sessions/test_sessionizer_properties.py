@@ -208,6 +208,24 @@ def test_crashes_lose_nothing_and_repeat_only_identically(
     assert {o.click.event_id for o in worker.published if isinstance(o, LateEvent)} == lates
 
 
+@given(logs(), RULES, RULES, st.data())
+@settings(max_examples=300)
+def test_other_rules_after_a_restart_lose_no_event_and_repeat_none(
+    clicks: list[Click], old: SessionConfig, new: SessionConfig, data: st.DataObject
+) -> None:
+    log = whole(clicks)
+    before, after = Crashing(log, replace(old, gap=data.draw(st.sampled_from([30, 100, 400])))), Crashing(log, new)
+    until = data.draw(st.integers(1, len(log)))
+    before.live(until, {until - 1})  # a clean stop
+    after.checkpoint = before.checkpoint
+    middle = data.draw(st.integers(until, len(log)))
+    after.live(middle, {middle - 1})
+    after.live(len(log), set())
+    sessions = [s for s in before.published + after.published if isinstance(s, Session)]
+    taken = [event.event_id for session in sessions for event in session.events]
+    assert sorted(taken) == sorted(c.event_id for c in clicks)
+
+
 @given(logs(), RULES)
 def test_state_is_dropped_when_everything_has_closed(clicks: list[Click], rules: SessionConfig) -> None:
     sessionizer = Sessionizer(rules, partition=0)
