@@ -35,6 +35,7 @@ class StreamSystem:
         self.settings = Settings.load(**names)
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("MOS_")} | self.variables
         self._home = home
+        self._sending: Producer | None = None
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def mos(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -68,14 +69,18 @@ class StreamSystem:
             assert time.monotonic() < deadline, f"waited in vain until {what}"
             time.sleep(0.1)
 
+    def _producer(self) -> Producer:
+        self._sending = self._sending or Producer(producer_config(self.settings))
+        return self._sending
+
     def send(self, topic: str, records: list[tuple[str, bytes]], timestamp: int = 0) -> None:
-        producer = Producer(producer_config(self.settings))
+        producer = self._producer()
         for key, value in records:
             producer.produce(self.settings.topic(topic), value, key.encode(), timestamp=timestamp)
         assert producer.flush(30) == 0
 
     def send_to_all(self, topic: str, value: bytes, timestamp: int = 0) -> None:
-        producer = Producer(producer_config(self.settings))
+        producer = self._producer()
         for partition in range(PARTITIONS):
             producer.produce(self.settings.topic(topic), value, partition=partition, timestamp=timestamp)
         assert producer.flush(30) == 0

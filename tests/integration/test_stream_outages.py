@@ -18,6 +18,7 @@ from test_stream_sessions import FAR, clicks, oracle, published, wire
 
 from mos_online import contracts
 from mos_online.contracts import Heartbeat, Recommendation, SessionEmbedding
+from streams.broker.apache import ApacheBroker
 
 pytestmark = pytest.mark.slow
 
@@ -65,12 +66,13 @@ def recommended(system: StreamSystem) -> set[str]:
 
 
 def test_a_dead_service_holds_up_no_sessions_no_rebalance_and_no_stop(
-    tmp_path: Path, free_port: Callable[[], int]
+    tmp_path: Path, free_port: Callable[[], int], kafka: ApacheBroker
 ) -> None:
     works = threading.Event()
+    variables = {"MOS_KAFKA": kafka.bootstrap, "MOS_SESSION_GAP": "60"}
     with (
         service(works=works) as url,
-        stream_system(tmp_path / "mos", free_port(), MOS_SERVE_URL=url, MOS_SESSION_GAP="60") as system,
+        stream_system(tmp_path / "mos", free_port(), MOS_SERVE_URL=url, **variables) as system,
     ):
         found = clicks(1200, seed=4)
         records = wire(found)
