@@ -15,7 +15,7 @@ from mos_online.contracts import SESSION_END, RankedItem, SessionEvent
 from mos_online.model.batch import Batch, History, collate
 from mos_online.model.checkpoint import Checkpoint
 from mos_online.model.live import live_table
-from mos_online.model.mos import UserVectors
+from mos_online.model.sequence_model import UserVectors
 from mos_online.profile import UNROUTED, UserProfile
 
 SPARE = 20_000
@@ -140,9 +140,12 @@ class Recommender:
 
     def _scores(self, users: UserVectors, batch: Batch) -> Tensor:
         """Scores (B, items), columns in the order of ``_order``."""
-        ones = torch.ones(len(users.live), 1)
-        tail = torch.cat([users.live, ones], 1)
-        pieces = [torch.cat([users.themed[:, theme], tail], 1) @ part for theme, part in enumerate(self._parts)]
+        ones = torch.ones(len(users.base), 1)
+        tail = torch.cat([self._model.live_user(users.base), ones], 1)
+        pieces = [
+            torch.cat([users.themed[:, theme], tail], 1) @ part + users.bias[:, theme, None]
+            for theme, part in enumerate(self._parts)
+        ]
         return self._model.add_repeats(torch.cat(pieces, 1), batch, self._slot)
 
     def _exclude(self, scores: Tensor, queries: Sequence[Query]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from mos_online.activity import DecayClock
 from mos_online.contracts import SESSION_END, Click
@@ -32,6 +32,7 @@ class RecentPopularity:
     def __init__(self, *, half_life_ms: float) -> None:
         self._clock = DecayClock(half_life_ms, self._rescale)
         self._weights: dict[str, float] = {}
+        self._total = 0.0
         self._leaders: set[str] = set()
         self._least = 0.0
 
@@ -42,6 +43,7 @@ class RecentPopularity:
         item = click.item_id
         more = self._clock.weight(click.timestamp)  # first: it may rescale what is there
         self._weights[item] = weight = self._weights.get(item, 0.0) + more
+        self._total += more
         if item not in self._leaders and (len(self._leaders) < TRACKED or weight >= self._least):
             self._leaders.add(item)
             if len(self._leaders) > TRACKED:
@@ -57,12 +59,17 @@ class RecentPopularity:
         unwanted = frozenset(exclude)
         return heapq.nsmallest(k, (item for item in self._leaders if item not in unwanted), key=self._order)
 
+    def share(self, item: str) -> float:
+        """The item's share of the decayed clicks."""
+        return self._weights.get(item, 0.0) / self._total if self._total else 0.0
+
     def _order(self, item: str) -> tuple[float, str]:
         return -self._weights[item], item
 
     def _rescale(self, factor: float) -> None:
         self._weights = {item: weight * factor for item, weight in self._weights.items()}
         self._least *= factor
+        self._total *= factor
 
 
 class LastItemKnn:
@@ -129,12 +136,16 @@ class LastItemKnn:
 
     def top(self, user_id: str, k: int, exclude: Collection[str] = ()) -> list[str]:
         """The ``k`` best items to follow the user's last one, ties by id."""
-        seen_at, session = self._open.get(user_id, (0, None))
-        near = self._together.get(session[-1], {}) if session and self._now - seen_at <= self._gap else {}
+        near = self.neighbours(user_id)
         unwanted = frozenset(exclude)
         scored = ((-weight, item) for item, weight in near.items() if item not in unwanted)
         best = [item for _, item in heapq.nsmallest(k, scored)]
         return best + self._fill.top(k - len(best), unwanted.union(best))
+
+    def neighbours(self, user_id: str) -> Mapping[str, float]:
+        """Co-click weights of the last item of the user's open session, empty without one."""
+        seen_at, session = self._open.get(user_id, (0, None))
+        return self._together.get(session[-1], {}) if session and self._now - seen_at <= self._gap else {}
 
     def _add(self, item: str, other: str, weight: float) -> None:
         near = self._together.setdefault(item, {})

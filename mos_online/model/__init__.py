@@ -1,7 +1,22 @@
 """The MoS model: backbones, experts, fusion, checkpoints."""
 
-from mos_online.model.backbone import BACKBONES, backbone
+from mos_online.model import backbones as _shipped  # registers them
+from mos_online.model.backbone import BACKBONES, Backbone, backbone
 from mos_online.model.batch import Batch, History, collate
-from mos_online.model.mos import MoS, MoSConfig, UserVectors, live_features
+from mos_online.model.config import MoSConfig
+from mos_online.model.mos import MoS
+from mos_online.model.sequence_model import SequenceModel, UserVectors, live_features
 
-__all__ = ["BACKBONES", "Batch", "History", "MoS", "MoSConfig", "UserVectors", "backbone", "collate", "live_features"]
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "Batch",
+    "History",
+    "MoS",
+    "MoSConfig",
+    "SequenceModel",
+    "UserVectors",
+    "backbone",
+    "collate",
+    "live_features",
+]

@@ -1,36 +1,66 @@
-"""Sequence encoders that MoS can stand on: ``forward(events, mask) -> state``."""
+"""Sequence encoders that MoS can stand on: the contract, and the register of those there are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
 from mos_online.errors import ModelError
 
-BACKBONES: dict[str, Callable[[int, int], nn.Module]] = {}
-"""name -> constructor(width d, longest sequence T). To add one, write a module and decorate it with ``backbone``."""
 
+class Backbone(nn.Module):
+    """Base of all sequence encoders.
 
-def backbone(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
-    """Register a module class as a backbone.
+    ``forward(events, mask, target)`` takes float32 (B, T, d), oldest event first, and bool (B, T), True where there is
+    an event; events come first and padding last. It returns float32 (B, d), zeros for a row without events. One that
+    reads the candidate (``target_aware``) takes the candidates' rows too, float32 (B, C, d), and returns (B, C, d): the
+    state for each of them. What is in the padding, which other rows are in the batch and which other candidates are
+    asked about must not matter.
 
-    Its ``forward(events, mask)`` takes float32 (B, T, d), oldest event first, and bool (B, T), True where there is an
-    event; events come first and padding last. It returns float32 (B, d), zeros for a row without events. What is in
-    the padding, and which other rows are in the batch, must not matter.
+    Attributes:
+        target_aware: whether the state depends on the candidate.
+        penalty: an auxiliary loss of the last forward in training, such as the balance of a mixture's experts.
     """
 
-    def register(cls: type[nn.Module]) -> type[nn.Module]:
+    target_aware: ClassVar[bool] = False
+    penalty: Tensor | None = None
+
+    def __init__(self, width: int, longest: int) -> None:
+        super().__init__()
+
+    def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
+        """See the class."""
+        raise NotImplementedError
+
+
+BACKBONES: dict[str, type[Backbone]] = {}
+"""name -> class. To add one, write a subclass of ``Backbone`` and decorate it with ``backbone``."""
+
+
+def backbone(name: str) -> Callable[[type[Backbone]], type[Backbone]]:
+    """Register a class under a name.
+
+    >>> @backbone("mean")
+    ... class Mean(Backbone):
+    ...     def forward(self, events, mask, target=None):
+    ...         return (events * mask.unsqueeze(2)).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+    >>> build_backbone("mean", 8, 50)(torch.ones(1, 3, 8), torch.tensor([[True, True, False]])).sum().item()
+    8.0
+    >>> del BACKBONES["mean"]
+    """
+
+    def register(cls: type[Backbone]) -> type[Backbone]:
         BACKBONES[name] = cls
         return cls
 
     return register
 
 
-def build_backbone(name: str, width: int, longest: int) -> nn.Module:
-    """Construct a backbone by name.
+def build_backbone(name: str, width: int, longest: int) -> Backbone:
+    """Construct a backbone by name, for rows of ``width`` d and at most ``longest`` events.
 
     Raises:
         ModelError: no such backbone.
@@ -40,73 +70,30 @@ def build_backbone(name: str, width: int, longest: int) -> nn.Module:
     return BACKBONES[name](width, longest)
 
 
-@backbone("gru4rec")
-class GRU4Rec(nn.Module):
-    """Gated recurrent unit over the events (Hidasi et al., ICLR 2016); the state after the last event plus that event.
+class Resized(Backbone):
+    """A backbone of another width between two projections, so that numbers of parameters can be made equal.
 
-    The sum lets an untrained encoder already point to what goes with the last item.
+    The projections start as each other's inverse, as far as the width allows: an untrained encoder points as well to
+    what goes with the last item as one without them.
     """
 
-    def __init__(self, width: int, longest: int) -> None:
-        super().__init__()
-        self.gru = nn.GRU(width, width, batch_first=True)
+    def __init__(self, name: str, width: int, longest: int, hidden: int) -> None:
+        super().__init__(width, longest)
+        self.inner = build_backbone(name, hidden, longest)
+        self.target_aware = self.inner.target_aware  # type: ignore[misc]
+        self.narrow, self.widen = nn.Linear(width, hidden), nn.Linear(hidden, width)
+        nn.init.orthogonal_(self.narrow.weight)
+        with torch.no_grad():
+            self.widen.weight.copy_(self.narrow.weight.T)
+            self.narrow.bias.zero_()
+            self.widen.bias.zero_()
 
-    def forward(self, events: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, d), (B, T) -> (B, d)."""
-        if events.shape[1] == 0:
-            return events.new_zeros(events.shape[0], events.shape[2])
-        states, _ = self.gru(events)
-        return last_event(states + events, mask)
-
-
-@backbone("sasrec")
-class SASRec(nn.Module):
-    """Causal self-attention over the events (Kang & McAuley, ICDM 2018), two blocks.
-
-    Positions count from the newest event, so that an old event's position does not depend on how much padding or
-    forgotten history there is.
-    """
-
-    def __init__(self, width: int, longest: int, blocks: int = 2, heads: int = 2, dropout: float = 0.2) -> None:
-        super().__init__()
-        self.longest = longest
-        self.position = nn.Embedding(longest, width)
-        nn.init.normal_(self.position.weight, std=0.02)
-        self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList([_Block(width, heads, dropout) for _ in range(blocks)])
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, events: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, d), (B, T) -> (B, d); T at most ``longest``."""
-        length = events.shape[1]
-        if length == 0:
-            return events.new_zeros(events.shape[0], events.shape[2])
-        from_newest = (mask.sum(1, keepdim=True) - 1 - torch.arange(length)).clamp(0, self.longest - 1)
-        hidden = self.dropout(events + self.position(from_newest))
-        # An event sees itself and what came before; padding comes last, so no event sees it.
-        allowed = torch.ones(length, length, dtype=torch.bool).tril()
-        for block in self.blocks:
-            hidden = block(hidden, allowed)
-        return last_event(self.norm(hidden), mask)
-
-
-class _Block(nn.Module):
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads = heads
-        self.before_attention, self.before_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.query_key_value, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, hidden: Tensor, allowed: Tensor) -> Tensor:
-        rows, length, width = hidden.shape
-        parts = self.query_key_value(self.before_attention(hidden)).view(rows, length, 3, self.heads, -1)
-        query, key, value = parts.permute(2, 0, 3, 1, 4)
-        read = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
-        hidden = hidden + self.dropout(self.out(read.transpose(1, 2).reshape(rows, length, width)))
-        out: Tensor = hidden + self.dropout(self.mlp(self.before_mlp(hidden)))
-        return out
+    def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
+        """As the inner backbone."""
+        inner = self.inner(self.narrow(events), mask, None if target is None else self.narrow(target))
+        known = mask.any(1).view(-1, *(1 for _ in inner.shape[1:]))
+        state: Tensor = self.widen(inner) * known
+        return state
 
 
 def last_event(states: Tensor, mask: Tensor) -> Tensor:
@@ -114,3 +101,14 @@ def last_event(states: Tensor, mask: Tensor) -> Tensor:
     count = mask.sum(1)
     newest = states[torch.arange(len(states)), (count - 1).clamp(min=0)]
     return newest * (count > 0).unsqueeze(1)
+
+
+def candidates_of(target: Tensor | None, who: str) -> Tensor:
+    """The candidates' rows.
+
+    Raises:
+        ModelError: there are none.
+    """
+    if target is None:
+        raise ModelError(f"{who} reads the candidate: pass `target`, float32 (B, C, d)")
+    return target

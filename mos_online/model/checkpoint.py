@@ -13,7 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mos_online.errors import ModelError
-from mos_online.model.mos import MoS, MoSConfig
+from mos_online.model.config import MoSConfig
+from mos_online.model.mos import MoS
 from mos_online.themes import Router
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
@@ -118,7 +119,7 @@ class Checkpoint:
                 f"the model in {folder} was trained with router {document.router_version}, the folder holds "
                 f"{router.version}: its files are of different versions; train again with `mos train`"
             )
-        for name in ("item.weight", "item_category", "item_theme", "item_known"):
+        for name in ("item.weight", "item_category", "item_theme", "item_known", "item_table"):
             if name in weights:
                 rows = weights[name]
                 weights[name] = torch.cat([rows, rows.new_zeros(spare, *rows.shape[1:])])

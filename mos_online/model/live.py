@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mos_online.activity import ActivitySnapshot
-from mos_online.model.mos import live_features
+from mos_online.model.sequence_model import live_features
 
 ACTIVE_LISTED = 2000
 """Most active items that a snapshot lists in training; the worker lists as many over all partitions."""

@@ -13,6 +13,7 @@ from scipy.sparse.linalg import ArpackError, svds
 from mos_online.errors import ModelError
 
 Vectors = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 PAIRS_AT_ONCE = 200_000
 """Pairs whose expected count is computed in one step: bounds the memory, changes nothing."""
@@ -62,6 +63,31 @@ def routing_table(events: pl.DataFrame, config: TableConfig) -> tuple[list[str],
     Raises:
         ModelError: too few items share sessions for a table of this many dimensions.
     """
+    items, rows, session = session_members(events, config)
+    counts = sp.csr_matrix((np.ones(len(rows)), (session, rows)), shape=(session[-1] + 1, len(items)))
+    ppmi = _ppmi(counts, max(1, round(counts.shape[0] / config.slice_sessions)))
+    table = _factors(ppmi, config)
+    norms = np.linalg.norm(table, axis=1, keepdims=True)
+    kept = norms.ravel() > NO_DIRECTION * norms.max()
+    unit: Vectors = (table[kept] / norms[kept]).astype(np.float32)
+    return [item for item, keep in zip(items, kept, strict=True) if keep], unit
+
+
+def session_members(events: pl.DataFrame, config: TableConfig) -> tuple[list[str], Ints, Ints]:
+    """Which items make up which session, as a routing table is learned from it.
+
+    Args:
+        events: as for ``routing_table``.
+        config: of its attributes ``dimensions``, ``min_sessions`` and ``longest``.
+
+    Returns:
+        Item ids, sorted, and of each distinct (session, item) the item's number and the session's, int64 (n,):
+        sessions are numbered 0, 1, ... by their first event and each is in one piece. A session of several items of
+        which only one is frequent enough stays, with that one.
+
+    Raises:
+        ModelError: too few items share sessions for a table of this many dimensions.
+    """
     pairs = _members(events, config)
     items = pairs["item_id"].unique().sort().to_list()
     if len(items) <= config.dimensions + 1:
@@ -71,14 +97,7 @@ def routing_table(events: pl.DataFrame, config: TableConfig) -> tuple[list[str],
         )
     numbered = pl.DataFrame({"item_id": items, "row": np.arange(len(items))})
     rows = pairs.join(numbered, on="item_id", how="left", maintain_order="left")["row"].to_numpy()
-    session = pairs["session"].rle_id().to_numpy()
-    counts = sp.csr_matrix((np.ones(len(rows)), (session, rows)), shape=(session[-1] + 1, len(items)))
-    ppmi = _ppmi(counts, max(1, round(counts.shape[0] / config.slice_sessions)))
-    table = _factors(ppmi, config)
-    norms = np.linalg.norm(table, axis=1, keepdims=True)
-    kept = norms.ravel() > NO_DIRECTION * norms.max()
-    unit: Vectors = (table[kept] / norms[kept]).astype(np.float32)
-    return [item for item, keep in zip(items, kept, strict=True) if keep], unit
+    return items, rows, pairs["session"].rle_id().to_numpy().astype(np.int64)
 
 
 def _members(events: pl.DataFrame, config: TableConfig) -> pl.DataFrame:

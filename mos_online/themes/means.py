@@ -28,8 +28,9 @@ def session_means(events: pl.DataFrame, names: Sequence[str], table: Vectors) ->
     index = pl.DataFrame({"item_id": names, "row": np.arange(len(names))})
     known = events.select("session", "item_id").join(index, on="item_id").sort("session")
     session = known["session"].rle_id().to_numpy()
-    owner = sp.csr_matrix((np.ones(len(session), np.float32), (session, known["row"].to_numpy())))
-    sums = owner @ table[: owner.shape[1]]
+    shape = (int(session[-1]) + 1 if len(session) else 0, len(names))
+    owner = sp.csr_matrix((np.ones(len(session), np.float32), (session, known["row"].to_numpy())), shape=shape)
+    sums = owner @ table
     norms = np.linalg.norm(sums, axis=1, keepdims=True)
     kept = norms.ravel() > 1e-6
     return np.asarray(sums[kept] / norms[kept], np.float32)

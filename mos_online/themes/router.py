@@ -138,6 +138,11 @@ class Router:
         """d_r."""
         return int(self._prototypes.shape[1])
 
+    @property
+    def prototypes(self) -> Vectors:
+        """Unit rows of themes 1..K, float32 (K, d_r), a copy."""
+        return self._prototypes.astype(np.float32)
+
     @classmethod
     def fit(cls, events: pl.DataFrame, items: pl.DataFrame, config: RouterConfig | None = None) -> Self:
         """Learn table and prototypes from an earlier slice of the log than the model will be trained on.
@@ -151,8 +156,37 @@ class Router:
             ModelError: too little co-occurrence for a table, or too few sessions for so many themes.
         """
         config = config or RouterConfig()
-        events = events.drop_nulls("session").tail(config.newest)
+        events = _newest(events, config)
         names, table = routing_table(events, config.table)
+        return cls.from_table(names, table, events, items, config)
+
+    @classmethod
+    def from_table(
+        cls,
+        names: Sequence[str],
+        table: Vectors,
+        events: pl.DataFrame,
+        items: pl.DataFrame,
+        config: RouterConfig | None = None,
+    ) -> Self:
+        """Category rows, prototypes, tau and labels for a routing table that was learned in any way.
+
+        ``fit`` is this with ``routing_table``; for another table pass the names and rows of ``contrastive_table``.
+
+        Args:
+            names: ids of the items with a row, each once.
+            table: their unit rows, float32 (items, d_r).
+            events: as for ``fit``: the log that the table was learned from.
+            items: as for ``fit``.
+            config: sizes; ``config.table`` is only kept for the record.
+
+        Raises:
+            ModelError: names and rows do not belong together, rows are not of unit length, or too few sessions for so
+                many themes.
+        """
+        config = config or RouterConfig()
+        _check_table(names, table)
+        events = _newest(events, config)
         known = items.filter(pl.col("category").is_not_null())
         categories = dict(zip(known["item_id"].to_list(), known["category"].to_list(), strict=True))
         category_rows, category_table = category_means(names, table, categories)
@@ -200,6 +234,15 @@ class Router:
         vectors = self._rows[[row for row in rows if row is not None]]
         themes[found] = (vectors @ self._prototypes.T).argmax(1) + 1
         return themes
+
+    def vectors(self, item_ids: Sequence[str], categories: Sequence[str | None]) -> Vectors:
+        """Routing vector of each item, float32 (n, d_r): its own, else its category's, else zero."""
+        found = np.zeros((len(item_ids), self.dimensions), np.float32)
+        for at, (item, category) in enumerate(zip(item_ids, categories, strict=True)):
+            row = self._row(item, category)
+            if row is not None:
+                found[at] = self._rows[row]
+        return found
 
     def item_theme(self, item_id: str, category: str | None = None) -> int:
         """Theme of one item."""
@@ -291,3 +334,22 @@ class Router:
             msgspec.json.encode([self._items, self._category_rows, sorted(self._categories.items()), self.tau])
         )
         return f"r-{digest.hexdigest()[:8]}"
+
+
+def _newest(events: pl.DataFrame, config: RouterConfig) -> pl.DataFrame:
+    """The events that a router is learned from; of these again the same ones."""
+    return events.drop_nulls("session").tail(config.newest)
+
+
+def _check_table(names: Sequence[str], table: Vectors) -> None:
+    if table.ndim != 2 or len(table) != len(names) or len(set(names)) != len(names):
+        raise ModelError(
+            f"a routing table of shape {table.shape} for {len(names)} names, {len(set(names))} of them distinct; "
+            f"give each item one row: (items, dimensions)"
+        )
+    lengths = np.linalg.norm(table, axis=1)
+    if not np.allclose(lengths, 1, atol=1e-3):
+        raise ModelError(
+            f"routing rows have lengths from {lengths.min():.3g} to {lengths.max():.3g}, must be 1; divide each row by "
+            f"its norm and leave out rows without a direction"
+        )

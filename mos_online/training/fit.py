@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 from mos_online.evaluation import hit_rate, ndcg
 from mos_online.model.batch import Batch
 from mos_online.model.live import live_table
-from mos_online.model.mos import MoS
+from mos_online.model.sequence_model import SequenceModel
 from mos_online.training.log import SequenceLog
 from mos_online.training.moments import Moment
 
@@ -39,7 +39,7 @@ class Example:
     features: Tensor
 
 
-def examples(log: SequenceLog, parts: Sequence[Moment], model: MoS, rows: Mapping[str, int]) -> list[Example]:
+def examples(log: SequenceLog, parts: Sequence[Moment], model: SequenceModel, rows: Mapping[str, int]) -> list[Example]:
     """What the model reads at these moments; ``rows``: item -> row."""
     config = model.config
     made = []
@@ -63,13 +63,13 @@ def _candidates(example: Example, items: int, generator: torch.Generator) -> tup
     return torch.cat([sure, drawn]), weights
 
 
-def loss_of(model: MoS, example: Example, generator: torch.Generator) -> Tensor:
+def loss_of(model: SequenceModel, example: Example, generator: torch.Generator) -> Tensor:
     """Mean cross-entropy of the targets among the candidates; targets without a row do not count."""
     candidates, weights = _candidates(example, model.config.items, generator)
     slot = torch.full((model.config.items + 1,), -1)
     slot[candidates] = torch.arange(len(candidates))
     users = model.encode(example.batch)
-    scores = model.score(users, candidates, model.item_theme[candidates], example.features[candidates])
+    scores = model.score(users, candidates, example.features[candidates])
     scores = model.add_repeats(scores, example.batch, slot) + weights
     kept = example.targets > 0
     return F.cross_entropy(scores[kept], slot[example.targets[kept]])
@@ -85,7 +85,7 @@ class Quality:
 
 
 @torch.inference_mode()
-def measure(model: MoS, data: Sequence[Example]) -> Quality:
+def measure(model: SequenceModel, data: Sequence[Example]) -> Quality:
     """Rank the whole catalogue for every position."""
     model.eval()
     everything = torch.arange(1, model.config.items + 1)
@@ -93,7 +93,7 @@ def measure(model: MoS, data: Sequence[Example]) -> Quality:
     hits, gains, count = 0.0, 0.0, 0
     for example in data:
         users = model.encode(example.batch)
-        scores = model.score(users, everything, model.item_theme[1:], example.features[1:])
+        scores = model.score(users, everything, example.features[1:])
         scores = model.add_repeats(scores, example.batch, slot)
         top = (scores.topk(min(10, scores.shape[1])).indices + 1).tolist()
         for ranking, target in zip(top, example.targets.tolist(), strict=True):
@@ -104,9 +104,10 @@ def measure(model: MoS, data: Sequence[Example]) -> Quality:
 
 
 def fit(
-    model: MoS,
-    train: Sequence[Example],
-    validation: Sequence[Example],
+    model: SequenceModel,
+    steps: int,
+    loss: Callable[[int], Tensor],
+    quality: Callable[[], float],
     *,
     seconds: float,
     epochs: int,
@@ -114,58 +115,65 @@ def fit(
     rate: float,
     seed: int,
     on_progress: Callable[[float, str], None],
-) -> tuple[Quality, int]:
-    """Adam with early stopping on NDCG@10 of later moments; leaves the best weights in the model.
+    decay: float = 0.0,
+) -> tuple[float, int]:
+    """Adam with early stopping; leaves the best weights in the model.
 
     Args:
         model: changed in place.
-        train, validation: moments; all of ``validation`` must be later.
-        seconds: time budget; the epoch in hand is cut short.
+        steps: of a pass; each takes one moment, in random order.
+        loss: of a moment (0..steps - 1).
+        quality: of the model as it is, on moments later than any of those; higher is better.
+        seconds: time budget; the pass in hand is cut short.
         epochs, patience: at most so many passes, and so many without a better one.
         rate: learning rate; falls to a tenth over the budget.
-        seed: of order and sampling.
+        seed: of the order.
         on_progress: gets the share done (0..1) and a line of words.
+        decay: weight decay, decoupled (Loshchilov & Hutter 2019).
 
     Returns:
-        The best quality on ``validation`` and the number of passes.
+        The best quality and the number of passes.
     """
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
-    best = measure(model, validation)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
+    model.eval()
+    best = quality()
     started = time.monotonic()
     kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     worse = done = 0
     for epoch in range(epochs):
-        order = torch.randperm(len(train), generator=generator).tolist()
+        order = torch.randperm(steps, generator=generator).tolist()
         for step, index in enumerate(order):
             model.train()
             spent = (time.monotonic() - started) / seconds
-            part = max(spent, (epoch + step / len(order)) / epochs)
+            part = max(spent, (epoch + step / steps) / epochs)
             if spent >= 1:
                 break
             for group in optimizer.param_groups:
                 group["lr"] = rate * (1 - 0.9 * min(part, 1.0))
             optimizer.zero_grad()
-            loss = loss_of(model, train[index], generator)
-            loss.backward()
+            lost = loss(index)
+            lost.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
             optimizer.step()
-            on_progress(min(part, 1.0), f"pass {epoch + 1}, loss {loss.item():.2f}, best NDCG@10 {best.ndcg:.4f}")
+            on_progress(min(part, 1.0), f"pass {epoch + 1}, loss {lost.item():.2f}, best {best:.4f}")
         done = epoch + 1
-        quality = measure(model, validation)
-        if quality.ndcg > best.ndcg:
-            best, worse = quality, 0
+        model.eval()
+        reached = quality()
+        if reached > best:
+            best, worse = reached, 0
             kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         else:
             worse += 1
         if worse >= patience or time.monotonic() - started >= seconds:
             break
     model.load_state_dict(kept)
-    on_progress(1.0, f"best NDCG@10 {best.ndcg:.4f} after {done} passes")
+    model.eval()
+    on_progress(1.0, f"best {best:.4f} after {done} passes")
     return best, done
 
 
-def refresh(model: MoS, newest: Sequence[Example], *, rate: float, seed: int) -> None:
+def refresh(model: SequenceModel, newest: Sequence[Example], *, rate: float, seed: int) -> None:
     """One pass in order of time over the newest moments, so that the model in service has seen them too."""
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)

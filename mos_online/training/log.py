@@ -68,51 +68,59 @@ def with_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
     return joined.filter(pl.col("event_type") != SESSION_END).sort("user_id", "timestamp", "event_id")
 
 
+def themes_of_events(events: pl.DataFrame, router: Router, category_of: dict[str, str]) -> Ints:
+    """Route every session: the theme 0..K of each event, int64 (n,).
+
+    Args:
+        events: from ``with_sessions``.
+        router: fitted on an earlier slice of the log than the events that will be predicted.
+        category_of: item -> category, for items that the router has not seen.
+    """
+    names = events["item_id"].to_list()
+    session = events["session"].rle_id().to_numpy().astype(np.int64)
+    firsts = np.append(np.flatnonzero(np.diff(session, prepend=-1)), len(names)).tolist()
+    themes = []
+    for begin, end in itertools.pairwise(firsts):
+        part = names[begin:end]
+        themes.append(router.route_items(part, [category_of.get(name) for name in part]).theme)
+    return np.repeat(np.array(themes, np.int64), np.diff(firsts))
+
+
 class SequenceLog:
     """Events of all users, sorted by user and time, with the theme subsequences that the profiler would hold.
 
     Attributes:
         items: int64 (n,), catalogue rows; times: int64 (n,), ms.
+        users, sessions: int64 (n,), numbers of the event's user and session, ascending.
         user_start: int64 (n,), where the event's user begins.
     """
 
-    def __init__(self, events: pl.DataFrame, catalogue: Catalogue, router: Router, category_of: dict[str, str]) -> None:
-        """Route every session.
+    def __init__(self, events: pl.DataFrame, catalogue: Catalogue, event_theme: Ints, themes: int) -> None:
+        """Lay the events out.
 
         Args:
             events: from ``with_sessions``.
             catalogue: rows of the model.
-            router: fitted on an earlier slice of the log than the events that will be predicted.
-            category_of: item -> category, for items that the router has not seen.
+            event_theme: int64 (n,), the theme 0..K of each event, from ``themes_of_events``: its session's.
+            themes: K.
         """
         index = {item: number for number, item in enumerate(catalogue.items, 1)}
         names = events["item_id"].to_list()
         self.items: Ints = np.fromiter((index.get(name, 0) for name in names), np.int64, len(names))
         self.times: Ints = events["timestamp"].to_numpy().astype(np.int64)
-        users = events["user_id"].rle_id().to_numpy().astype(np.int64)
-        self._session: Ints = events["session"].rle_id().to_numpy().astype(np.int64)
-        starts = np.searchsorted(users, np.arange(users[-1] + 1 if len(users) else 0))
-        self.user_start: Ints = starts[users]
-        theme = self._route(names, router, category_of)
-        self._layout(users, theme, router.n_themes)
+        self.users: Ints = events["user_id"].rle_id().to_numpy().astype(np.int64)
+        self.sessions: Ints = events["session"].rle_id().to_numpy().astype(np.int64)
+        starts = np.searchsorted(self.users, np.arange(self.users[-1] + 1 if len(self.users) else 0))
+        self.user_start: Ints = starts[self.users]
+        self._layout(event_theme, themes)
 
-    def _route(self, names: Sequence[str], router: Router, category_of: dict[str, str]) -> Ints:
-        """Theme of every session, int64 (sessions,)."""
-        firsts = np.append(np.flatnonzero(np.diff(self._session, prepend=-1)), len(names)).tolist()
-        themes = []
-        for begin, end in itertools.pairwise(firsts):
-            part = names[begin:end]
-            themes.append(router.route_items(part, [category_of.get(name) for name in part]).theme)
-        return np.array(themes, np.int64)
-
-    def _layout(self, users: Ints, theme: Ints, themes: int) -> None:
+    def _layout(self, event_theme: Ints, themes: int) -> None:
         """Sort events by (user, theme, time): the ring of a theme before a session is then a slice."""
-        of_event = theme[self._session] if len(theme) else np.zeros(0, np.int64)
-        group = users * (themes + 1) + of_event
+        group = self.users * (themes + 1) + event_theme
         self._order: Ints = np.argsort(group, kind="stable")
-        self._users, self._themes = users, themes
-        self._stride = int(self._session[-1]) + 2 if len(users) else 1
-        self._keys: Ints = group[self._order] * self._stride + self._session[self._order]
+        self._themes = themes
+        self._stride = int(self.sessions[-1]) + 2 if len(self.users) else 1
+        self._keys: Ints = group[self._order] * self._stride + self.sessions[self._order]
         changed = np.diff(self._keys, prepend=-1) != 0
         self._visits: Ints = np.concatenate([[0], np.cumsum(changed)]).astype(np.int64)
 
@@ -129,9 +137,9 @@ class SequenceLog:
         now = self.times[at]
         length = np.minimum(at - self.user_start[at], recent)
         items, ages, mask = self._slices(np.arange(len(self.items)), at - length, at, now)
-        group = self._users[at, None] * (self._themes + 1) + np.arange(1, self._themes + 1)
+        group = self.users[at, None] * (self._themes + 1) + np.arange(1, self._themes + 1)
         low = np.searchsorted(self._keys, group * self._stride)
-        high = np.searchsorted(self._keys, group * self._stride + self._session[at, None])
+        high = np.searchsorted(self._keys, group * self._stride + self.sessions[at, None])
         row, theme = np.nonzero(high > low)
         begin, end = low[row, theme], high[row, theme]
         ring_items, ring_ages, ring_mask = self._slices(self._order, np.maximum(begin, end - ring), end, now[row])

@@ -17,15 +17,16 @@ from mos_online.contracts import Click, Scalar
 from mos_online.errors import DatasetError
 from mos_online.evaluation import Estimate, Judged, LastItemKnn, PrequentialJudge, RecentPopularity, choose_half_life
 from mos_online.model.checkpoint import Checkpoint
+from mos_online.model.config import MoSConfig
 from mos_online.model.live import ACTIVE_LISTED
-from mos_online.model.mos import MoS, MoSConfig
+from mos_online.model.mos import MoS
 from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, TableConfig
 from mos_online.themes.cooccurrence import routing_table
 from mos_online.training.card import model_card
-from mos_online.training.fit import Example, examples, fit, measure, refresh
-from mos_online.training.log import Catalogue, SequenceLog, with_sessions
+from mos_online.training.fit import Example, examples, fit, loss_of, measure, refresh
+from mos_online.training.log import Catalogue, SequenceLog, themes_of_events, with_sessions
 from mos_online.training.moments import Moment, moments
 
 WARM = 300_000
@@ -144,7 +145,8 @@ def train(
     on_progress("examples", 0.0, f"{targets:,} positions")
     catalogue = Catalogue.of(ordered["item_id"].unique(maintain_order=True).to_list(), categories, router)
     rows = {item: number for number, item in enumerate(catalogue.items, 1)}
-    log = SequenceLog(log_events, catalogue, router, categories)
+    themes = themes_of_events(log_events, router, categories)
+    log = SequenceLog(log_events, catalogue, themes, router.n_themes)
     clicks = to_clicks(ordered, categories)
     warm = max(0, first - WARM)
     walk = moments(
@@ -166,10 +168,12 @@ def train(
     made = _examples_with_progress(log, parts, model, rows, on_progress)
     learned, validation = made[:border], made[border:]
     untrained = measure(model, validation)
-    best, passes = fit(
+    generator = torch.Generator().manual_seed(config.seed)
+    _, passes = fit(
         model,
-        learned,
-        validation,
+        len(learned),
+        lambda index: loss_of(model, learned[index], generator),
+        lambda: measure(model, validation).ndcg,
         seconds=60 * config.minutes,
         epochs=config.epochs,
         patience=config.patience,
@@ -177,6 +181,7 @@ def train(
         seed=config.seed,
         on_progress=lambda part, words: on_progress("fit", part, words),
     )
+    best = measure(model, validation)
     on_progress("baselines", 0.0, "on the same positions")
     judged = _baselines(clicks, first + border * config.moment, half_life, sessions.gap)
     model.set_catalogue(*tensors, torch.tensor([0.0] + [1.0] * len(catalogue.items)))

@@ -76,7 +76,7 @@ def scores(model: MoS, *histories: History) -> torch.Tensor:
     everything = torch.arange(1, ITEMS + 1)
     with torch.inference_mode():
         users = model.encode(collate(histories))
-        return model.score(users, everything, model.item_theme[1:], features(ITEMS))
+        return model.score(users, everything, features(ITEMS))
 
 
 def test_gates_start_closed(model: MoS) -> None:
@@ -110,7 +110,7 @@ def test_score_keeps_the_order_of_the_candidates(model: MoS) -> None:
     order = torch.randperm(ITEMS, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         users = model.encode(collate([history([1, 2], {1: [3]})]))
-        shuffled = model.score(users, order + 1, model.item_theme[order + 1], features(ITEMS))
+        shuffled = model.score(users, order + 1, features(ITEMS))
     torch.testing.assert_close(shuffled, scores(model, history([1, 2], {1: [3]}))[:, order])
 
 

@@ -78,7 +78,7 @@ def scores(model: MoS, one: History, candidates: Tensor, table: Tensor | None = 
     slot = torch.full((ITEMS + 1,), -1)
     slot[candidates] = torch.arange(len(candidates))
     table = features() if table is None else table
-    scored = model.score(model.encode(batch), candidates, model.item_theme[candidates], table[candidates])
+    scored = model.score(model.encode(batch), candidates, table[candidates])
     return model.add_repeats(scored, batch, slot)[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from mos_online.contracts import Session, SessionEvent
 from mos_online.errors import ModelError
 from mos_online.themes import Router, RouterConfig
+from mos_online.themes.cooccurrence import routing_table
 from simulator.population import SyntheticConfig, synthesize
 
 THEMES = 8
@@ -120,3 +122,38 @@ def test_a_log_without_sessions_of_several_items_has_no_themes() -> None:
     items = pl.DataFrame({"item_id": ["i0"], "title": [None], "category": [None]}, schema_overrides={"category": str})
     with pytest.raises(ModelError, match="share a session"):
         Router.fit(events, items)
+
+
+def test_a_table_learned_apart_gives_the_router_of_fit(router: Router, log: Log) -> None:
+    config = RouterConfig(themes=THEMES)
+    names, table = routing_table(log[0], config.table)
+    again = Router.from_table(names, table, log[0], log[2], config)
+    assert (again.version, again.tau, again.labels) == (router.version, router.tau, router.labels)
+    assert np.array_equal(again.prototypes, router.prototypes)
+    # Only the newest events with a session count, as in fit.
+    lost = log[0].head(50).with_columns(session=pl.lit(None, pl.String))
+    short = replace(config, newest=3000)
+    names, table = routing_table(log[0].tail(3000), short.table)
+    apart = Router.from_table(names, table, pl.concat([log[0], lost]), log[2], short)
+    assert apart.version == Router.fit(log[0], log[2], short).version != router.version
+
+
+def test_another_table_gives_another_router(log: Log) -> None:
+    config = RouterConfig(themes=THEMES)
+    names, table = routing_table(log[0], config.table)
+    turned = Router.from_table(names, np.roll(table, 1, axis=1), log[0], log[2], config)
+    assert turned.vectors(names[:1], [None])[0] == pytest.approx(np.roll(table[0], 1), abs=1e-4)
+    assert np.linalg.norm(turned.prototypes, axis=1) == pytest.approx(1, abs=1e-3)
+
+
+def test_tables_that_are_none(log: Log) -> None:
+    row = np.array([[0.6, 0.8]], np.float32)
+    for names, table, message in [
+        (["a", "b"], row, "each item one row"),
+        (["a", "a"], row.repeat(2, 0), "each item one row"),
+        (["a"], row[0], "each item one row"),
+        (["a"], 2 * row, "lengths from 2 to 2"),
+        (["never clicked"], row, "fewer themes"),
+    ]:
+        with pytest.raises(ModelError, match=message):
+            Router.from_table(names, table, log[0], log[2])

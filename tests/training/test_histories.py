@@ -12,7 +12,7 @@ from mos_online.model.batch import Batch, History, collate
 from mos_online.profile import RingSizes, UserProfile, apply_session
 from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, TableConfig
-from mos_online.training.log import Catalogue, SequenceLog, with_sessions
+from mos_online.training.log import Catalogue, SequenceLog, themes_of_events, with_sessions
 
 CONFIG = SessionConfig(gap=100, max_events=6, min_timestamp=0)
 ITEMS = [f"{group}{n}" for group in "ab" for n in range(12)]
@@ -31,6 +31,10 @@ def fitted_router() -> Router:
 ROUTER = fitted_router()
 CATALOGUE = Catalogue.of(ITEMS, CATEGORY, ROUTER)
 ROWS = {item: row for row, item in enumerate(ITEMS, 1)}
+
+
+def laid_out(events: pl.DataFrame) -> SequenceLog:
+    return SequenceLog(events, CATALOGUE, themes_of_events(events, ROUTER, CATEGORY), ROUTER.n_themes)
 
 
 @st.composite
@@ -91,7 +95,7 @@ def rings_of(batch: Batch) -> dict[tuple[int, int], tuple[list[int], list[float]
 @settings(max_examples=150, deadline=None)
 def test_training_sees_what_the_stream_held(events: pl.DataFrame, data: st.DataObject) -> None:
     cut = with_sessions(events, CONFIG)
-    log = SequenceLog(cut, CATALOGUE, ROUTER, CATEGORY)
+    log = laid_out(cut)
     chosen = data.draw(st.lists(st.integers(0, len(cut) - 1), min_size=1, max_size=5))
     made = log.batch(torch.tensor(chosen).numpy(), recent=RECENT, ring=RING)
     expected = collate([streamed(events, cut["user_id"][n], cut["timestamp"][n]) for n in chosen])
@@ -110,7 +114,7 @@ def test_the_future_does_not_matter(events: pl.DataFrame, data: st.DataObject) -
     shorter = with_sessions(events.filter(pl.col("timestamp") <= at), CONFIG)
     again = int(shorter.with_row_index("n").filter(pl.col("event_id") == event_id)["n"][0])
     whole, part = (
-        SequenceLog(frame, CATALOGUE, ROUTER, CATEGORY).batch(torch.tensor([n]).numpy(), recent=RECENT, ring=RING)
+        laid_out(frame).batch(torch.tensor([n]).numpy(), recent=RECENT, ring=RING)
         for frame, n in ((cut, position), (shorter, again))
     )
     assert user == shorter["user_id"][again]

@@ -21,7 +21,7 @@ from mos_online.profile import RingSizes, UserProfile, apply_session
 from mos_online.recommend import Query, Recommender
 from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, TableConfig
-from mos_online.training.log import Catalogue, SequenceLog, with_sessions
+from mos_online.training.log import Catalogue, SequenceLog, themes_of_events, with_sessions
 
 SESSIONS = SessionConfig(gap=100, max_events=5, max_duration=250, min_timestamp=0)
 RECENT, RING, THEMES = 6, 4, 3
@@ -58,6 +58,10 @@ def service() -> Recommender:
 
 
 SERVICE = service()
+
+
+def laid_out(events: pl.DataFrame) -> SequenceLog:
+    return SequenceLog(events, CATALOGUE, themes_of_events(events, ROUTER, CATEGORY), ROUTER.n_themes)
 
 
 @st.composite
@@ -106,7 +110,7 @@ def assert_equal(one: Batch, other: Batch) -> None:
 def batch_of(events: pl.DataFrame, event_ids: Sequence[str]) -> Batch:
     cut = with_sessions(events, SESSIONS)
     at = {name: number for number, name in enumerate(cut["event_id"].to_list())}
-    log = SequenceLog(cut, CATALOGUE, ROUTER, CATEGORY)
+    log = laid_out(cut)
     return log.batch(np.array([at[name] for name in event_ids], np.int64), recent=RECENT, ring=RING)
 
 

@@ -165,7 +165,7 @@ def test_the_service_ranks_as_the_model_scores(trained: Trained) -> None:
     _, features = live_table(recommender._live, rows, model.item_known)
     everything = torch.arange(1, count + 1)
     with torch.inference_mode():
-        scored = model.score(model.encode(batch), everything, model.item_theme[1:], features[1:])
+        scored = model.score(model.encode(batch), everything, features[1:])
         scored = model.add_repeats(scored, batch, torch.arange(-1, count))[0]
     for item in ranking.items:
         assert item.score == pytest.approx(scored[rows[item.item_id] - 1].item(), abs=1e-4)

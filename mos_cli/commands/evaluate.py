@@ -1,0 +1,69 @@
+"""``mos evaluate``: MoS beside its rivals, under one protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer()
+
+
+@app.command()
+def evaluate(
+    plan: Annotated[
+        str, typer.Option(help="full (about an hour on two cores) or quick (about five minutes).")
+    ] = "full",
+    dataset: Annotated[list[str] | None, typer.Option(help="Only these datasets of the plan; may be repeated.")] = None,
+    backbone: Annotated[list[str] | None, typer.Option(help="Only these backbones.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Only these contestants.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds of every cell, instead of the plan's.", min=1)] = None,
+    jobs: Annotated[int, typer.Option(help="Processes, one thread each.", min=1)] = 2,
+    out: Annotated[Path | None, typer.Option(help="Where results go; cells that are there are kept.")] = None,
+) -> None:
+    """Fit every contestant on the same positions, score them on later ones, and report with intervals.
+
+    The log is split by time: routing from the oldest half, examples after it, then validation, then test. All models
+    share items, live terms, loss, budget and negatives. Interrupt it at any time: the next call goes on. With --dataset
+    (a folder in MOS_DATA_DIR, or synthetic:hop=0.8), --backbone and --model together any comparison can be run.
+    """
+    import msgspec  # noqa: PLC0415
+
+    from mos_cli.comparison_report import write_report  # noqa: PLC0415
+    from mos_cli.evaluating import run_plan  # noqa: PLC0415
+    from mos_online.comparison.plan import PLANS, Task  # noqa: PLC0415
+    from mos_online.comparison.store import Store  # noqa: PLC0415
+    from mos_online.errors import SettingsError  # noqa: PLC0415
+    from mos_online.settings import settings  # noqa: PLC0415
+
+    if plan not in PLANS:
+        raise SettingsError(f"--plan {plan}: there are {', '.join(PLANS)}")
+    configured, console = settings(), Console()
+    chosen = PLANS[plan]()
+    if dataset and backbone and model:
+        tasks = [
+            Task(dataset=d, backbone=b, contestant=m, seeds=seeds or 5)
+            for d in dataset
+            for b in backbone
+            for m in model
+        ]
+    else:
+        tasks = [
+            task
+            for task in chosen.tasks
+            if (not dataset or task.dataset in dataset)
+            and (not backbone or task.backbone in backbone)
+            and (not model or task.contestant in model)
+        ]
+        tasks = [msgspec.structs.replace(task, seeds=seeds) if seeds else task for task in tasks]
+    if not tasks:
+        raise SettingsError(
+            "nothing in the plan fits --dataset, --backbone and --model; give all three to go beyond it"
+        )
+    chosen = msgspec.structs.replace(chosen, tasks=tasks)
+    store = Store(out or configured.home / "evaluate" / plan)
+    run_plan(chosen, store, data_dir=configured.data_dir, sessions=configured.sessions, jobs=jobs, console=console)
+    written = write_report(store)
+    console.print(f"report: {written}", soft_wrap=True)

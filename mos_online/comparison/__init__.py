@@ -1,0 +1,1 @@
+"""Models compared under one protocol: time-ordered split, shared negatives, equal budgets, paired statistics."""

@@ -1,0 +1,221 @@
+"""One cell of the table: a contestant fitted with one seed, and what it scored on every test position."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the name everybody uses
+
+from mos_online.comparison.trial import Part, Routing, Trial
+from mos_online.model import SequenceModel
+from mos_online.model.batch import Batch
+from mos_online.training.fit import Example, fit, loss_of
+from mos_online.training.log import SequenceLog
+
+Floats = NDArray[np.float32]
+
+PAIRED = 15
+"""Negatives per positive in the training of models that read the candidate."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """The budget of every contestant.
+
+    Attributes:
+        epochs, patience: see ``mos_online.training.fit.fit``.
+        rates: learning rates; the best on validation is kept.
+        seconds: of one fit, at most.
+    """
+
+    epochs: int = 6
+    patience: int = 2
+    rates: tuple[float, ...] = (3e-3,)
+    decay: float = 0.0
+    seconds: float = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """What a model said of positions (n,), m fixed negatives each.
+
+    Attributes:
+        logits: float32 (n, 1 + m), log p(x|u) - log q(x), with q the popularity by which negatives were drawn; column
+            0 is the target. nan where a negative is missing.
+        themed: float32 (n, 1 + m), likewise against negatives of the target's theme.
+        ranks: int32 (n,), the target's rank in the whole catalogue, 1 is best; 0 where not ranked.
+    """
+
+    logits: Floats
+    themed: Floats
+    ranks: NDArray[np.int32]
+
+    @property
+    def beaten(self) -> float:
+        """Mean share of its own negatives that a target beats, ties half: request-wise AUC."""
+        known = ~np.isnan(self.logits).any(1)
+        positive, others = self.logits[known, :1], self.logits[known, 1:]
+        return float(((positive > others) + 0.5 * (positive == others)).mean())
+
+
+class Ready:
+    """A part of a trial as tensors, for one routing."""
+
+    def __init__(self, trial: Trial, parts: Sequence[Part], log: SequenceLog, *, recent: int, ring: int) -> None:
+        self.parts = parts
+        self.items = len(trial.known) - 1
+        self.batches: list[Batch] = [log.batch(part.positions, recent=recent, ring=ring) for part in parts]
+
+    def loss(self, model: SequenceModel, index: int, generator: torch.Generator) -> Tensor:
+        """Of the moment ``index``."""
+        part, batch = self.parts[index], self.batches[index]
+        targets = torch.from_numpy(part.targets)
+        if model.target_aware:
+            loss = pair_loss(model, batch, targets, part, generator)
+        else:
+            example = Example(batch=batch, targets=targets, active=part.active, features=part.features)
+            loss = loss_of(model, example, generator)
+        return loss if model.penalty is None else loss + model.penalty
+
+    @torch.inference_mode()
+    def score(self, model: SequenceModel, *, most: int | None = None) -> Scores:
+        """Score every position (or about ``most`` of them, spread evenly)."""
+        model.eval()
+        step = 1 if most is None else max(1, sum(len(p.positions) for p in self.parts) // max(most, 1))
+        logits, themed, ranks = [], [], []
+        for part, batch in list(zip(self.parts, self.batches, strict=True))[::step]:
+            one, two, three = self._score(model, part, batch)
+            logits.append(one)
+            themed.append(two)
+            ranks.append(three)
+        return Scores(logits=np.concatenate(logits), themed=np.concatenate(themed), ranks=np.concatenate(ranks))
+
+    def _score(self, model: SequenceModel, part: Part, batch: Batch) -> tuple[Floats, Floats, NDArray[np.int32]]:
+        targets = torch.from_numpy(part.targets)
+        pairs = torch.cat([targets.unsqueeze(1), torch.from_numpy(np.concatenate([part.negatives, part.themed], 1))], 1)
+        asked = pairs.clamp(min=0)
+        if model.target_aware:
+            scores, ranks = model.score_pairs(batch, asked, part.features), np.zeros(len(targets), np.int32)
+        else:
+            everything = torch.arange(1, self.items + 1)
+            slot = torch.arange(-1, self.items)
+            whole = model.score(model.encode(batch), everything, part.features[1:])
+            whole = model.add_repeats(whole, batch, slot).log_softmax(1)
+            scores = whole.gather(1, (asked - 1).clamp(min=0))
+            own = scores[:, :1]
+            above = (whole > own).sum(1) + (whole == own).sum(1) // 2
+            ranks = (above + 1).numpy().astype(np.int32)
+        scores = (scores - part.log_share[asked]).masked_fill(pairs <= 0, torch.nan).numpy()
+        m = part.negatives.shape[1]
+        return scores[:, : 1 + m], np.concatenate([scores[:, :1], scores[:, 1 + m :]], 1), ranks
+
+
+def pair_loss(model: SequenceModel, batch: Batch, targets: Tensor, part: Part, generator: torch.Generator) -> Tensor:
+    """Cross-entropy of the target among popular negatives, plus the log loss that fixes the scores' level.
+
+    Negatives are drawn by popularity q, so the score, which stands for log p(x|u), is corrected by log q(x).
+    """
+    drawn = torch.randint(0, len(part.pool), (len(targets), PAIRED), generator=generator)
+    candidates = torch.cat([targets.unsqueeze(1), torch.from_numpy(part.pool)[drawn]], 1)
+    logits = model.score_pairs(batch, candidates, part.features) - part.log_share[candidates]
+    again = candidates[:, 1:] == targets.unsqueeze(1)
+    logits = torch.cat([logits[:, :1], logits[:, 1:].masked_fill(again, -30.0)], 1)
+    label = torch.zeros_like(logits)
+    label[:, 0] = 1.0
+    level = F.binary_cross_entropy_with_logits(logits - np.log(PAIRED), label, reduction="sum") / len(targets)
+    return F.cross_entropy(logits, torch.zeros(len(targets), dtype=torch.int64)) + level
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What came out of one fit.
+
+    Attributes:
+        scores: on test; validation: request-wise AUC there; rate: the learning rate chosen.
+        passes: over the training positions; seconds: of fitting, seconds_scoring: of scoring the test positions.
+        parameters: outside of the embeddings of items and categories.
+    """
+
+    scores: Scores
+    validation: float
+    rate: float
+    passes: int
+    seconds: float
+    seconds_scoring: float
+    parameters: int
+
+
+def fit_cell(
+    make: Callable[[], SequenceModel],
+    trial: Trial,
+    routing: Routing,
+    *,
+    config: FitConfig,
+    seed: int,
+    on_progress: Callable[[float, str], None] = lambda part, words: None,
+) -> Cell:
+    """Fit with every learning rate, keep the best on validation, score the test positions once."""
+    best: tuple[float, SequenceModel, float, int] | None = None
+    started = time.monotonic()
+    torch.manual_seed(seed)
+    model = make()
+    log = SequenceLog(trial.frame, trial.catalogue, routing.event_theme, routing.themes)
+    sizes = {"recent": model.config.recent, "ring": model.config.theme_ring}
+    train, validation = (Ready(trial, parts, log, **sizes) for parts in (trial.train, trial.validation))
+    for rate in config.rates:
+        torch.manual_seed(seed)
+        model = make()
+        prepare(model, trial, routing)
+        generator = torch.Generator().manual_seed(seed)
+        reached, passes = fit(
+            model,
+            len(train.parts),
+            lambda index, model=model, generator=generator: train.loss(model, index, generator),  # type: ignore[misc]
+            lambda model=model: validation.score(model).beaten,  # type: ignore[misc]
+            seconds=config.seconds,
+            epochs=config.epochs,
+            patience=config.patience,
+            rate=rate,
+            seed=seed,
+            on_progress=on_progress,
+            decay=config.decay,
+        )
+        if best is None or reached > best[0]:
+            best = reached, model, rate, passes
+    assert best is not None
+    reached, model, rate, passes = best
+    seconds = time.monotonic() - started
+    test = Ready(trial, trial.test, log, **sizes)
+    started = time.monotonic()
+    scores = test.score(model)
+    return Cell(
+        scores=scores,
+        validation=reached,
+        rate=rate,
+        passes=passes,
+        seconds=seconds,
+        seconds_scoring=time.monotonic() - started,
+        parameters=parameters(model),
+    )
+
+
+def prepare(model: SequenceModel, trial: Trial, routing: Routing) -> None:
+    """Tell the model what is known of the items."""
+    model.set_catalogue(
+        torch.from_numpy(trial.catalogue.item_category),
+        torch.from_numpy(routing.item_theme),
+        trial.known,
+        trial.table if model.config.table else None,
+    )
+
+
+def parameters(model: SequenceModel) -> int:
+    """Trained numbers outside of the embeddings of items and categories."""
+    tables = {id(model.item.weight), id(model.category.weight)}
+    return sum(weight.numel() for weight in model.parameters() if id(weight) not in tables)

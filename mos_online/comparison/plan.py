@@ -1,0 +1,96 @@
+"""Which cells are compared: the hour-long job and the five-minute one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from mos_online.comparison.cell import FitConfig
+from mos_online.comparison.split import SplitConfig
+
+BASELINE, OURS = "backbone+table", "mos"
+
+ROUTED = ("mos-random", "mos-category")
+RIVALS = (
+    "wide", "long", "short", "mmoe", "ple", "gshard", "dselect-k", "expert-choice", "comirec", "hrnn", "dsin",
+)  # fmt: skip
+FULL_WIDTH = ("mmoe-full", "gshard-full")
+NEGATIVE = ("mos-contrastive", "mos-own", "mos-same-window", "mos-softmax")
+COUNTED = ("popularity", "item-knn", "vmis-knn")
+HOPS = (0.1, 0.4, 0.8)
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """One contestant on one dataset and backbone, with all its seeds, of which the first chooses the learning rate."""
+
+    dataset: str
+    backbone: str
+    contestant: str
+    seeds: int
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A job.
+
+    Attributes:
+        tasks: in the order in which they are done.
+        split, fit: the same for all.
+    """
+
+    tasks: list[Task]
+    split: SplitConfig
+    fit: FitConfig
+
+    @property
+    def cells(self) -> int:
+        """How many fits, not counting the choice of learning rates."""
+        return sum(task.seeds for task in self.tasks)
+
+
+def full() -> Plan:
+    """About an hour on two cores."""
+    long, short = ["gowalla_1000_users", "yelp_2019"], ["amazon_beauty", "amazon_grocery_no_tail", "movielens_100k"]
+    planted = [f"synthetic:hop={hop}" for hop in HOPS]
+    tasks = [
+        *_tasks([*long, *short, *planted], ["gru4rec"], [BASELINE, OURS, "mos-random"], 5),
+        *_tasks([*long, *short, *planted], ["counting"], COUNTED, 1),
+        *_tasks([*long, *short], ["gru4rec"], ["backbone", "mos-category"], 3),
+        *_tasks([*long, "amazon_beauty"], ["din"], [BASELINE, OURS, "mos-random"], 3),
+        *_tasks(["gowalla_1000_users", "synthetic:hop=0.4"], ["gru4rec"], [*RIVALS, *FULL_WIDTH], 3),
+        *_tasks([*long], ["gru4rec"], NEGATIVE, 3),
+        *_tasks(["gowalla_1000_users"], ["sasrec", "mamba4rec", "sdim", "twin"], [BASELINE, OURS], 2),
+        *_tasks(["synthetic:hop=0.8,noise=0.0", "synthetic:hop=0.8,noise=0.3"], ["gru4rec"], [BASELINE, OURS], 3),
+    ]
+    order = list(dict.fromkeys(task.dataset for task in tasks))
+    return Plan(
+        tasks=sorted(tasks, key=lambda task: order.index(task.dataset)),
+        split=SplitConfig(examples=10_000, judged=2_500, tested=6_000),
+        fit=FitConfig(epochs=6, patience=2, rates=(3e-3, 1e-2)),
+    )
+
+
+def quick() -> Plan:
+    """About five minutes on two cores: enough to see that everything runs, too little to conclude anything."""
+    sets = ["movielens_100k", "synthetic:hop=0.8"]
+    tasks = [
+        *_tasks(sets, ["gru4rec"], [BASELINE, OURS, "mos-random"], 2),
+        *_tasks(sets, ["counting"], COUNTED, 1),
+        *_tasks(["synthetic:hop=0.8"], ["gru4rec"], ["wide", "mmoe", "hrnn"], 1),
+        *_tasks(["synthetic:hop=0.8"], ["din"], [BASELINE, OURS], 1),
+    ]
+    return Plan(
+        tasks=tasks,
+        split=SplitConfig(examples=4_000, judged=1_000, tested=2_000),
+        fit=FitConfig(epochs=4, patience=2, rates=(1e-2,)),
+    )
+
+
+def _tasks(datasets: Sequence[str], backbones: Sequence[str], contestants: Sequence[str], seeds: int) -> Iterator[Task]:
+    for dataset in datasets:
+        for backbone in backbones:
+            for contestant in contestants:
+                yield Task(dataset=dataset, backbone=backbone, contestant=contestant, seeds=seeds)
+
+
+PLANS = {"full": full, "quick": quick}

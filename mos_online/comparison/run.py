@@ -1,0 +1,143 @@
+"""From a contestant's name to a cell on disk."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from mos_online.comparison.cell import Cell, FitConfig, fit_cell
+from mos_online.comparison.contestants import CONTESTANTS, Sizes
+from mos_online.comparison.counting import COUNTING, count_cell
+from mos_online.comparison.facts import facts
+from mos_online.comparison.plan import Task
+from mos_online.comparison.routings import ROUTINGS, from_rows
+from mos_online.comparison.store import Key, Record, Store, digest
+from mos_online.comparison.trial import Routing, Trial
+from mos_online.errors import ModelError
+from mos_online.model import SequenceModel
+
+VERSIONED = ("torch", "numpy", "scipy", "polars")
+
+
+def describe(trial: Trial, store: Store) -> None:
+    """Write down what is true of the dataset and of its test positions."""
+    positions = np.concatenate([part.positions for part in trial.test])
+    begin, middle, end = trial.split.borders
+    about = {
+        "events": len(trial.frame),
+        "users": trial.frame["user_id"].n_unique(),
+        "items": len(trial.catalogue.items),
+        "train": len(trial.split.train),
+        "validation": len(trial.split.validation),
+        "test": len(positions),
+        "borders_ms": [begin, middle, end],
+        "half_life_hours": trial.half_life / 3_600_000,
+        "themes": trial.router.n_themes,
+        "router": trial.router.version,
+        "data": data_hash(trial),
+    }
+    store.write_facts(trial.name, about, facts(trial, positions))
+
+
+def data_hash(trial: Trial) -> str:
+    """Of the events as they were compared."""
+    return digest(trial.frame.hash_rows().sum(), len(trial.frame))
+
+
+def protocol(trial: Trial, config: FitConfig, sizes: Sizes) -> str:
+    """Of everything that must be equal for two cells to be comparable."""
+    return digest(data_hash(trial), trial.config, config, sizes)
+
+
+def run_cells(task: Task, trial: Trial, store: Store, *, config: FitConfig, sizes: Sizes) -> list[Record]:
+    """Fit and score a contestant with all its seeds, but for those that are there.
+
+    The first seed tries every learning rate and keeps the best on validation; the others take that one.
+
+    Raises:
+        ModelError: no such contestant or backbone.
+    """
+    about = protocol(trial, config, sizes)
+    records: list[Record] = []
+    for seed in range(task.seeds):
+        key = Key(task.dataset, task.backbone, task.contestant, seed)
+        record = store.record(key, about)
+        if record is None:
+            tried = replace(config, rates=(records[0].rate,)) if records else config
+            cell = _cell(key, trial, tried, sizes)
+            record = _record(key, about, cell)
+            store.write(record, cell.scores)
+        records.append(record)
+    return records
+
+
+def _record(key: Key, about: str, cell: Cell) -> Record:
+    return Record(
+        key=key,
+        protocol=about,
+        commit=commit(),
+        versions={name: importlib.metadata.version(name) for name in VERSIONED},
+        validation=cell.validation,
+        rate=cell.rate,
+        passes=cell.passes,
+        seconds=round(cell.seconds, 2),
+        seconds_scoring=round(cell.seconds_scoring, 3),
+        parameters=cell.parameters,
+    )
+
+
+def _cell(key: Key, trial: Trial, config: FitConfig, sizes: Sizes) -> Cell:
+    if key.contestant in COUNTING:
+        return count_cell(COUNTING[key.contestant], trial)
+    if key.contestant not in CONTESTANTS:
+        known = ", ".join([*CONTESTANTS, *COUNTING])
+        raise ModelError(f"unknown contestant {key.contestant!r}; there are: {known}")
+    contestant = CONTESTANTS[key.contestant]
+    if contestant.routing == "own":
+        routing = _own(key, trial, config, sizes)
+    else:
+        routing = ROUTINGS[contestant.routing](trial, key.seed)
+    return fit_cell(
+        lambda: contestant.make(trial, key.backbone, sizes, routing.themes),
+        trial,
+        routing,
+        config=config,
+        seed=key.seed,
+    )
+
+
+def _own(key: Key, trial: Trial, config: FitConfig, sizes: Sizes) -> Routing:
+    """Themes from the item vectors of the backbone after one pass: what the click loss alone finds."""
+    baseline = CONTESTANTS["backbone"]
+    fitted: list[SequenceModel] = []
+
+    def make() -> SequenceModel:
+        fitted.append(baseline.make(trial, key.backbone, sizes, trial.routing.themes))
+        return fitted[-1]
+
+    warm = replace(config, epochs=1, rates=config.rates[:1])
+    fit_cell(make, trial, trial.routing, config=warm, seed=key.seed)
+    rows = fitted[-1].get_parameter("item.weight").detach().numpy()
+    return from_rows(trial, rows, key.seed)
+
+
+@cache
+def commit() -> str:
+    """Of the code, with a mark if it was changed since; "unknown" outside of a repository."""
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty"],  # noqa: S607
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()

@@ -1,0 +1,45 @@
+"""DIN."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mos_online.model.backbone import Backbone, backbone, candidates_of
+
+
+@backbone("din")
+class DIN(Backbone):
+    """Deep interest network (Zhou et al., KDD 2018): events pooled by weights from an activation unit with the candidate.
+
+    The unit is an MLP of [e, t, e * t], whose first layer is split so that nothing larger than (B, C, T, hidden) is
+    built. Weights are a softmax over the events, where the paper keeps them unnormalised to tell how strong an
+    interest is: with dot-product scores the unnormalised sum grew with the history and did not train.
+    """
+
+    target_aware = True
+
+    def __init__(self, width: int, longest: int, hidden: int = 16) -> None:
+        super().__init__(width, longest)
+        self.of_event = nn.Linear(width, hidden)
+        self.of_target = nn.Linear(width, hidden, bias=False)
+        self.of_both = nn.Linear(width, hidden, bias=False)
+        self.out = nn.Linear(hidden, 1, bias=False)
+        self.sharpness = width**-0.5
+
+    def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
+        """(B, T, d), (B, T), (B, C, d) -> (B, C, d)."""
+        target = candidates_of(target, "DIN")
+        both = torch.einsum("bcd,btd,hd->bcth", target, events, self.of_both.weight)
+        hidden = both + self.of_event(events).unsqueeze(1) + self.of_target(target).unsqueeze(2)
+        logits = self.out(torch.nn.functional.gelu(hidden)).squeeze(-1)
+        logits = logits + self.sharpness * target @ events.transpose(1, 2)
+        return pooled(logits, events, mask)
+
+
+def pooled(logits: Tensor, events: Tensor, mask: Tensor) -> Tensor:
+    """Events averaged by a softmax of logits (B, C, T) over those that there are: (B, C, d); zeros without any."""
+    some = mask.any(1).view(-1, 1, 1)
+    weights = logits.masked_fill(~mask.unsqueeze(1) & some, -torch.inf).softmax(2)
+    events = events.masked_fill(~mask.unsqueeze(2), 0.0)
+    return weights.masked_fill(~some, 0.0) @ events

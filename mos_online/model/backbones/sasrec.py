@@ -1,0 +1,59 @@
+"""SASRec."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name everybody uses
+
+from mos_online.model.backbone import Backbone, backbone, last_event
+
+
+@backbone("sasrec")
+class SASRec(Backbone):
+    """Causal self-attention over the events (Kang & McAuley, ICDM 2018), two blocks.
+
+    Positions count from the newest event, so that an old event's position does not depend on how much padding or
+    forgotten history there is.
+    """
+
+    def __init__(self, width: int, longest: int, blocks: int = 2, heads: int = 2, dropout: float = 0.2) -> None:
+        super().__init__(width, longest)
+        self.longest = longest
+        self.position = nn.Embedding(longest, width)
+        nn.init.normal_(self.position.weight, std=0.02)
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList([_Block(width, heads, dropout) for _ in range(blocks)])
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
+        """(B, T, d), (B, T) -> (B, d); T at most ``longest``."""
+        length = events.shape[1]
+        if length == 0:
+            return events.new_zeros(events.shape[0], events.shape[2])
+        from_newest = (mask.sum(1, keepdim=True) - 1 - torch.arange(length)).clamp(0, self.longest - 1)
+        hidden = self.dropout(events + self.position(from_newest))
+        # An event sees itself and what came before; padding comes last, so no event sees it.
+        allowed = torch.ones(length, length, dtype=torch.bool).tril()
+        for block in self.blocks:
+            hidden = block(hidden, allowed)
+        return last_event(self.norm(hidden), mask)
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before_attention, self.before_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query_key_value, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, hidden: Tensor, allowed: Tensor) -> Tensor:
+        rows, length, width = hidden.shape
+        parts = self.query_key_value(self.before_attention(hidden)).view(rows, length, 3, self.heads, -1)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        read = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
+        hidden = hidden + self.dropout(self.out(read.transpose(1, 2).reshape(rows, length, width)))
+        out: Tensor = hidden + self.dropout(self.mlp(self.before_mlp(hidden)))
+        return out

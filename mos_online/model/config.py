@@ -1,0 +1,51 @@
+"""Sizes of a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mos_online.errors import ModelError
+
+AGE_BUCKETS = 16
+"""Logarithmic buckets of the time since an event: under 10 s, then growing by a factor of 2.6."""
+
+LIVE_FEATURES = 4
+"""Live features of a candidate, see ``mos_online.model.live``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoSConfig:
+    """Sizes of a MoS, or of a rival in its harness.
+
+    Attributes:
+        backbone: name of the global expert, see ``mos_online.model.backbone``.
+        items, categories: rows of the embeddings without row 0, which stands for "unknown".
+        themes: K.
+        width: d.
+        recent: events the global expert reads; short: of which the short-term expert reads the last.
+        theme_ring: events of a theme that the theme expert reads.
+        table: d_r, length of the frozen routing vectors that are part of every item's row; 0: they are not.
+        live: length of a candidate's live embedding.
+        id_dropout: share of item ids hidden in training, so that category rows learn to stand alone.
+
+    Raises:
+        ModelError: a size is out of range.
+    """
+
+    backbone: str = "gru4rec"
+    items: int
+    categories: int = 0
+    themes: int
+    width: int = 48
+    recent: int = 50
+    short: int = 10
+    theme_ring: int = 20
+    table: int = 0
+    live: int = 8
+    id_dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if min(self.items, self.themes, self.width, self.recent, self.short, self.theme_ring, self.live) < 1:
+            raise ModelError(f"every size of a model must be at least 1, got {self}")
+        if min(self.categories, self.table) < 0 or not 0 <= self.id_dropout < 1:
+            raise ModelError(f"categories and table must be at least 0 and id_dropout in [0, 1), got {self}")

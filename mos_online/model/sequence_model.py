@@ -1,0 +1,242 @@
+"""What every model of this house shares: item rows, live terms, repeats and scoring. Only user vectors differ."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mos_online.errors import ModelError
+from mos_online.model.batch import Batch
+from mos_online.model.config import AGE_BUCKETS, LIVE_FEATURES, MoSConfig
+
+LOG_SHARE = 4.0
+"""Scale of the logarithm of a share in the live features."""
+
+SHARE_ONE = 2.0
+"""The feature of an item that has all clicks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserVectors:
+    """B users, ready to score.
+
+    Attributes:
+        themed: float32 (B, V, d): V = K + 1, where row k scores the items of theme k and row 0 the unrouted ones, or
+            V = 1 where one vector scores everything.
+        bias: float32 (B, V), added to the scores of the items of each theme.
+        base: float32 (B, d), what weighs the live terms.
+        gates: float32 (B, V), of a MoS; 0 where the user has no ring of the theme; column 0 is the short-term gate.
+    """
+
+    themed: Tensor
+    bias: Tensor
+    base: Tensor
+    gates: Tensor
+
+    @classmethod
+    def single(cls, vectors: Tensor) -> UserVectors:
+        """One vector (B, d) each, which scores everything."""
+        none = vectors.new_zeros(len(vectors), 1)
+        return cls(themed=vectors.unsqueeze(1), bias=none, base=vectors, gates=none)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairVectors:
+    """What scores candidates (B, C): u_x (B, C, d), biases (B, C), and what weighs the live terms (B, C, d)."""
+
+    vectors: Tensor
+    bias: Tensor
+    base: Tensor
+
+
+class SequenceModel(nn.Module):
+    """score(u, x) = scale <u_x, e_x> + live terms + repeats: the logarithm of x's chance to be next, up to a constant.
+
+    e_x is the sum of the item's own row, its category's and, if ``config.table``, a projection of its frozen routing
+    vector: an item that the model has never seen is still its category's.
+
+    Subclasses define ``encode`` (one or K + 1 vectors per user), or, where the vector depends on the candidate,
+    ``pair_vectors``.
+    """
+
+    target_aware = False
+    """Whether user vectors depend on the candidate: then only pairs can be scored, not a whole catalogue at once."""
+
+    penalty: Tensor | None = None
+    """An auxiliary loss of the last reading in training, or None."""
+
+    def __init__(self, config: MoSConfig) -> None:
+        super().__init__()
+        self.config = config
+        d = config.width
+        self.item = nn.Embedding(config.items + 1, d, padding_idx=0)
+        self.category = nn.Embedding(config.categories + 1, d, padding_idx=0)
+        self.age = nn.Embedding(AGE_BUCKETS, d)
+        for embedding in (self.item, self.category, self.age):
+            nn.init.normal_(embedding.weight, std=0.05)
+        with torch.no_grad():
+            self.item.weight[0] = 0
+            self.category.weight[0] = 0
+        self.register_buffer("item_category", torch.zeros(config.items + 1, dtype=torch.int64))
+        self.register_buffer("item_theme", torch.zeros(config.items + 1, dtype=torch.int64))
+        self.register_buffer("item_known", torch.zeros(config.items + 1))
+        self.item_category: Tensor
+        self.item_theme: Tensor
+        self.item_known: Tensor
+        if config.table:
+            self.register_buffer("item_table", torch.zeros(config.items + 1, config.table))
+            self.item_table: Tensor
+            self.table = nn.Linear(config.table, d, bias=False)
+        self.live = nn.Sequential(nn.Linear(LIVE_FEATURES, 16), nn.GELU(), nn.Linear(16, config.live + 1))
+        self.live_user = nn.Linear(d, config.live)
+        self.prior = nn.Parameter(torch.tensor([0.5, 0.5]))
+        self.scale = nn.Parameter(torch.tensor(math.log(8.0)))
+        self.repeat = nn.Embedding(AGE_BUCKETS, 1)
+        nn.init.zeros_(self.repeat.weight)
+        self.dropout = nn.Dropout(0.1)
+
+    def set_catalogue(self, category: Tensor, theme: Tensor, known: Tensor, table: Tensor | None = None) -> None:
+        """What is known of each item row, (items + 1,).
+
+        Args:
+            category: int64, 1.. or 0 where unknown.
+            theme: int64, 1..K or 0 where unrouted.
+            known: float32, 1 where the row has been trained; 0 where only the category's row counts.
+            table: float32 (items + 1, d_r), routing vectors, zero where there is none; needed if ``config.table``.
+        """
+        self.item_category.copy_(category)
+        self.item_theme.copy_(theme)
+        self.item_known.copy_(known)
+        if self.config.table:
+            if table is None:
+                raise ModelError(f"the model reads routing vectors of length {self.config.table}: pass `table`")
+            self.item_table.copy_(table)
+
+    def start_from(self, rows: Tensor) -> None:
+        """Give items their first rows, float32 (items + 1, d), unit or zero: what goes together starts out alike."""
+        with torch.no_grad():
+            self.item.weight.mul_(rows.norm(dim=1, keepdim=True) == 0)
+            self.item.weight.add_(rows)
+
+    def item_rows(self, items: Tensor) -> Tensor:
+        """e_x of items (...,) -> (..., d)."""
+        own = self.item(items) * self.item_known[items].unsqueeze(-1)
+        if self.training and self.config.id_dropout:
+            keep = torch.rand(items.shape) >= self.config.id_dropout
+            own = own * keep.unsqueeze(-1)
+        rows: Tensor = own + self.category(self.item_category[items])
+        return rows + self.table(self.item_table[items]) if self.config.table else rows
+
+    def event_rows(self, items: Tensor, ages: Tensor) -> Tensor:
+        """What experts read of events (...,) at ``ages`` (s) -> (..., d)."""
+        return self.item_rows(items) + self.age(age_bucket(ages))
+
+    def encode(self, batch: Batch) -> UserVectors:
+        """The users' vectors, independent of any candidate.
+
+        Raises:
+            ModelError: there are none: the backbone reads the candidate.
+        """
+        raise ModelError(f"{type(self).__name__} on {self.config.backbone} reads the candidate: only pairs have scores")
+
+    def pair_vectors(self, batch: Batch, candidates: Tensor) -> PairVectors:
+        """The vectors that score candidates, int64 (B, C)."""
+        users = self.encode(batch)
+        themes = self.item_theme[candidates] if users.themed.shape[1] > 1 else torch.zeros_like(candidates)
+        wanted = themes.unsqueeze(-1).expand(-1, -1, self.config.width)
+        return PairVectors(
+            vectors=users.themed.gather(1, wanted),
+            bias=users.bias.gather(1, themes),
+            base=users.base.unsqueeze(1).expand_as(wanted),
+        )
+
+    def live_rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Live features (..., LIVE_FEATURES) -> embeddings (..., live) and biases (...,).
+
+        The bias starts at the log of the item's recent share of the clicks: an untrained model ranks by popularity.
+        """
+        out = self.live(features)
+        return out[..., :-1], out[..., -1] + LOG_SHARE * (features[..., :2] - SHARE_ONE) @ self.prior
+
+    def score(self, users: UserVectors, candidates: Tensor, features: Tensor) -> Tensor:
+        """Scores (B, C) of the same C candidates for every user, without repeats.
+
+        Args:
+            users: from ``encode``.
+            candidates: int64 (C,) item rows.
+            features: float32 (C, LIVE_FEATURES), see ``live_features``.
+        """
+        rows = self.item_rows(candidates) * self.scale.exp()
+        live, bias = self.live_rows(features)
+        return self._match(users, rows, self.item_theme[candidates]) + self.live_user(users.base) @ live.T + bias
+
+    def _match(self, users: UserVectors, rows: Tensor, themes: Tensor) -> Tensor:
+        """<u_x, e_x> and the bias of x's theme, of B users and C items: one product per theme."""
+        vectors = users.themed.shape[1]
+        if vectors == 1:
+            return users.themed[:, 0] @ rows.T + users.bias
+        order = torch.argsort(themes, stable=True)
+        counts = torch.bincount(themes, minlength=vectors).tolist()
+        pieces = [users.themed[:, theme] @ part.T for theme, part in enumerate(rows[order].split(counts)) if len(part)]
+        back = torch.empty_like(order)
+        back[order] = torch.arange(len(order))
+        return torch.cat(pieces, 1)[:, back] + users.bias[:, themes]
+
+    def add_repeats(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:
+        """Add to scores (B, C), for every recent event of an item, a learned bias by the age of the event.
+
+        In news a clicked article is done with, in a shop or a city one returns; both are learned.
+
+        Args:
+            scores: of the candidates.
+            batch: the users.
+            slot: int64 (items + 1,), the column of each item row, -1 for those that are no candidates.
+        """
+        columns = slot[batch.items]
+        rows, at = torch.nonzero((columns >= 0) & batch.mask, as_tuple=True)
+        bias = self.repeat(age_bucket(batch.ages[rows, at])).squeeze(-1)
+        return scores.index_put((rows, columns[rows, at]), bias, accumulate=True)
+
+    def score_pairs(self, batch: Batch, candidates: Tensor, features: Tensor) -> Tensor:
+        """Scores (B, C) of each user's own candidates, repeats included: equal to ``score`` and ``add_repeats``.
+
+        Args:
+            batch: the users.
+            candidates: int64 (B, C) item rows.
+            features: float32 (items + 1, LIVE_FEATURES), of all item rows.
+        """
+        users = self.pair_vectors(batch, candidates)
+        rows = self.item_rows(candidates) * self.scale.exp()
+        live, bias = self.live_rows(features[candidates])
+        bias = bias + users.bias + self._pair_repeats(batch, candidates)
+        return (users.vectors * rows).sum(-1) + (self.live_user(users.base) * live).sum(-1) + bias
+
+    def _pair_repeats(self, batch: Batch, candidates: Tensor) -> Tensor:
+        """What ``add_repeats`` adds to each user's own candidates, (B, C)."""
+        again = (batch.items.unsqueeze(1) == candidates.unsqueeze(2)) & batch.mask.unsqueeze(1)
+        return (again * self.repeat(age_bucket(batch.ages)).squeeze(-1).unsqueeze(1)).sum(2)
+
+
+def age_bucket(seconds: Tensor) -> Tensor:
+    """Logarithmic bucket 0..AGE_BUCKETS-1 of a time span in seconds; 0 is under 10 s, 15 is two months and more.
+
+    >>> age_bucket(torch.tensor([0.0, 10.0, 1800.0, 86400.0, 1e9])).tolist()
+    [0, 0, 6, 10, 15]
+    """
+    return (torch.log(seconds.clamp(min=1) / 4) / math.log(2.6)).clamp(0, AGE_BUCKETS - 1).long()
+
+
+def live_features(share: Tensor, slow_share: Tensor, age_hours: Tensor, known: Tensor) -> Tensor:
+    """Live features of C candidates, float32 (C, LIVE_FEATURES).
+
+    Args:
+        share: the item's share of the decayed clicks of all items, 0 where it has none.
+        slow_share: likewise with a half-life ``SLOW`` times as long.
+        age_hours: since its first click, 0 where unknown.
+        known: 1 where the item has a row of its own, else 0.
+    """
+    fast, slow = (torch.log(part + 1e-5) / LOG_SHARE + SHARE_ONE for part in (share, slow_share))
+    return torch.stack([fast, slow, torch.log1p(age_hours) / 4, known], dim=1)

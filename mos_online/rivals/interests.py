@@ -1,0 +1,51 @@
+"""Several vectors per user, learned by attention: ComiRec."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mos_online.model.batch import Batch
+from mos_online.model.config import MoSConfig
+from mos_online.model.sequence_model import PairVectors, SequenceModel, UserVectors
+
+
+class ComiRec(SequenceModel):
+    """ComiRec-SA (Cen et al., KDD 2020): K interests by self-attentive pooling; a candidate is scored by its best one.
+
+    In training the best interest of the target is the one that learns, as the maximum lets the gradient through to it
+    alone.
+    """
+
+    def __init__(self, config: MoSConfig, interests: int = 4) -> None:
+        super().__init__(config)
+        d = config.width
+        self.interests = interests
+        self.position = nn.Embedding(config.recent, d)
+        nn.init.normal_(self.position.weight, std=0.02)
+        self.first, self.second = nn.Linear(d, 4 * d), nn.Linear(4 * d, interests)
+
+    def encode(self, batch: Batch) -> UserVectors:
+        """``themed`` holds the interests, (B, interests, d)."""
+        events = self.dropout(self.event_rows(batch.items, batch.ages))
+        length = events.shape[1]
+        if length == 0:
+            return UserVectors.single(events.new_zeros(len(events), events.shape[2]))
+        from_newest = (batch.mask.sum(1, keepdim=True) - 1 - torch.arange(length)).clamp(0, self.config.recent - 1)
+        logits = self.second(torch.tanh(self.first(events + self.position(from_newest))))
+        some = batch.mask.any(1).view(-1, 1, 1)
+        weights = logits.masked_fill(~batch.mask.unsqueeze(2) & some, -torch.inf).softmax(1) * some
+        vectors = weights.transpose(1, 2) @ events.masked_fill(~batch.mask.unsqueeze(2), 0.0)
+        none = vectors.new_zeros(len(vectors), vectors.shape[1])
+        return UserVectors(themed=vectors, bias=none, base=vectors.mean(1), gates=none)
+
+    def _match(self, users: UserVectors, rows: Tensor, themes: Tensor) -> Tensor:
+        return (users.themed @ rows.T).amax(1)
+
+    def pair_vectors(self, batch: Batch, candidates: Tensor) -> PairVectors:
+        """The best interest of each candidate."""
+        users = self.encode(batch)
+        best = (self.item_rows(candidates) @ users.themed.transpose(1, 2)).argmax(2)
+        wanted = best.unsqueeze(-1).expand(-1, -1, self.config.width)
+        base = users.base.unsqueeze(1).expand_as(wanted)
+        return PairVectors(vectors=users.themed.gather(1, wanted), bias=base.new_zeros(candidates.shape), base=base)
