@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import fields
 from functools import lru_cache
@@ -48,7 +47,7 @@ def dataset(name: str, data_dir: Path | None) -> Dataset:
             raise DatasetError(
                 f"{part!r} is no setting of the population: write one of {', '.join(types)} as name=number"
             ) from None
-    return synthesize(SyntheticConfig(**values))
+    return synthesize(SyntheticConfig(**values))  # type: ignore[arg-type]
 
 
 def run_plan(
@@ -97,8 +96,3 @@ def _trial(name: str, data_dir: Path | None, sessions: SessionConfig, split: Spl
     if not data.has_clock:
         sessions = SessionConfig(gap=HALF_DAY)
     return Trial(data.clicks, data.items, sessions=sessions, config=TrialConfig(split=split), name=name)
-
-
-def batches(plan: Plan) -> Iterator[str]:
-    """Datasets of a plan, each once."""
-    yield from dict.fromkeys(task.dataset for task in plan.tasks)

@@ -111,9 +111,9 @@ class Ready:
             own = scores[:, :1]
             above = (whole > own).sum(1) + (whole == own).sum(1) // 2
             ranks = (above + 1).numpy().astype(np.int32)
-        scores = (scores - part.log_share[asked]).masked_fill(pairs <= 0, torch.nan).numpy()
+        logits: Floats = (scores - part.log_share[asked]).masked_fill(pairs <= 0, torch.nan).numpy()
         m = part.negatives.shape[1]
-        return scores[:, : 1 + m], np.concatenate([scores[:, :1], scores[:, 1 + m :]], 1), ranks
+        return logits[:, : 1 + m], np.concatenate([logits[:, :1], logits[:, 1 + m :]], 1), ranks
 
 
 def pair_loss(model: SequenceModel, batch: Batch, targets: Tensor, part: Part, generator: torch.Generator) -> Tensor:
@@ -161,13 +161,13 @@ def fit_cell(
     on_progress: Callable[[float, str], None] = lambda part, words: None,
 ) -> Cell:
     """Fit with every learning rate, keep the best on validation, score the test positions once."""
-    best: tuple[float, SequenceModel, float, int] | None = None
     started = time.monotonic()
     torch.manual_seed(seed)
     model = make()
     log = SequenceLog(trial.frame, trial.catalogue, routing.event_theme, routing.themes)
     sizes = {"recent": model.config.recent, "ring": model.config.theme_ring}
     train, validation = (Ready(trial, parts, log, **sizes) for parts in (trial.train, trial.validation))
+    tries = []
     for rate in config.rates:
         torch.manual_seed(seed)
         model = make()
@@ -186,10 +186,8 @@ def fit_cell(
             on_progress=on_progress,
             decay=config.decay,
         )
-        if best is None or reached > best[0]:
-            best = reached, model, rate, passes
-    assert best is not None
-    reached, model, rate, passes = best
+        tries.append((reached, model, rate, passes))
+    reached, model, rate, passes = max(tries, key=lambda one: one[0])
     seconds = time.monotonic() - started
     test = Ready(trial, trial.test, log, **sizes)
     started = time.monotonic()

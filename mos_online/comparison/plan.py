@@ -53,14 +53,14 @@ def full() -> Plan:
     long, short = ["gowalla_1000_users", "yelp_2019"], ["amazon_beauty", "amazon_grocery_no_tail", "movielens_100k"]
     planted = [f"synthetic:hop={hop}" for hop in HOPS]
     tasks = [
-        *_tasks([*long, *short, *planted], ["gru4rec"], [BASELINE, OURS, "mos-random"], 5),
+        *_tasks(long, ["gru4rec"], [BASELINE, OURS, "mos-random"], 5),
+        *_tasks([*short, *planted], ["gru4rec"], [BASELINE, OURS, "mos-random"], 3),
         *_tasks([*long, *short, *planted], ["counting"], COUNTED, 1),
-        *_tasks([*long, *short], ["gru4rec"], ["backbone", "mos-category"], 3),
-        *_tasks([*long, "amazon_beauty"], ["din"], [BASELINE, OURS, "mos-random"], 3),
-        *_tasks(["gowalla_1000_users", "synthetic:hop=0.4"], ["gru4rec"], [*RIVALS, *FULL_WIDTH], 3),
-        *_tasks([*long], ["gru4rec"], NEGATIVE, 3),
+        *_tasks(long, ["gru4rec"], ["backbone", "mos-category", *NEGATIVE], 3),
+        *_tasks(long, ["din"], [BASELINE, OURS, "mos-random"], 3),
+        *_tasks(["gowalla_1000_users", "synthetic:hop=0.8"], ["gru4rec"], [*RIVALS, *FULL_WIDTH], 2),
         *_tasks(["gowalla_1000_users"], ["sasrec", "mamba4rec", "sdim", "twin"], [BASELINE, OURS], 2),
-        *_tasks(["synthetic:hop=0.8,noise=0.0", "synthetic:hop=0.8,noise=0.3"], ["gru4rec"], [BASELINE, OURS], 3),
+        *_tasks(["synthetic:hop=0.8,noise=0.3"], ["gru4rec"], [BASELINE, OURS], 2),
     ]
     order = list(dict.fromkeys(task.dataset for task in tasks))
     return Plan(

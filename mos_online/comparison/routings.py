@@ -59,7 +59,7 @@ def from_rows(trial: Trial, rows: np.typing.NDArray[np.float32], seed: int) -> R
     """By any vectors of the items, float32 (items + 1, d), such as a trained model's own."""
     norms = np.linalg.norm(rows, axis=1)
     kept = np.flatnonzero((norms > 1e-6) & (trial.known.numpy() > 0))
-    names = [trial.catalogue.items[row - 1] for row in kept]
+    names = [trial.catalogue.items[row - 1] for row in kept.tolist()]
     unit = (rows[kept] / norms[kept, None]).astype(np.float32)
     return _by(trial, Router.from_table(names, unit, trial.past(0), trial.items, _config(trial, seed)))
 

@@ -1,6 +1,6 @@
 """The MoS model: backbones, experts, fusion, checkpoints."""
 
-from mos_online.model import backbones as _shipped  # registers them
+from mos_online.model import backbones as backbones  # registers those that are shipped
 from mos_online.model.backbone import BACKBONES, Backbone, backbone
 from mos_online.model.batch import Batch, History, collate
 from mos_online.model.config import MoSConfig

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +24,7 @@ class Backbone(nn.Module):
         penalty: an auxiliary loss of the last forward in training, such as the balance of a mixture's experts.
     """
 
-    target_aware: ClassVar[bool] = False
+    target_aware: bool = False
     penalty: Tensor | None = None
 
     def __init__(self, width: int, longest: int) -> None:
@@ -80,7 +79,7 @@ class Resized(Backbone):
     def __init__(self, name: str, width: int, longest: int, hidden: int) -> None:
         super().__init__(width, longest)
         self.inner = build_backbone(name, hidden, longest)
-        self.target_aware = self.inner.target_aware  # type: ignore[misc]
+        self.target_aware = self.inner.target_aware
         self.narrow, self.widen = nn.Linear(width, hidden), nn.Linear(hidden, width)
         nn.init.orthogonal_(self.narrow.weight)
         with torch.no_grad():

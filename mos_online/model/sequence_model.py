@@ -128,11 +128,14 @@ class SequenceModel(nn.Module):
             keep = torch.rand(items.shape) >= self.config.id_dropout
             own = own * keep.unsqueeze(-1)
         rows: Tensor = own + self.category(self.item_category[items])
-        return rows + self.table(self.item_table[items]) if self.config.table else rows
+        if self.config.table:
+            rows += self.table(self.item_table[items])
+        return rows
 
     def event_rows(self, items: Tensor, ages: Tensor) -> Tensor:
         """What experts read of events (...,) at ``ages`` (s) -> (..., d)."""
-        return self.item_rows(items) + self.age(age_bucket(ages))
+        rows: Tensor = self.item_rows(items) + self.age(age_bucket(ages))
+        return rows
 
     def encode(self, batch: Batch) -> UserVectors:
         """The users' vectors, independent of any candidate.
@@ -171,7 +174,8 @@ class SequenceModel(nn.Module):
         """
         rows = self.item_rows(candidates) * self.scale.exp()
         live, bias = self.live_rows(features)
-        return self._match(users, rows, self.item_theme[candidates]) + self.live_user(users.base) @ live.T + bias
+        scores: Tensor = self.live_user(users.base) @ live.T + bias
+        return scores + self._match(users, rows, self.item_theme[candidates])
 
     def _match(self, users: UserVectors, rows: Tensor, themes: Tensor) -> Tensor:
         """<u_x, e_x> and the bias of x's theme, of B users and C items: one product per theme."""
@@ -212,12 +216,14 @@ class SequenceModel(nn.Module):
         rows = self.item_rows(candidates) * self.scale.exp()
         live, bias = self.live_rows(features[candidates])
         bias = bias + users.bias + self._pair_repeats(batch, candidates)
-        return (users.vectors * rows).sum(-1) + (self.live_user(users.base) * live).sum(-1) + bias
+        scores: Tensor = (users.vectors * rows).sum(-1) + (self.live_user(users.base) * live).sum(-1)
+        return scores + bias
 
     def _pair_repeats(self, batch: Batch, candidates: Tensor) -> Tensor:
         """What ``add_repeats`` adds to each user's own candidates, (B, C)."""
         again = (batch.items.unsqueeze(1) == candidates.unsqueeze(2)) & batch.mask.unsqueeze(1)
-        return (again * self.repeat(age_bucket(batch.ages)).squeeze(-1).unsqueeze(1)).sum(2)
+        bias: Tensor = self.repeat(age_bucket(batch.ages)).squeeze(-1)
+        return (again * bias.unsqueeze(1)).sum(2)
 
 
 def age_bucket(seconds: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class Mixture(Backbone):
         """``make`` builds one expert of rows of ``width`` d."""
         super().__init__(width, 0)
         self.experts = nn.ModuleList([make() for _ in range(experts)])
-        self.target_aware = self.experts[0].target_aware  # type: ignore[misc]
+        self.target_aware = bool(self.experts[0].target_aware)
         self.gate = nn.Linear(2 * width, experts)
         self.activated = float(experts)
 
@@ -72,7 +72,7 @@ class PLE(Backbone):
         """Half of the ``experts`` are shared."""
         super().__init__(width, 0)
         self.experts = nn.ModuleList([make() for _ in range(experts)])
-        self.target_aware = self.experts[0].target_aware  # type: ignore[misc]
+        self.target_aware = bool(self.experts[0].target_aware)
         self.task_gate, self.shared_gate = nn.Linear(2 * width, experts), nn.Linear(2 * width, experts)
         self.task, self.shared = nn.Linear(width, width), nn.Linear(width, width)
         self.last_gate = nn.Linear(width, 2)
@@ -127,7 +127,7 @@ class DSelectK(Backbone):
         if experts != 2**bits:
             raise ValueError(f"DSelect-k codes experts in binary: {experts} is no power of two")
         self.experts = nn.ModuleList([make() for _ in range(experts)])
-        self.target_aware = self.experts[0].target_aware  # type: ignore[misc]
+        self.target_aware = bool(self.experts[0].target_aware)
         self.k, self.bits, self.gamma, self.entropy = k, bits, gamma, entropy
         self.codes, self.choice = nn.Linear(2 * width, k * bits), nn.Linear(2 * width, k)
         nn.init.uniform_(self.codes.bias, -gamma / 100, gamma / 100)

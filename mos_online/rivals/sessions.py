@@ -38,7 +38,7 @@ class SessionModel(SequenceModel):
 
 
 class HRNN(SessionModel):
-    """Hierarchical GRU (Quadrana et al., RecSys 2017): at a border the user's state reads the session's, and starts the next.
+    """Hierarchical GRU (Quadrana et al., RecSys 2017): at a border the user reads the session and starts the next.
 
     The last event is added, as in GRU4Rec.
     """
@@ -59,7 +59,8 @@ class HRNN(SessionModel):
                 state = torch.where(over, torch.tanh(self.start(user)), state)
             state = torch.where(here, self.session(event, state), state)
             last = torch.where(here, event, last)
-        return state + last
+        out: Tensor = state + last
+        return out
 
 
 class DSIN(SessionModel):
@@ -97,4 +98,6 @@ class DSIN(SessionModel):
         logits = torch.einsum("bsd,bd->bs", states, last) * events.shape[2] ** -0.5
         some = mask.any(1, keepdim=True)
         weights = logits.masked_fill(~known & some, -torch.inf).softmax(1)
-        return (torch.einsum("bs,bsd->bd", weights, states) + last) * some
+        state: Tensor = torch.einsum("bs,bsd->bd", weights, states)
+        state = (state + last) * some
+        return state

@@ -11,7 +11,7 @@ from mos_online.model.sequence_model import UserVectors
 
 
 class SoftmaxFusion(MoS):
-    """u_k = softmax(0, gamma_s, gamma_k) . (g, h_s, h_k): each expert displaces the others instead of adding to them."""
+    """u_k = softmax(0, gamma_s, gamma_k) . (g, h_s, h_k): an expert displaces the others instead of adding to them."""
 
     def encode(self, batch: Batch) -> UserVectors:
         """As ``MoS.encode``, fused otherwise; for backbones that do not read the candidate.

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
 from mos_online.model.backbone import Backbone, backbone, candidates_of
 
 
 @backbone("din")
 class DIN(Backbone):
-    """Deep interest network (Zhou et al., KDD 2018): events pooled by weights from an activation unit with the candidate.
+    """Deep interest network (Zhou et al., KDD 2018): events pooled by weights that an activation unit gives them.
 
-    The unit is an MLP of [e, t, e * t], whose first layer is split so that nothing larger than (B, C, T, hidden) is
-    built. Weights are a softmax over the events, where the paper keeps them unnormalised to tell how strong an
-    interest is: with dot-product scores the unnormalised sum grew with the history and did not train.
+    The unit is an MLP of event and candidate, [e, t, e * t], whose first layer is split so that nothing larger than
+    (B, C, T, hidden) is built. The weights are a softmax over the events; the paper leaves them unnormalised to tell
+    how strong an interest is, which with scores that are products would grow with the length of the history.
     """
 
     target_aware = True
@@ -32,7 +33,7 @@ class DIN(Backbone):
         target = candidates_of(target, "DIN")
         both = torch.einsum("bcd,btd,hd->bcth", target, events, self.of_both.weight)
         hidden = both + self.of_event(events).unsqueeze(1) + self.of_target(target).unsqueeze(2)
-        logits = self.out(torch.nn.functional.gelu(hidden)).squeeze(-1)
+        logits = self.out(F.gelu(hidden)).squeeze(-1)
         logits = logits + self.sharpness * target @ events.transpose(1, 2)
         return pooled(logits, events, mask)
 
