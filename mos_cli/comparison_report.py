@@ -1,12 +1,129 @@
-"""The report of a comparison: Markdown and figures."""
+"""The report of a comparison: Markdown, with figures beside it."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mos_cli.comparison_plots import draw
+from mos_online.comparison.claims import Finding, findings
+from mos_online.comparison.contestants import CONTESTANTS
+from mos_online.comparison.measures import Results, Row, slices
+from mos_online.comparison.plan import BASELINE, OURS
 from mos_online.comparison.store import Store
+from mos_online.evaluation.bootstrap import Comparison
+
+CLAIMS = {
+    2: "The gain grows with hopping (lower end of the slope above 0)",
+    3: "The gain sits at returning themes (more than inside sessions)",
+    4: "It is the routing, not the capacity (above random routing and equal-parameter mixtures, Holm)",
+    5: "It does no harm (lower end of the gain in GAUC at least -0.002)",
+    6: "It helps (gain in GAUC, Holm)",
+    8: "Longer histories gain more (slope above 0)",
+    0: "Known weakness: negatives of the target's own theme (lower end at least -0.002)",
+}
 
 
 def write_report(store: Store) -> Path:
-    """Write ``report.md`` beside the cells."""
-    raise NotImplementedError
+    """Write ``report.md`` and its figures into the store's folder."""
+    results = Results(store)
+    found = findings(results)
+    figures = draw(results, found, store.root / "figures")
+    lines = [*_head(results), *_claims(found), *(f"![{name}](figures/{name}.svg)\n" for name in figures)]
+    for dataset in results.datasets:
+        lines += _dataset(results, dataset)
+    path = store.root / "report.md"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def _head(results: Results) -> Iterator[str]:
+    records = results.store.records()
+    commits = sorted({record.commit for record in records})
+    versions = ", ".join(f"{name} {version}" for name, version in records[0].versions.items())
+    yield "# Comparison\n"
+    yield f"{len(records)} cells, commit {', '.join(commits)}; {versions}.\n"
+    yield (
+        "Differences are paired by user: 10,000 draws of users with all their requests, both models averaged over "
+        "seeds first; 95 % intervals. GAUC weighs users by impressions. AUC of a sampled task is a property of its sampler: "
+        "compare inside a table only.\n"
+    )
+
+
+def _claims(found: Sequence[Finding]) -> Iterator[str]:
+    yield "## Claims\n"
+    for number, text in CLAIMS.items():
+        part = [one for one in found if one.claim == number]
+        if not part:
+            continue
+        passed = sum(one.passed for one in part)
+        yield f"### {number or 'Also'}. {text}: {passed} of {len(part)} hold\n"
+        yield "| data, backbone | what | difference [95 %] | p (Holm) | holds |"
+        yield "|---|---|---|---|---|"
+        for one in part:
+            p = one.difference.p if math.isnan(one.adjusted) else one.adjusted
+            verdict = "yes" if one.passed else "no"
+            yield f"| {one.where} | {one.what} | {interval(one.difference)} | {p:.3f} | {verdict} |"
+        yield ""
+
+
+def _dataset(results: Results, dataset: str) -> Iterator[str]:
+    about = results.store.about(dataset)
+    yield f"## {dataset}\n"
+    yield (
+        f"{about['events']:,} events, {about['users']:,} users, {about['items']:,} items; {about['train']:,} examples, "
+        f"{about['validation']:,} validation and {about['test']:,} test positions; data {about['data']}, router "
+        f"{about['router']}.\n"
+    )
+    for backbone in results.backbones(dataset):
+        yield from _table(results, dataset, backbone)
+        if results.has(dataset, backbone, OURS) and results.has(dataset, backbone, BASELINE):
+            yield from _slices(results, dataset, backbone)
+
+
+def _table(results: Results, dataset: str, backbone: str) -> Iterator[str]:
+    yield f"### {dataset}, {backbone}\n"
+    yield (
+        "| contestant | seeds | AUC | GAUC | GAUC - baseline [95 %] | same theme | log loss | ECE | NDCG@10 | HR@10 "
+        "| MRR@20 | parameters | s/fit | ms/request |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+    order = [name for name in CONTESTANTS if results.has(dataset, backbone, name)]
+    for name in order:
+        gain = ""
+        if name != BASELINE and results.has(dataset, backbone, BASELINE):
+            gain = interval(results.gauc_gain(dataset, backbone, name, BASELINE))
+        yield _row(results.group(dataset, backbone, name).row(), gain)
+    for name in results.contestants(dataset, "counting"):
+        yield _row(results.group(dataset, "counting", name).row(), "")
+    yield ""
+
+
+def _row(row: Row, gain: str) -> str:
+    figures = (row.log_loss, row.calibration_error, row.ndcg, row.hit_rate, row.reciprocal_rank)
+    shown = " | ".join("" if math.isnan(figure) else f"{figure:.4f}" for figure in figures)
+    return (
+        f"| {row.contestant} | {row.seeds} | {row.auc:.4f} | {row.gauc:.4f} | {gain} | {row.themed:.4f} | {shown} | "
+        f"{row.parameters:,} | {row.seconds:.0f} | {row.milliseconds_scoring:.2f} |"
+    )
+
+
+def _slices(results: Results, dataset: str, backbone: str) -> Iterator[str]:
+    yield f"MoS minus baseline by slice, request-wise AUC ({dataset}, {backbone}):\n"
+    yield "| slice | requests | difference [95 %] |"
+    yield "|---|---|---|"
+    for name, chosen in slices(results.store.facts(dataset)).items():
+        if chosen.sum() >= 50:
+            gain = results.slice_gain(dataset, backbone, OURS, BASELINE, chosen)
+            yield f"| {name} | {int(chosen.sum()):,} | {interval(gain)} |"
+    yield ""
+
+
+def interval(difference: Comparison) -> str:
+    """A difference with its interval.
+
+    >>> interval(Comparison(mean=0.01, low=-0.002, high=0.03, p=0.1))
+    '+0.0100 [-0.0020, +0.0300]'
+    """
+    return f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"

@@ -18,7 +18,7 @@ from mos_online.comparison.run import describe, run_cells
 from mos_online.comparison.split import SplitConfig
 from mos_online.comparison.store import Store
 from mos_online.comparison.trial import Trial, TrialConfig
-from mos_online.errors import DatasetError
+from mos_online.errors import DatasetError, MosError
 from mos_online.sessions import SessionConfig
 from simulator.dataset import Dataset
 from simulator.datasets import load
@@ -56,7 +56,7 @@ def run_plan(
     """Do all tasks; one thread per process.
 
     Raises:
-        DatasetError, ModelError: of the first task that fails; what was finished stays.
+        MosError: some tasks failed, after all others were done.
     """
     columns = (
         TextColumn("{task.description}"),
@@ -70,16 +70,22 @@ def run_plan(
         ProcessPoolExecutor(jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool,
         Progress(*columns, console=console) as bar,
     ):
+        failed: list[str] = []
         shown = bar.add_task("cells", total=plan.cells)
         running = {pool.submit(_run, task, plan, store.root, data_dir, sessions): task for task in plan.tasks}
         try:
             for finished in as_completed(running):
-                finished.result()
                 task = running[finished]
+                try:
+                    finished.result()
+                except MosError as error:
+                    failed.append(f"{task.dataset} {task.backbone} {task.contestant}: {error}")
                 bar.update(shown, advance=task.seeds, description=f"{task.dataset} {task.backbone} {task.contestant}")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    if failed:
+        raise MosError("; ".join(failed))
 
 
 def _run(task: Task, plan: Plan, root: Path, data_dir: Path | None, sessions: SessionConfig) -> None:

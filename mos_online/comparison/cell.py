@@ -143,7 +143,7 @@ class Cell:
     """
 
     scores: Scores
-    validation: float
+    validation: float | None
     rate: float
     passes: int
     seconds: float

@@ -111,7 +111,7 @@ def count_cell(make: Callable[[Trial], Counting], trial: Trial) -> Cell:
     scores = Scores(logits=logits, themed=themed, ranks=ranks)
     return Cell(
         scores=scores,
-        validation=float("nan"),
+        validation=None,
         rate=0.0,
         passes=1,
         seconds=0.0,

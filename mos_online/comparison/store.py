@@ -36,14 +36,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         protocol: digest of the data, the protocol and the budget; a cell of another protocol is fitted anew.
         commit, versions: of the code, and of the packages that matter.
-        validation, rate, passes, seconds, seconds_scoring, parameters: see ``Cell``.
+        validation: None for contestants that are not fitted;
+        rate, passes, seconds, seconds_scoring, parameters: see ``Cell``.
     """
 
     key: Key
     protocol: str
     commit: str
     versions: dict[str, str]
-    validation: float
+    validation: float | None
     rate: float
     passes: int
     seconds: float

@@ -1,0 +1,100 @@
+"""Figures of a comparison, as SVG files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from mos_online.comparison.claims import Finding
+from mos_online.comparison.measures import Results, slices
+from mos_online.comparison.plan import BASELINE, OURS
+
+mpl.rcParams.update({"svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False, "font.size": 9})
+mpl.rcParams["svg.hashsalt"] = "mos-online"
+
+INK, BLUE, ORANGE, GREY = "#1b1f24", "#2563a8", "#d9722c", "#9aa3ad"
+
+
+def draw(results: Results, found: Sequence[Finding], folder: Path) -> list[str]:
+    """Draw what the cells allow and return the names of the figures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = []
+    for name, figure in (
+        ("gains", _gains(found)),
+        ("slices_history", _by_slice(results, "history")),
+        ("slices_hop_rate", _by_slice(results, "hop rate")),
+        ("cost", _cost(results)),
+    ):
+        if figure is not None:
+            figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
+            drawn.append(name)
+    return drawn
+
+
+def _gains(found: Sequence[Finding]) -> Figure | None:
+    """The gain over the baseline on every dataset and backbone."""
+    part = [one for one in found if one.claim == 5]
+    if not part:
+        return None
+    figure = Figure(figsize=(8, 0.8 + 0.28 * len(part)), layout="constrained")
+    axes = figure.subplots()
+    at = np.arange(len(part))[::-1]
+    means = np.array([one.difference.mean for one in part])
+    ends = np.array(
+        [[one.difference.mean - one.difference.low, one.difference.high - one.difference.mean] for one in part]
+    )
+    axes.errorbar(means, at, xerr=np.maximum(ends.T, 0), fmt="o", color=BLUE, ecolor=INK, capsize=3)
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    axes.set_yticks(at, [one.where for one in part])
+    axes.set(title="MoS minus backbone + routing table", xlabel="GAUC, 95 % interval")
+    return figure
+
+
+def _by_slice(results: Results, kind: str) -> Figure | None:
+    """The gain by slice, one panel per dataset (GRU4Rec)."""
+    sets = [d for d in results.datasets if all(results.has(d, "gru4rec", name) for name in (OURS, BASELINE))]
+    if not sets:
+        return None
+    columns = min(4, len(sets))
+    rows = -(-len(sets) // columns)
+    figure = Figure(figsize=(3 * columns, 2.6 * rows), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
+    for axes, dataset in zip(panels, sets, strict=False):
+        chosen = {name: mask for name, mask in slices(results.store.facts(dataset)).items() if name.startswith(kind)}
+        chosen = {name: mask for name, mask in chosen.items() if mask.sum() >= 50}
+        gains = [results.slice_gain(dataset, "gru4rec", OURS, BASELINE, mask) for mask in chosen.values()]
+        means = np.array([gain.mean for gain in gains])
+        ends = np.array([[gain.mean - gain.low, gain.high - gain.mean] for gain in gains]).T.reshape(2, -1)
+        axes.errorbar(
+            np.arange(len(gains)), means, yerr=np.maximum(ends, 0), fmt="o", color=BLUE, ecolor=INK, capsize=3
+        )
+        axes.axhline(0, color=GREY, linewidth=0.8)
+        axes.set_xticks(np.arange(len(gains)), [name.removeprefix(kind).strip() for name in chosen], rotation=20)
+        axes.set(title=dataset, xlim=(-0.5, max(len(gains), 1) - 0.5))
+    for axes in panels[len(sets) :]:
+        axes.set_visible(False)
+    figure.suptitle(f"MoS minus baseline, request-wise AUC, by {kind}")
+    return figure
+
+
+def _cost(results: Results) -> Figure | None:
+    """What scoring costs against what it brings, for the dataset with the most contestants."""
+    sets = [d for d in results.datasets if len(results.contestants(d, "gru4rec")) > 5]
+    if not sets:
+        return None
+    dataset = max(sets, key=lambda d: len(results.contestants(d, "gru4rec")))
+    rows = [results.group(dataset, "gru4rec", name).row() for name in results.contestants(dataset, "gru4rec")]
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for row in rows:
+        colour = ORANGE if row.contestant == OURS else BLUE if row.contestant == BASELINE else GREY
+        axes.plot(row.milliseconds_scoring, row.gauc, "o", color=colour)
+        axes.annotate(
+            row.contestant, (row.milliseconds_scoring, row.gauc), fontsize=7, xytext=(3, 3), textcoords="offset points"
+        )
+    axes.set(title=f"{dataset}: cost and quality", xlabel="ms per request, whole catalogue, one thread", ylabel="GAUC")
+    return figure
