@@ -120,6 +120,8 @@ class Recommender:
         self._rows[item] = row
         self._model.item_category[row] = self._category_row.get(category or "", 0)
         self._model.item_theme[row] = self.router.item_theme(item, category)
+        if self._model.config.table:
+            self._model.item_table[row] = torch.from_numpy(self.router.vectors([item], [category])[0])
 
     @torch.inference_mode()
     def _arrange(self) -> None:

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from mos_online.contracts import Click, Scalar
-from mos_online.errors import DatasetError
+from mos_online.errors import DatasetError, ModelError
 from mos_online.evaluation import Estimate, Judged, LastItemKnn, PrequentialJudge, RecentPopularity, choose_half_life
+from mos_online.model import BACKBONES
 from mos_online.model.checkpoint import Checkpoint
 from mos_online.model.config import MoSConfig
 from mos_online.model.live import ACTIVE_LISTED
@@ -126,8 +127,14 @@ def train(
 
     Raises:
         DatasetError: the log is too short.
-        ModelError: no themes can be learned from it.
+        ModelError: no themes can be learned from it, or the backbone cannot rank a catalogue.
     """
+    if config.backbone in BACKBONES and BACKBONES[config.backbone].target_aware:
+        whole = ", ".join(name for name, cls in sorted(BACKBONES.items()) if not cls.target_aware)
+        raise ModelError(
+            f"{config.backbone} reads the candidate: it scores pairs, and a service has to rank a whole catalogue; "
+            f"choose one of {whole}"
+        )
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     started = time.monotonic()
@@ -162,8 +169,13 @@ def train(
     model = _model(config, catalogue, router)
     seen = set(ordered["item_id"].head(first + border * config.moment))
     known = torch.tensor([0.0, *(float(item in seen) for item in catalogue.items)])
-    tensors = torch.from_numpy(catalogue.item_category), torch.from_numpy(catalogue.item_theme)
-    model.set_catalogue(*tensors, known)
+    vectors = router.vectors(catalogue.items, [categories.get(item) for item in catalogue.items])
+    tensors = {
+        "category": torch.from_numpy(catalogue.item_category),
+        "theme": torch.from_numpy(catalogue.item_theme),
+        "table": torch.cat([torch.zeros(1, router.dimensions), torch.from_numpy(vectors)]),
+    }
+    model.set_catalogue(**tensors, known=known)
     model.start_from(_first_rows(ordered.head(first + border * config.moment), rows, config))
     made = _examples_with_progress(log, parts, model, rows, on_progress)
     learned, validation = made[:border], made[border:]
@@ -184,7 +196,7 @@ def train(
     best = measure(model, validation)
     on_progress("baselines", 0.0, "on the same positions")
     judged = _baselines(clicks, first + border * config.moment, half_life, sessions.gap)
-    model.set_catalogue(*tensors, torch.tensor([0.0] + [1.0] * len(catalogue.items)))
+    model.set_catalogue(**tensors, known=torch.tensor([0.0] + [1.0] * len(catalogue.items)))
     refresh(model, validation, rate=config.rate / 5, seed=config.seed)
     checkpoint = Checkpoint(
         model=model,
@@ -255,6 +267,7 @@ def _model(config: TrainConfig, catalogue: Catalogue, router: Router) -> MoS:
             recent=config.recent,
             short=config.short,
             theme_ring=config.theme_ring,
+            table=router.dimensions,
         )
     )
 

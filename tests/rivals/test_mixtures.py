@@ -166,7 +166,10 @@ def test_a_mixture_is_the_weighted_sum_of_its_experts() -> None:
     for row, length in enumerate([2, LONGEST]):
         mine = events[row, :length]
         weights = gate(torch.cat([mine.mean(0), mine[-1]])).softmax(0)
-        states = [expert(events[row : row + 1], mask[row : row + 1])[0] for expert in mixture.get_submodule("experts")]
+        states = [
+            expert(events[row : row + 1], mask[row : row + 1])[0]
+            for expert in mixture.get_submodule("experts").children()
+        ]
         by_hand.append(sum(weight * state for weight, state in zip(weights, states, strict=True)))
     torch.testing.assert_close(mixture(events, mask), torch.stack(by_hand), rtol=0, atol=1e-6)
 
@@ -258,6 +261,25 @@ def test_experts_keep_their_choice_from_those_who_share_the_batch_at_inference(s
     together = choice.weights(logits)
     for row in range(length):
         torch.testing.assert_close(choice.weights(logits[row : row + 1])[0], together[row])
+
+
+@few
+@given(seed=seeds, rows=st.integers(1, 40), capacity=st.sampled_from([1.0, 2.0, 3.0]))
+def test_in_training_each_expert_takes_its_capacity_and_a_row_without_any_its_best(
+    seed: int, rows: int, capacity: float
+) -> None:
+    choice = built("expert-choice").train()
+    assert isinstance(choice, ExpertChoice)
+    choice.capacity = capacity
+    logits = some_logits(seed, rows)
+    scores, taken = logits.softmax(1), max(1, round(rows * capacity / EXPERTS))
+    expected = torch.zeros(rows, EXPERTS, dtype=torch.bool)
+    for expert in range(EXPERTS):
+        expected[scores[:, expert].argsort(descending=True)[:taken], expert] = True
+    assert expected.sum(0).tolist() == [taken] * EXPERTS
+    left = ~expected.any(1)
+    expected[left, scores[left].argmax(1)] = True
+    assert torch.equal(choice.weights(logits) > 0, expected)
 
 
 def test_the_threshold_is_a_running_mean_of_the_lowest_score_taken() -> None:

@@ -79,7 +79,8 @@ def naive_dsin(model: DSIN, sessions: list[Tensor]) -> Tensor:
     states, _ = model.over(torch.stack(means).unsqueeze(0))
     last = sessions[-1][-1]
     weights = (states[0] @ last / WIDTH**0.5).softmax(0)
-    return weights @ states[0] + last
+    state: Tensor = weights @ states[0] + last
+    return state
 
 
 @every_model
