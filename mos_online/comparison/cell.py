@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
 from mos_online.comparison.trial import Part, Routing, Trial
+from mos_online.evaluation.ctr import group_auc
 from mos_online.model import SequenceModel
 from mos_online.model.batch import Batch
 from mos_online.training.fit import Example, fit, loss_of
@@ -56,20 +57,12 @@ class Scores:
     themed: Floats
     ranks: NDArray[np.int32]
 
-    @property
-    def beaten(self) -> float:
-        """Mean share of its own negatives that a target beats, ties half: request-wise AUC."""
-        known = ~np.isnan(self.logits).any(1)
-        positive, others = self.logits[known, :1], self.logits[known, 1:]
-        return float(((positive > others) + 0.5 * (positive == others)).mean())
-
 
 class Ready:
     """A part of a trial as tensors, for one routing."""
 
-    def __init__(self, trial: Trial, parts: Sequence[Part], log: SequenceLog, *, recent: int, ring: int) -> None:
+    def __init__(self, parts: Sequence[Part], log: SequenceLog, *, recent: int, ring: int) -> None:
         self.parts = parts
-        self.items = len(trial.known) - 1
         self.batches: list[Batch] = [log.batch(part.positions, recent=recent, ring=ring) for part in parts]
 
     def loss(self, model: SequenceModel, index: int, generator: torch.Generator) -> Tensor:
@@ -84,36 +77,58 @@ class Ready:
         return loss if model.penalty is None else loss + model.penalty
 
     @torch.inference_mode()
-    def score(self, model: SequenceModel, *, most: int | None = None) -> Scores:
-        """Score every position (or about ``most`` of them, spread evenly)."""
+    def quality(self, model: SequenceModel) -> float:
+        """Mean share of its own negatives that a target beats, ties half: request-wise AUC."""
         model.eval()
-        step = 1 if most is None else max(1, sum(len(p.positions) for p in self.parts) // max(most, 1))
-        logits, themed, ranks = [], [], []
-        for part, batch in list(zip(self.parts, self.batches, strict=True))[::step]:
-            one, two, three = self._score(model, part, batch)
-            logits.append(one)
-            themed.append(two)
-            ranks.append(three)
-        return Scores(logits=np.concatenate(logits), themed=np.concatenate(themed), ranks=np.concatenate(ranks))
+        parts = zip(self.parts, self.batches, strict=True)
+        return float(np.concatenate([group_auc(self._complete(self._pairs(model, *one))) for one in parts]).mean())
 
-    def _score(self, model: SequenceModel, part: Part, batch: Batch) -> tuple[Floats, Floats, NDArray[np.int32]]:
-        targets = torch.from_numpy(part.targets)
-        pairs = torch.cat([targets.unsqueeze(1), torch.from_numpy(np.concatenate([part.negatives, part.themed], 1))], 1)
+    @torch.inference_mode()
+    def score(self, model: SequenceModel) -> Scores:
+        """Score every position; models that do not read the candidate also rank the whole catalogue."""
+        model.eval()
+        theme = model.item_theme[1:]
+        everything = torch.argsort(theme, stable=True) + 1
+        slot = torch.full((len(theme) + 1,), -1)
+        slot[everything] = torch.arange(len(theme))
+        logits, ranks = [], []
+        for part, batch in zip(self.parts, self.batches, strict=True):
+            if model.target_aware:
+                logits.append(self._pairs(model, part, batch))
+                ranks.append(np.zeros(len(part.targets), np.int32))
+                continue
+            scores = model.score(model.encode(batch), everything, part.features[everything])
+            scores = model.add_repeats(scores, batch, slot)
+            pairs = self._candidates(part)
+            level = scores.logsumexp(1, keepdim=True) + part.log_share[pairs.clamp(min=0)]
+            chosen = scores.gather(1, slot[pairs.clamp(min=1)]) - level
+            logits.append(chosen.masked_fill(pairs <= 0, torch.nan).numpy())
+            own = scores.gather(1, slot[pairs[:, :1]])
+            above = (scores > own).sum(1) + ((scores == own).sum(1) - 1) // 2
+            ranks.append((above + 1).numpy().astype(np.int32))
+        whole, m = np.concatenate(logits), self.parts[0].negatives.shape[1]
+        return Scores(
+            logits=whole[:, : 1 + m],
+            themed=np.concatenate([whole[:, :1], whole[:, 1 + m :]], 1),
+            ranks=np.concatenate(ranks),
+        )
+
+    def _candidates(self, part: Part) -> Tensor:
+        """Target, negatives, same-theme negatives, int64 (B, 1 + 2m); -1 where one is missing."""
+        return torch.from_numpy(np.concatenate([part.targets[:, None], part.negatives, part.themed], 1))
+
+    def _pairs(self, model: SequenceModel, part: Part, batch: Batch) -> Floats:
+        """Log p(x|u) - log q(x), up to a constant of the user, of all candidates."""
+        pairs = self._candidates(part)
         asked = pairs.clamp(min=0)
-        if model.target_aware:
-            scores, ranks = model.score_pairs(batch, asked, part.features), np.zeros(len(targets), np.int32)
-        else:
-            everything = torch.arange(1, self.items + 1)
-            slot = torch.arange(-1, self.items)
-            whole = model.score(model.encode(batch), everything, part.features[1:])
-            whole = model.add_repeats(whole, batch, slot).log_softmax(1)
-            scores = whole.gather(1, (asked - 1).clamp(min=0))
-            own = scores[:, :1]
-            above = (whole > own).sum(1) + (whole == own).sum(1) // 2
-            ranks = (above + 1).numpy().astype(np.int32)
-        logits: Floats = (scores - part.log_share[asked]).masked_fill(pairs <= 0, torch.nan).numpy()
-        m = part.negatives.shape[1]
-        return logits[:, : 1 + m], np.concatenate([logits[:, :1], logits[:, 1 + m :]], 1), ranks
+        scores = model.score_pairs(batch, asked, part.features) - part.log_share[asked]
+        logits: Floats = scores.masked_fill(pairs <= 0, torch.nan).numpy()
+        return logits
+
+    def _complete(self, logits: Floats) -> Floats:
+        """Targets and negatives of the requests that have all of them."""
+        own = logits[:, : 1 + self.parts[0].negatives.shape[1]]
+        return own[np.isfinite(own).all(1)]
 
 
 def pair_loss(model: SequenceModel, batch: Batch, targets: Tensor, part: Part, generator: torch.Generator) -> Tensor:
@@ -166,7 +181,7 @@ def fit_cell(
     model = make()
     log = SequenceLog(trial.frame, trial.catalogue, routing.event_theme, routing.themes)
     sizes = {"recent": model.config.recent, "ring": model.config.theme_ring}
-    train, validation = (Ready(trial, parts, log, **sizes) for parts in (trial.train, trial.validation))
+    train, validation = (Ready(parts, log, **sizes) for parts in (trial.train, trial.validation))
     tries = []
     for rate in config.rates:
         torch.manual_seed(seed)
@@ -177,7 +192,7 @@ def fit_cell(
             model,
             len(train.parts),
             lambda index, model=model, generator=generator: train.loss(model, index, generator),  # type: ignore[misc]
-            lambda model=model: validation.score(model).beaten,  # type: ignore[misc]
+            lambda model=model: validation.quality(model),  # type: ignore[misc]
             seconds=config.seconds,
             epochs=config.epochs,
             patience=config.patience,
@@ -189,7 +204,7 @@ def fit_cell(
         tries.append((reached, model, rate, passes))
     reached, model, rate, passes = max(tries, key=lambda one: one[0])
     seconds = time.monotonic() - started
-    test = Ready(trial, trial.test, log, **sizes)
+    test = Ready(trial.test, log, **sizes)
     started = time.monotonic()
     scores = test.score(model)
     return Cell(

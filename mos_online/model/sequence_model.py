@@ -178,16 +178,27 @@ class SequenceModel(nn.Module):
         return scores + self._match(users, rows, self.item_theme[candidates])
 
     def _match(self, users: UserVectors, rows: Tensor, themes: Tensor) -> Tensor:
-        """<u_x, e_x> and the bias of x's theme, of B users and C items: one product per theme."""
+        """<u_x, e_x> and the bias of x's theme, of B users and C items: one product per theme.
+
+        Items that come in order of their themes are not copied around, which is half of the time.
+        """
         vectors = users.themed.shape[1]
         if vectors == 1:
             return users.themed[:, 0] @ rows.T + users.bias
-        order = torch.argsort(themes, stable=True)
         counts = torch.bincount(themes, minlength=vectors).tolist()
-        pieces = [users.themed[:, theme] @ part.T for theme, part in enumerate(rows[order].split(counts)) if len(part)]
+        in_order = bool((themes[1:] >= themes[:-1]).all())
+        order = torch.arange(len(themes)) if in_order else torch.argsort(themes, stable=True)
+        parts = rows.split(counts) if in_order else rows[order].split(counts)
+        pieces = [
+            torch.addmm(users.bias[:, theme, None], users.themed[:, theme], part.T)
+            for theme, part in enumerate(parts)
+            if len(part)
+        ]
+        if in_order:
+            return torch.cat(pieces, 1)
         back = torch.empty_like(order)
         back[order] = torch.arange(len(order))
-        return torch.cat(pieces, 1)[:, back] + users.bias[:, themes]
+        return torch.cat(pieces, 1)[:, back]
 
     def add_repeats(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:
         """Add to scores (B, C), for every recent event of an item, a learned bias by the age of the event.
