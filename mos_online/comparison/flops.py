@@ -10,18 +10,27 @@ from mos_online.model import History, SequenceModel, collate
 from mos_online.model.config import LIVE_FEATURES
 
 
+MINUTE, DAY = 60_000, 86_400_000
+"""Between two events of a session, and between two sessions (ms)."""
+
+
 def history(model: SequenceModel, *, themes: int) -> History:
-    """A user whose recent events are all there, with full rings of the themes 1..``themes``."""
+    """A user whose recent events are all there, in sessions of five, with full rings of the themes 1..``themes``."""
     config = model.config
     rng = np.random.default_rng(0)
 
     def events(count: int) -> tuple[np.typing.NDArray[np.int64], np.typing.NDArray[np.int64]]:
-        return rng.integers(1, config.items + 1, count), np.sort(rng.integers(0, 10**9, count))
+        number = np.arange(count)
+        return rng.integers(1, config.items + 1, count), DAY * (number // 5) + MINUTE * (number % 5)
 
     items, times = events(config.recent)
     rings = {theme: events(config.theme_ring) for theme in range(1, themes + 1)}
     return History(
-        items=items, times=times, now=10**9, rings=rings, theme_sessions=dict.fromkeys(range(1, themes + 1), 1)
+        items=items,
+        times=times,
+        now=DAY * config.recent,
+        rings=rings,
+        theme_sessions=dict.fromkeys(range(1, themes + 1), 1),
     )
 
 
@@ -41,12 +50,16 @@ def flops(model: SequenceModel, *, candidates: int, themes: int) -> int:
     features = torch.zeros(model.config.items + 1, LIVE_FEATURES)
     model.eval()
     rows = torch.arange(1, candidates + 1) % model.config.items + 1
-    with FlopCounterMode(display=False) as counter:
-        if model.target_aware:
-            model.score_pairs(batch, rows.unsqueeze(0), features)
-        else:
-            users = model.encode(batch)
-            model.add_repeats(model.score(users, rows, features[rows]), batch, torch.full((len(features),), -1))
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # its fused kernel has no formula: it would count as nothing
+    try:
+        with FlopCounterMode(display=False) as counter:
+            if model.target_aware:
+                model.score_pairs(batch, rows.unsqueeze(0), features)
+            else:
+                model.score(model.encode(batch), rows, features[rows])
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
     return int(counter.get_total_flops())
 
 

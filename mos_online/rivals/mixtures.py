@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from mos_online.errors import ModelError
 from mos_online.model.backbone import Backbone, last_event
 
 Make = Callable[[], Backbone]
@@ -69,7 +70,7 @@ class PLE(Backbone):
     """
 
     def __init__(self, make: Make, width: int, experts: int = 4) -> None:
-        """Half of the ``experts`` are shared."""
+        """With one task, both gates of the first level read all ``experts``: none is the task's or shared by itself."""
         super().__init__(width, 0)
         self.experts = nn.ModuleList([make() for _ in range(experts)])
         self.target_aware = bool(self.experts[0].target_aware)
@@ -121,11 +122,15 @@ class DSelectK(Backbone):
     def __init__(
         self, make: Make, width: int, experts: int = 4, k: int = 2, gamma: float = 1.0, entropy: float = 0.01
     ) -> None:
-        """``experts`` must be a power of two; a bit is saturated beyond +-``gamma`` / 2."""
+        """A bit is saturated beyond +-``gamma`` / 2.
+
+        Raises:
+            ModelError: ``experts`` is no power of two from 2 on.
+        """
         super().__init__(width, 0)
         bits = (experts - 1).bit_length()
-        if experts != 2**bits:
-            raise ValueError(f"DSelect-k codes experts in binary: {experts} is no power of two")
+        if experts < 2 or experts != 2**bits:
+            raise ModelError(f"DSelect-k codes experts in binary: got {experts} experts, pass 2, 4, 8 or so")
         self.experts = nn.ModuleList([make() for _ in range(experts)])
         self.target_aware = bool(self.experts[0].target_aware)
         self.k, self.bits, self.gamma, self.entropy = k, bits, gamma, entropy
@@ -183,14 +188,16 @@ class ExpertChoice(Mixture):
         if self.training:
             rows, experts = scores.shape
             taken = max(1, min(rows, round(rows * self.capacity / experts)))
-            least = scores.topk(taken, 0).values[-1]
+            best_rows = scores.topk(taken, 0)
+            least = best_rows.values[-1]
+            # By index: rows that are alike must not be taken beyond the capacity.
+            chosen = torch.zeros_like(scores, dtype=torch.bool).scatter(0, best_rows.indices, True)
             with torch.no_grad():
                 started = self.threshold.any()
                 mean = self.memory * self.threshold + (1 - self.memory) * least
                 self.threshold.copy_(torch.where(started, mean, least))
         else:
-            least = self.threshold
-        chosen = scores >= least
+            chosen = scores >= self.threshold
         best = torch.zeros_like(chosen).scatter(1, scores.argmax(1, keepdim=True), True)
         kept = scores * torch.where(chosen.any(1, keepdim=True), chosen, best)
         return kept / kept.sum(1, keepdim=True)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from mos_online.errors import ModelError
 from mos_online.model.backbone import Backbone, build_backbone
 from mos_online.rivals.mixtures import PLE, DSelectK, ExpertChoice, GShard, Mixture, MMoE, gate_input, smooth_step
 
@@ -330,3 +331,16 @@ def test_the_gate_does_not_read_the_candidate(kind: str) -> None:
     assert not torch.equal(one, other)
     assert len(seen) == 2 * len(gates) > 0
     assert all(map(torch.equal, seen[: len(gates)], seen[len(gates) :]))
+
+
+def test_rows_that_are_alike_do_not_exceed_the_capacity() -> None:
+    choice = built("expert-choice").train()
+    assert isinstance(choice, ExpertChoice)
+    weights = choice.weights(torch.zeros(8, EXPERTS) + torch.tensor([0.2, 0.1, 0.0, -0.1]))
+    assert bool(((weights > 0).sum(0)[1:] == 4).all())  # the first is also the best of those whom nobody takes
+
+
+@pytest.mark.parametrize("experts", [0, 1, 3, 6])
+def test_binary_codes_need_a_power_of_two(experts: int) -> None:
+    with pytest.raises(ModelError, match=str(experts)):
+        built("dselect-k", experts=experts)
