@@ -9,7 +9,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from mos_online.model import History, SequenceModel, collate
 from mos_online.model.config import LIVE_FEATURES
 
-
 MINUTE, DAY = 60_000, 86_400_000
 """Between two events of a session, and between two sessions (ms)."""
 

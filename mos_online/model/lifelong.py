@@ -140,7 +140,9 @@ class LifelongState:
             ModelError: the event is newer than the state, so it is not in it.
         """
         if timestamp > self.as_of:
-            raise ModelError(f"cannot remove an event of {timestamp}: the newest in the state is of {self.as_of} at most")
+            raise ModelError(
+                f"cannot remove an event of {timestamp}: the newest in the state is of {self.as_of} at most"
+            )
         gone = self._only(row, timestamp).at(self.as_of)
         return self._with(self.sums - gone.sums, self.mass - gone.mass, self.as_of)
 
@@ -151,7 +153,9 @@ class LifelongState:
             ModelError: other weights wrote the other state.
         """
         if other.expert is not self.expert:
-            raise ModelError("cannot merge states of different experts; rebuild one from its log with the other's expert")
+            raise ModelError(
+                "cannot merge states of different experts; rebuild one from its log with the other's expert"
+            )
         now = max(self.as_of, other.as_of)
         mine, theirs = self.at(now), other.at(now)
         return self._with(mine.sums + theirs.sums, mine.mass + theirs.mass, now)
