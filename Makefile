@@ -1,6 +1,6 @@
 # The front door. `make help` lists what is here; CI calls the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check soak bench bench-sessions bench-latency lint format lock clean
+.PHONY: help setup demo test check soak bench bench-sessions bench-latency bench-model bench-model-quick lint format lock clean
 
 PYTHON ?= python3
 SOAK   ?= 50
@@ -20,7 +20,7 @@ DEMO_OPTIONS := $(if $(DATASET),--dataset $(DATASET)) $(if $(SPEED),--speed $(SP
                 $(if $(BACKBONE),--backbone $(BACKBONE))
 
 help:  ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready  ## create .venv with the pinned dependencies (the other targets do it by themselves)
 
@@ -62,6 +62,12 @@ bench: setup  ## the sessionizer's core on this machine; benchmarks/serve_load.p
 
 bench-sessions: setup  ## clicks to sessions on Apache Kafka, ours and its peers (needs Java and Maven; half an hour)
 	$(BIN)/python benchmarks/bench_sessions.py
+
+bench-model: setup  ## MoS beside its rivals on all datasets, with intervals: about an hour on two cores; goes on where it stopped
+	$(BIN)/mos evaluate --plan full
+
+bench-model-quick: setup  ## the same in about five minutes: that it runs, not what is true
+	$(BIN)/mos evaluate --plan quick
 
 lock: setup  ## resolve the dependencies anew
 	echo uv | $(BIN)/uv pip compile - $(LOCK) -o requirements/uv.txt

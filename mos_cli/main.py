@@ -23,6 +23,7 @@ COMMANDS = {
     "worker": "The stream processor: sessions, profiles, recommendations.",
     "serve": "The recommendation service (Ray Serve): POST /v1/recommend.",
     "train": "Train themes and a MoS model on a dataset, and put it into service.",
+    "evaluate": "MoS beside its rivals under one protocol, with intervals; resumable.",
     "backfill": "Write the profiles of past users into the online store.",
     "replay": "Replay a dataset as clicks at a chosen speed.",
     "topics": "List, create and tail topics.",

@@ -27,12 +27,26 @@ TOLERANCE = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """Of every contestant: d, events that are read, d_r, K."""
+    """Of every contestant: d, and how many events its experts read; see ``MoSConfig``."""
 
     width: int = 32
     recent: int = 50
     short: int = 10
     theme_ring: int = 20
+
+    def config(self, trial: Trial, backbone: str, themes: int) -> MoSConfig:
+        """For the items of a trial."""
+        return MoSConfig(
+            backbone=backbone,
+            items=len(trial.catalogue.items),
+            categories=len(trial.catalogue.categories),
+            themes=themes,
+            table=trial.table.shape[1],
+            width=self.width,
+            recent=self.recent,
+            short=self.short,
+            theme_ring=self.theme_ring,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,79 +54,64 @@ class Contestant:
     """A row of the table.
 
     Attributes:
-        build: (config, backbone's name) -> untrained model.
+        build: config -> untrained model.
         routing: key of ``mos_online.comparison.routings.ROUTINGS``, or "own" for the vectors of a trained backbone.
         table: whether the routing vectors are part of the items' rows.
         about: one line for the report.
     """
 
-    build: Callable[[MoSConfig, str], SequenceModel]
+    build: Callable[[MoSConfig], SequenceModel]
     about: str
     routing: str = "learned"
     table: bool = True
 
-    def make(self, trial: Trial, backbone: str, sizes: Sizes, themes: int) -> SequenceModel:
-        """Untrained, for the items of a trial.
+    def make(self, config: MoSConfig) -> SequenceModel:
+        """Untrained.
 
         Raises:
             ModelError: no such backbone, or no width that gives the wanted number of parameters.
         """
-        config = MoSConfig(
-            backbone=backbone,
-            items=len(trial.catalogue.items),
-            categories=len(trial.catalogue.categories),
-            themes=themes,
-            table=trial.table.shape[1] if self.table else 0,
-            width=sizes.width,
-            recent=sizes.recent,
-            short=sizes.short,
-            theme_ring=sizes.theme_ring,
-        )
-        return self.build(config, backbone)
+        return self.build(config if self.table else replace(config, table=0))
 
 
-def _backbone(config: MoSConfig, name: str) -> SequenceModel:
-    return Monolith(config, lambda: build_backbone(name, config.width, config.recent))
+def _backbone(config: MoSConfig) -> SequenceModel:
+    return Monolith(config, lambda: build_backbone(config.backbone, config.width, config.recent))
 
 
-def _long(config: MoSConfig, name: str) -> SequenceModel:
+def _long(config: MoSConfig) -> SequenceModel:
     longer = replace(config, recent=config.recent + config.short + config.theme_ring)
-    return _backbone(longer, name)
+    return _backbone(longer)
 
 
-def _resized(config: MoSConfig, name: str, hidden: int) -> Backbone:
-    return Resized(name, config.width, config.recent, hidden)
+def _resized(config: MoSConfig, hidden: int) -> Backbone:
+    return Resized(config.backbone, config.width, config.recent, hidden)
 
 
-def _wide(config: MoSConfig, name: str) -> SequenceModel:
-    return _matched(config, name, lambda hidden: Monolith(config, lambda: _resized(config, name, hidden)))
+def _wide(config: MoSConfig) -> SequenceModel:
+    return _matched(config, lambda hidden: Monolith(config, lambda: _resized(config, hidden)))
 
 
-def _mixture(config: MoSConfig, name: str, *, kind: Callable[..., Backbone], matched: bool) -> SequenceModel:
+def _mixture(config: MoSConfig, *, kind: Callable[..., Backbone], matched: bool) -> SequenceModel:
     def of(make: Callable[[], Backbone]) -> SequenceModel:
         return Monolith(config, lambda: kind(make, config.width, experts=EXPERTS))
 
     if not matched:
-        return of(lambda: build_backbone(name, config.width, config.recent))
-    return _matched(config, name, lambda hidden: of(lambda: _resized(config, name, hidden)))
+        return of(lambda: build_backbone(config.backbone, config.width, config.recent))
+    return _matched(config, lambda hidden: of(lambda: _resized(config, hidden)))
 
 
-def _matched(config: MoSConfig, name: str, made: Callable[[int], SequenceModel]) -> SequenceModel:
+def _matched(config: MoSConfig, made: Callable[[int], SequenceModel]) -> SequenceModel:
     """The model with as many parameters as MoS, within 5 %.
 
     Raises:
         ModelError: no hidden width fits.
     """
     wanted = parameters(MoS(config))
-    step = 2 if name in TWO_HEADS else 1
+    step = 2 if config.backbone in TWO_HEADS else 1
     best = min((made(hidden) for hidden in range(2, 161, step)), key=lambda model: abs(parameters(model) - wanted))
     if abs(parameters(best) - wanted) > TOLERANCE * wanted:
         raise ModelError(f"no width gives {wanted:,} parameters within 5 %; nearest is {parameters(best):,}")
     return best
-
-
-def _mos(config: MoSConfig, name: str) -> SequenceModel:
-    return MoS(config)
 
 
 CONTESTANTS: dict[str, Contestant] = {
@@ -120,14 +119,14 @@ CONTESTANTS: dict[str, Contestant] = {
     "backbone+table": Contestant(build=_backbone, about="with the routing vectors as features: the baseline"),
     "wide": Contestant(build=_wide, about="as many parameters as MoS"),
     "long": Contestant(build=_long, about="reads as many events as MoS"),
-    "short": Contestant(build=_mos, routing="unrouted", about="global and short-term expert only"),
-    "mos": Contestant(build=_mos, about="MoS"),
-    "mos-random": Contestant(build=_mos, routing="random", about="fixed random themes"),
-    "mos-category": Contestant(build=_mos, routing="category", about="themes are categories (SIM hard search)"),
-    "mos-contrastive": Contestant(build=_mos, routing="contrastive", about="themes by contrast of session halves"),
-    "mos-own": Contestant(build=_mos, routing="own", about="themes from the trained backbone's item vectors"),
-    "mos-same-window": Contestant(build=_mos, routing="same_window", about="router fitted on the examples: a trap"),
-    "mos-softmax": Contestant(build=lambda c, n: SoftmaxFusion(c), about="softmax fusion instead of gates"),
+    "short": Contestant(build=MoS, routing="unrouted", about="global and short-term expert only"),
+    "mos": Contestant(build=MoS, about="MoS"),
+    "mos-random": Contestant(build=MoS, routing="random", about="fixed random themes"),
+    "mos-category": Contestant(build=MoS, routing="category", about="themes are categories (SIM hard search)"),
+    "mos-contrastive": Contestant(build=MoS, routing="contrastive", about="themes by contrast of session halves"),
+    "mos-own": Contestant(build=MoS, routing="own", about="themes from the trained backbone's item vectors"),
+    "mos-same-window": Contestant(build=MoS, routing="same_window", about="router fitted on the examples: a trap"),
+    "mos-softmax": Contestant(build=SoftmaxFusion, about="softmax fusion instead of gates"),
     **{
         name: Contestant(build=partial(_mixture, kind=kind, matched=True), about=f"{kind.__name__}, equal parameters")
         for name, kind in MIXTURES.items()
@@ -138,8 +137,8 @@ CONTESTANTS: dict[str, Contestant] = {
         )
         for name, kind in MIXTURES.items()
     },
-    "comirec": Contestant(build=lambda c, n: ComiRec(c), about="ComiRec-SA"),
-    "hrnn": Contestant(build=lambda c, n: HRNN(c), about="hierarchical GRU"),
-    "dsin": Contestant(build=lambda c, n: DSIN(c), about="session interests, causal"),
+    "comirec": Contestant(build=ComiRec, about="ComiRec-SA"),
+    "hrnn": Contestant(build=HRNN, about="hierarchical GRU"),
+    "dsin": Contestant(build=DSIN, about="session interests, causal"),
 }
 """name -> contestant. Popularity and nearest neighbours are not fitted: see ``mos_online.comparison.counting``."""

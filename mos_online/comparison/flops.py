@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mos_online.model import History, SequenceModel, collate
+from mos_online.comparison.cell import parameters
+from mos_online.comparison.contestants import CONTESTANTS
+from mos_online.errors import ModelError
+from mos_online.model import History, MoSConfig, SequenceModel, collate
+from mos_online.model.backbone import build_backbone
 from mos_online.model.config import LIVE_FEATURES
+from mos_online.rivals.mixtures import GShard
+from mos_online.rivals.monolith import Monolith
 
 MINUTE, DAY = 60_000, 86_400_000
 """Between two events of a session, and between two sessions (ms)."""
@@ -69,3 +76,38 @@ def gru(width: int, events: int) -> int:
     1228800
     """
     return 2 * 6 * width * width * events
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """Operations to score one candidate, and a hundred of all themes, with what can be shared computed once."""
+
+    contestant: str
+    parameters: int
+    one: int
+    hundred: int
+
+
+COMPARED = ("backbone+table", "mos", "short", "long", "wide", "mmoe-full", "ple-full", "gshard-full", "dselect-k-full")
+
+
+def costs(backbone: str, *, themes: int = 8) -> list[Cost]:
+    """On one backbone, with 100 recent events, 10 short-term ones, rings of 20 and d = 32; the baseline first.
+
+    Mixtures are executed whole; the last row is top-2 gating with only the two activated experts.
+    """
+    config = MoSConfig(backbone=backbone, items=1000, themes=themes, width=32, recent=100, table=16)
+    rows = []
+    for name in COMPARED:
+        try:
+            rows.append(_cost(name, CONTESTANTS[name].make(config), themes if name == "mos" else 0))
+        except ModelError:  # no width fits
+            continue
+    two = Monolith(config, lambda: GShard(lambda: build_backbone(backbone, 32, 100), 32, experts=2))
+    return [*rows, _cost("gshard-full, activated", two, 0)]
+
+
+def _cost(name: str, model: SequenceModel, themes: int) -> Cost:
+    model.item_theme[1:] = torch.arange(model.config.items) % model.config.themes + 1
+    model.item_theme[2] = 1  # the one candidate
+    one, hundred = (flops(model, candidates=c, themes=t) for c, t in ((1, min(themes, 1)), (100, themes)))
+    return Cost(contestant=name, parameters=parameters(model), one=one, hundred=hundred)

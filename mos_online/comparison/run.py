@@ -103,7 +103,7 @@ def _cell(key: Key, trial: Trial, config: FitConfig, sizes: Sizes) -> Cell:
     else:
         routing = ROUTINGS[contestant.routing](trial, key.seed)
     return fit_cell(
-        lambda: contestant.make(trial, key.backbone, sizes, routing.themes),
+        lambda: contestant.make(sizes.config(trial, key.backbone, routing.themes)),
         trial,
         routing,
         config=config,
@@ -117,7 +117,7 @@ def _own(key: Key, trial: Trial, config: FitConfig, sizes: Sizes) -> Routing:
     fitted: list[SequenceModel] = []
 
     def make() -> SequenceModel:
-        fitted.append(baseline.make(trial, key.backbone, sizes, trial.routing.themes))
+        fitted.append(baseline.make(sizes.config(trial, key.backbone, trial.routing.themes)))
         return fitted[-1]
 
     warm = replace(config, epochs=1, rates=config.rates[:1])

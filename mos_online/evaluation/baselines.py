@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from mos_online.activity import DecayClock
 from mos_online.contracts import SESSION_END, Click
@@ -31,6 +31,7 @@ class RecentPopularity:
 
     def __init__(self, *, half_life_ms: float) -> None:
         self._clock = DecayClock(half_life_ms, self._rescale)
+        self._newest = 0
         self._weights: dict[str, float] = {}
         self._total = 0.0
         self._leaders: set[str] = set()
@@ -41,6 +42,7 @@ class RecentPopularity:
         if click.event_type == SESSION_END:
             return
         item = click.item_id
+        self._newest = max(self._newest, click.timestamp)
         more = self._clock.weight(click.timestamp)  # first: it may rescale what is there
         self._weights[item] = weight = self._weights.get(item, 0.0) + more
         self._total += more
@@ -58,6 +60,11 @@ class RecentPopularity:
         """The ``k`` most popular items now, of the ``TRACKED`` that are kept in view; ties by id."""
         unwanted = frozenset(exclude)
         return heapq.nsmallest(k, (item for item in self._leaders if item not in unwanted), key=self._order)
+
+    def score(self, user_id: str, item_ids: Sequence[str]) -> list[float]:
+        """Clicks of each item, decayed to the newest click; the same for every user, 0.0 for an item never clicked."""
+        unit = self._clock.weight(self._newest) if self._weights else 1.0
+        return [self._weights.get(item, 0.0) / unit for item in item_ids]
 
     def share(self, item: str) -> float:
         """The item's share of the decayed clicks."""
@@ -107,6 +114,7 @@ class LastItemKnn:
         self._neighbours = neighbours
         self._fill = fill
         self._now = 0
+        self._newest = 0
         self._together: dict[str, dict[str, float]] = {}
         self._open: OrderedDict[str, tuple[int, deque[str]]] = OrderedDict()
 
@@ -118,6 +126,7 @@ class LastItemKnn:
         if click.event_type == SESSION_END:
             self._open.pop(click.user_id, None)
             return
+        self._newest = max(self._newest, click.timestamp)
         weight = self._clock.weight(click.timestamp)
         item, user = click.item_id, click.user_id
         seen_at, session = self._open.pop(user, (click.timestamp, deque[str](maxlen=self._window)))
@@ -141,6 +150,15 @@ class LastItemKnn:
         scored = ((-weight, item) for item, weight in near.items() if item not in unwanted)
         best = [item for _, item in heapq.nsmallest(k, scored)]
         return best + self._fill.top(k - len(best), unwanted.union(best))
+
+    def score(self, user_id: str, item_ids: Sequence[str]) -> list[float]:
+        """Co-clicks of each item with the last one of the user's open session, decayed to the newest click.
+
+        0.0 for an item that is no neighbour, and for a user without an open session.
+        """
+        near = self.neighbours(user_id)
+        unit = self._clock.weight(self._newest) if near else 1.0
+        return [near.get(item, 0.0) / unit for item in item_ids]
 
     def neighbours(self, user_id: str) -> Mapping[str, float]:
         """Co-click weights of the last item of the user's open session, empty without one."""

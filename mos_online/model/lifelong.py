@@ -102,8 +102,8 @@ class LifelongState:
     """One user's S and z, kept up to date event by event; of fixed size, whatever the number of events.
 
     Events may come in any order. Late events, merges of shards and removals give what a state built from exactly the
-    events that remain would be, up to rounding; the sums are float64 whatever the weights are, so that what was removed
-    leaves no trace. It is for serving: no gradients.
+    events that remain would be, up to rounding; the sums are float64 whatever the weights are, so that what rounding
+    leaves of removed events stays far below ``PRIOR``. It is for serving: no gradients.
 
     A state belongs to the weights that wrote it. After training on, states must be rebuilt from the log.
 
@@ -161,7 +161,7 @@ class LifelongState:
         return self._with(mine.sums + theirs.sums, mine.mass + theirs.mass, now)
 
     def at(self, now: int) -> LifelongState:
-        """Decayed to the moment ``now`` (ms); itself if that is not after ``as_of``."""
+        """Decayed to the moment ``now`` (ms); itself if that is not after ``as_of``, for clocks differ."""
         if now <= self.as_of:
             return self
         weight = torch.exp(-(now - self.as_of) / 1000 * self.expert.rates.double())

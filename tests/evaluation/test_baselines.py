@@ -160,6 +160,35 @@ def co_clicks(clicks: Sequence[Click], user: str, *, window: int) -> dict[str, f
     return {other: weight for (item, other), weight in together.items() if item == last}
 
 
+@settings(deadline=None)
+@given(logs("abcd", 150 * 1000))
+def test_scores_of_popularity_are_decayed_counts(clicks: list[Click]) -> None:
+    popularity = RecentPopularity(half_life_ms=HALF_LIFE)
+    for number, click in enumerate(clicks, 1):
+        popularity.observe(click)
+        weights = decayed(clicks[:number], HALF_LIFE)
+        expected = [weights.get(item, 0.0) for item in "abcdz"]
+        assert popularity.score("anyone", list("abcdz")) == pytest.approx(expected, rel=1e-9, abs=1e-80)
+
+
+@settings(deadline=None)
+@given(logs("abcd", 2000) | logs("abcd", 150 * 1000))
+def test_scores_of_knn_are_decayed_co_clicks(clicks: list[Click]) -> None:
+    knn = LastItemKnn(gap_ms=GAP, half_life_ms=HALF_LIFE, fill=RecentPopularity(half_life_ms=HALF_LIFE), window=3)
+    for number, click in enumerate(clicks, 1):
+        knn.observe(click)
+        for user in "uvwx":
+            weights = co_clicks(clicks[:number], user, window=3)
+            expected = [weights.get(item, 0.0) for item in "abcdz"]
+            assert knn.score(user, list("abcdz")) == pytest.approx(expected, rel=1e-9, abs=1e-80)
+
+
+def test_nothing_has_a_score_before_the_first_click() -> None:
+    popularity = RecentPopularity(half_life_ms=HALF_LIFE)
+    knn = LastItemKnn(gap_ms=GAP, half_life_ms=HALF_LIFE, fill=popularity)
+    assert popularity.score("u", ["a", "b"]) == knn.score("u", ["a", "b"]) == [0.0, 0.0]
+
+
 def assert_knn(clicks: Sequence[Click], user: str, k: int, exclude: Sequence[str] = ()) -> None:
     fill = RecentPopularity(half_life_ms=HALF_LIFE)
     knn = LastItemKnn(gap_ms=GAP, half_life_ms=HALF_LIFE, fill=fill, window=3)
