@@ -31,14 +31,14 @@ class FitConfig:
 
     Attributes:
         epochs, patience: see ``mos_online.training.fit.fit``.
-        rates: learning rates; the best on validation is kept.
+        rates: learning rates that are tried; tuning: by so many seeds.
         seconds: of one fit, at most.
     """
 
     epochs: int = 6
     patience: int = 2
-    rates: tuple[float, ...] = (3e-3,)
-    decay: float = 0.0
+    rates: tuple[float, ...] = (3e-3, 1e-2)
+    tuning: int = 2
     seconds: float = 600.0
 
 
@@ -167,42 +167,29 @@ class Cell:
 
 
 def fit_cell(
-    make: Callable[[], SequenceModel],
-    trial: Trial,
-    routing: Routing,
-    *,
-    config: FitConfig,
-    seed: int,
-    on_progress: Callable[[float, str], None] = lambda part, words: None,
+    make: Callable[[], SequenceModel], trial: Trial, routing: Routing, *, config: FitConfig, rate: float, seed: int
 ) -> Cell:
-    """Fit with every learning rate, keep the best on validation, score the test positions once."""
+    """Fit, stop by validation, score the test positions once."""
     started = time.monotonic()
     torch.manual_seed(seed)
     model = make()
+    prepare(model, trial, routing)
     log = SequenceLog(trial.frame, trial.catalogue, routing.event_theme, routing.themes)
     sizes = {"recent": model.config.recent, "ring": model.config.theme_ring}
     train, validation = (Ready(parts, log, **sizes) for parts in (trial.train, trial.validation))
-    tries = []
-    for rate in config.rates:
-        torch.manual_seed(seed)
-        model = make()
-        prepare(model, trial, routing)
-        generator = torch.Generator().manual_seed(seed)
-        reached, passes = fit(
-            model,
-            len(train.parts),
-            lambda index, model=model, generator=generator: train.loss(model, index, generator),  # type: ignore[misc]
-            lambda model=model: validation.quality(model),  # type: ignore[misc]
-            seconds=config.seconds,
-            epochs=config.epochs,
-            patience=config.patience,
-            rate=rate,
-            seed=seed,
-            on_progress=on_progress,
-            decay=config.decay,
-        )
-        tries.append((reached, model, rate, passes))
-    reached, model, rate, passes = max(tries, key=lambda one: one[0])
+    generator = torch.Generator().manual_seed(seed)
+    reached, passes = fit(
+        model,
+        len(train.parts),
+        lambda index: train.loss(model, index, generator),
+        lambda: validation.quality(model),
+        seconds=config.seconds,
+        epochs=config.epochs,
+        patience=config.patience,
+        rate=rate,
+        seed=seed,
+        on_progress=lambda part, words: None,
+    )
     seconds = time.monotonic() - started
     test = Ready(trial.test, log, **sizes)
     started = time.monotonic()

@@ -120,6 +120,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "wide": Contestant(build=_wide, about="as many parameters as MoS"),
     "long": Contestant(build=_long, about="reads as many events as MoS"),
     "short": Contestant(build=MoS, routing="unrouted", about="global and short-term expert only"),
+    "prior": Contestant(build=MoS, routing="no_rings", about="and the prior of the themes, without rings"),
     "mos": Contestant(build=MoS, about="MoS"),
     "mos-random": Contestant(build=MoS, routing="random", about="fixed random themes"),
     "mos-category": Contestant(build=MoS, routing="category", about="themes are categories (SIM hard search)"),

@@ -21,7 +21,7 @@ HOPS = (0.1, 0.4, 0.8)
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """One contestant on one dataset and backbone, with all its seeds, of which the first chooses the learning rate."""
+    """One contestant on one dataset and backbone, with all its seeds."""
 
     dataset: str
     backbone: str
@@ -51,20 +51,23 @@ def full() -> Plan:
     """About an hour on two cores, what matters most first."""
     long, short = ["gowalla_1000_users", "yelp_2019"], ["amazon_beauty", "amazon_grocery_no_tail", "movielens_100k"]
     planted = [f"synthetic:hop={hop}" for hop in HOPS]
-    main = [BASELINE, OURS, "mos-random"]
+    main = [BASELINE, OURS, "mos-random", "prior"]
     groups = [
-        [*_tasks(long, ["gru4rec"], main, 5), *_tasks([*short, *planted], ["gru4rec"], main, 3)],
+        [*_tasks([*long, *short, *planted], ["gru4rec"], main, 3)],
         [*_tasks([*long, *short, *planted], ["counting"], COUNTED, 1)],
         [*_tasks(["synthetic:hop=0.8", "gowalla_1000_users"], ["gru4rec"], [*RIVALS, *FULL_WIDTH], 2)],
-        [*_tasks(long, ["din"], main, 3), *_tasks(long, ["gru4rec"], ["backbone", *NEGATIVE], 3)],
+        [
+            *_tasks(long, ["din"], [BASELINE, OURS, "mos-random"], 3),
+            *_tasks(long, ["gru4rec"], ["backbone", *NEGATIVE], 3),
+        ],
         [*_tasks(["synthetic:hop=0.8,noise=0.3"], ["gru4rec"], [BASELINE, OURS], 2)],
         [*_tasks(["gowalla_1000_users"], ["sasrec", "sdim", "twin", "mamba4rec"], [BASELINE, OURS], 2)],
         [*_tasks(["yelp_2019"], ["gru4rec"], ["mos-category"], 3)],
     ]
     return Plan(
         tasks=[task for group in groups for task in group],
-        split=SplitConfig(examples=10_000, judged=2_500, tested=6_000),
-        fit=FitConfig(epochs=6, patience=2, rates=(3e-3, 1e-2)),
+        split=SplitConfig(examples=10_000, judged=4_000, tested=6_000),
+        fit=FitConfig(),
     )
 
 

@@ -26,6 +26,15 @@ def unrouted(trial: Trial, seed: int) -> Routing:
     )
 
 
+def themes_without_rings(trial: Trial, seed: int) -> Routing:
+    """Items have their themes and sessions none: what remains is the prior of the themes, read from recent events."""
+    return Routing(
+        event_theme=np.zeros_like(trial.routing.event_theme),
+        item_theme=trial.routing.item_theme,
+        themes=trial.routing.themes,
+    )
+
+
 def random(trial: Trial, seed: int) -> Routing:
     """Every session and every item has a fixed random theme: the same experts and gates, nothing to gain by themes."""
     rng = np.random.default_rng([seed, 17])
@@ -80,6 +89,7 @@ def _by(trial: Trial, router: Router) -> Routing:
 ROUTINGS: dict[str, Callable[[Trial, int], Routing]] = {
     "learned": learned,
     "unrouted": unrouted,
+    "no_rings": themes_without_rings,
     "random": random,
     "category": category,
     "contrastive": contrastive,

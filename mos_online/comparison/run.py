@@ -57,23 +57,41 @@ def protocol(trial: Trial, config: FitConfig, sizes: Sizes) -> str:
 def run_cells(task: Task, trial: Trial, store: Store, *, config: FitConfig, sizes: Sizes) -> list[Record]:
     """Fit and score a contestant with all its seeds, but for those that are there.
 
-    The first seed tries every learning rate and keeps the best on validation; the others take that one.
+    The first ``config.tuning`` seeds try every learning rate, and the rate of the best mean on validation counts for
+    all of them: chosen by one seed, luck decided between models.
 
     Raises:
         ModelError: no such contestant or backbone.
     """
     about = protocol(trial, config, sizes)
-    records: list[Record] = []
-    for seed in range(task.seeds):
-        key = Key(task.dataset, task.backbone, task.contestant, seed)
-        record = store.record(key, about)
-        if record is None:
-            tried = replace(config, rates=(records[0].rate,)) if records else config
-            cell = _cell(key, trial, tried, sizes)
-            record = _record(key, about, cell)
-            store.write(record, cell.scores)
-        records.append(record)
-    return records
+    keys = [Key(task.dataset, task.backbone, task.contestant, seed) for seed in range(task.seeds)]
+    there = [store.record(key, about) for key in keys]
+    done = {record.key: record for record in there if record is not None}
+    tried: dict[float, list[Cell]] = {}
+    if task.contestant in COUNTING:
+        tried[0.0] = []
+    elif done:
+        tried[next(iter(done.values())).rate] = []
+    else:
+        for rate in config.rates:
+            tried[rate] = [_cell(key, trial, config, rate, sizes) for key in keys[: config.tuning]]
+    rate = max(tried, key=lambda one: _mean_quality(tried[one]))
+    for key, cell in zip(keys, tried[rate], strict=False):
+        done[key] = _write(store, key, about, cell)
+    for key in keys:
+        if key not in done:
+            done[key] = _write(store, key, about, _cell(key, trial, config, rate, sizes))
+    return [done[key] for key in keys]
+
+
+def _mean_quality(cells: list[Cell]) -> float:
+    return sum(cell.validation or 0.0 for cell in cells) / max(len(cells), 1)
+
+
+def _write(store: Store, key: Key, about: str, cell: Cell) -> Record:
+    record = _record(key, about, cell)
+    store.write(record, cell.scores)
+    return record
 
 
 def _record(key: Key, about: str, cell: Cell) -> Record:
@@ -91,7 +109,7 @@ def _record(key: Key, about: str, cell: Cell) -> Record:
     )
 
 
-def _cell(key: Key, trial: Trial, config: FitConfig, sizes: Sizes) -> Cell:
+def _cell(key: Key, trial: Trial, config: FitConfig, rate: float, sizes: Sizes) -> Cell:
     if key.contestant in COUNTING:
         return count_cell(COUNTING[key.contestant], trial)
     if key.contestant not in CONTESTANTS:
@@ -99,7 +117,7 @@ def _cell(key: Key, trial: Trial, config: FitConfig, sizes: Sizes) -> Cell:
         raise ModelError(f"unknown contestant {key.contestant!r}; there are: {known}")
     contestant = CONTESTANTS[key.contestant]
     if contestant.routing == "own":
-        routing = _own(key, trial, config, sizes)
+        routing = _own(key, trial, config, rate, sizes)
     else:
         routing = ROUTINGS[contestant.routing](trial, key.seed)
     return fit_cell(
@@ -107,11 +125,12 @@ def _cell(key: Key, trial: Trial, config: FitConfig, sizes: Sizes) -> Cell:
         trial,
         routing,
         config=config,
+        rate=rate,
         seed=key.seed,
     )
 
 
-def _own(key: Key, trial: Trial, config: FitConfig, sizes: Sizes) -> Routing:
+def _own(key: Key, trial: Trial, config: FitConfig, rate: float, sizes: Sizes) -> Routing:
     """Themes from the item vectors of the backbone after one pass: what the click loss alone finds."""
     baseline = CONTESTANTS["backbone"]
     fitted: list[SequenceModel] = []
@@ -120,8 +139,7 @@ def _own(key: Key, trial: Trial, config: FitConfig, sizes: Sizes) -> Routing:
         fitted.append(baseline.make(sizes.config(trial, key.backbone, trial.routing.themes)))
         return fitted[-1]
 
-    warm = replace(config, epochs=1, rates=config.rates[:1])
-    fit_cell(make, trial, trial.routing, config=warm, seed=key.seed)
+    fit_cell(make, trial, trial.routing, config=replace(config, epochs=1), rate=rate, seed=key.seed)
     rows = fitted[-1].get_parameter("item.weight").detach().numpy()
     return from_rows(trial, rows, key.seed)
 

@@ -45,6 +45,10 @@ class VmisKnn:
     that was not known, and news would be hours old if sessions had to close first. After the neighbours' items recent
     popularity goes on; a user without an open session gets nothing else.
 
+    It does not forget with time, as ``LastItemKnn`` does. At three places of a news log (Globo; 95,000 clicks learned,
+    the next 5,000 judged inside sessions) hit-rate@10 was 0.403, 0.467 and 0.608; ``LastItemKnn``, its half-life chosen
+    on the clicks learned, had 0.410, 0.450 and 0.644, popularity 0.362, 0.382 and 0.600.
+
     Memory: ``REMEMBERED`` sessions of at most ``LONGEST`` items, and an index to no others.
 
     >>> knn = VmisKnn(gap_ms=1000, fill=RecentPopularity(half_life_ms=1000))

@@ -15,17 +15,18 @@ from mos_online.model.backbone import build_backbone
 from mos_online.model.batch import Batch
 from mos_online.model.config import AGE_BUCKETS, MoSConfig
 from mos_online.model.sequence_model import PairVectors, SequenceModel, UserVectors, age_bucket
+from mos_online.model.theme_prior import ThemePrior
 
 CLOSED = -2.0
 """Initial bias of the gates: sigmoid(-2) = 0.12 of an expert passes."""
 
 
 class MoS(SequenceModel):
-    """u_x = g + sigmoid(gamma_s) h_s + [n_k > 0] sigmoid(gamma_k) h_k, with k the theme of the candidate x.
+    """u_x = g + sigmoid(gamma_s) h_s + [n_k > 0] sigmoid(gamma_k) h_k, and a bias beta_k; k is the candidate's theme.
 
     g is the backbone's state of the recent events, h_s a small encoder's of the last few, h_k the one shared theme
     encoder's of the ring of theme k. Gates that start closed let a wrong theme do little harm: fused by a softmax it
-    displaced a good global vector.
+    displaced a good global vector. beta_k is the theme's prior, see ``ThemePrior``.
 
     >>> model = MoS(backbone="sasrec", items=100, themes=4, width=16)
     >>> [gate.bias.item() for gate in (model.short_gate, model.theme_gate)]
@@ -53,12 +54,11 @@ class MoS(SequenceModel):
         self.theme_expert = build_backbone(config.backbone, d, config.theme_ring)
         self.target_aware = self.global_expert.target_aware
         self.short_gate = nn.Linear(d + 1, 1)
-        self.theme_gate = nn.Linear(2 * d + 3, 2)
+        self.theme_gate = nn.Linear(2 * d + 3, 1)
+        self.theme_prior = ThemePrior(d, config.short)
         for gate in (self.short_gate, self.theme_gate):
             nn.init.zeros_(gate.weight)
-            nn.init.zeros_(gate.bias)
-            with torch.no_grad():
-                gate.bias[0] = CLOSED
+            nn.init.constant_(gate.bias, CLOSED)
         self.ring_repeat = nn.Embedding(AGE_BUCKETS, 1)
         nn.init.zeros_(self.ring_repeat.weight)
 
@@ -73,17 +73,16 @@ class MoS(SequenceModel):
         events = self.dropout(self.event_rows(batch.items, batch.ages))
         overall = self._global(events, batch.mask, None)
         base, short_gate = self._with_short(overall, events, batch.mask)
-        rows, width = base.shape
+        width = base.shape[1]
         themed = base.unsqueeze(1).repeat(1, self.config.themes + 1, 1)
-        bias = themed.new_zeros(rows, self.config.themes + 1)
+        bias = self.theme_prior(batch, overall, self.theme.weight, self.item_theme)
         gates = torch.zeros_like(bias)
         gates[:, 0] = short_gate[:, 0].detach()
         if len(batch.ring_user):
             state = self.theme_expert(self._ring_rows(batch), batch.ring_mask)
-            gate, liking = self._theme_gate(batch, overall[batch.ring_user])
+            gate = self._theme_gate(batch, overall[batch.ring_user])
             slot = batch.ring_user * (self.config.themes + 1) + batch.ring_theme
             themed = themed.view(-1, width).index_add(0, slot, gate * state).view_as(themed)
-            bias = bias.view(-1).index_add(0, slot, liking).view_as(bias)
             gates.view(-1)[slot] = gate[:, 0].detach()
         return UserVectors(themed=themed, bias=bias, base=base, gates=gates)
 
@@ -97,19 +96,21 @@ class MoS(SequenceModel):
         base, _ = self._with_short(overall, events, batch.mask)
         ring = torch.full((len(candidates), self.config.themes + 1), -1)
         ring[batch.ring_user, batch.ring_theme] = torch.arange(len(batch.ring_user))
-        ring = ring.gather(1, self.item_theme[candidates])
+        themes = self.item_theme[candidates]
+        biases = self.theme_prior(batch, overall, self.theme.weight, self.item_theme)
+        bias = biases.gather(2, themes.unsqueeze(2)).squeeze(2)
+        ring = ring.gather(1, themes)
         row, column = torch.nonzero(ring >= 0, as_tuple=True)
-        bias = base.new_zeros(candidates.shape)
         if not len(row):
             return PairVectors(vectors=base, bias=bias, base=base)
         wanted = ring[row, column]
         state = self.theme_expert(
             self._ring_rows(batch)[wanted], batch.ring_mask[wanted], target[row, column].unsqueeze(1)
         )
-        gate, liking = self._theme_gate(batch, overall[row, column], wanted)
+        gate = self._theme_gate(batch, overall[row, column], wanted)
         return PairVectors(
             vectors=base.index_put((row, column), gate * state[:, 0], accumulate=True),
-            bias=bias.index_put((row, column), liking),
+            bias=bias,
             base=base,
         )
 
@@ -153,8 +154,8 @@ class MoS(SequenceModel):
         rows: Tensor = self.dropout(self.event_rows(batch.ring_items, batch.ring_ages) + name)
         return rows
 
-    def _theme_gate(self, batch: Batch, overall: Tensor, rings: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Gates (P, 1) and biases (P,) of rings (P,), all if None, for global states (P, d)."""
+    def _theme_gate(self, batch: Batch, overall: Tensor, rings: Tensor | None = None) -> Tensor:
+        """Gates (P, 1) of rings (P,), all if None, for global states (P, d)."""
         count = batch.ring_mask.sum(1)
         newest = batch.ring_ages[torch.arange(len(count)), (count - 1).clamp(min=0)]
         facts = torch.stack(
@@ -163,8 +164,7 @@ class MoS(SequenceModel):
         name = self.theme(batch.ring_theme)
         if rings is not None:
             facts, name = facts[rings], name[rings]
-        out = self.theme_gate(torch.cat([overall, name, facts], 1))
-        return torch.sigmoid(out[:, :1]), out[:, 1]
+        return torch.sigmoid(self.theme_gate(torch.cat([overall, name, facts], 1)))
 
 
 def _tail(events: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:

@@ -115,7 +115,6 @@ def fit(
     rate: float,
     seed: int,
     on_progress: Callable[[float, str], None],
-    decay: float = 0.0,
 ) -> tuple[float, int]:
     """Adam with early stopping; leaves the best weights in the model.
 
@@ -129,13 +128,12 @@ def fit(
         rate: learning rate; falls to a tenth over the budget.
         seed: of the order.
         on_progress: gets the share done (0..1) and a line of words.
-        decay: weight decay, decoupled (Loshchilov & Hutter 2019).
 
     Returns:
         The best quality and the number of passes.
     """
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     model.eval()
     best = quality()
     started = time.monotonic()
