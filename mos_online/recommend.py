@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mos_online.activity import ActivitySnapshot, merge
 from mos_online.contracts import SESSION_END, RankedItem, SessionEvent
+from mos_online.errors import ModelError
 from mos_online.model.batch import Batch, History, collate
 from mos_online.model.checkpoint import Checkpoint
 from mos_online.model.live import live_table
@@ -69,6 +70,8 @@ class Recommender:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         """Use ``load``; ``checkpoint`` must have ``SPARE`` rows to spare."""
+        if checkpoint.model.config.lifelong:
+            raise ModelError("the model has a lifelong expert, whose state profiles do not hold: train one without")
         self.model_version = checkpoint.version
         self.router = checkpoint.router
         self.router_version = checkpoint.router.version

@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
 from mos_online.comparison.trial import Part, Routing, Trial
 from mos_online.evaluation.ctr import group_auc
-from mos_online.model import SequenceModel
+from mos_online.model import MoSConfig, SequenceModel
 from mos_online.model.batch import Batch
 from mos_online.training.fit import Example, fit, loss_of
 from mos_online.training.log import SequenceLog
@@ -61,9 +61,10 @@ class Scores:
 class Ready:
     """A part of a trial as tensors, for one routing."""
 
-    def __init__(self, parts: Sequence[Part], log: SequenceLog, *, recent: int, ring: int) -> None:
+    def __init__(self, parts: Sequence[Part], log: SequenceLog, config: MoSConfig) -> None:
         self.parts = parts
-        self.batches: list[Batch] = [log.batch(part.positions, recent=recent, ring=ring) for part in parts]
+        sizes = {"recent": config.recent, "ring": config.theme_ring, "older": config.lifelong}
+        self.batches: list[Batch] = [log.batch(part.positions, **sizes) for part in parts]
 
     def loss(self, model: SequenceModel, index: int, generator: torch.Generator) -> Tensor:
         """Of the moment ``index``."""
@@ -175,8 +176,7 @@ def fit_cell(
     model = make()
     prepare(model, trial, routing)
     log = SequenceLog(trial.frame, trial.catalogue, routing.event_theme, routing.themes)
-    sizes = {"recent": model.config.recent, "ring": model.config.theme_ring}
-    train, validation = (Ready(parts, log, **sizes) for parts in (trial.train, trial.validation))
+    train, validation = (Ready(parts, log, model.config) for parts in (trial.train, trial.validation))
     generator = torch.Generator().manual_seed(seed)
     reached, passes = fit(
         model,
@@ -191,7 +191,7 @@ def fit_cell(
         on_progress=lambda part, words: None,
     )
     seconds = time.monotonic() - started
-    test = Ready(trial.test, log, **sizes)
+    test = Ready(trial.test, log, model.config)
     started = time.monotonic()
     scores = test.score(model)
     return Cell(

@@ -114,6 +114,10 @@ def _matched(config: MoSConfig, made: Callable[[int], SequenceModel]) -> Sequenc
     return best
 
 
+def _lifelong(config: MoSConfig) -> SequenceModel:
+    return MoS(replace(config, lifelong=200))
+
+
 CONTESTANTS: dict[str, Contestant] = {
     "backbone": Contestant(build=_backbone, table=False, about="the backbone by itself"),
     "backbone+table": Contestant(build=_backbone, about="with the routing vectors as features: the baseline"),
@@ -122,6 +126,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "short": Contestant(build=MoS, routing="unrouted", about="global and short-term expert only"),
     "prior": Contestant(build=MoS, routing="no_rings", about="and the prior of the themes, without rings"),
     "mos": Contestant(build=MoS, about="MoS"),
+    "mos-lifelong": Contestant(build=_lifelong, about="and a lifelong expert over the 200 events before"),
     "mos-random": Contestant(build=MoS, routing="random", about="fixed random themes"),
     "mos-category": Contestant(build=MoS, routing="category", about="themes are categories (SIM hard search)"),
     "mos-contrastive": Contestant(build=MoS, routing="contrastive", about="themes by contrast of session halves"),

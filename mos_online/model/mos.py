@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mos_online.model.backbone import build_backbone
 from mos_online.model.batch import Batch
 from mos_online.model.config import AGE_BUCKETS, MoSConfig
+from mos_online.model.lifelong import LifelongExpert
 from mos_online.model.sequence_model import PairVectors, SequenceModel, UserVectors, age_bucket
 from mos_online.model.theme_prior import ThemePrior
 
@@ -55,8 +56,12 @@ class MoS(SequenceModel):
         self.target_aware = self.global_expert.target_aware
         self.short_gate = nn.Linear(d + 1, 1)
         self.theme_gate = nn.Linear(2 * d + 3, 1)
+        if config.lifelong:
+            self.lifelong = LifelongExpert(d)
+            self.lifelong_gate = nn.Linear(d + 1, 1)
         self.theme_prior = ThemePrior(d, config.short)
-        for gate in (self.short_gate, self.theme_gate):
+        gates = (self.short_gate, self.theme_gate, *([self.lifelong_gate] if config.lifelong else []))
+        for gate in gates:
             nn.init.zeros_(gate.weight)
             nn.init.constant_(gate.bias, CLOSED)
         self.ring_repeat = nn.Embedding(AGE_BUCKETS, 1)
@@ -73,6 +78,7 @@ class MoS(SequenceModel):
         events = self.dropout(self.event_rows(batch.items, batch.ages))
         overall = self._global(events, batch.mask, None)
         base, short_gate = self._with_short(overall, events, batch.mask)
+        base = base + self._older(batch, overall, overall)
         width = base.shape[1]
         themed = base.unsqueeze(1).repeat(1, self.config.themes + 1, 1)
         bias = self.theme_prior(batch, overall, self.theme.weight, self.item_theme)
@@ -94,6 +100,7 @@ class MoS(SequenceModel):
         events = self.dropout(self.event_rows(batch.items, batch.ages))
         overall = self._global(events, batch.mask, target)
         base, _ = self._with_short(overall, events, batch.mask)
+        base = base + self._older(batch, overall, target)
         ring = torch.full((len(candidates), self.config.themes + 1), -1)
         ring[batch.ring_user, batch.ring_theme] = torch.arange(len(batch.ring_user))
         themes = self.item_theme[candidates]
@@ -147,6 +154,17 @@ class MoS(SequenceModel):
         if overall.dim() == 3:
             short, length = short.unsqueeze(1), length.unsqueeze(1).expand(-1, overall.shape[1], -1)
         return short, torch.sigmoid(self.short_gate(torch.cat([overall, length], -1)))
+
+    def _older(self, batch: Batch, overall: Tensor, query: Tensor) -> Tensor | float:
+        """What the lifelong expert finds before the recent events, gated; as g."""
+        if not self.config.lifelong:
+            return 0.0
+        found = self.lifelong(self.item_rows(batch.older_items), batch.older_ages, batch.older_mask, query)
+        count = torch.log1p(batch.older_mask.sum(1, keepdim=True).float())
+        if overall.dim() == 3:
+            count = count.unsqueeze(1).expand(-1, overall.shape[1], -1)
+        older: Tensor = torch.sigmoid(self.lifelong_gate(torch.cat([overall, count], -1))) * found
+        return older
 
     def _ring_rows(self, batch: Batch) -> Tensor:
         """What the theme expert reads, (M, n, d)."""

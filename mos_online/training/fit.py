@@ -44,7 +44,7 @@ def examples(log: SequenceLog, parts: Sequence[Moment], model: SequenceModel, ro
     config = model.config
     made = []
     for part in parts:
-        batch = log.batch(part.targets, recent=config.recent, ring=config.theme_ring)
+        batch = log.batch(part.targets, recent=config.recent, ring=config.theme_ring, older=config.lifelong)
         active, features = live_table(part.live, rows, model.item_known)
         targets = torch.from_numpy(log.items[part.targets])
         made.append(Example(batch=batch, targets=targets, active=active, features=features))

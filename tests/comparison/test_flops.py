@@ -1,0 +1,50 @@
+"""The counter of operations against formulas by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mos_online.comparison.contestants import CONTESTANTS
+from mos_online.comparison.flops import costs, flops, gru
+from mos_online.model import MoS, MoSConfig
+
+D, TABLE = 32, 16
+CONFIG = MoSConfig(items=200, themes=4, width=D, recent=100, table=TABLE)
+
+
+def read_events(count: int) -> int:
+    """A GRU over so many events, whose routing vectors are projected: multiply-adds count twice."""
+    return gru(D, count) + 2 * TABLE * D * count
+
+
+def test_a_gru_costs_its_matrix_products() -> None:
+    longer, shorter = (
+        flops(CONTESTANTS["backbone+table"].make(replace(CONFIG, recent=recent)), candidates=1, themes=0)
+        for recent in (100, 40)
+    )
+    assert longer - shorter == read_events(60)
+
+
+@pytest.mark.parametrize("themes", [1, 3])
+def test_a_ring_costs_its_events_and_its_gate(themes: int) -> None:
+    model = MoS(CONFIG)
+    more = flops(model, candidates=1, themes=themes) - flops(model, candidates=1, themes=0)
+    gate = 2 * (2 * D + 3)
+    assert more == themes * (read_events(20) + gate)
+
+
+def test_every_expert_of_a_mixture_costs_as_much_as_one() -> None:
+    backbone = flops(CONTESTANTS["backbone+table"].make(CONFIG), candidates=1, themes=0)
+    mixture = flops(CONTESTANTS["mmoe-full"].make(CONFIG), candidates=1, themes=0)
+    gate = 2 * (2 * D) * 4
+    assert mixture - backbone == 3 * gru(D, 100) + gate
+
+
+@pytest.mark.parametrize("backbone", ["gru4rec", "sasrec", "din"])
+def test_mos_is_cheaper_than_a_dense_mixture(backbone: str) -> None:
+    cost = {one.contestant: one for one in costs(backbone)}
+    assert cost["mos"].one <= 1.5 * cost["backbone+table"].one
+    assert cost["mos"].one <= 0.5 * cost["mmoe-full"].one
+    assert cost["backbone+table"].one <= cost["backbone+table"].hundred
