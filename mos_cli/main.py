@@ -24,6 +24,7 @@ COMMANDS = {
     "serve": "The recommendation service (Ray Serve): POST /v1/recommend.",
     "train": "Train themes and a MoS model on a dataset, and put it into service.",
     "evaluate": "MoS beside its rivals under one protocol, with intervals; resumable.",
+    "analyze": "What a log is good for: do its users hop between themes?",
     "backfill": "Write the profiles of past users into the online store.",
     "replay": "Replay a dataset as clicks at a chosen speed.",
     "topics": "List, create and tail topics.",
@@ -43,7 +44,7 @@ def command_line(verbs: Sequence[str]) -> typer.Typer:
     mos.callback()(_about)
     for verb in verbs:
         app: typer.Typer = importlib.import_module(f"mos_cli.commands.{verb}").app
-        if len(app.registered_commands) == 1:
+        if len(app.registered_commands) == 1 and app.registered_callback is None:
             (only,) = app.registered_commands
             only.name, only.short_help = verb, COMMANDS[verb]
             mos.registered_commands.append(only)

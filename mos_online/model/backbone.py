@@ -73,7 +73,10 @@ class Resized(Backbone):
     """A backbone of another width between two projections, so that numbers of parameters can be made equal.
 
     The projections start as each other's inverse, as far as the width allows: an untrained encoder points as well to
-    what goes with the last item as one without them.
+    what goes with the last item as one without them. Candidates go through the same projection as events.
+
+    Raises:
+        ModelError: no such backbone, or it cannot be ``hidden`` wide.
     """
 
     def __init__(self, name: str, width: int, longest: int, hidden: int) -> None:
@@ -90,6 +93,7 @@ class Resized(Backbone):
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
         """As the inner backbone."""
         inner = self.inner(self.narrow(events), mask, None if target is None else self.narrow(target))
+        self.penalty = self.inner.penalty
         known = mask.any(1).view(-1, *(1 for _ in inner.shape[1:]))
         state: Tensor = self.widen(inner) * known
         return state
@@ -100,6 +104,16 @@ def last_event(states: Tensor, mask: Tensor) -> Tensor:
     count = mask.sum(1)
     newest = states[torch.arange(len(states)), (count - 1).clamp(min=0)]
     return newest * (count > 0).unsqueeze(1)
+
+
+def check_heads(width: int, heads: int, who: str) -> None:
+    """Attention can split its rows evenly among the heads.
+
+    Raises:
+        ModelError: it cannot.
+    """
+    if width % heads:
+        raise ModelError(f"{who} of width {width} cannot be split among {heads} heads: take a multiple of {heads}")
 
 
 def candidates_of(target: Tensor | None, who: str) -> Tensor:

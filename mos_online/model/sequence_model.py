@@ -116,8 +116,13 @@ class SequenceModel(nn.Module):
             self.item_table.copy_(table)
 
     def start_from(self, rows: Tensor) -> None:
-        """Give items their first rows, float32 (items + 1, d), unit or zero: what goes together starts out alike."""
+        """Give items their first rows, float32 (items + 1, d), unit or zero: what goes together starts out alike.
+
+        The routing vectors, which say the same more coarsely, then start out silent.
+        """
         with torch.no_grad():
+            if self.config.table:
+                self.table.weight.zero_()
             self.item.weight.mul_(rows.norm(dim=1, keepdim=True) == 0)
             self.item.weight.add_(rows)
 

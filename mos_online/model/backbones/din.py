@@ -13,9 +13,11 @@ from mos_online.model.backbone import Backbone, backbone, candidates_of
 class DIN(Backbone):
     """Deep interest network (Zhou et al., KDD 2018): events pooled by weights that an activation unit gives them.
 
-    The unit is an MLP of event and candidate, [e, t, e * t], whose first layer is split so that nothing larger than
-    (B, C, T, hidden) is built. The weights are a softmax over the events; the paper leaves them unnormalised to tell
-    how strong an interest is, which with scores that are products would grow with the length of the history.
+    The unit is an MLP of event and candidate, [e, t, e * t] (e - t is in its reach, being linear in both), whose first
+    layer is split so that nothing larger than (B, C, hidden, max(T, d)) is built. Two things are not the paper's. The
+    weights are a softmax over the events: left unnormalised, to tell how strong an interest is, they would make scores,
+    which are products here, grow with the length of the history. And the scaled product of event and candidate is added
+    to what the unit says, so that an untrained one already looks for what is like the candidate.
     """
 
     target_aware = True
@@ -31,10 +33,12 @@ class DIN(Backbone):
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
         """(B, T, d), (B, T), (B, C, d) -> (B, C, d)."""
         target = candidates_of(target, "DIN")
-        both = torch.einsum("bcd,btd,hd->bcth", target, events, self.of_both.weight)
-        hidden = both + self.of_event(events).unsqueeze(1) + self.of_target(target).unsqueeze(2)
-        logits = self.out(F.gelu(hidden)).squeeze(-1)
-        logits = logits + self.sharpness * target @ events.transpose(1, 2)
+        by_event = events.transpose(1, 2)
+        # Candidates first: weights times events times candidates would pass through (B, C, T, d).
+        asked = target.unsqueeze(2) * self.of_both.weight
+        both = (asked.flatten(1, 2) @ by_event).unflatten(1, asked.shape[1:3])
+        hidden = both + self.of_event(events).transpose(1, 2).unsqueeze(1) + self.of_target(target).unsqueeze(3)
+        logits = (self.out.weight @ F.gelu(hidden)).squeeze(2) + self.sharpness * target @ by_event
         return pooled(logits, events, mask)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
-from mos_online.model.backbone import Backbone, backbone, last_event
+from mos_online.model.backbone import Backbone, backbone, check_heads, last_event
 
 
 @backbone("sasrec")
@@ -15,10 +15,14 @@ class SASRec(Backbone):
 
     Positions count from the newest event, so that an old event's position does not depend on how much padding or
     forgotten history there is.
+
+    Raises:
+        ModelError: the width is no multiple of the heads.
     """
 
     def __init__(self, width: int, longest: int, blocks: int = 2, heads: int = 2, dropout: float = 0.2) -> None:
         super().__init__(width, longest)
+        check_heads(width, heads, "SASRec")
         self.longest = longest
         self.position = nn.Embedding(longest, width)
         nn.init.normal_(self.position.weight, std=0.02)
@@ -51,7 +55,7 @@ class _Block(nn.Module):
 
     def forward(self, hidden: Tensor, allowed: Tensor) -> Tensor:
         rows, length, width = hidden.shape
-        parts = self.query_key_value(self.before_attention(hidden)).view(rows, length, 3, self.heads, -1)
+        parts = self.query_key_value(self.before_attention(hidden)).unflatten(2, (3, self.heads, -1))
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         read = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
         hidden = hidden + self.dropout(self.out(read.transpose(1, 2).reshape(rows, length, width)))

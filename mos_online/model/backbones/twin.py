@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from mos_online.model.backbone import Backbone, backbone, candidates_of
+from mos_online.model.backbone import Backbone, backbone, candidates_of, check_heads
 
 
 @backbone("twin")
@@ -16,12 +16,16 @@ class TWIN(Backbone):
 
     The first stage ranks all events by the attention that the second would give them (mean over heads) and passes the
     ``kept`` best on; the second is multi-head target attention over those. The last event is added, as in GRU4Rec.
+
+    Raises:
+        ModelError: the width is no multiple of the heads.
     """
 
     target_aware = True
 
     def __init__(self, width: int, longest: int, heads: int = 2, kept: int = 20) -> None:
         super().__init__(width, longest)
+        check_heads(width, heads, "TWIN")
         self.heads, self.kept = heads, kept
         self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
         self.value, self.out = nn.Linear(width, width), nn.Linear(width, width)
@@ -34,7 +38,7 @@ class TWIN(Backbone):
             return torch.zeros_like(target)
         events = events.masked_fill(~mask.unsqueeze(2), 0.0)
         query, key, value = (
-            part.view(rows, -1, self.heads, width // self.heads).transpose(1, 2)
+            part.unflatten(2, (self.heads, -1)).transpose(1, 2)
             for part in (self.query(target), self.key(events), self.value(events))
         )
         logits = query @ key.transpose(2, 3) / math.sqrt(width // self.heads)
@@ -43,7 +47,7 @@ class TWIN(Backbone):
             searched = logits.mean(1)
             least = searched.topk(self.kept, dim=2).values[..., -1:]
             logits = logits.masked_fill((searched < least).unsqueeze(1), -1e9)
-        read = (logits.softmax(3) @ value).transpose(1, 2).reshape(rows, -1, width)
+        read = (logits.softmax(3) @ value).transpose(1, 2).flatten(2)
         last = events[torch.arange(rows), (mask.sum(1) - 1).clamp(min=0)]
         state: Tensor = (self.out(read) + last.unsqueeze(1)) * mask.any(1).view(-1, 1, 1)
         return state
