@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mos_online.comparison.claims import Finding
+from mos_online.comparison.flops import costs
 from mos_online.comparison.measures import Results, slices
 from mos_online.comparison.plan import BASELINE, OURS
 
@@ -27,6 +28,7 @@ def draw(results: Results, found: Sequence[Finding], folder: Path) -> list[str]:
         ("gains", _gains(found)),
         ("slices_history", _by_slice(results, "history")),
         ("slices_hop_rate", _by_slice(results, "hop rate")),
+        ("hopping", _hopping(results)),
         ("cost", _cost(results)),
     ):
         if figure is not None:
@@ -81,20 +83,44 @@ def _by_slice(results: Results, kind: str) -> Figure | None:
     return figure
 
 
+def _hopping(results: Results) -> Figure | None:
+    """The gain against how often users hop, one point per dataset (GRU4Rec)."""
+    sets = [d for d in results.datasets if all(results.has(d, "gru4rec", name) for name in (OURS, BASELINE))]
+    if len(sets) < 2:
+        return None
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for dataset in sets:
+        rate = np.nanmean(results.store.facts(dataset)["hop_rate"].astype(np.float64))
+        gain = results.gauc_gain(dataset, "gru4rec", OURS, BASELINE)
+        ends = np.array([[gain.mean - gain.low], [gain.high - gain.mean]])
+        colour = ORANGE if dataset.startswith("synthetic") else BLUE
+        axes.errorbar(rate, gain.mean, yerr=np.maximum(ends, 0), fmt="o", color=colour, capsize=3)
+        axes.annotate(dataset, (rate, gain.mean), fontsize=7, xytext=(5, 3), textcoords="offset points")
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.set(
+        title="MoS minus backbone + routing table (GRU4Rec); planted populations in orange",
+        xlabel="mean hop rate of the users of the test positions",
+        ylabel="GAUC, 95 % interval",
+    )
+    return figure
+
+
 def _cost(results: Results) -> Figure | None:
-    """What scoring costs against what it brings, for the dataset with the most contestants."""
+    """What a request costs against what it brings, for the dataset with the most contestants."""
     sets = [d for d in results.datasets if len(results.contestants(d, "gru4rec")) > 5]
     if not sets:
         return None
     dataset = max(sets, key=lambda d: len(results.contestants(d, "gru4rec")))
-    rows = [results.group(dataset, "gru4rec", name).row() for name in results.contestants(dataset, "gru4rec")]
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    for row in rows:
-        colour = ORANGE if row.contestant == OURS else BLUE if row.contestant == BASELINE else GREY
-        axes.plot(row.milliseconds_scoring, row.gauc, "o", color=colour)
-        axes.annotate(
-            row.contestant, (row.milliseconds_scoring, row.gauc), fontsize=7, xytext=(3, 3), textcoords="offset points"
-        )
-    axes.set(title=f"{dataset}: cost and quality", xlabel="ms per request, whole catalogue, one thread", ylabel="GAUC")
+    for cost in costs("gru4rec"):
+        if not results.has(dataset, "gru4rec", cost.contestant):
+            continue
+        name, spent = cost.contestant, cost.hundred / 1e6
+        reached = results.group(dataset, "gru4rec", name).row().gauc
+        colour = ORANGE if name == OURS else BLUE if name == BASELINE else GREY
+        axes.plot(spent, reached, "o", color=colour)
+        axes.annotate(name, (spent, reached), fontsize=7, xytext=(3, 3), textcoords="offset points")
+    axes.set(title=dataset, xlabel="MFLOP per request: 100 candidates of all themes", ylabel="GAUC")
     return figure

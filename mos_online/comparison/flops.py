@@ -87,7 +87,10 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     hundred: int
 
 
-COMPARED = ("backbone+table", "mos", "short", "long", "wide", "mmoe-full", "ple-full", "gshard-full", "dselect-k-full")
+COMPARED = (
+    "backbone+table", "mos", "short", "long", "wide", "comirec", "hrnn", "dsin", "mmoe", "ple", "gshard", "dselect-k",
+    "expert-choice", "mmoe-full", "ple-full", "gshard-full", "dselect-k-full",
+)  # fmt: skip
 
 
 def costs(backbone: str, *, themes: int = 8) -> list[Cost]:

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from mos_online.comparison.cell import Scores
 from mos_online.comparison.facts import INSIDE, RETURNING
 from mos_online.comparison.store import Key, Record, Store
-from mos_online.evaluation.bootstrap import Comparison, paired_bootstrap, paired_gauc_bootstrap, slope_interval
+from mos_online.evaluation.bootstrap import (
+    Comparison,
+    paired_bootstrap,
+    paired_gauc_bootstrap,
+    seed_interval,
+    slope_interval,
+)
 from mos_online.evaluation.ctr import (
     PlattScaling,
     auc,
@@ -21,6 +27,7 @@ from mos_online.evaluation.ctr import (
     log_loss,
     user_aucs,
 )
+from mos_online.evaluation.metrics import Estimate
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -72,6 +79,11 @@ class Group:
         """How many."""
         return len(self.scores)
 
+    @property
+    def ranks_catalogue(self) -> bool:
+        """Whether the whole catalogue was ranked, not only the sampled candidates."""
+        return any(one.ranks.any() for one in self.scores)
+
     def requests(self, *, themed: bool = False) -> Floats:
         """Share of its negatives that each target beats, float64 (seeds, n), of the requests with all negatives."""
         if themed:
@@ -92,7 +104,7 @@ class Group:
         """Means over seeds."""
         aucs, impressions = self.by_user()
         ranks = np.stack([one.ranks for one in self.scores])
-        ranked = bool(ranks.any())
+        ranked = self.ranks_catalogue
         loss, error = self._calibration()
         listed = (ranks > 0) & (ranks <= 20)
         milliseconds = [1000 * record.seconds_scoring / len(self.users) for record in self.records]
@@ -178,6 +190,12 @@ class Results:
         (a, weights), (b, _) = (self.group(dataset, backbone, name).by_user() for name in (one, other))
         seeds = min(len(a), len(b))
         return paired_gauc_bootstrap(a[:seeds], b[:seeds], weights, draws=DRAWS)
+
+    def seed_gain(self, dataset: str, backbone: str, one: str, other: str) -> Estimate:
+        """The same difference with an interval over seeds of training instead of users."""
+        (a, weights), (b, _) = (self.group(dataset, backbone, name).by_user() for name in (one, other))
+        seeds = min(len(a), len(b))
+        return seed_interval((a[:seeds] - b[:seeds]) @ weights / weights.sum())
 
     def request_gains(
         self, dataset: str, backbone: str, one: str, other: str, *, themed: bool = False

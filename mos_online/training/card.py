@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import platform
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mos_online.training.train import TrainReport
+
+
+PACKAGES = ("mos-online", "torch", "numpy", "polars")
 
 
 def model_card(report: TrainReport, *, name: str, span: tuple[int, int], backbone: str) -> str:
@@ -16,6 +21,7 @@ def model_card(report: TrainReport, *, name: str, span: tuple[int, int], backbon
     rows += [(who, m["hit_rate_at_10"].mean, m["ndcg_at_10"].mean) for who, m in report.baselines.items()]
     table = "\n".join(f"| {who} | {hits:.4f} | {gain:.4f} |" for who, hits, gain in rows)
     themes = "\n".join(f"{number}. {label}" for number, label in enumerate(report.theme_labels[1:], 1))
+    versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in PACKAGES)
     return f"""# {report.version}
 
 MoS on {backbone}, router {report.router_version}. Dataset {name}, {report.events:,} events from {begin} to {end} (UTC),
@@ -30,7 +36,9 @@ the model's figures below are slightly optimistic; the baselines learn from ever
 {table}
 
 After measuring, the model made one pass over the validation positions. Half-life of item activity:
-{report.half_life_hours:g} h.
+{report.half_life_hours:g} h. {report.passes} passes, {report.seconds:g} s in all.
+
+Made with {versions}, Python {platform.python_version()}.
 
 Limits: one seed; trained on one log; items younger than the model are placed by their category alone; fast catalogues
 need frequent retraining.
