@@ -54,8 +54,8 @@ def _head(results: Results) -> Iterator[str]:
     yield f"{len(records)} cells, commit {', '.join(commits)}; {versions}.\n"
     yield (
         "Differences are paired by user: 10,000 draws of users with all their requests, both models averaged over "
-        "seeds first; 95 % intervals. Over seeds: Student's t over the seeds of training. GAUC weighs users by impressions. AUC of a sampled task is a property of its "
-        "sampler: compare inside a table only.\n"
+        "seeds first; 95 % intervals. Over seeds: Student's t over the seeds of training. GAUC weighs users by "
+        "impressions. AUC of a sampled task is a property of its sampler: compare inside a table only.\n"
     )
 
 

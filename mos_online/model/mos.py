@@ -16,7 +16,7 @@ from mos_online.model.batch import Batch
 from mos_online.model.config import AGE_BUCKETS, MoSConfig
 from mos_online.model.lifelong import LifelongExpert
 from mos_online.model.sequence_model import PairVectors, SequenceModel, UserVectors, age_bucket
-from mos_online.model.theme_prior import ThemePrior
+from mos_online.model.theme_prior import RECENT_FACTS, ThemePrior, theme_facts
 
 CLOSED = -2.0
 """Initial bias of the gates: sigmoid(-2) = 0.12 of an expert passes."""
@@ -55,11 +55,11 @@ class MoS(SequenceModel):
         self.theme_expert = build_backbone(config.backbone, d, config.theme_ring)
         self.target_aware = self.global_expert.target_aware
         self.short_gate = nn.Linear(d + 1, 1)
-        self.theme_gate = nn.Linear(2 * d + 3, 1)
+        self.theme_gate = nn.Linear(2 * d + 6, 1)
         if config.lifelong:
             self.lifelong = LifelongExpert(d)
             self.lifelong_gate = nn.Linear(d + 1, 1)
-        self.theme_prior = ThemePrior(d, config.short)
+        self.theme_prior = ThemePrior(d)
         gates = (self.short_gate, self.theme_gate, *([self.lifelong_gate] if config.lifelong else []))
         for gate in gates:
             nn.init.zeros_(gate.weight)
@@ -81,12 +81,13 @@ class MoS(SequenceModel):
         base = base + self._older(batch, overall, overall)
         width = base.shape[1]
         themed = base.unsqueeze(1).repeat(1, self.config.themes + 1, 1)
-        bias = self.theme_prior(batch, overall, self.theme.weight, self.item_theme)
+        facts = self._facts(batch)
+        bias = self.theme_prior(facts, overall, self.theme.weight)
         gates = torch.zeros_like(bias)
         gates[:, 0] = short_gate[:, 0].detach()
         if len(batch.ring_user):
             state = self.theme_expert(self._ring_rows(batch), batch.ring_mask)
-            gate = self._theme_gate(batch, overall[batch.ring_user])
+            gate = self._theme_gate(batch, facts, overall[batch.ring_user])
             slot = batch.ring_user * (self.config.themes + 1) + batch.ring_theme
             themed = themed.view(-1, width).index_add(0, slot, gate * state).view_as(themed)
             gates.view(-1)[slot] = gate[:, 0].detach()
@@ -104,7 +105,8 @@ class MoS(SequenceModel):
         ring = torch.full((len(candidates), self.config.themes + 1), -1)
         ring[batch.ring_user, batch.ring_theme] = torch.arange(len(batch.ring_user))
         themes = self.item_theme[candidates]
-        biases = self.theme_prior(batch, overall, self.theme.weight, self.item_theme)
+        facts = self._facts(batch)
+        biases = self.theme_prior(facts, overall, self.theme.weight)
         bias = biases.gather(2, themes.unsqueeze(2)).squeeze(2)
         ring = ring.gather(1, themes)
         row, column = torch.nonzero(ring >= 0, as_tuple=True)
@@ -114,7 +116,7 @@ class MoS(SequenceModel):
         state = self.theme_expert(
             self._ring_rows(batch)[wanted], batch.ring_mask[wanted], target[row, column].unsqueeze(1)
         )
-        gate = self._theme_gate(batch, overall[row, column], wanted)
+        gate = self._theme_gate(batch, facts, overall[row, column], wanted)
         return PairVectors(
             vectors=base.index_put((row, column), gate * state[:, 0], accumulate=True),
             bias=bias,
@@ -172,13 +174,18 @@ class MoS(SequenceModel):
         rows: Tensor = self.dropout(self.event_rows(batch.ring_items, batch.ring_ages) + name)
         return rows
 
-    def _theme_gate(self, batch: Batch, overall: Tensor, rings: Tensor | None = None) -> Tensor:
-        """Gates (P, 1) of rings (P,), all if None, for global states (P, d)."""
+    def _facts(self, batch: Batch) -> Tensor:
+        """What prior and gates know of the users' themes, (B, K + 1, FACTS)."""
+        return theme_facts(batch, self.item_theme, themes=self.config.themes, short=self.config.short)
+
+    def _theme_gate(self, batch: Batch, known: Tensor, overall: Tensor, rings: Tensor | None = None) -> Tensor:
+        """Gates (P, 1) of rings (P,), all if None, for global states (P, d); ``known``: the prior's facts."""
         count = batch.ring_mask.sum(1)
         newest = batch.ring_ages[torch.arange(len(count)), (count - 1).clamp(min=0)]
         facts = torch.stack(
             [torch.log1p(count.float()), torch.log1p(newest) / 10, torch.log1p(batch.ring_sessions)], dim=1
         )
+        facts = torch.cat([facts, known[batch.ring_user, batch.ring_theme, :RECENT_FACTS]], 1)
         name = self.theme(batch.ring_theme)
         if rings is not None:
             facts, name = facts[rings], name[rings]

@@ -28,10 +28,11 @@ class SoftmaxFusion(MoS):
         logits = torch.stack([torch.zeros_like(short_gate[:, 0]), torch.logit(short_gate[:, 0])], 1)
         logits = logits.unsqueeze(1).repeat(1, self.config.themes + 1, 1)
         third, closed = torch.zeros_like(parts[:, :, :1]), torch.full_like(logits[:, :, :1], -torch.inf)
-        bias = self.theme_prior(batch, overall, self.theme.weight, self.item_theme)
+        facts = self._facts(batch)
+        bias = self.theme_prior(facts, overall, self.theme.weight)
         if len(batch.ring_user):
             at = (batch.ring_user, batch.ring_theme)
-            gate = self._theme_gate(batch, overall[batch.ring_user])
+            gate = self._theme_gate(batch, facts, overall[batch.ring_user])
             state = self.theme_expert(self._ring_rows(batch), batch.ring_mask)
             third = third.index_put(at, state.unsqueeze(1))
             closed = closed.index_put(at, torch.logit(gate))

@@ -31,7 +31,7 @@ def test_a_gru_costs_its_matrix_products() -> None:
 def test_a_ring_costs_its_events_and_its_gate(themes: int) -> None:
     model = MoS(CONFIG)
     more = flops(model, candidates=1, themes=themes) - flops(model, candidates=1, themes=0)
-    gate = 2 * (2 * D + 3)
+    gate = 2 * (2 * D + 6)
     assert more == themes * (read_events(20) + gate)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mos_online.model import History, collate
-from mos_online.model.theme_prior import ThemePrior
+from mos_online.model.theme_prior import ThemePrior, theme_facts
 
 THEME = torch.tensor([0, 1, 1, 2, 3, 0])
 """Of the item rows 0..5; the last item is unrouted."""
@@ -29,9 +29,8 @@ def history(items: list[int], rings: dict[int, int], sessions: dict[int, int]) -
 
 
 def test_facts_by_hand() -> None:
-    prior = ThemePrior(width=4, short=2)
     batch = collate([history([1, 3, 3, 4], {2: 3, 3: 1}, {2: 6, 3: 2}), history([], {}, {}), history([5], {}, {})])
-    facts = prior.facts(batch, THEME, 4)
+    facts = theme_facts(batch, THEME, themes=3, short=2)
     assert facts[0, :, 0].tolist() == [0.0, 0.25, 0.5, 0.25]
     assert facts[0, :, 1].tolist() == [0.0, 0.0, 0.5, 0.5]
     assert facts[0, :, 2].tolist() == [0.0, 0.0, 0.0, 1.0]
@@ -44,25 +43,24 @@ def test_facts_by_hand() -> None:
 
 
 def test_neighbours_and_padding_do_not_matter() -> None:
-    prior = ThemePrior(width=4, short=2)
     users = [history([1, 3, 3, 4], {2: 3}, {2: 1}), history([4], {1: 2, 2: 1}, {1: 1, 2: 3})]
-    together = prior.facts(collate(users), THEME, 4)
+    together = theme_facts(collate(users), THEME, themes=3, short=2)
     for row, user in enumerate(users):
-        assert torch.equal(prior.facts(collate([user]), THEME, 4)[0], together[row])
+        assert torch.equal(theme_facts(collate([user]), THEME, themes=3, short=2)[0], together[row])
 
 
 def test_it_starts_at_zero_and_learns() -> None:
-    prior = ThemePrior(width=4, short=2)
-    batch = collate([history([1, 3], {2: 3}, {2: 1})])
+    prior = ThemePrior(width=4)
+    facts = theme_facts(collate([history([1, 3], {2: 3}, {2: 1})]), THEME, themes=3, short=2)
     names = torch.randn(4, 4)
-    bias = prior(batch, torch.randn(1, 4), names, THEME)
+    bias = prior(facts, torch.randn(1, 4), names)
     assert bias.shape == (1, 4)
     assert not bias.any()
-    assert prior(batch, torch.randn(1, 5, 4), names, THEME).shape == (1, 5, 4)
+    assert prior(facts, torch.randn(1, 5, 4), names).shape == (1, 5, 4)
     optimizer = torch.optim.SGD(prior.parameters(), lr=0.5)
     for _ in range(20):
         optimizer.zero_grad()
-        loss = -prior(batch, torch.ones(1, 4), names, THEME).log_softmax(1)[0, 2]
+        loss = -prior(facts, torch.ones(1, 4), names).log_softmax(1)[0, 2]
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.5
