@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -12,112 +10,13 @@ from rich.table import Table
 
 from mos_cli.hopping_plots import draw
 from mos_online.evaluation.hopping import Analysis, Hopping
+from mos_online.evaluation.verdict import Answer, interval, verdict, warnings
 
-LEAST_HOPS = 0.2
-"""Users hop if at least this share of their consecutive sessions differ in theme."""
-LEAST_DIFFERENCE = 0.05
-"""Sessions are thematic if inside minus across (cosine) is above this with its whole interval."""
-LEAST_ORDER = 0.02
-"""Order carries theme information if the hop rate is further than this from the shuffled one, either way."""
-LEAST_SESSIONS, LEAST_LONG = 3, 0.2
-"""Histories are long enough with this median of sessions per user, or this share of users with over 20 events in three
-or more sessions: a long history of one sitting, as where films are rated, has no hops."""
-LEAST_ROUTED = 0.5
-"""With fewer of the sessions routed, the hop rate stands for too few of them to answer."""
-FAST = 0.3
-"""The catalogue is fast if this share of late clicks is on items unseen in the first half of the log."""
 HEADINGS = (
     "dataset", "users", "events", "median sessions", "> 20 events", "cosine inside / across / random",
     "inside − across (95 %)", "routed", "hop rate / shuffled", "rate − shuffled (95 %)", "returns / shuffled",
     "category inside / across / random", "repeats", "late clicks on new items", "verdict",
 )  # fmt: skip
-
-
-class Answer(StrEnum):
-    """Of one check."""
-
-    YES = "yes"
-    NO = "no"
-    OPEN = "open"
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One condition: its name, whether it holds, and why."""
-
-    name: str
-    answer: Answer
-    why: str
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """``likely``, ``uncertain`` or ``unlikely``, and the checks it rests on."""
-
-    word: str
-    checks: Sequence[Check]
-
-
-def verdict(figures: Hopping) -> Verdict:
-    """Likely if all four checks hold; unlikely if users do not hop, sessions are not thematic or histories are short.
-
-    Order alone cannot make it unlikely: where users hop at random, the open session still tells the theme. With a fast
-    catalogue it stays open, since themes may then be periods of time, which any shuffle mixes.
-    """
-    checks = [_hops(figures), _thematic(figures), _long(figures), _order(figures)]
-    if all(check.answer is Answer.YES for check in checks):
-        return Verdict("likely", checks)
-    return Verdict("unlikely" if any(check.answer is Answer.NO for check in checks[:3]) else "uncertain", checks)
-
-
-def warnings(figures: Hopping) -> list[str]:
-    """What to beware of, whatever the verdict."""
-    found = []
-    if figures.extent.newcomers > FAST:
-        found.append(
-            f"fast catalogue (or few users): {figures.extent.newcomers:.0%} of the late clicks are on items unseen in "
-            "the first half of the log, so a model trained once measures nothing; judge models that keep learning"
-        )
-    if figures.kept_users < 1:
-        found.append(f"a sample: {figures.kept_users:.1%} of the users, chosen by a hash of their ids")
-    return found
-
-
-def _hops(figures: Hopping) -> Check:
-    rate, routed = figures.hops.rate, figures.routed
-    answer = Answer.OPEN if routed < LEAST_ROUTED else Answer.YES if rate >= LEAST_HOPS else Answer.NO
-    why = f"hop rate {rate:.3f}, needed {LEAST_HOPS}, of {routed:.0%} of the sessions, needed {LEAST_ROUTED:.0%}"
-    return Check("users hop", answer, why)
-
-
-def _thematic(figures: Hopping) -> Check:
-    found = figures.cosine.difference
-    answer = Answer.YES if found.low > LEAST_DIFFERENCE else Answer.NO if found.high < LEAST_DIFFERENCE else Answer.OPEN
-    why = f"cosine inside minus across {_interval(found.mean, found.low, found.high)}, needed above {LEAST_DIFFERENCE}"
-    return Check("sessions are thematic", answer, why)
-
-
-def _long(figures: Hopping) -> Check:
-    sessions, share = figures.extent.sessions_per_user[2], figures.extent.long_lives
-    answer = Answer.YES if sessions >= LEAST_SESSIONS or share >= LEAST_LONG else Answer.NO
-    why = (
-        f"median sessions per user {sessions:g}, users with over 20 events in three or more sessions {share:.1%}, "
-        f"needed {LEAST_SESSIONS} or {LEAST_LONG:.0%}"
-    )
-    return Check("histories are long enough", answer, why)
-
-
-def _order(figures: Hopping) -> Check:
-    found = figures.hops.difference
-    apart = found.low > 0 or found.high < 0
-    if figures.extent.newcomers > FAST:
-        answer = Answer.OPEN
-    elif abs(found.mean) > LEAST_ORDER and apart:
-        answer = Answer.YES
-    else:
-        answer = Answer.NO if max(-found.low, found.high) < LEAST_ORDER else Answer.OPEN
-    why = f"hop rate minus shuffled {_interval(found.mean, found.low, found.high)}, needed beyond ±{LEAST_ORDER}"
-    if figures.extent.newcomers > FAST:
-        why += "; with a fast catalogue this may be the catalogue's doing"
-    return Check("order tells themes", answer, why)
 
 
 def table() -> Table:
@@ -135,10 +34,10 @@ def row(name: str, figures: Hopping) -> list[str]:
         f"{extent.sessions_per_user[2]:g}",
         f"{extent.over_20:.1%}",
         f"{cosine.inside:.3f} / {cosine.across:.3f} / {cosine.random:.3f}",
-        _interval(cosine.difference.mean, cosine.difference.low, cosine.difference.high),
+        interval(cosine.difference.mean, cosine.difference.low, cosine.difference.high),
         f"{figures.routed:.0%}",
         f"{hops.rate:.3f} / {hops.shuffled:.3f}",
-        _interval(hops.difference.mean, hops.difference.low, hops.difference.high),
+        interval(hops.difference.mean, hops.difference.low, hops.difference.high),
         f"{hops.returns:.3f} / {hops.returns_shuffled:.3f}",
         f"{category.inside:.3f} / {category.across:.3f} / {category.random:.3f}" if category else "–",
         f"{extent.repeats:.1%}",
@@ -166,7 +65,3 @@ def write_report(analysis: Analysis, name: str, folder: Path) -> None:
         "figures": analysis.figures,
     }
     (folder / "hopping.json").write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1))
-
-
-def _interval(mean: float, low: float, high: float) -> str:
-    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]".replace("[", "(").replace("]", ")")

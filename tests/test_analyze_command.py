@@ -12,7 +12,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mos_cli.evaluating import dataset
-from mos_cli.hopping_report import verdict, warnings
 from mos_cli.main import command_line
 from mos_online.errors import DatasetError, SettingsError
 from mos_online.evaluation.bootstrap import Comparison
@@ -20,6 +19,7 @@ from mos_online.evaluation.hop_rate import Hops
 from mos_online.evaluation.hopping import Extent, Hopping
 from mos_online.evaluation.likeness import Likeness
 from mos_online.evaluation.metrics import Estimate
+from mos_online.evaluation.verdict import verdict, warnings
 from mos_online.settings import Settings, settings
 from simulator.dataset import DAY_MS
 

@@ -18,14 +18,16 @@ from mos_online.comparison.plan import Task
 from mos_online.comparison.routings import ROUTINGS, from_rows
 from mos_online.comparison.store import Key, Record, Store, digest
 from mos_online.comparison.trial import Routing, Trial
-from mos_online.errors import ModelError
+from mos_online.errors import DatasetError, ModelError
+from mos_online.evaluation.hopping import measure_hopping
+from mos_online.evaluation.verdict import verdict
 from mos_online.model import SequenceModel
 
 VERSIONED = ("torch", "numpy", "scipy", "polars")
 
 
 def describe(trial: Trial, store: Store) -> None:
-    """Write down what is true of the dataset and of its test positions."""
+    """Write down what is true of the dataset and of its test positions, and whether its users hop before those."""
     positions = np.concatenate([part.positions for part in trial.test])
     begin, middle, end = trial.split.borders
     about = {
@@ -39,9 +41,18 @@ def describe(trial: Trial, store: Store) -> None:
         "half_life_hours": trial.half_life / 3_600_000,
         "themes": trial.router.n_themes,
         "router": trial.router.version,
+        "hopping": _hopping(trial),
         "data": data_hash(trial),
     }
     store.write_facts(trial.name, about, facts(trial, positions))
+
+
+def _hopping(trial: Trial) -> str:
+    """What the hopping measure says of MoS, from the events before validation."""
+    try:
+        return verdict(measure_hopping(trial.past(1), trial.items, sessions=trial.sessions).figures).word
+    except DatasetError:
+        return "too short to say"
 
 
 def data_hash(trial: Trial) -> str:

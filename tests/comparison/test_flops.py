@@ -42,9 +42,12 @@ def test_every_expert_of_a_mixture_costs_as_much_as_one() -> None:
     assert mixture - backbone == 3 * gru(D, 100) + gate
 
 
-@pytest.mark.parametrize(("backbone", "most"), [("gru4rec", 1.5), ("sasrec", 1.5), ("din", 1.6)])
-def test_mos_is_cheaper_than_a_dense_mixture(backbone: str, most: float) -> None:
+@pytest.mark.parametrize(
+    ("backbone", "of_backbone", "of_mixture"),
+    [("gru4rec", 1.5, 0.4), ("sasrec", 1.5, 0.4), ("din", 1.6, 0.55)],  # DIN is so cheap that the short GRU tells
+)
+def test_mos_is_cheaper_than_a_dense_mixture(backbone: str, of_backbone: float, of_mixture: float) -> None:
     cost = {one.contestant: one for one in costs(backbone)}
-    assert cost["mos"].one <= most * cost["backbone+table"].one
-    assert cost["mos"].one <= 0.5 * cost["mmoe-full"].one
+    assert cost["mos"].one <= of_backbone * cost["backbone+table"].one
+    assert cost["mos"].one <= of_mixture * cost["mmoe-full"].one
     assert cost["backbone+table"].one <= cost["backbone+table"].hundred
