@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -107,8 +108,10 @@ def _matched(config: MoSConfig, made: Callable[[int], SequenceModel]) -> Sequenc
         ModelError: no hidden width fits.
     """
     wanted = parameters(MoS(config))
-    step = 2 if config.backbone in TWO_HEADS else 1
-    best = min((made(hidden) for hidden in range(2, 161, step)), key=lambda model: abs(parameters(model) - wanted))
+    widths = range(2, 162, 2 if config.backbone in TWO_HEADS else 1)
+    above = bisect.bisect_left(widths, wanted, key=lambda hidden: parameters(made(hidden)))
+    around = widths[max(above - 1, 0) : above + 1]
+    best = min((made(hidden) for hidden in around), key=lambda model: abs(parameters(model) - wanted))
     if abs(parameters(best) - wanted) > TOLERANCE * wanted:
         raise ModelError(f"no width gives {wanted:,} parameters within 5 %; nearest is {parameters(best):,}")
     return best
