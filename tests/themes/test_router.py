@@ -11,6 +11,7 @@ import pytest
 
 from mos_online.contracts import Session, SessionEvent
 from mos_online.errors import ModelError
+from mos_online.evaluation.agreement import mutual_information
 from mos_online.themes import Router, RouterConfig
 from mos_online.themes.cooccurrence import routing_table
 from simulator.population import SyntheticConfig, synthesize
@@ -41,19 +42,6 @@ def log() -> Log:
 @pytest.fixture(scope="module")
 def router(log: Log) -> Router:
     return Router.fit(log[0], log[2], RouterConfig(themes=THEMES))
-
-
-def mutual_information(a: list[int], b: list[str]) -> float:
-    """Normalised by the mean of the entropies; 1 for equal partitions."""
-    _, x = np.unique(a, return_inverse=True)
-    _, y = np.unique(b, return_inverse=True)
-    joint = np.zeros((x.max() + 1, y.max() + 1))
-    np.add.at(joint, (x, y), 1 / len(x))
-    px, py = joint.sum(1), joint.sum(0)
-    outer, kept = np.outer(px, py), joint > 0
-    information = float((joint[kept] * np.log(joint[kept] / outer[kept])).sum())
-    entropy = -(px * np.log(px)).sum() - (py * np.log(py)).sum()
-    return 2 * information / float(entropy)
 
 
 def test_planted_themes_are_recovered_on_unseen_sessions(log: Log, router: Router) -> None:
