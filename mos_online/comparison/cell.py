@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
-from mos_online.comparison.trial import Part, Routing, Trial
+from mos_online.comparison.parts import Part
+from mos_online.comparison.trial import Routing, Trial
 from mos_online.evaluation.ctr import group_auc
 from mos_online.model import MoSConfig, SequenceModel
 from mos_online.model.batch import Batch
@@ -177,19 +178,7 @@ def fit_cell(
     prepare(model, trial, routing)
     log = SequenceLog(trial.frame, trial.catalogue, routing.event_theme, routing.themes)
     train, validation = (Ready(parts, log, model.config) for parts in (trial.train, trial.validation))
-    generator = torch.Generator().manual_seed(seed)
-    reached, passes = fit(
-        model,
-        len(train.parts),
-        lambda index: train.loss(model, index, generator),
-        lambda: validation.quality(model),
-        seconds=config.seconds,
-        epochs=config.epochs,
-        patience=config.patience,
-        rate=rate,
-        seed=seed,
-        on_progress=lambda part, words: None,
-    )
+    reached, passes = fit_ready(model, train, validation, config=config, rate=rate, seed=seed)
     seconds = time.monotonic() - started
     test = Ready(trial.test, log, model.config)
     started = time.monotonic()
@@ -202,6 +191,25 @@ def fit_cell(
         seconds=seconds,
         seconds_scoring=time.monotonic() - started,
         parameters=parameters(model),
+    )
+
+
+def fit_ready(
+    model: SequenceModel, train: Ready, validation: Ready, *, config: FitConfig, rate: float, seed: int
+) -> tuple[float, int]:
+    """Fit within the budget; the best quality on validation, whose weights are kept, and the passes."""
+    generator = torch.Generator().manual_seed(seed)
+    return fit(
+        model,
+        len(train.parts),
+        lambda index: train.loss(model, index, generator),
+        lambda: validation.quality(model),
+        seconds=config.seconds,
+        epochs=config.epochs,
+        patience=config.patience,
+        rate=rate,
+        seed=seed,
+        on_progress=lambda part, words: None,
     )
 
 

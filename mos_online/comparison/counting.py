@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 import numpy as np
+import polars as pl
 
 from mos_online.comparison.cell import Cell, Scores
-from mos_online.comparison.trial import WARM, Part, Trial
+from mos_online.comparison.parts import WARM, Part
 from mos_online.contracts import Click
 from mos_online.evaluation import LastItemKnn, RecentPopularity, choose_knn_half_life
 from mos_online.evaluation.vmis_knn import VmisKnn
+from mos_online.sessions import SessionConfig
+from mos_online.training.log import Catalogue
 
 RANKED = 100
 """A target further down than this counts as not ranked."""
@@ -20,11 +24,29 @@ NEIGHBOURLY = 0.9
 """Share of the neighbours' items in the chance of an item; popularity has the rest (Jelinek & Mercer 1980)."""
 
 
+class Countable(Protocol):
+    """What counting needs of a trial: moments to judge, and all clicks up to the last of them."""
+
+    half_life: float
+    sessions: SessionConfig
+    catalogue: Catalogue
+
+    @property
+    def test(self) -> list[Part]:
+        """The moments."""
+
+    def past(self, cut: int) -> pl.DataFrame:
+        """Events before the router's cut (0) or before validation (1)."""
+
+    def walk(self, warm: int) -> Iterator[tuple[int, Click]]:
+        """Positions and clicks in order of time, from ``warm`` clicks before the first judged position on."""
+
+
 class Counting:
     """A counting recommender: ``observe`` clicks, rank and weigh items for a user."""
 
-    def __init__(self, trial: Trial) -> None:
-        self.popularity = RecentPopularity(half_life_ms=trial.half_life)
+    def __init__(self, log: Countable) -> None:
+        self.popularity = RecentPopularity(half_life_ms=log.half_life)
 
     def observe(self, click: Click) -> None:
         """Learn a click."""
@@ -42,10 +64,10 @@ class Counting:
 class ItemKnn(Counting):
     """``LastItemKnn``, forgetting as fast as does best before validation."""
 
-    def __init__(self, trial: Trial) -> None:
-        super().__init__(trial)
-        gap = trial.sessions.gap
-        half_life = choose_knn_half_life(trial.past(1), gap_ms=gap, popularity_half_life_ms=trial.half_life)
+    def __init__(self, log: Countable) -> None:
+        super().__init__(log)
+        gap = log.sessions.gap
+        half_life = choose_knn_half_life(log.past(1), gap_ms=gap, popularity_half_life_ms=log.half_life)
         self._knn = LastItemKnn(gap_ms=gap, half_life_ms=half_life, fill=self.popularity)
 
     def observe(self, click: Click) -> None:
@@ -65,9 +87,9 @@ class ItemKnn(Counting):
 class SessionKnn(Counting):
     """``VmisKnn``."""
 
-    def __init__(self, trial: Trial) -> None:
-        super().__init__(trial)
-        self._knn = VmisKnn(gap_ms=trial.sessions.gap, fill=self.popularity)
+    def __init__(self, log: Countable) -> None:
+        super().__init__(log)
+        self._knn = VmisKnn(gap_ms=log.sessions.gap, fill=self.popularity)
 
     def observe(self, click: Click) -> None:
         """Learn a click."""
@@ -83,7 +105,7 @@ class SessionKnn(Counting):
         return self._knn.scores(user)
 
 
-COUNTING: dict[str, Callable[[Trial], Counting]] = {
+COUNTING: dict[str, Callable[[Countable], Counting]] = {
     "popularity": Counting,
     "item-knn": ItemKnn,
     "vmis-knn": SessionKnn,
@@ -91,20 +113,21 @@ COUNTING: dict[str, Callable[[Trial], Counting]] = {
 """name -> contestant."""
 
 
-def count_cell(make: Callable[[Trial], Counting], trial: Trial) -> Cell:
+def count_cell(make: Callable[[Countable], Counting], log: Countable) -> Cell:
     """Walk through the log once and answer at every test position."""
-    model = make(trial)
+    model = make(log)
     started = time.monotonic()
-    shape = (len(trial.split.test), 1 + trial.config.negatives)
+    positions = np.concatenate([part.positions for part in log.test])
+    shape = (len(positions), 1 + log.test[0].negatives.shape[1])
     logits, themed = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
     ranks = np.zeros(shape[0], np.int32)
-    asked = {int(at): (part, row) for part in trial.test for row, at in enumerate(part.positions)}
-    number = {int(at): row for row, at in enumerate(np.concatenate([part.positions for part in trial.test]))}
-    for position, click in trial.walk(WARM):
+    asked = {int(at): (part, row) for part in log.test for row, at in enumerate(part.positions)}
+    number = {int(at): row for row, at in enumerate(positions)}
+    for position, click in log.walk(WARM):
         if position in asked:
             part, row = asked[position]
             at = number[position]
-            logits[at], themed[at] = _logits(model, trial, click.user_id, part, row)
+            logits[at], themed[at] = _logits(model, log, click.user_id, part, row)
             listed = model.top(click.user_id)
             ranks[at] = listed.index(click.item_id) + 1 if click.item_id in listed else 0
         model.observe(click)
@@ -120,11 +143,11 @@ def count_cell(make: Callable[[Trial], Counting], trial: Trial) -> Cell:
     )
 
 
-def _logits(model: Counting, trial: Trial, user: str, part: Part, row: int) -> tuple[list[float], list[float]]:
+def _logits(model: Counting, log: Countable, user: str, part: Part, row: int) -> tuple[list[float], list[float]]:
     """Log p(x|u) - log q(x) of the target and its negatives, twice."""
     weights = model.weights(user)
     total = sum(weights.values())
-    names, target = trial.catalogue.items, int(part.targets[row])
+    names, target = log.catalogue.items, int(part.targets[row])
 
     def logit(item: int) -> float:
         if item <= 0:

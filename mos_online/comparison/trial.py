@@ -10,24 +10,17 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from mos_online.activity import ItemActivity
-from mos_online.comparison.negatives import popular_negatives, themed_negatives
+from mos_online.comparison.parts import Moments, Part
 from mos_online.comparison.split import Split, SplitConfig, split
 from mos_online.contracts import Click
-from mos_online.errors import DatasetError
 from mos_online.evaluation import choose_half_life
-from mos_online.model.live import ACTIVE_LISTED, live_table
 from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig
 from mos_online.training.log import Catalogue, SequenceLog, themes_of_events, with_sessions
 from mos_online.training.train import to_clicks
 
 Ints = NDArray[np.int64]
-
-WARM = 300_000
-"""So many clicks before the first position teach what is popular."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,28 +42,6 @@ class TrialConfig:
     moment: int = 256
     trailing: int | None = None
     seed: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """Positions of one moment and what is known at its start.
-
-    Attributes:
-        positions: int64 (B,), in the log; targets: int64 (B,), item rows.
-        active, features: see ``live_table``.
-        pool: int64 (p,), item rows of the trailing clicks, by which negatives are drawn.
-        log_share: float32 (items + 1,), log of each item's share of the pool.
-        negatives, themed: int64 (B, m), fixed; of training parts empty (B, 0).
-    """
-
-    positions: Ints
-    targets: Ints
-    active: Tensor
-    features: Tensor
-    pool: Ints
-    log_share: Tensor
-    negatives: Ints
-    themed: Ints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,61 +127,36 @@ class Trial:
     @cached_property
     def train(self) -> list[Part]:
         """Moments to learn from."""
-        return self._parts(self.split.train, fixed=False)
+        return self._moments.parts(self.split.train, self.known, fixed=False)
 
     @cached_property
     def validation(self) -> list[Part]:
         """Moments to stop and to choose by."""
-        return self._parts(self.split.validation, fixed=True)
+        return self._moments.parts(self.split.validation, self.known, fixed=True)
 
     @cached_property
     def test(self) -> list[Part]:
         """Moments that count."""
-        return self._parts(self.split.test, fixed=True)
+        return self._moments.parts(self.split.test, self.known, fixed=True)
+
+    @cached_property
+    def _moments(self) -> Moments:
+        return Moments(
+            order=self._order,
+            clicks=self._clicks,
+            items=self.log.items[self._order],
+            times=self.log.times[self._order],
+            catalogue=self.catalogue.items,
+            item_theme=self.catalogue.item_theme,
+            half_life=self.half_life,
+            negatives=self.config.negatives,
+            size=self.config.moment,
+            trailing=self.config.trailing,
+            seed=self.config.seed,
+        )
 
     def walk(self, warm: int) -> Iterator[tuple[int, Click]]:
         """Positions and clicks in order of time, from ``warm`` clicks before the first test position on."""
         first = int(np.flatnonzero(np.isin(self._order, self.split.test))[0])
         begin = max(0, first - warm)
         yield from zip(self._order[begin:].tolist(), self._clicks[begin:], strict=True)
-
-    def _parts(self, positions: Ints, *, fixed: bool) -> list[Part]:
-        """Walk through the log and stop before each moment."""
-        activity = ItemActivity(half_life_ms=self.half_life, partition=-1)
-        rows = {item: row for row, item in enumerate(self.catalogue.items, 1)}
-        rank = np.empty(len(self._order), np.int64)
-        rank[self._order] = np.arange(len(self._order))
-        items = self.log.items[self._order]
-        times = self.log.times[self._order]
-        rng = np.random.default_rng([self.config.seed, len(positions)])
-        moments = np.split(positions, np.arange(self.config.moment, len(positions), self.config.moment))
-        parts, done = [], max(0, int(rank[positions[0]]) - WARM)
-        for chosen in moments:
-            begin = int(rank[chosen].min())
-            for click in self._clicks[done:begin]:
-                activity.observe(click)
-            done = max(done, begin)
-            active, features = live_table(activity.snapshot(top=ACTIVE_LISTED), rows, self.known)
-            since = (
-                0 if self.config.trailing is None else int(np.searchsorted(times, times[begin] - self.config.trailing))
-            )
-            parts.append(self._part(chosen, active, features, items[since:begin], rng, fixed=fixed))
-        return parts
-
-    def _part(
-        self, chosen: Ints, active: Tensor, features: Tensor, pool: Ints, rng: np.random.Generator, *, fixed: bool
-    ) -> Part:
-        if not len(pool):
-            raise DatasetError("no clicks before the first position: nothing to draw negatives from")
-        targets, count = self.log.items[chosen], self.config.negatives if fixed else 0
-        shares = (np.bincount(pool, minlength=len(self.known)) + 0.5) / (len(pool) + 0.5 * len(self.known))
-        return Part(
-            positions=chosen,
-            targets=targets,
-            active=active,
-            features=features,
-            pool=pool,
-            log_share=torch.from_numpy(np.log(shares).astype(np.float32)),
-            negatives=popular_negatives(pool, targets, count, rng),
-            themed=themed_negatives(pool, self.catalogue.item_theme, targets, count, rng),
-        )

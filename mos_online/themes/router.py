@@ -248,6 +248,38 @@ class Router:
         """Theme of one item."""
         return int(self.item_themes([item_id], [category])[0])
 
+    def has_row(self, item_id: str) -> bool:
+        """Whether the item has a row of its own, not only its category's."""
+        return item_id in self._item_row
+
+    def with_rows(self, names: Sequence[str], table: Vectors) -> Self:
+        """Another version that also knows these items, such as ``NewItems`` finds; themes and tau are the same.
+
+        Args:
+            names: items without a row, each once.
+            table: their unit rows, float32 (items, d_r).
+
+        Raises:
+            ModelError: an item has a row already, names and rows do not belong together, or rows are not of unit
+                length.
+        """
+        _check_table(names, table)
+        again = [name for name in names if self.has_row(name)]
+        if again:
+            raise ModelError(f"{len(again)} items have rows already, {again[0]!r} among them; give new items only")
+        tensors = self._tensors()
+        return type(self)(
+            items=[*self._items, *names],
+            table=np.concatenate([tensors["table"], table.astype(np.float32)]),
+            prototypes=tensors["prototypes"],
+            category_rows=self._category_rows,
+            category_table=tensors["category_table"],
+            categories=self._categories,
+            tau=self.tau,
+            labels=self.labels,
+            config=self._config,
+        )
+
     def category(self, item_id: str) -> str | None:
         """The category that the item had when the router was fitted."""
         return self._categories.get(item_id)

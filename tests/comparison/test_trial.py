@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 import torch
 
-from mos_online.comparison.trial import Part, Trial
+from mos_online.comparison.parts import Part
+from mos_online.comparison.trial import Trial
 from mos_online.errors import DatasetError
 from mos_online.training.log import SequenceLog
 from simulator.dataset import Dataset

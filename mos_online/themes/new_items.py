@@ -1,0 +1,69 @@
+"""Routing rows for items younger than the router, from the items that they are clicked with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mos_online.themes.router import Router
+
+
+class NewItems:
+    """Collects the company of new items, session by session; order does not matter.
+
+    A new item's row is the unit mean of the rows of the old items it shared sessions with, where its category's row
+    counts like ``prior`` of them: what a fold-in of one co-occurrence row into the factorisation would give if all
+    directions weighed the same. Only items that the router has rows for teach: new ones do not teach each other.
+    """
+
+    def __init__(self, router: Router, *, least: int = 3, prior: float = 2.0) -> None:
+        """Start with nothing.
+
+        Args:
+            router: what is known.
+            least: old items, counted by session, that a row needs.
+            prior: weight of the category's row, in old items.
+        """
+        self._router, self._least, self._prior = router, least, prior
+        self._sum: dict[str, NDArray[np.float64]] = {}
+        self._count: dict[str, int] = {}
+        self._category: dict[str, str | None] = {}
+
+    def learn(self, items: Sequence[str], categories: Sequence[str | None]) -> list[str]:
+        """Take in a closed session; ``categories`` in the same order, None where unknown.
+
+        Returns:
+            The new items that reached ``least`` with it.
+        """
+        category = dict(zip(items, categories, strict=True))
+        new = [item for item in category if not self._router.has_row(item)]
+        if not new:
+            return []
+        old = [item for item in category if self._router.has_row(item)]
+        company = self._router.vectors(old, [None] * len(old)).astype(np.float64).sum(0)
+        reached = []
+        for item in new:
+            before = self._count.get(item, 0)
+            self._category[item] = category[item] or self._category.get(item)
+            if not old:
+                continue
+            self._sum[item] = self._sum.get(item, 0.0) + company
+            self._count[item] = before + len(old)
+            if before < self._least <= self._count[item]:
+                reached.append(item)
+        return reached
+
+    def rows(self, *, least: int | None = None) -> tuple[list[str], NDArray[np.float32]]:
+        """Items with company enough (``least`` may ask for more), and their unit rows, float32 (n, d_r)."""
+        enough = self._least if least is None else least
+        names = [item for item, count in self._count.items() if count >= enough]
+        if not names:
+            return [], np.zeros((0, self._router.dimensions), np.float32)
+        prior = self._router.vectors(names, [self._category[item] for item in names]).astype(np.float64)
+        rows = np.stack([self._sum[item] for item in names]) + self._prior * prior
+        norms = np.linalg.norm(rows, axis=1)
+        kept = norms > 1e-9
+        unit = (rows[kept] / norms[kept, None]).astype(np.float32)
+        return [item for item, keep in zip(names, kept, strict=True) if keep], unit
