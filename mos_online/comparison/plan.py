@@ -55,13 +55,13 @@ def full() -> Plan:
     groups = [
         [*_tasks(everywhere, ["gru4rec"], [BASELINE, OURS], 5)],
         [*_tasks(everywhere, ["gru4rec"], ["mos-random", "prior"], 3)],
-        [*_tasks([*long, planted[-1]], ["din"], [BASELINE, OURS, "mos-random"], 3)],
+        [*_tasks([long[0], planted[-1]], ["din"], [BASELINE, OURS, "mos-random"], 3)],
         [*_tasks(everywhere, ["counting"], COUNTED, 1)],
-        [*_tasks([planted[-1], long[0]], ["gru4rec"], [*RIVALS, *FULL_WIDTH], 2)],
-        [*_tasks(long, ["gru4rec"], ["backbone", *NEGATIVE], 3)],
+        [*_tasks([planted[-1], long[0]], ["gru4rec"], RIVALS, 2)],
+        [*_tasks(long, ["gru4rec"], ["backbone", *NEGATIVE, "mos-category"], 2)],
         [*_tasks([f"{planted[-1]},noise={noise}" for noise in (0.0, 0.3)], ["gru4rec"], [BASELINE, OURS], 2)],
-        [*_tasks([long[0]], ["sasrec", "sdim", "twin", "mamba4rec"], [BASELINE, OURS], 2)],
-        [*_tasks(long, ["gru4rec"], ["mos-category", "mos-lifelong"], 3)],
+        [*_tasks([long[0]], ["sasrec", "mamba4rec", "sdim", "twin"], [BASELINE, OURS], 2)],
+        [*_tasks([long[0]], ["gru4rec"], ["mos-lifelong", *FULL_WIDTH], 2)],
     ]
     return Plan(
         tasks=[task for group in groups for task in group],

@@ -96,15 +96,15 @@ def split(times: Ints, before: Ints, users: Ints, config: SplitConfig, *, seed: 
     rank = np.random.default_rng(seed).permutation(int(users.max(initial=0)) + 1)
     made = Split(
         train=train,
-        validation=_whole_users(enough[(when >= borders[1]) & (when < borders[2])], users, rank, config.judged),
-        test=_whole_users(enough[when >= borders[2]], users, rank, config.tested),
+        validation=whole_users(enough[(when >= borders[1]) & (when < borders[2])], users, rank, config.judged),
+        test=whole_users(enough[when >= borders[2]], users, rank, config.tested),
         borders=borders,
     )
     made.check(times)
     return made
 
 
-def _whole_users(positions: Ints, users: Ints, rank: Ints, most: int) -> Ints:
+def whole_users(positions: Ints, users: Ints, rank: Ints, most: int) -> Ints:
     """The positions of the first users by ``rank`` that together have at most ``most`` of them."""
     if len(positions) <= most:
         return positions

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from mos_online.themes.router import Router
 
+NOTHING = 1e-9
+"""Rows shorter than this point nowhere."""
+
 
 class NewItems:
     """Collects the company of new items, session by session; order does not matter.
@@ -55,15 +58,16 @@ class NewItems:
                 reached.append(item)
         return reached
 
-    def rows(self, *, least: int | None = None) -> tuple[list[str], NDArray[np.float32]]:
-        """Items with company enough (``least`` may ask for more), and their unit rows, float32 (n, d_r)."""
-        enough = self._least if least is None else least
-        names = [item for item, count in self._count.items() if count >= enough]
-        if not names:
-            return [], np.zeros((0, self._router.dimensions), np.float32)
-        prior = self._router.vectors(names, [self._category[item] for item in names]).astype(np.float64)
-        rows = np.stack([self._sum[item] for item in names]) + self._prior * prior
-        norms = np.linalg.norm(rows, axis=1)
-        kept = norms > 1e-9
-        unit = (rows[kept] / norms[kept, None]).astype(np.float32)
-        return [item for item, keep in zip(names, kept, strict=True) if keep], unit
+    def row(self, item: str) -> NDArray[np.float32] | None:
+        """The item's unit row, float32 (d_r,), whatever its company so far; None if it has no direction."""
+        prior = self._router.vectors([item], [self._category.get(item)])[0].astype(np.float64)
+        row = self._sum.get(item, 0.0) + self._prior * prior
+        norm = np.linalg.norm(row)
+        return (row / norm).astype(np.float32) if norm > NOTHING else None
+
+    def rows(self) -> tuple[list[str], NDArray[np.float32]]:
+        """The items with company enough, and their unit rows, float32 (n, d_r)."""
+        enough = [item for item, count in self._count.items() if count >= self._least]
+        found = {item: row for item in enough if (row := self.row(item)) is not None}
+        table = np.stack(list(found.values())) if found else np.zeros((0, self._router.dimensions), np.float32)
+        return list(found), table

@@ -45,7 +45,7 @@ def learned(router: Router, log: list[list[str]], least: int = 3) -> NewItems:
 
 
 def test_new_items_join_the_theme_they_belong_to(population: Dataset, router: Router, absent: list[str]) -> None:
-    names, rows = learned(router, sessions(population), least=10).rows()
+    names, rows = learned(router, sessions(population), 10).rows()
     assert set(names) == set(absent)
     wider = router.with_rows(names, rows)
     theme_of = dict(zip(population.items["item_id"], population.items["category"], strict=True))
