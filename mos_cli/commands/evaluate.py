@@ -10,11 +10,17 @@ from rich.console import Console
 
 app = typer.Typer()
 
+ROLLING = "rolling"
+
 
 @app.command()
 def evaluate(
     plan: Annotated[
-        str, typer.Option(help="full (about an hour on two cores) or quick (about five minutes).")
+        str,
+        typer.Option(
+            help="full (an hour and a half on two cores), quick (about five minutes), or rolling: models that are "
+            "updated every few hours, for fast catalogues."
+        ),
     ] = "full",
     dataset: Annotated[list[str] | None, typer.Option(help="Only these datasets of the plan; may be repeated.")] = None,
     backbone: Annotated[list[str] | None, typer.Option(help="Only these backbones.")] = None,
@@ -33,14 +39,34 @@ def evaluate(
 
     from mos_cli.comparison_report import write_report  # noqa: PLC0415
     from mos_cli.evaluating import run_plan  # noqa: PLC0415
+    from mos_cli.rolling import run_rolling  # noqa: PLC0415
+    from mos_cli.rolling_report import write_rolling_report  # noqa: PLC0415
     from mos_online.comparison.plan import PLANS, Task  # noqa: PLC0415
+    from mos_online.comparison.rolling import RollingConfig  # noqa: PLC0415
     from mos_online.comparison.store import Store  # noqa: PLC0415
     from mos_online.errors import SettingsError  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
 
-    if plan not in PLANS:
-        raise SettingsError(f"--plan {plan}: there are {', '.join(PLANS)}")
     configured, console = settings(), Console()
+    if plan == ROLLING:
+        if backbone or model:
+            raise SettingsError("--backbone and --model are for the other plans; rolling has its own table")
+        store = Store(out or configured.home / "evaluate" / plan)
+        for name in dataset or ["globo_news"]:
+            run_rolling(
+                name,
+                store,
+                config=RollingConfig(),
+                seeds=seeds or 2,
+                data_dir=configured.data_dir,
+                sessions=configured.sessions,
+                jobs=jobs,
+                console=console,
+            )
+        console.print(f"report: {write_rolling_report(store)}", soft_wrap=True)
+        return
+    if plan not in PLANS:
+        raise SettingsError(f"--plan {plan}: there are {', '.join([*PLANS, ROLLING])}")
     chosen = PLANS[plan]()
     if dataset and backbone and model:
         tasks = [

@@ -68,15 +68,16 @@ class Knowledge:
     """What is known of items and sessions when a model is scored or fitted.
 
     Attributes:
-        item_theme: int64 (items + 1,); event_theme: int64 (n,).
+        item_theme: int64 (items + 1,).
         known: float32 (items + 1,), 1 for items that the model could learn from.
         table: float32 (items + 1, d_r), routing vectors.
+        log: the events, with sessions in the rings of their themes.
     """
 
     item_theme: Ints
-    event_theme: Ints
     known: Tensor
     table: Tensor
+    log: SequenceLog
 
 
 class Rolling:
@@ -133,6 +134,8 @@ class Rolling:
         self.half_life = choose_half_life(self.past(1))
         self.log = SequenceLog(self.frame, self.catalogue, np.zeros(len(users), np.int64), 1)
         self._first_seen = self._firsts()
+        self._training: dict[int, tuple[list[Part], list[Part]]] = {}
+        self._news: dict[int, list[Part]] = {}
 
     def past(self, cut: int) -> pl.DataFrame:
         """Events before the first router's cut (0) or before the first step (1), ascending in time."""
@@ -152,17 +155,21 @@ class Rolling:
             raise DatasetError(f"only {len(chosen)} examples before step {step}; start later or ask less history")
         return chosen
 
-    def training(self, step: int, known: Tensor) -> tuple[list[Part], list[Part]]:
-        """Moments of a fit before the step, and those of its newest tenth, to stop by."""
-        chosen = self.examples(step)
-        border = int(len(chosen) * (1 - HELD_OUT))
-        parts = self._moments.parts(chosen[:border], known, fixed=False)
-        return parts, self._moments.parts(chosen[border:], known, fixed=True)
+    def training(self, step: int) -> tuple[list[Part], list[Part]]:
+        """Moments of a fit before the step, and those of its newest tenth, to stop by; kept for the next who asks."""
+        if step not in self._training:
+            chosen, known = self.examples(step), self.known(step)
+            border = int(len(chosen) * (1 - HELD_OUT))
+            parts = self._moments.parts(chosen[:border], known, fixed=False)
+            self._training[step] = parts, self._moments.parts(chosen[border:], known, fixed=True)
+        return self._training[step]
 
-    def news(self, step: int, known: Tensor) -> list[Part]:
-        """Moments of the step before, to update by."""
-        chosen = self.examples(step, since=self.borders[step - 1], most=self.config.newest)
-        return self._moments.parts(chosen, known, fixed=False) if len(chosen) else []
+    def news(self, step: int) -> list[Part]:
+        """Moments of the step before, to update by; kept likewise."""
+        if step not in self._news:
+            chosen = self.examples(step, since=self.borders[step - 1], most=self.config.newest)
+            self._news[step] = self._moments.parts(chosen, self.known(step), fixed=False) if len(chosen) else []
+        return self._news[step]
 
     @cached_property
     def judged(self) -> list[list[Part]]:
@@ -194,17 +201,27 @@ class Rolling:
         return torch.from_numpy((self._first_seen < self.borders[step]).astype(np.float32))
 
     def knowledge(self, router: Router, step: int, event_theme: Ints | None = None) -> Knowledge:
-        """By a router as it is; ``step``: before which the items are known; ``event_theme``: None: by the router."""
+        """By a router as it is.
+
+        Args:
+            router: for items and, without ``event_theme``, for all sessions.
+            step: before which the items are known.
+            event_theme: int64 (n,), theme of each event's session.
+        """
         names = self.catalogue.items
         rows = router.vectors(names, self._names)
         if event_theme is None:
             event_theme = themes_of_events(self.frame, router, self.categories)
         return Knowledge(
             item_theme=np.concatenate([[0], router.item_themes(names, self._names)]).astype(np.int64),
-            event_theme=event_theme,
             known=self.known(step),
             table=torch.from_numpy(np.concatenate([np.zeros((1, rows.shape[1]), np.float32), rows])),
+            log=self.log_by(event_theme),
         )
+
+    def log_by(self, event_theme: Ints) -> SequenceLog:
+        """The events, with each session in the ring of its theme; ``event_theme``: int64 (n,)."""
+        return SequenceLog(self.frame, self.catalogue, event_theme, self.config.themes)
 
     def updated(self) -> Iterator[Knowledge]:
         """What the models that are updated know at each step.

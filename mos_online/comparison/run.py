@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from mos_online.comparison.cell import Cell, FitConfig, fit_cell
 from mos_online.comparison.contestants import CONTESTANTS, Sizes
@@ -42,7 +43,7 @@ def describe(trial: Trial, store: Store) -> None:
         "themes": trial.router.n_themes,
         "router": trial.router.version,
         "hopping": _hopping(trial),
-        "data": data_hash(trial),
+        "data": data_hash(trial.frame),
     }
     store.write_facts(trial.name, about, facts(trial, positions))
 
@@ -55,14 +56,14 @@ def _hopping(trial: Trial) -> str:
         return "too short to say"
 
 
-def data_hash(trial: Trial) -> str:
+def data_hash(frame: pl.DataFrame) -> str:
     """Of the events as they were compared."""
-    return digest(trial.frame.hash_rows().sum(), len(trial.frame))
+    return digest(frame.hash_rows().sum(), len(frame))
 
 
 def protocol(trial: Trial, config: FitConfig, sizes: Sizes) -> str:
     """Of everything that must be equal for two cells to be comparable."""
-    return digest(data_hash(trial), trial.config, config, sizes)
+    return digest(data_hash(trial.frame), trial.config, config, sizes)
 
 
 def run_cells(task: Task, trial: Trial, store: Store, *, config: FitConfig, sizes: Sizes) -> list[Record]:
@@ -88,10 +89,10 @@ def run_cells(task: Task, trial: Trial, store: Store, *, config: FitConfig, size
             tried[rate] = [_cell(key, trial, config, rate, sizes) for key in keys[: config.tuning]]
     rate = max(tried, key=lambda one: _mean_quality(tried[one]))
     for key, cell in zip(keys, tried[rate], strict=False):
-        done[key] = _write(store, key, about, cell)
+        done[key] = write_cell(store, key, about, cell)
     for key in keys:
         if key not in done:
-            done[key] = _write(store, key, about, _cell(key, trial, config, rate, sizes))
+            done[key] = write_cell(store, key, about, _cell(key, trial, config, rate, sizes))
     return [done[key] for key in keys]
 
 
@@ -99,7 +100,8 @@ def _mean_quality(cells: list[Cell]) -> float:
     return sum(cell.validation or 0.0 for cell in cells) / max(len(cells), 1)
 
 
-def _write(store: Store, key: Key, about: str, cell: Cell) -> Record:
+def write_cell(store: Store, key: Key, about: str, cell: Cell) -> Record:
+    """Store a cell; ``about``: digest of its protocol."""
     record = _record(key, about, cell)
     store.write(record, cell.scores)
     return record

@@ -90,7 +90,7 @@ def test_data_and_its_facts_are_written_down(trial: Trial, tmp_path: Path) -> No
     store = Store(tmp_path)
     run.describe(trial, store)
     about, facts = store.about("small"), store.facts("small")
-    assert about["data"] == run.data_hash(trial)
+    assert about["data"] == run.data_hash(trial.frame)
     assert about["hopping"] in ("likely", "uncertain", "unlikely", "too short to say")
     assert len(facts["user"]) == about["test"] == len(trial.split.test)
     assert about["borders_ms"] == list(trial.split.borders)
