@@ -48,10 +48,10 @@ def _dataset(results: Results, dataset: str) -> Iterator[str]:
     length, new = f"{config['steps']} steps of {config['hours']:g} hours", facts["new"].mean()
     yield (
         f"{about['judged']:,} clicks of {length}; {new:.0%} of them on items first clicked after the first step began. "
-        f"Frozen: as of the first step. Updated: one pass over each step's clicks when it is over, and routing rows for "
-        f"new items. Retrained: fitted anew, router included, every {config['anew'] * config['hours']:g} hours, and not "
-        f"updated in between. Those who count learn every click at once. Intervals: 95 %, by drawing user-hours. Data "
-        f"{about['data']}.\n"
+        f"Frozen: as of the first step. Updated: one pass over each step's clicks when it is over, and routing rows "
+        f"for new items. Retrained: fitted anew, router included, every {config['anew'] * config['hours']:g} hours, "
+        f"and not updated in between. Those who count learn every click at once; what is popular is told to all others "
+        f"at every {config['fresh']}th judged click. Intervals: 95 %, by drawing user-hours. Data {about['data']}.\n"
     )
     yield "| contestant | seeds | GAUC | same theme | NDCG@10 | HR@10 | MRR@20 | NDCG@10 on new items | s |"
     yield "|---|---|---|---|---|---|---|---|---|"

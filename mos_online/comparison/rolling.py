@@ -46,6 +46,7 @@ class RollingConfig:
         judged: positions per step, at most; history: events that a user needs before one.
         examples, newest: positions of a fit and of an update, at most; the newest before it.
         themes, negatives, moment: as in ``TrialConfig``; negatives come from the ``hours`` before.
+        fresh: judged positions that share one view of what is popular: few, since a served model's is fresh too.
         seed: of users, negatives and routers.
     """
 
@@ -60,6 +61,7 @@ class RollingConfig:
     themes: int = 8
     negatives: int = 4
     moment: int = 256
+    fresh: int = 8
     seed: int = 0
 
 
@@ -175,12 +177,12 @@ class Rolling:
     def judged(self) -> list[list[Part]]:
         """Moments of every step, of whole users drawn anew for each."""
         nobody = torch.zeros(len(self.catalogue.items) + 1)
-        parts = []
+        moments, parts = replace(self._moments, size=self.config.fresh), []
         for step in range(self.config.steps):
             low, high = np.searchsorted(self._when, self.borders[step : step + 2])
             rank = np.random.default_rng([self.config.seed, step]).permutation(int(self._users.max()) + 1)
             chosen = whole_users(self._eligible[low:high], self._users, rank, self.config.judged)
-            parts.append(self._moments.parts(chosen, nobody, fixed=True) if len(chosen) else [])
+            parts.append(moments.parts(chosen, nobody, fixed=True) if len(chosen) else [])
         if not any(parts):
             raise DatasetError("nobody with enough history clicks during the steps")
         return parts
