@@ -219,7 +219,7 @@ def prepare(model: SequenceModel, trial: Trial, routing: Routing) -> None:
         torch.from_numpy(trial.catalogue.item_category),
         torch.from_numpy(routing.item_theme),
         trial.known,
-        trial.table if model.config.table else None,
+        routing.table if model.config.table else None,
     )
 
 

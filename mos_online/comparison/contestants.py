@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from mos_online.comparison.cell import parameters
-from mos_online.comparison.trial import Trial
+from mos_online.comparison.trial import Routing, Trial
 from mos_online.errors import ModelError
 from mos_online.model import MoS, MoSConfig, SequenceModel
 from mos_online.model.backbone import Backbone, Resized, build_backbone
@@ -35,14 +35,14 @@ class Sizes:
     short: int = 10
     theme_ring: int = 20
 
-    def config(self, trial: Trial, backbone: str, themes: int) -> MoSConfig:
+    def config(self, trial: Trial, backbone: str, routing: Routing) -> MoSConfig:
         """For the items of a trial."""
         return MoSConfig(
             backbone=backbone,
             items=len(trial.catalogue.items),
             categories=len(trial.catalogue.categories),
-            themes=themes,
-            table=trial.table.shape[1],
+            themes=routing.themes,
+            table=routing.table.shape[1],
             width=self.width,
             recent=self.recent,
             short=self.short,
@@ -134,7 +134,13 @@ CONTESTANTS: dict[str, Contestant] = {
     "mos-category": Contestant(build=MoS, routing="category", about="themes are categories (SIM hard search)"),
     "mos-contrastive": Contestant(build=MoS, routing="contrastive", about="themes by contrast of session halves"),
     "mos-own": Contestant(build=MoS, routing="own", about="themes from the trained backbone's item vectors"),
-    "mos-same-window": Contestant(build=MoS, routing="same_window", about="router fitted on the examples: a trap"),
+    "mos-same-window": Contestant(
+        build=MoS, routing="same_window", about="themes of a router fitted on the examples too, features not"
+    ),
+    "backbone+fresh-table": Contestant(
+        build=_backbone, routing="fresh", about="the baseline with vectors from all events before validation"
+    ),
+    "mos-fresh": Contestant(build=MoS, routing="fresh", about="vectors and themes from all events before validation"),
     "mos-softmax": Contestant(build=SoftmaxFusion, about="softmax fusion instead of gates"),
     **{
         name: Contestant(build=partial(_mixture, kind=kind, matched=True), about=f"{kind.__name__}, equal parameters")

@@ -71,9 +71,8 @@ class ExposureTrial(Trial):
         own = set(self.catalogue.items)
         more = [item for item in dict.fromkeys(item for one in self.shown for item in one.items) if item not in own]
         self.catalogue = Catalogue.of([*self.catalogue.items, *more], self.categories, self.router)
-        rows = self.router.vectors(more, [self.categories.get(item) for item in more])
         self.known = torch.cat([self.known, torch.zeros(len(more))])
-        self.table = torch.cat([self.table, torch.from_numpy(rows)])
+        self.table = self.vectors(self.router)
         self.log = SequenceLog(self.frame, self.catalogue, np.zeros(len(self.frame), np.int64), 1)
 
 
@@ -99,7 +98,7 @@ def fit_contestant(
         raise ModelError(f"contestant {contestant!r} cannot rank lists; choose one of {allowed}")
     torch.manual_seed(seed)
     routing = ROUTINGS[one.routing](trial, seed)
-    model = one.make(sizes.config(trial, backbone, routing.themes))
+    model = one.make(sizes.config(trial, backbone, routing))
     prepare(model, trial, routing)
     log = SequenceLog(trial.frame, trial.catalogue, routing.event_theme, routing.themes)
     train, validation = (Ready(parts, log, model.config) for parts in (trial.train, trial.validation))

@@ -14,6 +14,7 @@ BASELINE, OURS = "backbone+table", "mos"
 RIVALS = (
     "wide", "long", "short", "mmoe", "ple", "gshard", "dselect-k", "expert-choice", "comirec", "hrnn", "dsin",
 )  # fmt: skip
+FRESH = ("backbone+fresh-table", "mos-fresh")
 FULL_WIDTH = ("mmoe-full", "gshard-full")
 NEGATIVE = ("mos-contrastive", "mos-own", "mos-same-window", "mos-softmax")
 COUNTED = ("popularity", "item-knn", "vmis-knn")
@@ -55,6 +56,7 @@ def full() -> Plan:
     groups = [
         [*_tasks(everywhere, ["gru4rec"], [BASELINE, OURS], 5)],
         [*_tasks(everywhere, ["gru4rec"], ["mos-random", "prior"], 3)],
+        [*_tasks(everywhere, ["gru4rec"], FRESH, 3)],
         [*_tasks([long[0], planted[-1]], ["din"], [BASELINE, OURS, "mos-random"], 3)],
         [*_tasks(everywhere, ["counting"], COUNTED, 1)],
         [*_tasks([planted[-1], long[0]], ["gru4rec"], RIVALS, 2)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +24,7 @@ def unrouted(trial: Trial, seed: int) -> Routing:
         event_theme=np.zeros_like(trial.routing.event_theme),
         item_theme=np.zeros_like(trial.routing.item_theme),
         themes=trial.routing.themes,
+        table=trial.table,
     )
 
 
@@ -32,6 +34,7 @@ def themes_without_rings(trial: Trial, seed: int) -> Routing:
         event_theme=np.zeros_like(trial.routing.event_theme),
         item_theme=trial.routing.item_theme,
         themes=trial.routing.themes,
+        table=trial.table,
     )
 
 
@@ -42,13 +45,14 @@ def random(trial: Trial, seed: int) -> Routing:
     session = rng.integers(1, themes + 1, int(trial.log.sessions.max()) + 1)
     item = rng.integers(1, themes + 1, len(trial.known))
     item[0] = 0
-    return Routing(event_theme=session[trial.log.sessions], item_theme=item, themes=themes)
+    return Routing(event_theme=session[trial.log.sessions], item_theme=item, themes=themes, table=trial.table)
 
 
 def category(trial: Trial, seed: int) -> Routing:
     """Every event goes to the ring of its item's category, as SIM's hard search does (Pi et al., CIKM 2020)."""
     item = trial.catalogue.item_category
-    return Routing(event_theme=item[trial.log.items], item_theme=item, themes=max(int(item.max()), 1))
+    themes = max(int(item.max()), 1)
+    return Routing(event_theme=item[trial.log.items], item_theme=item, themes=themes, table=trial.table)
 
 
 def contrastive(trial: Trial, seed: int) -> Routing:
@@ -60,8 +64,14 @@ def contrastive(trial: Trial, seed: int) -> Routing:
 
 
 def same_window(trial: Trial, seed: int) -> Routing:
-    """By a router fitted on the training examples themselves: a trap, see docs/results.md."""
+    """By a router fitted on the training examples too; the items' features stay those of the earlier one."""
     return _by(trial, Router.fit(trial.past(1), trial.items, _config(trial, seed)))
+
+
+def fresh(trial: Trial, seed: int) -> Routing:
+    """Likewise, and the items' features too: nothing of validation, but what routes the examples has seen them."""
+    router = Router.fit(trial.past(1), trial.items, _config(trial, seed))
+    return replace(_by(trial, router), table=trial.vectors(router))
 
 
 def from_rows(trial: Trial, rows: np.typing.NDArray[np.float32], seed: int) -> Routing:
@@ -83,6 +93,7 @@ def _by(trial: Trial, router: Router) -> Routing:
         event_theme=themes_of_events(trial.frame, router, trial.categories),
         item_theme=np.concatenate([[0], router.item_themes(trial.catalogue.items, names)]).astype(np.int64),
         themes=router.n_themes,
+        table=trial.table,
     )
 
 
@@ -94,5 +105,6 @@ ROUTINGS: dict[str, Callable[[Trial, int], Routing]] = {
     "category": category,
     "contrastive": contrastive,
     "same_window": same_window,
+    "fresh": fresh,
 }
 """name -> routing of a trial by seed."""

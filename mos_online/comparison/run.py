@@ -134,7 +134,7 @@ def _cell(key: Key, trial: Trial, config: FitConfig, rate: float, sizes: Sizes) 
     else:
         routing = ROUTINGS[contestant.routing](trial, key.seed)
     return fit_cell(
-        lambda: contestant.make(sizes.config(trial, key.backbone, routing.themes)),
+        lambda: contestant.make(sizes.config(trial, key.backbone, routing)),
         trial,
         routing,
         config=config,
@@ -149,7 +149,7 @@ def _own(key: Key, trial: Trial, config: FitConfig, rate: float, sizes: Sizes) -
     fitted: list[SequenceModel] = []
 
     def make() -> SequenceModel:
-        fitted.append(baseline.make(sizes.config(trial, key.backbone, trial.routing.themes)))
+        fitted.append(baseline.make(sizes.config(trial, key.backbone, trial.routing)))
         return fitted[-1]
 
     fit_cell(make, trial, trial.routing, config=replace(config, epochs=1), rate=rate, seed=key.seed)

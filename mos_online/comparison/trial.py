@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mos_online.comparison.parts import Moments, Part
 from mos_online.comparison.split import Split, SplitConfig, split
@@ -50,11 +51,13 @@ class Routing:
 
     Attributes:
         event_theme: int64 (n,); item_theme: int64 (items + 1,); themes: K.
+        table: float32 (items + 1, d_r), the routing vectors that models get as features of the items.
     """
 
     event_theme: Ints
     item_theme: Ints
     themes: int
+    table: Tensor
 
 
 class Trial:
@@ -107,9 +110,7 @@ class Trial:
         self.half_life = choose_half_life(self.past(1))
         seen = set(self.past(1)["item_id"])
         self.known = torch.tensor([0.0, *(float(item in seen) for item in self.catalogue.items)])
-        names = [self.categories.get(item) for item in self.catalogue.items]
-        rows = self.router.vectors(self.catalogue.items, names)
-        self.table = torch.from_numpy(np.concatenate([np.zeros((1, rows.shape[1]), np.float32), rows]))
+        self.table = self.vectors(self.router)
 
     def past(self, cut: int) -> pl.DataFrame:
         """Events before the router's cut (0) or before validation (1), ascending in time."""
@@ -122,7 +123,13 @@ class Trial:
             event_theme=themes_of_events(self.frame, self.router, self.categories),
             item_theme=self.catalogue.item_theme,
             themes=self.router.n_themes,
+            table=self.table,
         )
+
+    def vectors(self, router: Router) -> Tensor:
+        """A router's vectors of all items, float32 (items + 1, d_r)."""
+        rows = router.vectors(self.catalogue.items, [self.categories.get(item) for item in self.catalogue.items])
+        return torch.from_numpy(np.concatenate([np.zeros((1, rows.shape[1]), np.float32), rows]))
 
     @cached_property
     def train(self) -> list[Part]:

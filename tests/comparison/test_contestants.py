@@ -33,7 +33,7 @@ def routing_of(trial: Trial, name: str) -> Routing:
 def test_it_learns_and_scores(trial: Trial, name: str) -> None:
     torch.manual_seed(0)
     routing = routing_of(trial, name)
-    model = CONTESTANTS[name].make(SIZES.config(trial, "gru4rec", routing.themes))
+    model = CONTESTANTS[name].make(SIZES.config(trial, "gru4rec", routing))
     prepare(model, trial, routing)
     log = SequenceLog(trial.frame, trial.catalogue, routing.event_theme, routing.themes)
     ready = Ready(trial.train[-1:], log, model.config)
@@ -75,7 +75,7 @@ def test_equal_parameters(backbone: str) -> None:
 @pytest.mark.parametrize("backbone", ["gru4rec", "din"])
 def test_fitting_beats_chance_and_stops_by_validation(trial: Trial, name: str, backbone: str) -> None:
     budget = Budget(epochs=2, patience=1, rates=(1e-2,))
-    config = SIZES.config(trial, backbone, trial.routing.themes)
+    config = SIZES.config(trial, backbone, trial.routing)
     cell = fit_cell(lambda: CONTESTANTS[name].make(config), trial, trial.routing, config=budget, rate=1e-2, seed=0)
     kept = np.isfinite(cell.scores.logits).all(1)
     assert group_auc(cell.scores.logits[kept]).mean() > 0.6

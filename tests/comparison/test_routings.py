@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from mos_online.comparison.routings import ROUTINGS, from_rows
 from mos_online.comparison.trial import Routing, Trial
+from mos_online.themes import Router, RouterConfig
 
 
 def one_theme_per_session(trial: Trial, routing: Routing) -> bool:
@@ -68,3 +70,14 @@ def test_the_same_window_is_another_router(trial: Trial) -> None:
     trap = ROUTINGS["same_window"](trial, 0)
     assert trap.themes == trial.routing.themes
     assert not np.array_equal(trap.item_theme, trial.routing.item_theme)
+    assert trap.table is trial.table
+
+
+def test_a_fresh_router_knows_the_examples_and_nothing_later(trial: Trial) -> None:
+    made = ROUTINGS["fresh"](trial, 0)
+    assert trial.past(1)["timestamp"].max() < trial.split.borders[1]
+    by_hand = Router.fit(trial.past(1), trial.items, RouterConfig(themes=trial.config.themes, seed=0))
+    assert torch.equal(made.table, trial.vectors(by_hand))
+    assert made.table.shape == trial.table.shape
+    assert not torch.equal(made.table, trial.table)
+    assert np.array_equal(made.item_theme, ROUTINGS["same_window"](trial, 0).item_theme)
