@@ -152,7 +152,7 @@ def _logits(model: Counting, log: Countable, user: str, part: Part, row: int) ->
     def logit(item: int) -> float:
         if item <= 0:
             return float("nan")
-        share = float(np.exp(part.log_share[item]))
+        share = float(part.log_share[item].exp())
         recent = model.popularity.share(names[item - 1])
         chance = 0.5 * share + 0.5 * recent
         if total > 0:
