@@ -18,6 +18,8 @@ mpl.rcParams.update({"svg.fonttype": "none", "axes.spines.top": False, "axes.spi
 mpl.rcParams["svg.hashsalt"] = "mos-online"
 
 INK, BLUE, ORANGE, GREY = "#1b1f24", "#2563a8", "#d9722c", "#9aa3ad"
+LABEL = 28
+"""Characters of a theme's label."""
 
 
 def draw(results: Results, found: Sequence[Finding], folder: Path) -> list[str]:
@@ -30,6 +32,7 @@ def draw(results: Results, found: Sequence[Finding], folder: Path) -> list[str]:
         ("slices_hop_rate", _by_slice(results, "hop rate")),
         ("hopping", _hopping(results)),
         ("cost", _cost(results)),
+        ("theme_map", _theme_map(results)),
     ):
         if figure is not None:
             figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
@@ -123,4 +126,32 @@ def _cost(results: Results) -> Figure | None:
         axes.plot(spent, reached, "o", color=colour)
         axes.annotate(name, (spent, reached), fontsize=7, xytext=(3, 3), textcoords="offset points")
     axes.set(title=dataset, xlabel="MFLOP per request: 100 candidates of all themes", ylabel="GAUC")
+    return figure
+
+
+def _theme_map(results: Results) -> Figure | None:
+    """Items between the themes, one panel per dataset, each theme with its label."""
+    maps = {dataset: found for dataset in results.datasets if (found := results.store.map(dataset)) is not None}
+    if not maps:
+        return None
+    columns = min(3, len(maps))
+    rows = -(-len(maps) // columns)
+    figure = Figure(figsize=(4.6 * columns, 2.9 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    colours = [mpl.colormaps["tab10"](number) for number in range(10)]
+    for axes, (dataset, found) in zip(panels, maps.items(), strict=False):
+        items, themes, theme = found["items"], found["themes"], found["theme"]
+        axes.add_artist(mpl.patches.Circle((0, 0), 1, fill=False, color=GREY, linewidth=0.6))
+        axes.scatter(*items.T, s=3, c=[colours[number % 10] for number in theme], rasterized=True)
+        for number, (place, label) in enumerate(
+            zip(themes, results.store.about(dataset)["labels"], strict=True), start=1
+        ):
+            side = "left" if place[0] >= 0 else "right"
+            short = label if len(label) <= LABEL else label[: LABEL - 1] + "…"
+            axes.annotate(short, 1.04 * place, fontsize=6, ha=side, va="center", color=colours[number % 10])
+        axes.set(title=dataset, xlim=(-2, 2), ylim=(-1.15, 1.15), aspect="equal")
+        axes.set_axis_off()
+    for axes in panels[len(maps) :]:
+        axes.set_visible(False)
+    figure.suptitle("Items most clicked, between the themes they are like")
     return figure

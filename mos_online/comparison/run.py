@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from mos_online.comparison.cell import Cell, FitConfig, fit_cell
 from mos_online.comparison.contestants import CONTESTANTS, Sizes
@@ -23,8 +24,12 @@ from mos_online.errors import DatasetError, ModelError
 from mos_online.evaluation.hopping import measure_hopping
 from mos_online.evaluation.verdict import verdict
 from mos_online.model import SequenceModel
+from mos_online.themes.theme_map import theme_map
 
 VERSIONED = ("torch", "numpy", "scipy", "polars")
+
+DRAWN = 1500
+"""Items of a theme map, at most."""
 
 
 def describe(trial: Trial, store: Store) -> None:
@@ -42,10 +47,20 @@ def describe(trial: Trial, store: Store) -> None:
         "half_life_hours": trial.half_life / 3_600_000,
         "themes": trial.router.n_themes,
         "router": trial.router.version,
+        "labels": trial.router.labels[1:],
         "hopping": _hopping(trial),
         "data": data_hash(trial.frame),
     }
     store.write_facts(trial.name, about, facts(trial, positions))
+    store.write_map(trial.name, _map(trial))
+
+
+def _map(trial: Trial) -> dict[str, NDArray[np.generic]]:
+    """Places of the items most clicked before the first cut that have a row of their own, and of the themes."""
+    clicked = trial.past(0)["item_id"].value_counts(sort=True)["item_id"].to_list()
+    names = [item for item in clicked if trial.router.has_row(item)][:DRAWN]
+    items, themes = theme_map(trial.router.vectors(names, [None] * len(names)), trial.router.prototypes)
+    return {"items": items, "themes": themes, "theme": trial.router.item_themes(names, [None] * len(names))}
 
 
 def _hopping(trial: Trial) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mos_online.comparison.cell import Scores
 
-SCORES, RECORD, FACTS = "scores.npz", "record.json", "facts.npz"
+SCORES, RECORD, FACTS, MAP = "scores.npz", "record.json", "facts.npz", "map.npz"
 
 
 class Key(msgspec.Struct, frozen=True, order=True):
@@ -88,6 +88,18 @@ class Store:
     def facts(self, dataset: str) -> dict[str, NDArray[np.generic]]:
         """Columns of ``write_facts``."""
         with np.load(self.root / dataset / FACTS) as read:
+            return dict(read)
+
+    def write_map(self, dataset: str, columns: dict[str, NDArray[np.generic]]) -> None:
+        """Where items and themes of a dataset lie, see ``theme_map``."""
+        np.savez_compressed(self.root / dataset / MAP, **columns)  # type: ignore[arg-type]
+
+    def map(self, dataset: str) -> dict[str, NDArray[np.generic]] | None:
+        """Columns of ``write_map``; None where there are none."""
+        file = self.root / dataset / MAP
+        if not file.exists():
+            return None
+        with np.load(file) as read:
             return dict(read)
 
     def about(self, dataset: str) -> dict[str, Any]:
