@@ -22,7 +22,7 @@ CLAIMS = {
     5: "It does no harm (lower end of the gain in GAUC at least -0.002)",
     6: "It helps where the hopping measure said so beforehand (gain in GAUC, Holm)",
     8: "Longer histories gain more (slope above 0)",
-    0: "A router that saw the examples, whole-catalogue ranking (both above 0), same-theme negatives (at least -0.002)",
+    0: "Others, fresher routers, whole-catalogue ranking (all above 0), same-theme negatives (at least -0.002)",
 }
 LIMITS = {"backbone+table": 1.5, "mmoe-full": 0.4, "ple-full": 0.4, "gshard-full, activated": 0.75}
 """Claim 7: MoS costs at most so many times as much as these, per candidate."""

@@ -25,6 +25,9 @@ RANKED = ("backbone+table", "vmis-knn", "item-knn", "popularity")
 LIKELY = "likely"
 """What the hopping measure says of a log on which it expects MoS to help."""
 
+OTHERS = ("comirec", "dsin", "hrnn", "long", "mos-softmax", "mos-contrastive")
+"""Rivals and ways to build MoS that no claim speaks of."""
+
 MATCHED = ("mmoe", "ple", "gshard", "dselect-k", "expert-choice")
 
 
@@ -55,6 +58,7 @@ def findings(results: Results) -> list[Finding]:
         *_routing_not_capacity(results),
         *_no_harm_and_help(results),
         *_longer_is_better(results),
+        *_others(results),
         *_fresh(results),
         *_same_theme(results),
         *_ranking(results),
@@ -147,6 +151,16 @@ def _longer_is_better(results: Results) -> Iterator[Finding]:
         slope = results.slope(dataset, backbone, OURS, BASELINE, length)
         what = "gain per doubling of the history"
         yield Finding(claim=8, what=what, where=f"{dataset} {backbone}", difference=slope, passed=slope.low > 0)
+
+
+def _others(results: Results) -> Iterator[Finding]:
+    """Not among the claims: interests, sessions, more events, other fusion and other routing."""
+    for dataset, backbone in _pairs(results):
+        for rival in OTHERS:
+            if results.has(dataset, backbone, rival):
+                gain = results.gauc_gain(dataset, backbone, OURS, rival)
+                where = f"{dataset} {backbone}"
+                yield Finding(claim=0, what=f"GAUC above {rival}", where=where, difference=gain, passed=gain.low > 0)
 
 
 def _fresh(results: Results) -> Iterator[Finding]:
