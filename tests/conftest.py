@@ -21,6 +21,8 @@ hypothesis_settings.load_profile("untimed")
 
 Need = Callable[..., None]
 
+collect_ignore_glob = ["conftest.py", "*/conftest.py"]  # no doctests there, and two of one name cannot be collected
+
 _unmet = pytest.StashKey[dict[str, tuple[str, list[str]]]]()
 
 
