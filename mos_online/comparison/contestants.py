@@ -15,8 +15,8 @@ from mos_online.model.backbone import Backbone, Resized, build_backbone
 from mos_online.rivals.interests import ComiRec
 from mos_online.rivals.mixtures import PLE, DSelectK, ExpertChoice, GShard, MMoE
 from mos_online.rivals.monolith import Monolith
+from mos_online.rivals.residual_fusion import ResidualFusion
 from mos_online.rivals.sessions import DSIN, HRNN
-from mos_online.rivals.softmax_fusion import SoftmaxFusion
 
 MIXTURES = {"mmoe": MMoE, "ple": PLE, "gshard": GShard, "dselect-k": DSelectK, "expert-choice": ExpertChoice}
 EXPERTS = 4
@@ -141,7 +141,7 @@ CONTESTANTS: dict[str, Contestant] = {
         build=_backbone, routing="fresh", about="the baseline with vectors from all events before validation"
     ),
     "mos-fresh": Contestant(build=MoS, routing="fresh", about="vectors and themes from all events before validation"),
-    "mos-softmax": Contestant(build=SoftmaxFusion, about="softmax fusion instead of gates"),
+    "mos-residual": Contestant(build=ResidualFusion, about="gates that add instead of a softmax"),
     **{
         name: Contestant(build=partial(_mixture, kind=kind, matched=True), about=f"{kind.__name__}, equal parameters")
         for name, kind in MIXTURES.items()

@@ -16,7 +16,7 @@ RIVALS = (
 )  # fmt: skip
 FRESH = ("backbone+fresh-table", "mos-fresh")
 FULL_WIDTH = ("mmoe-full", "gshard-full")
-NEGATIVE = ("mos-contrastive", "mos-own", "mos-same-window", "mos-softmax")
+NEGATIVE = ("mos-contrastive", "mos-own", "mos-same-window")
 COUNTED = ("popularity", "item-knn", "vmis-knn")
 HOPS = (0.1, 0.4, 0.8)
 
@@ -57,6 +57,7 @@ def full() -> Plan:
         [*_tasks(everywhere, ["gru4rec"], [BASELINE, OURS], 5)],
         [*_tasks(everywhere, ["gru4rec"], ["mos-random", "prior"], 3)],
         [*_tasks(everywhere, ["gru4rec"], FRESH, 3)],
+        [*_tasks(everywhere, ["gru4rec"], ["mos-residual"], 2)],
         [*_tasks([long[0], planted[-1]], ["din"], [BASELINE, OURS, "mos-random"], 3)],
         [*_tasks(everywhere, ["counting"], COUNTED, 1)],
         [*_tasks([planted[-1], long[0]], ["gru4rec"], RIVALS, 2)],

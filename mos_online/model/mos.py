@@ -1,4 +1,4 @@
-"""MoS, Mixture of Sequence: global, short-term and theme experts fused by residual gates that start closed.
+"""MoS, Mixture of Sequence: global, short-term and theme experts fused by a softmax that starts nearly closed.
 
 Sessions that hop between themes are routed into theme-coherent subsequences (idea: arXiv 2604.20858). Encoders, gates,
 top-K form and everything live are our design; docs/model.md says which is which.
@@ -19,15 +19,17 @@ from mos_online.model.sequence_model import PairVectors, SequenceModel, UserVect
 from mos_online.model.theme_prior import RECENT_FACTS, ThemePrior, theme_facts
 
 CLOSED = -2.0
-"""Initial bias of the gates: sigmoid(-2) = 0.12 of an expert passes."""
+"""Initial gamma: e^-2 = 0.14 of an expert's state is added to one whole global state."""
+WIDEST = 8.0
+"""Greatest gamma."""
 
 
 class MoS(SequenceModel):
-    """u_x = g + sigmoid(gamma_s) h_s + [n_k > 0] sigmoid(gamma_k) h_k, and a bias beta_k; k is the candidate's theme.
+    """u_x = softmax(0, gamma_s, gamma_k) . (g, h_s, h_k), and a bias beta_k; k is the candidate's theme.
 
     g is the backbone's state of the recent events, h_s a small encoder's of the last few, h_k the one shared theme
-    encoder's of the ring of theme k. Gates that start closed let a wrong theme do little harm: fused by a softmax it
-    displaced a good global vector. beta_k is the theme's prior, see ``ThemePrior``.
+    encoder's of the ring of theme k, left out where the ring is empty. The gammas start low: at first u_x is nearly g,
+    and an expert displaces it only where it earns that. beta_k is the theme's prior, see ``ThemePrior``.
 
     >>> model = MoS(backbone="sasrec", items=100, themes=4, width=16)
     >>> [gate.bias.item() for gate in (model.short_gate, model.theme_gate)]
@@ -77,31 +79,34 @@ class MoS(SequenceModel):
             return super().encode(batch)
         events = self.dropout(self.event_rows(batch.items, batch.ages))
         overall = self._global(events, batch.mask, None)
-        base, short_gate = self._with_short(overall, events, batch.mask)
-        base = base + self._older(batch, overall, overall)
-        width = base.shape[1]
-        themed = base.unsqueeze(1).repeat(1, self.config.themes + 1, 1)
         facts = self._facts(batch)
-        bias = self.theme_prior(facts, overall, self.theme.weight)
-        gates = torch.zeros_like(bias)
-        gates[:, 0] = short_gate[:, 0].detach()
+        total, weight, short = self._without_theme(batch, overall, overall, events)
+        themes = self.config.themes + 1
+        totals = total.unsqueeze(1).repeat(1, themes, 1).flatten(0, 1)
+        weights = weight.unsqueeze(1).repeat(1, themes, 1).flatten(0, 1)
+        gates = torch.zeros(len(overall) * themes, 1)
+        gates[::themes] = (short / weight).detach()
         if len(batch.ring_user):
             state = self.theme_expert(self._ring_rows(batch), batch.ring_mask)
-            gate = self._theme_gate(batch, facts, overall[batch.ring_user])
-            slot = batch.ring_user * (self.config.themes + 1) + batch.ring_theme
-            themed = themed.view(-1, width).index_add(0, slot, gate * state).view_as(themed)
-            gates.view(-1)[slot] = gate[:, 0].detach()
-        return UserVectors(themed=themed, bias=bias, base=base, gates=gates)
+            own, more = self.opened(self._theme_gamma(batch, facts, overall[batch.ring_user]))
+            slot = batch.ring_user * themes + batch.ring_theme
+            totals, weights = totals.index_add(0, slot, own * state), weights.index_add(0, slot, more)
+            gates[slot] = (own / weights[slot]).detach()
+        return UserVectors(
+            themed=(totals / weights).view(len(overall), themes, -1),
+            bias=self.theme_prior(facts, overall, self.theme.weight),
+            base=overall,
+            gates=gates.view(len(overall), themes),
+        )
 
     def pair_vectors(self, batch: Batch, candidates: Tensor) -> PairVectors:
-        """u_x (B, C, d) of candidates (B, C), each with the theme expert of its own theme; and g + gate h_s."""
+        """u_x (B, C, d) of candidates (B, C), each with the theme expert of its own theme; and g."""
         if not self.target_aware:
             return super().pair_vectors(batch, candidates)
         target = self.item_rows(candidates)
         events = self.dropout(self.event_rows(batch.items, batch.ages))
         overall = self._global(events, batch.mask, target)
-        base, _ = self._with_short(overall, events, batch.mask)
-        base = base + self._older(batch, overall, target)
+        total, weight, _ = self._without_theme(batch, overall, target, events)
         ring = torch.full((len(candidates), self.config.themes + 1), -1)
         ring[batch.ring_user, batch.ring_theme] = torch.arange(len(batch.ring_user))
         themes = self.item_theme[candidates]
@@ -110,18 +115,20 @@ class MoS(SequenceModel):
         bias = biases.gather(2, themes.unsqueeze(2)).squeeze(2)
         ring = ring.gather(1, themes)
         row, column = torch.nonzero(ring >= 0, as_tuple=True)
-        if not len(row):
-            return PairVectors(vectors=base, bias=bias, base=base)
-        wanted = ring[row, column]
-        state = self.theme_expert(
-            self._ring_rows(batch)[wanted], batch.ring_mask[wanted], target[row, column].unsqueeze(1)
-        )
-        gate = self._theme_gate(batch, facts, overall[row, column], wanted)
-        return PairVectors(
-            vectors=base.index_put((row, column), gate * state[:, 0], accumulate=True),
-            bias=bias,
-            base=base,
-        )
+        if len(row):
+            wanted = ring[row, column]
+            state = self.theme_expert(
+                self._ring_rows(batch)[wanted], batch.ring_mask[wanted], target[row, column].unsqueeze(1)
+            )
+            own, more = self.opened(self._theme_gamma(batch, facts, overall[row, column], wanted))
+            total = total.index_put((row, column), own * state[:, 0], accumulate=True)
+            weight = weight.index_put((row, column), more, accumulate=True)
+        return PairVectors(vectors=total / weight, bias=bias, base=overall)
+
+    def opened(self, gamma: Tensor) -> tuple[Tensor, Tensor]:
+        """The weight of an expert's state beside the global one's 1, and what it adds to the divisor."""
+        weight = gamma.clamp(max=WIDEST).exp()
+        return weight, weight
 
     def add_repeats(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:
         """As every model, and for the events of the rings, which reach further back."""
@@ -144,29 +151,24 @@ class MoS(SequenceModel):
         known = mask.any(1).view(-1, *(1 for _ in state.shape[1:]))
         return torch.where(known, state, self.nobody)
 
-    def _with_short(self, overall: Tensor, events: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """G + gate h_s, and the gate."""
-        short, gate = self._short(overall, events, mask)
-        return overall + gate * short, gate
-
-    def _short(self, overall: Tensor, events: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """h_s and its gate."""
-        short = self.short_expert(*_tail(events, mask, self.config.short))
-        length = torch.log1p(mask.sum(1, keepdim=True).float())
+    def _without_theme(
+        self, batch: Batch, overall: Tensor, query: Tensor, events: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Sum of the experts that no theme has, weighted; of the weights, with g's 1; and the short-term expert's."""
+        short = self.short_expert(*_tail(events, batch.mask, self.config.short))
+        length = torch.log1p(batch.mask.sum(1, keepdim=True).float())
         if overall.dim() == 3:
             short, length = short.unsqueeze(1), length.unsqueeze(1).expand(-1, overall.shape[1], -1)
-        return short, torch.sigmoid(self.short_gate(torch.cat([overall, length], -1)))
-
-    def _older(self, batch: Batch, overall: Tensor, query: Tensor) -> Tensor | float:
-        """What the lifelong expert finds before the recent events, gated; as g."""
-        if not self.config.lifelong:
-            return 0.0
-        found = self.lifelong(self.item_rows(batch.older_items), batch.older_ages, batch.older_mask, query)
-        count = torch.log1p(batch.older_mask.sum(1, keepdim=True).float())
-        if overall.dim() == 3:
-            count = count.unsqueeze(1).expand(-1, overall.shape[1], -1)
-        older: Tensor = torch.sigmoid(self.lifelong_gate(torch.cat([overall, count], -1))) * found
-        return older
+        own, more = self.opened(self.short_gate(torch.cat([overall, length], -1)))
+        total, weight = overall + own * short, 1 + more
+        if self.config.lifelong:
+            found = self.lifelong(self.item_rows(batch.older_items), batch.older_ages, batch.older_mask, query)
+            count = torch.log1p(batch.older_mask.sum(1, keepdim=True).float())
+            if overall.dim() == 3:
+                count = count.unsqueeze(1).expand(-1, overall.shape[1], -1)
+            older, more = self.opened(self.lifelong_gate(torch.cat([overall, count], -1)))
+            total, weight = total + older * found, weight + more
+        return total, weight, own
 
     def _ring_rows(self, batch: Batch) -> Tensor:
         """What the theme expert reads, (M, n, d)."""
@@ -178,8 +180,8 @@ class MoS(SequenceModel):
         """What prior and gates know of the users' themes, (B, K + 1, FACTS)."""
         return theme_facts(batch, self.item_theme, themes=self.config.themes, short=self.config.short)
 
-    def _theme_gate(self, batch: Batch, known: Tensor, overall: Tensor, rings: Tensor | None = None) -> Tensor:
-        """Gates (P, 1) of rings (P,), all if None, for global states (P, d); ``known``: the prior's facts."""
+    def _theme_gamma(self, batch: Batch, known: Tensor, overall: Tensor, rings: Tensor | None = None) -> Tensor:
+        """Gammas (P, 1) of rings (P,), all if None, for global states (P, d); ``known``: the prior's facts."""
         count = batch.ring_mask.sum(1)
         newest = batch.ring_ages[torch.arange(len(count)), (count - 1).clamp(min=0)]
         facts = torch.stack(
@@ -189,7 +191,8 @@ class MoS(SequenceModel):
         name = self.theme(batch.ring_theme)
         if rings is not None:
             facts, name = facts[rings], name[rings]
-        return torch.sigmoid(self.theme_gate(torch.cat([overall, name, facts], 1)))
+        gamma: Tensor = self.theme_gate(torch.cat([overall, name, facts], 1))
+        return gamma
 
 
 def _tail(events: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:

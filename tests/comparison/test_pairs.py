@@ -45,7 +45,7 @@ def ready(trial: Trial, name: str, backbone: str) -> tuple[SequenceModel, Batch,
 
 
 @pytest.mark.parametrize(
-    "name", ["backbone+table", "mos", "mos-lifelong", "mos-softmax", "mmoe", "comirec", "hrnn", "dsin"]
+    "name", ["backbone+table", "mos", "mos-lifelong", "mos-residual", "mmoe", "comirec", "hrnn", "dsin"]
 )
 @torch.inference_mode()
 def test_pairs_equal_the_catalogue(trial: Trial, name: str) -> None:

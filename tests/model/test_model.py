@@ -82,7 +82,8 @@ def scores(model: MoS, *histories: History) -> torch.Tensor:
 def test_gates_start_closed(model: MoS) -> None:
     with torch.inference_mode():
         users = model.encode(collate([history([1, 2], {2: [5, 6]})]))
-    assert users.gates[0].tolist() == pytest.approx([0.1192, 0.0, 0.1192, 0.0], abs=1e-4)
+    alone, beside = np.exp(-2) / (1 + np.exp(-2)), np.exp(-2) / (1 + 2 * np.exp(-2))
+    assert users.gates[0].tolist() == pytest.approx([alone, 0.0, beside, 0.0])
 
 
 def test_a_ring_changes_the_scores_of_its_theme_only(model: MoS) -> None:
