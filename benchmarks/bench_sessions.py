@@ -38,9 +38,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from session_memory import measure_memory
 
 from mos_online.kafka_config import producer_config
+from mos_online.ports import free_port
 from mos_online.sessions import SessionConfig
 from mos_online.settings import Settings
-from streams.broker.apache import apache_broker, free_port
+from streams.broker.apache import apache_broker
 from streams.log import LogReader
 
 HERE = Path(__file__).resolve().parent

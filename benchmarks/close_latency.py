@@ -27,8 +27,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from mos_online import contracts
 from mos_online.contracts import Click
 from mos_online.kafka_config import librdkafka_config, producer_config
+from mos_online.ports import free_port
 from mos_online.settings import Settings
-from streams.broker.apache import apache_broker, free_port
+from streams.broker.apache import apache_broker
 from streams.log import LogReader
 
 PARTITIONS = 4

@@ -29,9 +29,9 @@ from urllib.request import Request, urlopen
 import psutil
 import uvloop
 
+from mos_online.ports import free_port
 from mos_online.profile import Ring, UserProfile
 from mos_online.settings import Settings
-from serving.run import free_port
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 HOUR = 3_600_000

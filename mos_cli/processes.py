@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -133,19 +132,6 @@ def answers(url: str) -> bool:
         return httpx.get(url, timeout=1.0).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
-
-
-def free_port(preferred: int) -> int:
-    """``preferred`` if nobody listens there on the loopback address, else a port that the system picks."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise MosError("no free TCP port on 127.0.0.1")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 
 from mos_online.errors import ModelError, ServingError
+from mos_online.ports import free_port
 from mos_online.settings import Settings
-from serving.run import free_port
 
 log = logging.getLogger(__name__)
 

@@ -66,13 +66,6 @@ def check_port(settings: Settings) -> None:
             ) from None
 
 
-def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _files(settings: Settings) -> tuple[Path, Path]:
     """Where a run notes itself, and where Ray's logs of the last run are kept."""
     name = f"serve-{settings.serve_port}"

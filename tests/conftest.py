@@ -14,6 +14,7 @@ import prometheus_client  # noqa: F401 - before Feast, which switches it to file
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from mos_online import ports
 from mos_online.settings import PREFIX, Settings, settings
 
 hypothesis_settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
@@ -63,12 +64,7 @@ def need(request: pytest.FixtureRequest) -> Need:
 def free_port() -> Callable[[], int]:
     """Ports that nobody listens on."""
 
-    def port() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
-    return port
+    return ports.free_port
 
 
 @pytest.fixture

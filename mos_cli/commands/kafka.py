@@ -65,9 +65,10 @@ def _embedded() -> None:
 
 
 def _apache(port: int, folder: Path | None) -> None:
+    from mos_online.ports import HOST  # noqa: PLC0415
     from mos_online.settings import Settings  # noqa: PLC0415
     from streams.admin import create_topics  # noqa: PLC0415
-    from streams.broker.apache import HOST, apache_broker  # noqa: PLC0415
+    from streams.broker.apache import apache_broker  # noqa: PLC0415
     from streams.broker.java import KAFKA_VERSION, cached_class_path, java  # noqa: PLC0415
 
     # The broker that we start has one listener, without security, whatever the environment says of another cluster.

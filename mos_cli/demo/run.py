@@ -20,10 +20,11 @@ from mos_cli.demo.report import write
 from mos_cli.demo.summary import build_report, print_report, samples
 from mos_cli.demo.verify import check_profiles, check_sessions
 from mos_cli.demo.watch import watch_replay
-from mos_cli.processes import Fleet, free_port, local_services
+from mos_cli.processes import Fleet, local_services
 from mos_cli.training import train_and_show
 from mos_online.backfill import of_users
 from mos_online.errors import DatasetError
+from mos_online.ports import free_port
 from mos_online.settings import PREFIX, Settings
 from mos_online.training import TrainConfig
 from simulator.dataset import Dataset

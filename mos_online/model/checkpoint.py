@@ -18,7 +18,7 @@ from mos_online.model.mos import MoS
 from mos_online.themes import Router
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
-FORMAT = 2
+FORMAT = 3
 
 
 class _Document(msgspec.Struct, kw_only=True):

@@ -16,9 +16,9 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from mos_online.errors import BrokerError
+from mos_online.ports import HOST, free_port
 from streams.broker.java import class_path, java
 
-HOST = "127.0.0.1"
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
 JVM = ("-Xmx512m", "-Djava.awt.headless=true", "-Dlog4j2.level=WARN")
@@ -309,10 +309,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mos_online.errors import BrokerError
-from streams.broker.apache import ApacheBroker, free_port
+from mos_online.ports import free_port
+from streams.broker.apache import ApacheBroker
 from streams.broker.java import INSTALL_JAVA, INSTALL_MAVEN, cached_class_path, java
 
 OwnKafka = Callable[..., ApacheBroker]

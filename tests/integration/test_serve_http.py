@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from features.store import OnlineStore
+from mos_online.ports import free_port
 from mos_online.profile import Ring, UserProfile
 from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
@@ -163,11 +164,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,34 @@
+"""Free TCP ports of this machine."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+from mos_online.errors import MosError
+
+HOST = "127.0.0.1"
+
+LOWEST, HIGHEST = 20_000, 32_000
+"""Below the ports that outgoing connections get (Linux: from 32768, macOS: from 49152), so that none of those takes a port
+between the moment it is found free and the moment a service listens there."""
+
+TRIES = 200
+
+
+def free_port(preferred: int | None = None) -> int:
+    """``preferred`` if nobody listens there on the loopback address, else a random port where nobody does.
+
+    Raises:
+        MosError: none was found.
+    """
+    drawn = random.SystemRandom().sample(range(LOWEST, HIGHEST), TRIES)
+    for port in drawn if preferred is None else [preferred, *drawn]:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise MosError(f"none of {TRIES} ports of {HOST} from {LOWEST} to {HIGHEST - 1} is free")
