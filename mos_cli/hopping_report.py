@@ -14,7 +14,8 @@ from mos_online.evaluation.verdict import Answer, interval, verdict, warnings
 
 HEADINGS = (
     "dataset", "users", "events", "median sessions", "> 20 events", "cosine inside / across / random",
-    "inside − across (95 %)", "routed", "hop rate / shuffled", "rate − shuffled (95 %)", "returns / shuffled",
+    "inside − across (95 %)", "routed", "hop rate / shuffled / by time", "rate − shuffled (95 %)",
+    "rate − by time (95 %)", "returns / shuffled",
     "category inside / across / random", "repeats", "late clicks on new items", "verdict",
 )  # fmt: skip
 
@@ -36,8 +37,9 @@ def row(name: str, figures: Hopping) -> list[str]:
         f"{cosine.inside:.3f} / {cosine.across:.3f} / {cosine.random:.3f}",
         interval(cosine.difference.mean, cosine.difference.low, cosine.difference.high),
         f"{figures.routed:.0%}",
-        f"{hops.rate:.3f} / {hops.shuffled:.3f}",
+        f"{hops.rate:.3f} / {hops.shuffled:.3f} / {hops.by_time:.3f}",
         interval(hops.difference.mean, hops.difference.low, hops.difference.high),
+        interval(hops.beyond_time.mean, hops.beyond_time.low, hops.beyond_time.high),
         f"{hops.returns:.3f} / {hops.returns_shuffled:.3f}",
         f"{category.inside:.3f} / {category.across:.3f} / {category.random:.3f}" if category else "–",
         f"{extent.repeats:.1%}",

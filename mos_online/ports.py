@@ -10,7 +10,7 @@ from mos_online.errors import MosError
 HOST = "127.0.0.1"
 
 LOWEST, HIGHEST = 20_000, 32_000
-"""Below the ports that outgoing connections get (Linux: from 32768, macOS: from 49152), so that none of those takes a port
+"""Below the ports that outgoing connections get (Linux: from 32768, macOS: from 49152): none of those can take a port
 between the moment it is found free and the moment a service listens there."""
 
 TRIES = 200

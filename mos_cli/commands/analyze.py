@@ -58,7 +58,8 @@ def hopping(
         write_report(analysis, name, folder)
         shown.add_row(*row(name, analysis.figures))
         notes.append((note(name, analysis.figures), folder))
-    console.print(shown)
+    natural = console.measure(shown, options=console.options.update(max_width=2000)).maximum
+    console.print(shown, width=natural, crop=False, soft_wrap=True)  # Markdown: no cell is broken or cut
     for text, folder in notes:
         console.print(text, highlight=False, soft_wrap=True)
         console.print(f"  figures: {folder}", highlight=False, soft_wrap=True)

@@ -15,7 +15,7 @@ of users draw equal users. Arrays that do not fit together and values that are n
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -57,8 +57,7 @@ def paired_bootstrap(
     Comparison(mean=0.25, low=0.25, high=0.25, p=0.002)
     """
     differences = _differences(values_a, values_b)
-    sums = _user_sums(users, differences, np.ones_like(differences))
-    return _compare_ratio(sums, draws, seed)
+    return interval_of_sums([differences, np.ones_like(differences)], users, _ratios, draws, seed)
 
 
 def paired_gauc_bootstrap(
@@ -80,7 +79,8 @@ def paired_gauc_bootstrap(
         raise DatasetError(
             f"weights have shape {impressions.shape}: give one positive weight to each of {len(differences)} users"
         )
-    return _compare_ratio(np.stack([differences * impressions, impressions], axis=1), draws, seed)
+    everybody = np.arange(len(impressions))
+    return interval_of_sums([differences * impressions, impressions], everybody, _ratios, draws, seed)
 
 
 def slope_interval(
@@ -105,8 +105,30 @@ def slope_interval(
     if not len(gains):
         return _compare(math.nan, gains, 0)
     x, y = points - points.mean(), gains - gains.mean()
-    sums = _user_sums(users, np.ones_like(x), x, y, x * x, x * y)
-    return _compare(float(_slopes(sums.sum(axis=0))), _slopes(_resampled(sums, draws, seed)), len(sums))
+    return interval_of_sums([np.ones_like(x), x, y, x * x, x * y], users, _slopes, draws, seed)
+
+
+def interval_of_sums(
+    columns: Sequence[ArrayLike],
+    users: ArrayLike,
+    statistic: Callable[[Floats], Floats],
+    draws: int = 2000,
+    seed: int = 0,
+) -> Comparison:
+    """Anything that is a function of sums over requests, compared with zero; its interval comes from drawing users.
+
+    Args:
+        columns: k of (n,), what is summed.
+        statistic: sums (..., k) -> values (...), nan where there is none.
+
+    >>> ratio = lambda sums: sums[..., 0] / sums[..., 1]
+    >>> interval_of_sums([[1.0, 1.0, 2.0], [2.0, 2.0, 4.0]], ["u", "u", "v"], ratio, draws=999).mean
+    0.5
+    """
+    sums = _user_sums(users, *(_finite("values", column) for column in columns))
+    if not len(sums):
+        return _compare(math.nan, np.empty(0), 0)
+    return _compare(float(statistic(sums.sum(axis=0))), statistic(_resampled(sums, draws, seed)), len(sums))
 
 
 def seed_interval(differences: ArrayLike) -> Estimate:
@@ -166,12 +188,9 @@ def _resampled(sums: Floats, draws: int, seed: int) -> Floats:
     return totals
 
 
-def _compare_ratio(sums: Floats, draws: int, seed: int) -> Comparison:
-    """Ratio of the two columns of ``sums`` (u, 2), compared with zero."""
-    if not len(sums):
-        return _compare(math.nan, np.empty(0), 0)
-    total, resampled = sums.sum(axis=0), _resampled(sums, draws, seed)
-    return _compare(float(total[0] / total[1]), resampled[:, 0] / resampled[:, 1], len(sums))
+def _ratios(sums: Floats) -> Floats:
+    """Sums (..., 2) -> the first over the second (...)."""
+    return np.asarray(sums[..., 0] / sums[..., 1], np.float64)
 
 
 def _compare(mean: float, resampled: Floats, users: int) -> Comparison:

@@ -146,7 +146,8 @@ def measure_hopping(
             f"{log['user_id'].n_unique()}) have two sessions with a theme, at least {FEWEST_USERS} are needed; take a "
             "longer log, or a shorter MOS_SESSION_GAP if sessions are long"
         )
-    hops, by_user = hop_rate(routed["user_id"].to_numpy(), routed["theme"].to_numpy(), seed)
+    owner, theme, began = (routed[name].to_numpy() for name in ("user_id", "theme", "started_at"))
+    hops, by_user = hop_rate(owner, theme, began, seed)
     names = measured["item_id"].to_list()
     categories = [category_of.get(name) for name in names]
     figures = Hopping(

@@ -14,7 +14,7 @@ LEAST_HOPS = 0.2
 LEAST_DIFFERENCE = 0.05
 """Sessions are thematic if inside minus across (cosine) is above this with its whole interval."""
 LEAST_ORDER = 0.02
-"""Order carries theme information if the hop rate is further than this from the shuffled one, either way."""
+"""Order tells themes if the hop rate is further than this, either way, from the shuffled one corrected for time."""
 LEAST_SESSIONS, LEAST_LONG = 3, 0.2
 """Histories are long enough with this median of sessions per user, or this share of users with over 20 events in three
 or more sessions: a long history of one sitting, as where films are rated, has no hops."""
@@ -50,8 +50,8 @@ class Verdict(msgspec.Struct, frozen=True):
 def verdict(figures: Hopping) -> Verdict:
     """Likely if all four checks hold; unlikely if users do not hop, sessions are not thematic or histories are short.
 
-    Order alone cannot make it unlikely: where users hop at random, the open session still tells the theme. With a fast
-    catalogue it stays open, since themes may then be periods of time, which any shuffle mixes.
+    Order alone cannot make it unlikely: where users hop at random, the open session still tells the theme. It is
+    measured beyond time: themes may be periods, which any shuffle mixes, see ``Hops.by_time``.
     """
     checks = [_hops(figures), _thematic(figures), _long(figures), _order(figures)]
     if all(check.answer is Answer.YES for check in checks):
@@ -97,17 +97,16 @@ def _long(figures: Hopping) -> Check:
 
 
 def _order(figures: Hopping) -> Check:
-    found = figures.hops.difference
+    found = figures.hops.beyond_time
     apart = found.low > 0 or found.high < 0
-    if figures.extent.newcomers > FAST:
-        answer = Answer.OPEN
-    elif abs(found.mean) > LEAST_ORDER and apart:
+    if abs(found.mean) > LEAST_ORDER and apart:
         answer = Answer.YES
     else:
         answer = Answer.NO if max(-found.low, found.high) < LEAST_ORDER else Answer.OPEN
-    why = f"hop rate minus shuffled {interval(found.mean, found.low, found.high)}, needed beyond ±{LEAST_ORDER}"
-    if figures.extent.newcomers > FAST:
-        why += "; with a fast catalogue this may be the catalogue's doing"
+    why = (
+        f"hop rate minus that of random orders, {figures.hops.by_time:.3f} as far as time tells, "
+        f"{interval(found.mean, found.low, found.high)}, needed beyond ±{LEAST_ORDER}"
+    )
     return Check("order tells themes", answer, why)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mos_online.errors import DatasetError
-from mos_online.evaluation.hop_rate import hop_rate
+from mos_online.evaluation.hop_rate import Hops, hop_rate, nearest_stranger
 from mos_online.evaluation.hopping import Analysis, measure_hopping
 from mos_online.evaluation.likeness import likeness
 from mos_online.sessions import SessionConfig
@@ -60,7 +60,7 @@ def test_a_log_whose_users_have_their_items_shuffled_has_neither_sessions_nor_or
 def test_hops_by_hand() -> None:
     users = np.array(["b", "b", "b", "b", "a", "a", "c"])
     themes = np.array([1, 2, 1, 3, 5, 5, 4])
-    hops, by_user = hop_rate(users, themes)
+    hops, by_user = hop_rate(users, themes, np.arange(len(users)))
     assert (hops.pairs, hops.users) == (4, 2)
     assert hops.rate == pytest.approx(3 / 4)
     assert hops.returns == pytest.approx(1 / 3)  # back to 1; 2 and 3 are new
@@ -73,7 +73,7 @@ def test_the_shuffled_rate_is_that_of_random_orders_within_users() -> None:
     """Of n sessions, n_k in theme k, two random ones differ with probability 1 - sum n_k (n_k - 1) / n (n - 1)."""
     users = np.repeat([f"u{number:03}" for number in range(400)], 5)
     themes = np.tile([1, 1, 1, 2, 2], 400)
-    hops, _ = hop_rate(users, themes)
+    hops, _ = hop_rate(users, themes, np.arange(len(users)))
     assert hops.rate == 0.25
     assert hops.shuffled == pytest.approx(1 - (3 * 2 + 2 * 1) / 20, abs=0.01)
     assert 0 < hops.shuffled_sd < 0.02
@@ -81,10 +81,54 @@ def test_the_shuffled_rate_is_that_of_random_orders_within_users() -> None:
     assert hops.returns_shuffled == pytest.approx(1 - 0.25 / hops.shuffled)
 
 
+USERS = 1500
+
+
+def lives_of(topics: int, periods: int, *, keeps: float) -> Hops:
+    """Users with 10 sessions each; a theme is a topic in a period. ``keeps``: how often a user keeps the topic."""
+    rng = np.random.default_rng(5)
+    times = np.sort(rng.random((USERS, 10)), axis=1)
+    liked = rng.integers(topics, size=(USERS, 1))  # everybody likes one topic best, whatever the period
+    topic = np.where(rng.random((USERS, 10)) < 0.6, liked, rng.integers(topics, size=(USERS, 10)))
+    for at in range(1, 10):
+        kept = rng.random(USERS) < keeps
+        topic[kept, at] = topic[kept, at - 1]
+    themes = topic + topics * (times * periods).astype(np.int64) + 1
+    users = np.repeat([f"u{number:03}" for number in range(USERS)], 10)
+    return hop_rate(users, themes.ravel(), (times * 1e6).astype(np.int64).ravel())[0]
+
+
+def test_periods_of_time_are_not_taken_for_the_order_of_a_user() -> None:
+    hops = lives_of(6, 5, keeps=0.0)
+    assert hops.difference.high < -0.1
+    assert hops.beyond_time.low < 0 < hops.beyond_time.high
+    assert hops.by_time == pytest.approx(hops.rate, abs=0.03)
+
+
+def test_order_is_found_beside_periods_and_without_them() -> None:
+    for periods in (1, 5):
+        hops = lives_of(6, periods, keeps=0.5)
+        assert hops.beyond_time.high < -0.01
+        assert hops.rate - hops.by_time == pytest.approx(hops.beyond_time.mean)
+    assert lives_of(6, 1, keeps=0.5).by_time == pytest.approx(lives_of(6, 1, keeps=0.5).shuffled, abs=0.02)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20)), min_size=2, max_size=20))
+def test_the_nearest_stranger_is_nearest_and_a_stranger(sessions: list[tuple[int, int]]) -> None:
+    users, times = (np.array(part, np.int64) for part in zip(*sessions, strict=True))
+    if len(set(users.tolist())) < 2:
+        return
+    found = nearest_stranger(users, times)
+    assert (users[found] != users).all()
+    for row, at in enumerate(found.tolist()):
+        others = np.abs(times[users != users[row]] - times[row])
+        assert abs(int(times[at] - times[row])) == others.min()
+
+
 @given(st.lists(st.lists(st.integers(1, 4), min_size=2, max_size=8), min_size=2, max_size=6))
 def test_returns_are_hops_to_a_theme_that_was_there_before(lives: list[list[int]]) -> None:
     users = np.array([f"u{number}" for number, life in enumerate(lives) for _ in life])
-    hops, _ = hop_rate(users, np.array([theme for life in lives for theme in life]))
+    hops, _ = hop_rate(users, np.array([theme for life in lives for theme in life]), np.arange(len(users)))
     hopped = [
         (life[: at + 1], life[at + 1]) for life in lives for at in range(len(life) - 1) if life[at] != life[at + 1]
     ]
