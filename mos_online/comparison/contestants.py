@@ -15,6 +15,7 @@ from mos_online.model.backbone import Backbone, Resized, build_backbone
 from mos_online.rivals.interests import ComiRec
 from mos_online.rivals.mixtures import PLE, DSelectK, ExpertChoice, GShard, MMoE
 from mos_online.rivals.monolith import Monolith
+from mos_online.rivals.recurrent_experts import RecurrentExperts
 from mos_online.rivals.residual_fusion import ResidualFusion
 from mos_online.rivals.sessions import DSIN, HRNN
 
@@ -142,6 +143,7 @@ CONTESTANTS: dict[str, Contestant] = {
     ),
     "mos-fresh": Contestant(build=MoS, routing="fresh", about="vectors and themes from all events before validation"),
     "mos-residual": Contestant(build=ResidualFusion, about="gates that add instead of a softmax"),
+    "mos-recurrent": Contestant(build=RecurrentExperts, about="short-term and theme expert are GRUs"),
     **{
         name: Contestant(build=partial(_mixture, kind=kind, matched=True), about=f"{kind.__name__}, equal parameters")
         for name, kind in MIXTURES.items()

@@ -17,6 +17,7 @@ RIVALS = (
 FRESH = ("backbone+fresh-table", "mos-fresh")
 FULL_WIDTH = ("mmoe-full", "gshard-full")
 NEGATIVE = ("mos-contrastive", "mos-own", "mos-same-window")
+SUPERSEDED = ("mos-residual", "mos-recurrent")
 COUNTED = ("popularity", "item-knn", "vmis-knn")
 HOPS = (0.1, 0.4, 0.8)
 
@@ -54,17 +55,19 @@ def full() -> Plan:
     planted = [f"synthetic:hop={hop}" for hop in HOPS]
     everywhere = [*long, planted[-1], *short, *planted[:-1], "steam_australian"]
     groups = [
-        [*_tasks(everywhere, ["gru4rec"], [BASELINE, OURS], 5)],
-        [*_tasks(everywhere, ["gru4rec"], ["mos-random", "prior"], 3)],
-        [*_tasks(everywhere, ["gru4rec"], FRESH, 3)],
-        [*_tasks(everywhere, ["gru4rec"], ["mos-residual"], 2)],
+        [*_tasks(everywhere, ["gru4rec", "pooling"], [BASELINE, OURS], 5)],
+        [*_tasks(everywhere, ["gru4rec"], ["mos-random"], 3)],
         [*_tasks([long[0], planted[-1]], ["din"], [BASELINE, OURS, "mos-random"], 3)],
         [*_tasks(everywhere, ["counting"], COUNTED, 1)],
         [*_tasks([planted[-1], long[0]], ["gru4rec"], RIVALS, 2)],
+        [*_tasks(everywhere, ["gru4rec"], ["prior", *FRESH], 2)],
+        [*_tasks([*long, planted[-1], *short], ["gru4rec"], SUPERSEDED, 2)],
         [*_tasks(long, ["gru4rec"], ["backbone", *NEGATIVE, "mos-category"], 2)],
-        [*_tasks([f"{planted[-1]},noise={noise}" for noise in (0.0, 0.3)], ["gru4rec"], [BASELINE, OURS], 2)],
+        [*_tasks([long[1], *short], ["gru4rec"], ["comirec"], 2)],
         [*_tasks([long[0]], ["sasrec", "mamba4rec", "sdim", "twin"], [BASELINE, OURS], 2)],
+        [*_tasks([f"{planted[-1]},noise={noise}" for noise in (0.0, 0.3)], ["gru4rec"], [BASELINE, OURS], 2)],
         [*_tasks([long[0]], ["gru4rec"], ["mos-lifelong", *FULL_WIDTH], 2)],
+        [*_tasks([*long, planted[-1]], ["pooling"], ["mos-random", "mmoe", "long"], 2)],
     ]
     return Plan(
         tasks=[task for group in groups for task in group],

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mos_online.model.backbone import build_backbone
+from mos_online.model.backbone import Backbone, build_backbone
+from mos_online.model.backbones.pooling import AttentivePooling
 from mos_online.model.batch import Batch
 from mos_online.model.config import AGE_BUCKETS, MoSConfig
 from mos_online.model.lifelong import LifelongExpert
@@ -27,9 +28,9 @@ WIDEST = 8.0
 class MoS(SequenceModel):
     """u_x = softmax(0, gamma_s, gamma_k) . (g, h_s, h_k), and a bias beta_k; k is the candidate's theme.
 
-    g is the backbone's state of the recent events, h_s a small encoder's of the last few, h_k the one shared theme
-    encoder's of the ring of theme k, left out where the ring is empty. The gammas start low: at first u_x is nearly g,
-    and an expert displaces it only where it earns that. beta_k is the theme's prior, see ``ThemePrior``.
+    g is the backbone's state of the recent events, h_s an attentive mean of the last few, h_k one of the ring of theme
+    k, by weights that all themes share; left out where the ring is empty. The gammas start low: at first u_x is nearly
+    g, and an expert displaces it only where it earns that. beta_k is the theme's prior, see ``ThemePrior``.
 
     >>> model = MoS(backbone="sasrec", items=100, themes=4, width=16)
     >>> [gate.bias.item() for gate in (model.short_gate, model.theme_gate)]
@@ -53,8 +54,8 @@ class MoS(SequenceModel):
         nn.init.normal_(self.theme.weight, std=0.05)
         self.nobody = nn.Parameter(torch.zeros(d))
         self.global_expert = build_backbone(config.backbone, d, config.recent)
-        self.short_expert = build_backbone("gru4rec", d, config.short)
-        self.theme_expert = build_backbone(config.backbone, d, config.theme_ring)
+        self.short_expert: Backbone = AttentivePooling(d, config.short)
+        self.theme_expert: Backbone = AttentivePooling(d, config.theme_ring)
         self.target_aware = self.global_expert.target_aware
         self.short_gate = nn.Linear(d + 1, 1)
         self.theme_gate = nn.Linear(2 * d + 6, 1)
@@ -117,11 +118,9 @@ class MoS(SequenceModel):
         row, column = torch.nonzero(ring >= 0, as_tuple=True)
         if len(row):
             wanted = ring[row, column]
-            state = self.theme_expert(
-                self._ring_rows(batch)[wanted], batch.ring_mask[wanted], target[row, column].unsqueeze(1)
-            )
+            state = self.theme_expert(self._ring_rows(batch), batch.ring_mask)[wanted]
             own, more = self.opened(self._theme_gamma(batch, facts, overall[row, column], wanted))
-            total = total.index_put((row, column), own * state[:, 0], accumulate=True)
+            total = total.index_put((row, column), own * state, accumulate=True)
             weight = weight.index_put((row, column), more, accumulate=True)
         return PairVectors(vectors=total / weight, bias=bias, base=overall)
 

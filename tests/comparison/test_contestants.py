@@ -53,7 +53,7 @@ def test_it_learns_and_scores(trial: Trial, name: str) -> None:
     assert model.item_table.any() if CONTESTANTS[name].table else model.config.table == 0, "the table is a feature"
 
 
-@pytest.mark.parametrize("backbone", ["gru4rec", "sasrec", "mamba4rec", "din", "sdim", "twin"])
+@pytest.mark.parametrize("backbone", ["gru4rec", "pooling", "sasrec", "mamba4rec", "din", "sdim", "twin"])
 def test_equal_parameters(backbone: str) -> None:
     config = replace(CONFIG, backbone=backbone)
     wanted = parameters(MoS(config))
@@ -74,7 +74,7 @@ def test_equal_parameters(backbone: str) -> None:
 @pytest.mark.parametrize("name", ["backbone+table", "mos"])
 @pytest.mark.parametrize("backbone", ["gru4rec", "din"])
 def test_fitting_beats_chance_and_stops_by_validation(trial: Trial, name: str, backbone: str) -> None:
-    budget = Budget(epochs=2, patience=1, rates=(1e-2,))
+    budget = Budget(epochs=4, patience=2, rates=(1e-2,))
     config = SIZES.config(trial, backbone, trial.routing)
     cell = fit_cell(lambda: CONTESTANTS[name].make(config), trial, trial.routing, config=budget, rate=1e-2, seed=0)
     kept = np.isfinite(cell.scores.logits).all(1)
@@ -82,7 +82,7 @@ def test_fitting_beats_chance_and_stops_by_validation(trial: Trial, name: str, b
     assert cell.validation is not None
     assert cell.validation > 0.6
     assert cell.scores.ranks.any() == (backbone == "gru4rec")
-    assert 1 <= cell.passes <= 2
+    assert 1 <= cell.passes <= 4
 
 
 def test_those_who_count_rank_what_they_saw(trial: Trial) -> None:
