@@ -23,7 +23,7 @@ def demo(
     start: Annotated[
         str, typer.Option("--from", help="Where the replay starts: a share of the log (0.8) or an ISO time.")
     ] = "0.8",
-    backbone: Annotated[str, typer.Option(help="gru4rec or sasrec.")] = "gru4rec",
+    backbone: Annotated[str, typer.Option(help="gru4rec, pooling, sasrec or mamba4rec.")] = "gru4rec",
     minutes: Annotated[float, typer.Option(help="Time budget for fitting the model.", min=0.05)] = 1.0,
 ) -> None:
     """Train MoS on the earlier part of a log, start every service, replay the later part, check everything, report.

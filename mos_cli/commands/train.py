@@ -16,7 +16,7 @@ def train(
     until: Annotated[
         str, typer.Option(help="Learn from the clicks before this: a share of the log (0.8) or an ISO time; 1: all.")
     ] = "0.8",
-    backbone: Annotated[str, typer.Option(help="Sequence encoder: gru4rec, sasrec or mamba4rec.")] = "gru4rec",
+    backbone: Annotated[str, typer.Option(help="Sequence encoder: gru4rec, pooling, sasrec or mamba4rec.")] = "gru4rec",
     themes: Annotated[int, typer.Option(help="Number of latent themes.", min=1)] = 12,
     minutes: Annotated[float, typer.Option(help="Time budget for fitting.", min=0.05)] = 2.0,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,

@@ -25,7 +25,7 @@ RANKED = ("backbone+table", "vmis-knn", "item-knn", "popularity")
 LIKELY = "likely"
 """What the hopping measure says of a log on which it expects MoS to help."""
 
-OTHERS = ("comirec", "dsin", "hrnn", "long", "mos-residual", "mos-contrastive")
+OTHERS = ("comirec", "dsin", "hrnn", "long", "mos-residual", "mos-recurrent", "mos-contrastive")
 """Rivals and ways to build MoS that no claim speaks of."""
 
 MATCHED = ("mmoe", "ple", "gshard", "dselect-k", "expert-choice")
