@@ -15,8 +15,7 @@ RIVALS = (
     "wide", "long", "short", "mmoe", "ple", "gshard", "dselect-k", "expert-choice", "comirec", "hrnn", "dsin",
 )  # fmt: skip
 FRESH = ("backbone+fresh-table", "mos-fresh")
-FULL_WIDTH = ("mmoe-full", "gshard-full")
-NEGATIVE = ("mos-contrastive", "mos-own", "mos-same-window")
+NEGATIVE = ("mos-contrastive", "mos-own")
 SUPERSEDED = ("mos-residual", "mos-recurrent")
 COUNTED = ("popularity", "item-knn", "vmis-knn")
 HOPS = (0.1, 0.4, 0.8)
@@ -55,19 +54,20 @@ def full() -> Plan:
     planted = [f"synthetic:hop={hop}" for hop in HOPS]
     everywhere = [*long, planted[-1], *short, *planted[:-1], "steam_australian"]
     groups = [
-        [*_tasks(everywhere, ["gru4rec", "pooling"], [BASELINE, OURS], 5)],
-        [*_tasks(everywhere, ["gru4rec"], ["mos-random"], 3)],
-        [*_tasks([long[0], planted[-1]], ["din"], [BASELINE, OURS, "mos-random"], 3)],
+        [*_tasks(everywhere, ["gru4rec"], [BASELINE, OURS], 5)],
+        [*_tasks(everywhere, ["pooling"], [BASELINE, OURS], 3)],
+        [*_tasks(everywhere, ["gru4rec"], ["mos-random"], 2)],
         [*_tasks(everywhere, ["counting"], COUNTED, 1)],
-        [*_tasks([planted[-1], long[0]], ["gru4rec"], RIVALS, 2)],
-        [*_tasks(everywhere, ["gru4rec"], ["prior", *FRESH], 2)],
-        [*_tasks([*long, planted[-1], *short], ["gru4rec"], SUPERSEDED, 2)],
-        [*_tasks(long, ["gru4rec"], ["backbone", *NEGATIVE, "mos-category"], 2)],
-        [*_tasks([long[1], *short], ["gru4rec"], ["comirec"], 2)],
+        [*_tasks([long[0]], ["gru4rec"], RIVALS, 2)],
+        [*_tasks([planted[-1]], ["gru4rec"], ["wide", "mmoe", "gshard", "dselect-k", "comirec", "short"], 2)],
+        [*_tasks([long[0], planted[-1]], ["din"], [BASELINE, OURS], 2)],
         [*_tasks([long[0]], ["sasrec", "mamba4rec", "sdim", "twin"], [BASELINE, OURS], 2)],
+        [*_tasks(everywhere, ["gru4rec"], ["prior"], 2)],
         [*_tasks([f"{planted[-1]},noise={noise}" for noise in (0.0, 0.3)], ["gru4rec"], [BASELINE, OURS], 2)],
-        [*_tasks([long[0]], ["gru4rec"], ["mos-lifelong", *FULL_WIDTH], 2)],
-        [*_tasks([*long, planted[-1]], ["pooling"], ["mos-random", "mmoe", "long"], 2)],
+        [*_tasks([*long, planted[-1]], ["gru4rec"], SUPERSEDED, 2)],
+        [*_tasks([*long, planted[-1]], ["pooling"], ["mos-random"], 2)],
+        [*_tasks([long[1], short[0]], ["gru4rec"], ["comirec", *FRESH], 2)],
+        [*_tasks([long[0]], ["gru4rec"], ["backbone", *NEGATIVE, "mos-category", "mos-lifelong"], 2)],
     ]
     return Plan(
         tasks=[task for group in groups for task in group],
