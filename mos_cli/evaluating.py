@@ -91,8 +91,7 @@ def run_plan(
 def _run(task: Task, plan: Plan, root: Path, data_dir: Path | None, sessions: SessionConfig) -> None:
     store = Store(root)
     trial = _trial(task.dataset, data_dir, sessions, plan.split)
-    if not (root / trial.name / "about.json").exists():
-        describe(trial, store)
+    describe(trial, store)
     run_cells(task, trial, store, config=plan.fit, sizes=Sizes())
 
 

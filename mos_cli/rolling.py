@@ -18,7 +18,7 @@ from mos_online.comparison.counting import COUNTING, count_cell
 from mos_online.comparison.roll import ROLLED, SCHEDULES, roll
 from mos_online.comparison.rolling import Rolling, RollingConfig
 from mos_online.comparison.routability import routability
-from mos_online.comparison.run import data_hash, write_cell
+from mos_online.comparison.run import REVISION, data_hash, write_cell
 from mos_online.comparison.store import Key, Store, digest
 from mos_online.errors import DatasetError
 from mos_online.sessions import SessionConfig
@@ -67,7 +67,7 @@ def _seed(
     if not data.has_clock:
         raise DatasetError(f"{name} has no time of day: hours mean nothing there; use --plan full")
     rolling = Rolling(data.clicks, data.items, sessions=sessions, config=config, name=name)
-    about = digest(data_hash(rolling.frame), config, BUDGET, Sizes())
+    about = digest(REVISION, data_hash(rolling.frame), config, BUDGET, Sizes())
     keys = [Key(name, "gru4rec", f"{one}@{schedule}", seed) for one in ROLLED for schedule in SCHEDULES]
     if seed == 0:
         _describe(rolling, store)

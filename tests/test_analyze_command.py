@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mos_cli.evaluating import dataset
+from mos_cli.hopping_report import HEADINGS, note, row
 from mos_cli.main import command_line
 from mos_online.errors import DatasetError, SettingsError
 from mos_online.evaluation.bootstrap import Comparison
@@ -63,8 +64,8 @@ FIGURES = Hopping(
         pairs=200,
         users=30,
         difference=Comparison(mean=-0.1, low=-0.15, high=-0.05, p=0.01),
-        by_time=0.5,
-        beyond_time=Comparison(mean=-0.1, low=-0.15, high=-0.05, p=0.01),
+        by_time=0.49,
+        beyond_time=Comparison(mean=-0.09, low=-0.14, high=-0.04, p=0.01),
     ),
 )
 
@@ -120,6 +121,14 @@ def test_warnings() -> None:
     assert "16.0% of the users" in warnings(msgspec.structs.replace(FIGURES, kept_users=0.16))[0]
 
 
+def test_a_row_says_what_its_headings_say() -> None:
+    cells = dict(zip(HEADINGS, row("log", FIGURES), strict=True))
+    assert cells["hop rate / shuffled / by time"] == "0.400 / 0.500 / 0.490"
+    assert cells["rate − shuffled (95 %)"] == "-0.100 (-0.150, -0.050)"
+    assert cells["rate − by time (95 %)"] == "-0.090 (-0.140, -0.040)"
+    assert "by time (0.490): -0.090" in note("log", FIGURES)
+
+
 def analyze(*arguments: str) -> Result:
     return CliRunner().invoke(command_line(["analyze"]), ["analyze", "hopping", *arguments])
 
@@ -128,6 +137,7 @@ def test_a_log_is_judged_drawn_and_written_down(mos_home: Settings) -> None:
     result = analyze("--dataset", SMALL, "--themes", "6")
     assert result.exit_code == 0, result.output
     assert "it is likely that MoS helps" in result.output
+    assert [line for line in result.output.splitlines() if line.startswith("| synthetic") and line.count("|") == 17]
     folder = mos_home.home / "analyze" / SMALL.replace(":", "_")
     written = json.loads((folder / "hopping.json").read_text())
     assert written["verdict"]["word"] == "likely"

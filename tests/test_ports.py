@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
+import pytest
+
+from mos_online import ports
+from mos_online.errors import MosError
 from mos_online.ports import HIGHEST, HOST, LOWEST, free_port
+
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def test_no_port_that_an_outgoing_connection_may_get() -> None:
-    ports = {free_port() for _ in range(20)}
-    assert len(ports) > 1
-    assert all(LOWEST <= port < HIGHEST for port in ports)
+    found = {free_port() for _ in range(20)}
+    assert len(found) > 1
+    assert all(LOWEST <= port < HIGHEST for port in found)
+    assert (int(EPHEMERAL.read_text().split()[0]) if EPHEMERAL.exists() else 32_768) >= HIGHEST
+
+
+def test_that_none_is_free_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "HIGHEST", LOWEST + 1)
+    monkeypatch.setattr(ports, "TRIES", 1)
+    with socket.socket() as taken:
+        taken.bind((HOST, LOWEST))
+        taken.listen()
+        with pytest.raises(MosError, match="none of 1 ports"):
+            free_port()
 
 
 def test_the_preferred_port_unless_somebody_listens_there() -> None:

@@ -154,7 +154,7 @@ def _longer_is_better(results: Results) -> Iterator[Finding]:
 
 
 def _others(results: Results) -> Iterator[Finding]:
-    """Not among the claims: interests, sessions, more events, other fusion and other routing."""
+    """Not among the claims: interests, sessions, more events, other fusion, experts and routing."""
     for dataset, backbone in _pairs(results):
         for rival in OTHERS:
             if results.has(dataset, backbone, rival):

@@ -26,6 +26,9 @@ from mos_online.evaluation.verdict import verdict
 from mos_online.model import SequenceModel
 from mos_online.themes.theme_map import theme_map
 
+REVISION = 1
+"""Of the models and measures: raise it where either changes, and cells of before are fitted anew."""
+
 VERSIONED = ("torch", "numpy", "scipy", "polars")
 
 DRAWN = 1500
@@ -33,7 +36,9 @@ DRAWN = 1500
 
 
 def describe(trial: Trial, store: Store) -> None:
-    """Write down what is true of the dataset and of its test positions, and whether its users hop before those."""
+    """Write down what is true of the dataset, of its test positions, and whether its users hop before those; once."""
+    if store.describes(trial.name, REVISION):
+        return
     positions = np.concatenate([part.positions for part in trial.test])
     begin, middle, end = trial.split.borders
     about = {
@@ -50,6 +55,7 @@ def describe(trial: Trial, store: Store) -> None:
         "labels": trial.router.labels[1:],
         "hopping": _hopping(trial),
         "data": data_hash(trial.frame),
+        "revision": REVISION,
     }
     store.write_facts(trial.name, about, facts(trial, positions))
     store.write_map(trial.name, _map(trial))
@@ -78,7 +84,7 @@ def data_hash(frame: pl.DataFrame) -> str:
 
 def protocol(trial: Trial, config: FitConfig, sizes: Sizes) -> str:
     """Of everything that must be equal for two cells to be comparable."""
-    return digest(data_hash(trial.frame), trial.config, config, sizes)
+    return digest(REVISION, data_hash(trial.frame), trial.config, config, sizes)
 
 
 def run_cells(task: Task, trial: Trial, store: Store, *, config: FitConfig, sizes: Sizes) -> list[Record]:

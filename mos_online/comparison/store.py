@@ -102,6 +102,10 @@ class Store:
         with np.load(file) as read:
             return dict(read)
 
+    def describes(self, dataset: str, revision: int) -> bool:
+        """Whether there are facts of this revision."""
+        return (self.root / dataset / "about.json").exists() and self.about(dataset).get("revision") == revision
+
     def about(self, dataset: str) -> dict[str, Any]:
         """What ``write_facts`` was told of the dataset."""
         document: dict[str, Any] = msgspec.json.decode((self.root / dataset / "about.json").read_bytes())

@@ -226,8 +226,9 @@ def _differences(values_a: ArrayLike, values_b: ArrayLike) -> Floats:
 def _user_sums(users: ArrayLike, *columns: Floats) -> Floats:
     """Sums (u, k) over each user's rows of k columns (n,)."""
     names, codes = np.unique(users, return_inverse=True)
-    if codes.shape != columns[0].shape:
-        raise DatasetError(f"users have shape {codes.shape}, values {columns[0].shape}: give one user a request")
+    for column in columns:
+        if codes.shape != column.shape:
+            raise DatasetError(f"users have shape {codes.shape}, values {column.shape}: give one user a request")
     return np.stack([np.bincount(codes, column, len(names)).astype(np.float64) for column in columns], axis=1)
 
 

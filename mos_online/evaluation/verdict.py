@@ -51,7 +51,7 @@ def verdict(figures: Hopping) -> Verdict:
     """Likely if all four checks hold; unlikely if users do not hop, sessions are not thematic or histories are short.
 
     Order alone cannot make it unlikely: where users hop at random, the open session still tells the theme. It is
-    measured beyond time: themes may be periods, which any shuffle mixes, see ``Hops.by_time``.
+    measured beyond time: themes may be periods, which any shuffle mixes, see ``by_time.beyond_time``.
     """
     checks = [_hops(figures), _thematic(figures), _long(figures), _order(figures)]
     if all(check.answer is Answer.YES for check in checks):
@@ -104,7 +104,7 @@ def _order(figures: Hopping) -> Check:
     else:
         answer = Answer.NO if max(-found.low, found.high) < LEAST_ORDER else Answer.OPEN
     why = (
-        f"hop rate minus that of random orders, {figures.hops.by_time:.3f} as far as time tells, "
+        f"hop rate minus that expected by time ({figures.hops.by_time:.3f}): "
         f"{interval(found.mean, found.low, found.high)}, needed beyond ±{LEAST_ORDER}"
     )
     return Check("order tells themes", answer, why)

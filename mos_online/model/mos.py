@@ -21,16 +21,16 @@ from mos_online.model.theme_prior import RECENT_FACTS, ThemePrior, theme_facts
 
 CLOSED = -2.0
 """Initial gamma: e^-2 = 0.14 of an expert's state is added to one whole global state."""
-WIDEST = 8.0
-"""Greatest gamma."""
+MOST_OPEN = 8.0
+"""Greatest gamma: e^8 beside the global state's 1, and no overflow."""
 
 
 class MoS(SequenceModel):
     """u_x = softmax(0, gamma_s, gamma_k) . (g, h_s, h_k), and a bias beta_k; k is the candidate's theme.
 
     g is the backbone's state of the recent events, h_s an attentive mean of the last few, h_k one of the ring of theme
-    k, by weights that all themes share; left out where the ring is empty. The gammas start low: at first u_x is nearly
-    g, and an expert displaces it only where it earns that. beta_k is the theme's prior, see ``ThemePrior``.
+    k, by weights that all themes share; an expert without events is left out. The gammas start low: at first u_x is
+    nearly g, and an expert displaces it only where it earns that. beta_k is the theme's prior, see ``ThemePrior``.
 
     >>> model = MoS(backbone="sasrec", items=100, themes=4, width=16)
     >>> [gate.bias.item() for gate in (model.short_gate, model.theme_gate)]
@@ -125,8 +125,8 @@ class MoS(SequenceModel):
         return PairVectors(vectors=total / weight, bias=bias, base=overall)
 
     def opened(self, gamma: Tensor) -> tuple[Tensor, Tensor]:
-        """The weight of an expert's state beside the global one's 1, and what it adds to the divisor."""
-        weight = gamma.clamp(max=WIDEST).exp()
+        """The weight of an expert's state beside the global one's 1, and what it adds to the divisor: here the same."""
+        weight = gamma.clamp(max=MOST_OPEN).exp()
         return weight, weight
 
     def add_repeats(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:
@@ -153,19 +153,24 @@ class MoS(SequenceModel):
     def _without_theme(
         self, batch: Batch, overall: Tensor, query: Tensor, events: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Sum of the experts that no theme has, weighted; of the weights, with g's 1; and the short-term expert's."""
+        """The experts that no theme has: weighted sum of states, divisor (g's 1 included), the short one's weight.
+
+        An expert that has nothing to read counts for nothing. ``query``: what the lifelong expert looks for.
+        """
         short = self.short_expert(*_tail(events, batch.mask, self.config.short))
         length = torch.log1p(batch.mask.sum(1, keepdim=True).float())
         if overall.dim() == 3:
             short, length = short.unsqueeze(1), length.unsqueeze(1).expand(-1, overall.shape[1], -1)
-        own, more = self.opened(self.short_gate(torch.cat([overall, length], -1)))
+        own, more = (part * (length > 0) for part in self.opened(self.short_gate(torch.cat([overall, length], -1))))
         total, weight = overall + own * short, 1 + more
         if self.config.lifelong:
             found = self.lifelong(self.item_rows(batch.older_items), batch.older_ages, batch.older_mask, query)
             count = torch.log1p(batch.older_mask.sum(1, keepdim=True).float())
             if overall.dim() == 3:
                 count = count.unsqueeze(1).expand(-1, overall.shape[1], -1)
-            older, more = self.opened(self.lifelong_gate(torch.cat([overall, count], -1)))
+            older, more = (
+                part * (count > 0) for part in self.opened(self.lifelong_gate(torch.cat([overall, count], -1)))
+            )
             total, weight = total + older * found, weight + more
         return total, weight, own
 

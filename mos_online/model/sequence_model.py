@@ -28,7 +28,8 @@ class UserVectors:
             V = 1 where one vector scores everything.
         bias: float32 (B, V), added to the scores of the items of each theme.
         base: float32 (B, d), what weighs the live terms.
-        gates: float32 (B, V), of a MoS; 0 where the user has no ring of the theme; column 0 is the short-term gate.
+        gates: float32 (B, V), of a MoS: the share of the theme expert, 0 where the user has no ring of the theme;
+            column 0 is the share of the short-term expert where no ring is open.
     """
 
     themed: Tensor

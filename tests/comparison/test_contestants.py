@@ -73,7 +73,7 @@ def test_equal_parameters(backbone: str) -> None:
 
 @pytest.mark.parametrize("name", ["backbone+table", "mos"])
 @pytest.mark.parametrize("backbone", ["gru4rec", "din"])
-def test_fitting_beats_chance_and_stops_by_validation(trial: Trial, name: str, backbone: str) -> None:
+def test_fitting_beats_chance(trial: Trial, name: str, backbone: str) -> None:
     budget = Budget(epochs=4, patience=2, rates=(1e-2,))
     config = SIZES.config(trial, backbone, trial.routing)
     cell = fit_cell(lambda: CONTESTANTS[name].make(config), trial, trial.routing, config=budget, rate=1e-2, seed=0)
@@ -82,7 +82,6 @@ def test_fitting_beats_chance_and_stops_by_validation(trial: Trial, name: str, b
     assert cell.validation is not None
     assert cell.validation > 0.6
     assert cell.scores.ranks.any() == (backbone == "gru4rec")
-    assert 1 <= cell.passes <= 4
 
 
 def test_those_who_count_rank_what_they_saw(trial: Trial) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mos_online.errors import DatasetError
-from mos_online.evaluation.hop_rate import Hops, hop_rate, nearest_stranger
+from mos_online.evaluation.by_time import LIVES, life_groups, nearest_strangers
+from mos_online.evaluation.hop_rate import Hops, hop_rate
 from mos_online.evaluation.hopping import Analysis, measure_hopping
 from mos_online.evaluation.likeness import likeness
+from mos_online.evaluation.verdict import LEAST_ORDER
 from mos_online.sessions import SessionConfig
 from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
@@ -37,8 +41,9 @@ def test_the_planted_hop_rate_is_found_and_order_shows_on_the_right_side() -> No
     sticky, restless = measured(0.1).figures, measured(0.8).figures
     assert sticky.hops.rate == pytest.approx(0.1, abs=0.06)
     assert restless.hops.rate == pytest.approx(0.8, abs=0.06)
-    assert sticky.hops.difference.high < -0.1
+    assert sticky.hops.difference.high < sticky.hops.beyond_time.high < -0.1
     assert restless.hops.difference.low > 0.02
+    assert restless.hops.beyond_time.low > 0.02
     assert sticky.cosine.difference.high < 0.3 < restless.cosine.difference.low
     assert sticky.category
     assert restless.category
@@ -81,48 +86,104 @@ def test_the_shuffled_rate_is_that_of_random_orders_within_users() -> None:
     assert hops.returns_shuffled == pytest.approx(1 - 0.25 / hops.shuffled)
 
 
-USERS = 1500
+USERS, TOPICS, PERIODS = 1500, 6, 5
 
 
-def lives_of(topics: int, periods: int, *, keeps: float) -> Hops:
-    """Users with 10 sessions each; a theme is a topic in a period. ``keeps``: how often a user keeps the topic."""
+def lives_of(
+    *,
+    order: float = 0.0,
+    life: tuple[float, float] = (1.0, 1.0),
+    fashion: float = 0.0,
+    periods: int = PERIODS,
+) -> Hops:
+    """Users with 10 sessions each, half of them true to one topic.
+
+    Args:
+        order: how often a session keeps the topic of the one before: the only thing that is a user's own order.
+        life: how long those who are true and the others live, as a share of the log.
+        fashion: share of the sessions that follow the fashion of a short period.
+        periods: a theme is a topic of one of so many.
+    """
     rng = np.random.default_rng(5)
-    times = np.sort(rng.random((USERS, 10)), axis=1)
-    liked = rng.integers(topics, size=(USERS, 1))  # everybody likes one topic best, whatever the period
-    topic = np.where(rng.random((USERS, 10)) < 0.6, liked, rng.integers(topics, size=(USERS, 10)))
+    true = rng.random((USERS, 1)) < 0.5
+    span = np.where(true, *life)
+    times = rng.random((USERS, 1)) * (1 - span) + np.sort(rng.random((USERS, 10)), axis=1) * span
+    liked = rng.integers(TOPICS, size=(USERS, 1))
+    topic = np.where(rng.random((USERS, 10)) < np.where(true, 0.9, 0.1), liked, rng.integers(TOPICS, size=(USERS, 10)))
+    fashions = rng.integers(TOPICS, size=20)[(times * 20).astype(np.int64)]
+    topic = np.where(rng.random((USERS, 10)) < fashion, fashions, topic)
     for at in range(1, 10):
-        kept = rng.random(USERS) < keeps
+        kept = rng.random(USERS) < order
         topic[kept, at] = topic[kept, at - 1]
-    themes = topic + topics * (times * periods).astype(np.int64) + 1
-    users = np.repeat([f"u{number:03}" for number in range(USERS)], 10)
+    themes = topic + TOPICS * (times * periods).astype(np.int64) + 1
+    users = np.repeat([f"u{number:04}" for number in range(USERS)], 10)
     return hop_rate(users, themes.ravel(), (times * 1e6).astype(np.int64).ravel())[0]
 
 
-def test_periods_of_time_are_not_taken_for_the_order_of_a_user() -> None:
-    hops = lives_of(6, 5, keeps=0.0)
-    assert hops.difference.high < -0.1
-    assert hops.beyond_time.low < 0 < hops.beyond_time.high
-    assert hops.by_time == pytest.approx(hops.rate, abs=0.03)
+@pytest.mark.parametrize(
+    "world",
+    [
+        {},
+        {"life": (0.2, 1.0)},
+        {"life": (1.0, 0.2)},
+        {"fashion": 0.3, "periods": 1},
+        {"fashion": 0.6, "periods": 1},
+        {"fashion": 0.3},
+    ],
+)
+def test_what_the_moment_explains_is_not_taken_for_the_order_of_a_user(world: dict[str, Any]) -> None:
+    hops = lives_of(**world)
+    assert hops.rate < hops.shuffled
+    assert abs(hops.beyond_time.mean) < LEAST_ORDER
+    assert hops.rate - hops.by_time == pytest.approx(hops.beyond_time.mean)
 
 
-def test_order_is_found_beside_periods_and_without_them() -> None:
-    for periods in (1, 5):
-        hops = lives_of(6, periods, keeps=0.5)
-        assert hops.beyond_time.high < -0.01
-        assert hops.rate - hops.by_time == pytest.approx(hops.beyond_time.mean)
-    assert lives_of(6, 1, keeps=0.5).by_time == pytest.approx(lives_of(6, 1, keeps=0.5).shuffled, abs=0.02)
+def test_periods_alone_pull_the_rate_far_below_the_shuffled_one() -> None:
+    assert lives_of().difference.high < -0.1
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20)), min_size=2, max_size=20))
-def test_the_nearest_stranger_is_nearest_and_a_stranger(sessions: list[tuple[int, int]]) -> None:
+@pytest.mark.parametrize("periods", [1, PERIODS])
+def test_order_is_found_beside_periods_and_without_them(periods: int) -> None:
+    hops = lives_of(order=0.5, periods=periods)
+    assert hops.beyond_time.mean < -LEAST_ORDER
+    assert hops.beyond_time.high < 0
+
+
+def test_strangers_alike_by_chance_explain_nothing() -> None:
+    """Nobody ever agrees with a stranger: the expected rate is the shuffled one."""
+    users = np.repeat([f"u{number:03}" for number in range(30)], 4)
+    themes = np.repeat(np.arange(30) * 2, 4) + np.tile([1, 1, 2, 2], 30)
+    hops, _ = hop_rate(users, themes, np.tile(np.arange(4), 30))
+    assert hops.by_time == pytest.approx(hops.shuffled)
+
+
+def test_one_user_has_no_strangers() -> None:
+    with pytest.raises(DatasetError, match="two users"):
+        hop_rate(np.array(["u", "u", "u"]), np.array([1, 2, 1]), np.arange(3))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20)), min_size=2, max_size=20), st.integers(1, 6))
+def test_the_nearest_strangers_are_nearest_and_strangers(sessions: list[tuple[int, int]], count: int) -> None:
     users, times = (np.array(part, np.int64) for part in zip(*sessions, strict=True))
     if len(set(users.tolist())) < 2:
         return
-    found = nearest_stranger(users, times)
-    assert (users[found] != users).all()
-    for row, at in enumerate(found.tolist()):
-        others = np.abs(times[users != users[row]] - times[row])
-        assert abs(int(times[at] - times[row])) == others.min()
+    for row, found in enumerate(nearest_strangers(users, times, count).tolist()):
+        there = [at for at in found if at >= 0]
+        assert found == there + [-1] * (count - len(there))
+        assert len(set(there)) == len(there)
+        assert all(users[at] != users[row] for at in there)
+        others = np.sort(np.abs(times[users != users[row]] - times[row]))
+        assert [abs(int(times[at] - times[row])) for at in there] == others[:count].tolist()
+
+
+def test_lives_are_grouped_by_their_length() -> None:
+    users = np.repeat(np.arange(400), 2)
+    times = np.stack([np.zeros(400), np.arange(400)], 1).astype(np.int64).ravel()
+    groups = life_groups(users, times)
+    assert (groups[::2] == groups[1::2]).all()
+    assert (np.diff(groups) >= 0).all()
+    assert np.bincount(groups).tolist() == [400 * 2 // LIVES] * LIVES
+    assert set(life_groups(users[:60], times[:60]).tolist()) == {0}
 
 
 @given(st.lists(st.lists(st.integers(1, 4), min_size=2, max_size=8), min_size=2, max_size=6))

@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mos_online.errors import ModelError
 from mos_online.model import BACKBONES
 from mos_online.model.backbone import Backbone, Resized, backbone, build_backbone
-from mos_online.model.backbones import DIN, SDIM, TWIN, Mamba4Rec
+from mos_online.model.backbones import DIN, SDIM, TWIN, AttentivePooling, Mamba4Rec
 
 WIDTH, LONGEST, CANDIDATES = 8, 7, 3
 
@@ -331,3 +331,20 @@ def test_an_unknown_name_lists_every_known_one() -> None:
         build_backbone("lstm", WIDTH, LONGEST)
     assert "lstm" in str(raised.value)
     assert all(name in str(raised.value) for name in BACKBONES)
+
+
+def test_pooling_weighs_events_by_row_and_place_and_takes_the_mean_of_the_rows() -> None:
+    torch.manual_seed(3)
+    encoder = AttentivePooling(WIDTH, LONGEST).eval()
+    nn.init.normal_(encoder.place.weight)
+    events, mask, _ = rows_of([LONGEST + 3, 4, 1], 5)  # the first is longer than there are places
+    with torch.inference_mode():
+        states = encoder(events, mask)
+        for row, length in enumerate(mask.sum(1).tolist()):
+            logits = []
+            for at in range(length):
+                place = encoder.place.weight[min(length - 1 - at, LONGEST - 1)]
+                hidden = torch.tanh(encoder.first.weight @ (events[row, at] + place) + encoder.first.bias)
+                logits.append((encoder.second.weight @ hidden).squeeze())
+            weights = torch.stack(logits).exp()
+            close(states[row], weights @ events[row, :length] / weights.sum())

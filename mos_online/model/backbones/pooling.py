@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mos_online.model.backbone import Backbone, backbone
+from mos_online.model.backbones.din import pooled
 
 
 @backbone("pooling")
@@ -29,7 +30,4 @@ class AttentivePooling(Backbone):
         from_newest = mask.sum(1, keepdim=True) - 1 - torch.arange(events.shape[1])
         place = self.place(from_newest.clamp(0, self.place.num_embeddings - 1))
         logits = self.second(torch.tanh(self.first(events + place))).squeeze(2)
-        some = mask.any(1, keepdim=True)
-        weights = logits.masked_fill(~mask & some, -torch.inf).softmax(1) * some
-        state: Tensor = (weights.unsqueeze(1) @ events.masked_fill(~mask.unsqueeze(2), 0.0)).squeeze(1)
-        return state
+        return pooled(logits.unsqueeze(1), events, mask).squeeze(1)
