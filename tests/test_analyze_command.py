@@ -130,7 +130,7 @@ def test_a_row_says_what_its_headings_say() -> None:
 
 
 def analyze(*arguments: str) -> Result:
-    return CliRunner().invoke(command_line(["analyze"]), ["analyze", "hopping", *arguments])
+    return CliRunner(env={"COLUMNS": "80"}).invoke(command_line(["analyze"]), ["analyze", "hopping", *arguments])
 
 
 def test_a_log_is_judged_drawn_and_written_down(mos_home: Settings) -> None:

@@ -59,7 +59,7 @@ def hopping(
         shown.add_row(*row(name, analysis.figures))
         notes.append((note(name, analysis.figures), folder))
     natural = console.measure(shown, options=console.options.update(max_width=2000)).maximum
-    console.print(shown, width=natural, crop=False, soft_wrap=True)  # Markdown: no cell is broken or cut
+    Console(width=natural).print(shown)  # Markdown: no cell is broken or cut, however narrow the terminal
     for text, folder in notes:
         console.print(text, highlight=False, soft_wrap=True)
         console.print(f"  figures: {folder}", highlight=False, soft_wrap=True)
