@@ -11,9 +11,7 @@ from mos_online.comparison.split import SplitConfig
 
 BASELINE, OURS = "backbone+table", "mos"
 
-RIVALS = (
-    "wide", "long", "short", "mmoe", "ple", "gshard", "dselect-k", "expert-choice", "comirec", "hrnn", "dsin",
-)  # fmt: skip
+RIVALS = ("wide", "mmoe", "ple", "gshard", "dselect-k", "expert-choice", "comirec", "long", "short", "hrnn", "dsin")
 FRESH = ("backbone+fresh-table", "mos-fresh")
 NEGATIVE = ("mos-contrastive", "mos-own")
 SUPERSEDED = ("mos-residual", "mos-recurrent")
@@ -55,19 +53,21 @@ def full() -> Plan:
     everywhere = [*long, planted[-1], *short, *planted[:-1], "steam_australian"]
     groups = [
         [*_tasks(everywhere, ["gru4rec"], [BASELINE, OURS], 5)],
-        [*_tasks(everywhere, ["pooling"], [BASELINE, OURS], 3)],
-        [*_tasks(everywhere, ["gru4rec"], ["mos-random"], 2)],
+        [*_tasks(long, ["pooling"], [BASELINE, OURS], 5)],
+        [*_tasks(everywhere[2:], ["pooling"], [BASELINE, OURS], 2)],
+        [*_tasks([long[0]], ["din", "sasrec"], [BASELINE, OURS], 2)],
+        [*_tasks([*long, planted[-1], *short], ["gru4rec"], ["mos-random"], 2)],
         [*_tasks(everywhere, ["counting"], COUNTED, 1)],
-        [*_tasks([long[0]], ["gru4rec"], RIVALS, 2)],
-        [*_tasks([planted[-1]], ["gru4rec"], ["wide", "mmoe", "gshard", "dselect-k", "comirec", "short"], 2)],
-        [*_tasks([long[0], planted[-1]], ["din"], [BASELINE, OURS], 2)],
-        [*_tasks([long[0]], ["sasrec", "mamba4rec", "sdim", "twin"], [BASELINE, OURS], 2)],
-        [*_tasks(everywhere, ["gru4rec"], ["prior"], 2)],
-        [*_tasks([f"{planted[-1]},noise={noise}" for noise in (0.0, 0.3)], ["gru4rec"], [BASELINE, OURS], 2)],
-        [*_tasks([*long, planted[-1]], ["gru4rec"], SUPERSEDED, 2)],
+        [*_tasks([long[0]], ["gru4rec"], RIVALS[:7], 2)],
+        [*_tasks([planted[-1]], ["gru4rec"], ["wide", "mmoe", "dselect-k", "comirec"], 2)],
+        [*_tasks([*long, planted[-1]], ["gru4rec"], ["prior", *SUPERSEDED], 2)],
+        [*_tasks([long[1]], ["gru4rec"], ["comirec"], 2)],
+        [*_tasks([long[0]], ["twin", "mamba4rec", "sdim"], [BASELINE, OURS], 2)],
         [*_tasks([*long, planted[-1]], ["pooling"], ["mos-random"], 2)],
-        [*_tasks([long[1], short[0]], ["gru4rec"], ["comirec", *FRESH], 2)],
-        [*_tasks([long[0]], ["gru4rec"], ["backbone", *NEGATIVE, "mos-category", "mos-lifelong"], 2)],
+        [*_tasks([long[0]], ["gru4rec"], [*RIVALS[7:], "backbone", "mos-lifelong"], 2)],
+        [*_tasks([f"{planted[-1]},noise={noise}" for noise in (0.0, 0.3)], ["gru4rec"], [BASELINE, OURS], 2)],
+        [*_tasks([long[1], short[0]], ["gru4rec"], FRESH, 2)],
+        [*_tasks([long[0]], ["gru4rec"], [*NEGATIVE, "mos-category"], 2)],
     ]
     return Plan(
         tasks=[task for group in groups for task in group],
