@@ -63,7 +63,7 @@ bench: setup  ## the sessionizer's core on this machine; benchmarks/serve_load.p
 bench-sessions: setup  ## clicks to sessions on Apache Kafka, ours and its peers (needs Java and Maven; half an hour)
 	$(BIN)/python benchmarks/bench_sessions.py
 
-bench-model: setup  ## MoS beside its rivals on all datasets, with intervals: about an hour on two cores; goes on where it stopped
+bench-model: setup  ## MoS beside its rivals on all datasets, with intervals: two to three hours on two cores; goes on where it stopped
 	$(BIN)/mos evaluate --plan full
 
 bench-model-quick: setup  ## the same in about five minutes: that it runs, not what is true

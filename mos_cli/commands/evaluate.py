@@ -18,7 +18,7 @@ def evaluate(
     plan: Annotated[
         str,
         typer.Option(
-            help="full (an hour and a half on two cores), quick (about five minutes), or rolling: models that are "
+            help="full (two to three hours on two cores), quick (about five minutes), or rolling: models that are "
             "updated every few hours, for fast catalogues."
         ),
     ] = "full",

@@ -47,7 +47,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def full() -> Plan:
-    """About an hour and a half on two cores, what matters most first."""
+    """Two to three hours on two cores, what matters most first."""
     long, short = ["gowalla_1000_users", "yelp_2019"], ["amazon_beauty", "amazon_grocery_no_tail", "movielens_100k"]
     planted = [f"synthetic:hop={hop}" for hop in HOPS]
     everywhere = [*long, planted[-1], *short, *planted[:-1], "steam_australian"]
