@@ -11,7 +11,8 @@ from mos_online.comparison.split import SplitConfig
 
 BASELINE, OURS = "backbone+table", "mos"
 
-RIVALS = ("wide", "mmoe", "ple", "gshard", "dselect-k", "expert-choice", "comirec", "long", "short", "hrnn", "dsin")
+RIVALS = ("wide", "mmoe", "ple", "gshard", "dselect-k", "expert-choice", "comirec")
+HISTORIES = ("long", "short", "hrnn", "dsin")
 FRESH = ("backbone+fresh-table", "mos-fresh")
 NEGATIVE = ("mos-contrastive", "mos-own")
 SUPERSEDED = ("mos-residual", "mos-recurrent")
@@ -58,13 +59,13 @@ def full() -> Plan:
         [*_tasks([long[0]], ["din", "sasrec"], [BASELINE, OURS], 2)],
         [*_tasks([*long, planted[-1], *short], ["gru4rec"], ["mos-random"], 2)],
         [*_tasks(everywhere, ["counting"], COUNTED, 1)],
-        [*_tasks([long[0]], ["gru4rec"], RIVALS[:7], 2)],
+        [*_tasks([long[0]], ["gru4rec"], RIVALS, 2)],
         [*_tasks([planted[-1]], ["gru4rec"], ["wide", "mmoe", "dselect-k", "comirec"], 2)],
         [*_tasks([*long, planted[-1]], ["gru4rec"], ["prior", *SUPERSEDED], 2)],
         [*_tasks([long[1]], ["gru4rec"], ["comirec"], 2)],
         [*_tasks([long[0]], ["twin", "mamba4rec", "sdim"], [BASELINE, OURS], 2)],
         [*_tasks([*long, planted[-1]], ["pooling"], ["mos-random"], 2)],
-        [*_tasks([long[0]], ["gru4rec"], [*RIVALS[7:], "backbone", "mos-lifelong"], 2)],
+        [*_tasks([long[0]], ["gru4rec"], [*HISTORIES, "backbone", "mos-lifelong"], 2)],
         [*_tasks([f"{planted[-1]},noise={noise}" for noise in (0.0, 0.3)], ["gru4rec"], [BASELINE, OURS], 2)],
         [*_tasks([long[1], short[0]], ["gru4rec"], FRESH, 2)],
         [*_tasks([long[0]], ["gru4rec"], [*NEGATIVE, "mos-category"], 2)],

@@ -90,6 +90,11 @@ def life_groups(users: Ints, times: Ints) -> Ints:
     return np.searchsorted(edges, life, side="right").astype(np.int64)[users]
 
 
+def by_group(groups: Ints, *columns: Floats) -> list[Floats]:
+    """The ``COLUMNS``, each (p,), once per group with zeros elsewhere: their sums are what ``beyond_time`` takes."""
+    return [np.where(groups == group, column, 0.0) for group in range(groups.max(initial=0) + 1) for column in columns]
+
+
 def beyond_time(sums: Floats) -> Floats:
     """Hop rate minus the one to be expected by time, from sums (..., groups * COLUMNS); (...).
 

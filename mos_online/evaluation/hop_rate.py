@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from mos_online.evaluation.bootstrap import Comparison, interval_of_sums, paired_bootstrap
-from mos_online.evaluation.by_time import STRANGERS, agreement, beyond_time, life_groups, nearest_strangers
+from mos_online.evaluation.by_time import STRANGERS, agreement, beyond_time, by_group, life_groups, nearest_strangers
 
 Ints = NDArray[np.int64]
 
@@ -76,12 +76,7 @@ def hop_rate(users: NDArray[np.str_], themes: Ints, times: Ints, seed: int = 0) 
         row[:] = themes[order[pair + 1]] != themes[order[pair]]
         by_chance += agreement(themes, order[pair], strangers[order[pair + 1]]) / SHUFFLES
     control = shuffled.mean(axis=0)
-    group = life_groups(codes, times)[pair]
-    columns = [
-        np.where(group == one, column, 0.0)
-        for one in range(group.max(initial=0) + 1)
-        for column in (np.ones_like(hopped), hopped, control, agree, by_chance)
-    ]
+    columns = by_group(life_groups(codes, times)[pair], np.ones_like(hopped), hopped, control, agree, by_chance)
     beyond = interval_of_sums(columns, whose, beyond_time, DRAWS, seed)
     first_visits = len(np.unique(np.stack([codes, themes], axis=1), axis=0)) - len(names)
     hops = Hops(

@@ -106,6 +106,19 @@ def last_event(states: Tensor, mask: Tensor) -> Tensor:
     return newest * (count > 0).unsqueeze(1)
 
 
+def pooled(logits: Tensor, events: Tensor, mask: Tensor) -> Tensor:
+    """Events averaged by a softmax of logits (B, C, T) over those that there are: (B, C, d); zeros without any."""
+    some = mask.any(1).view(-1, 1, 1)
+    weights = logits.masked_fill(~mask.unsqueeze(1) & some, -torch.inf).softmax(2)
+    events = events.masked_fill(~mask.unsqueeze(2), 0.0)
+    return weights.masked_fill(~some, 0.0) @ events
+
+
+def from_newest(mask: Tensor, longest: int) -> Tensor:
+    """Each event's place counted from its row's newest, which is 0: (B, T) -> int64 (B, T), at most ``longest`` - 1."""
+    return (mask.sum(1, keepdim=True) - 1 - torch.arange(mask.shape[1])).clamp(0, longest - 1)
+
+
 def check_heads(width: int, heads: int, who: str) -> None:
     """Attention can split its rows evenly among the heads.
 

@@ -158,21 +158,23 @@ class MoS(SequenceModel):
         An expert that has nothing to read counts for nothing. ``query``: what the lifelong expert looks for.
         """
         short = self.short_expert(*_tail(events, batch.mask, self.config.short))
-        length = torch.log1p(batch.mask.sum(1, keepdim=True).float())
         if overall.dim() == 3:
-            short, length = short.unsqueeze(1), length.unsqueeze(1).expand(-1, overall.shape[1], -1)
-        own, more = (part * (length > 0) for part in self.opened(self.short_gate(torch.cat([overall, length], -1))))
+            short = short.unsqueeze(1)
+        own, more = self._opened_by(self.short_gate, overall, batch.mask)
         total, weight = overall + own * short, 1 + more
         if self.config.lifelong:
             found = self.lifelong(self.item_rows(batch.older_items), batch.older_ages, batch.older_mask, query)
-            count = torch.log1p(batch.older_mask.sum(1, keepdim=True).float())
-            if overall.dim() == 3:
-                count = count.unsqueeze(1).expand(-1, overall.shape[1], -1)
-            older, more = (
-                part * (count > 0) for part in self.opened(self.lifelong_gate(torch.cat([overall, count], -1)))
-            )
+            older, more = self._opened_by(self.lifelong_gate, overall, batch.older_mask)
             total, weight = total + older * found, weight + more
         return total, weight, own
+
+    def _opened_by(self, gate: nn.Module, overall: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``opened``, of an expert that reads the events of ``mask``, (B, n): 0 where there are none."""
+        length = torch.log1p(mask.sum(1, keepdim=True).float())
+        if overall.dim() == 3:
+            length = length.unsqueeze(1).expand(-1, overall.shape[1], -1)
+        weight, more = self.opened(gate(torch.cat([overall, length], -1)))
+        return weight * (length > 0), more * (length > 0)
 
     def _ring_rows(self, batch: Batch) -> Tensor:
         """What the theme expert reads, (M, n, d)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mos_online.model.backbone import from_newest, pooled
 from mos_online.model.batch import Batch
 from mos_online.model.config import MoSConfig
 from mos_online.model.sequence_model import PairVectors, SequenceModel, UserVectors
@@ -28,14 +29,11 @@ class ComiRec(SequenceModel):
     def encode(self, batch: Batch) -> UserVectors:
         """``themed`` holds the interests, (B, interests, d)."""
         events = self.dropout(self.event_rows(batch.items, batch.ages))
-        length = events.shape[1]
-        if length == 0:
+        if events.shape[1] == 0:
             return UserVectors.single(events.new_zeros(len(events), events.shape[2]))
-        from_newest = (batch.mask.sum(1, keepdim=True) - 1 - torch.arange(length)).clamp(0, self.config.recent - 1)
-        logits = self.second(torch.tanh(self.first(events + self.position(from_newest))))
-        some = batch.mask.any(1).view(-1, 1, 1)
-        weights = logits.masked_fill(~batch.mask.unsqueeze(2) & some, -torch.inf).softmax(1) * some
-        vectors = weights.transpose(1, 2) @ events.masked_fill(~batch.mask.unsqueeze(2), 0.0)
+        place = self.position(from_newest(batch.mask, self.config.recent))
+        logits = self.second(torch.tanh(self.first(events + place)))
+        vectors = pooled(logits.transpose(1, 2), events, batch.mask)
         none = vectors.new_zeros(len(vectors), vectors.shape[1])
         return UserVectors(themed=vectors, bias=none, base=vectors.mean(1), gates=none)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
-from mos_online.model.backbone import Backbone, backbone, candidates_of
+from mos_online.model.backbone import Backbone, backbone, candidates_of, pooled
 
 
 @backbone("din")
@@ -40,11 +39,3 @@ class DIN(Backbone):
         hidden = both + self.of_event(events).transpose(1, 2).unsqueeze(1) + self.of_target(target).unsqueeze(3)
         logits = (self.out.weight @ F.gelu(hidden)).squeeze(2) + self.sharpness * target @ by_event
         return pooled(logits, events, mask)
-
-
-def pooled(logits: Tensor, events: Tensor, mask: Tensor) -> Tensor:
-    """Events averaged by a softmax of logits (B, C, T) over those that there are: (B, C, d); zeros without any."""
-    some = mask.any(1).view(-1, 1, 1)
-    weights = logits.masked_fill(~mask.unsqueeze(1) & some, -torch.inf).softmax(2)
-    events = events.masked_fill(~mask.unsqueeze(2), 0.0)
-    return weights.masked_fill(~some, 0.0) @ events

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mos_online.model.backbone import Backbone, backbone
-from mos_online.model.backbones.din import pooled
+from mos_online.model.backbone import Backbone, backbone, from_newest, pooled
 
 
 @backbone("pooling")
@@ -27,7 +26,6 @@ class AttentivePooling(Backbone):
         """(B, T, d), (B, T) -> (B, d)."""
         if events.shape[1] == 0:
             return events.new_zeros(events.shape[0], events.shape[2])
-        from_newest = mask.sum(1, keepdim=True) - 1 - torch.arange(events.shape[1])
-        place = self.place(from_newest.clamp(0, self.place.num_embeddings - 1))
+        place = self.place(from_newest(mask, self.place.num_embeddings))
         logits = self.second(torch.tanh(self.first(events + place))).squeeze(2)
         return pooled(logits.unsqueeze(1), events, mask).squeeze(1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
-from mos_online.model.backbone import Backbone, backbone, check_heads, last_event
+from mos_online.model.backbone import Backbone, backbone, check_heads, from_newest, last_event
 
 
 @backbone("sasrec")
@@ -35,8 +35,7 @@ class SASRec(Backbone):
         length = events.shape[1]
         if length == 0:
             return events.new_zeros(events.shape[0], events.shape[2])
-        from_newest = (mask.sum(1, keepdim=True) - 1 - torch.arange(length)).clamp(0, self.longest - 1)
-        hidden = self.dropout(events + self.position(from_newest))
+        hidden = self.dropout(events + self.position(from_newest(mask, self.longest)))
         # An event sees itself and what came before; padding comes last, so no event sees it.
         allowed = torch.ones(length, length, dtype=torch.bool).tril()
         for block in self.blocks:
