@@ -14,6 +14,7 @@ COPY features features
 COPY streams streams
 COPY serving serving
 COPY simulator simulator
+COPY evaluation evaluation
 COPY mos_cli mos_cli
 RUN /opt/uv/bin/uv pip install --no-deps --no-build-isolation .
 

@@ -42,7 +42,7 @@ from mos_online.ports import free_port
 from mos_online.sessions import SessionConfig
 from mos_online.settings import Settings
 from streams.broker.apache import apache_broker
-from streams.log import LogReader
+from streams.kafka.log_reader import LogReader
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

@@ -30,7 +30,7 @@ from mos_online.kafka_config import librdkafka_config, producer_config
 from mos_online.ports import free_port
 from mos_online.settings import Settings
 from streams.broker.apache import apache_broker
-from streams.log import LogReader
+from streams.kafka.log_reader import LogReader
 
 PARTITIONS = 4
 GAP = 5.0

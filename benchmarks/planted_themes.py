@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from mos_online.evaluation.agreement import mutual_information
+from evaluation.hopping.agreement import mutual_information
 from mos_online.themes import Router, RouterConfig
 from simulator.population import SyntheticConfig, synthesize
 

@@ -18,15 +18,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mos_online.comparison.cell import FitConfig
-from mos_online.comparison.contestants import Sizes
-from mos_online.comparison.counting import COUNTING
-from mos_online.comparison.exposures import ExposureTrial, fit_contestant, score_lists
-from mos_online.comparison.split import SplitConfig
-from mos_online.comparison.trial import TrialConfig
-from mos_online.evaluation.bootstrap import paired_bootstrap, paired_gauc_bootstrap
-from mos_online.evaluation.ctr import auc, user_aucs
-from mos_online.evaluation.metrics import Estimate
+from evaluation.exposures.data import ExposureTrial, fit_contestant, score_lists
+from evaluation.protocol.candidates import Sizes
+from evaluation.protocol.data import TrialConfig
+from evaluation.protocol.run import FitConfig
+from evaluation.protocol.split import SplitConfig
+from evaluation.rivals.counting import COUNTING
+from mos_online.metrics.bootstrap import paired_bootstrap, paired_gauc_bootstrap
+from mos_online.metrics.ctr import auc, user_aucs
+from mos_online.metrics.ranking import Estimate
 from mos_online.sessions import SessionConfig
 from simulator.datasets.columnar import read_folder
 

@@ -30,8 +30,8 @@ import psutil
 import uvloop
 
 from mos_online.ports import free_port
-from mos_online.profile import Ring, UserProfile
 from mos_online.settings import Settings
+from mos_online.users.profile import Ring, UserProfile
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 HOUR = 3_600_000

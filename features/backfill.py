@@ -1,4 +1,4 @@
-"""Fills the online store with profiles made offline (`mos_online.backfill`)."""
+"""Fills the online store with profiles made offline (`mos_online.users.backfill`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from features.store import BATCH, OnlineStore
-from mos_online.profile import UserProfile
+from mos_online.users.profile import UserProfile
 
 
 def fill(store: OnlineStore, profiles: Iterable[UserProfile], *, advance: Callable[[int], object]) -> int:

@@ -12,7 +12,7 @@ from feast.types import Array, Float32, Float64, Int64, String
 
 PROJECT = "mos_online"
 USER_STATE = "user_state"
-ITEM_ACTIVITY = "item_activity"
+ITEM_POPULARITY = "item_popularity"
 
 NO_EXPIRY = timedelta(0)
 """A profile is worth reading however long its user stays away."""
@@ -71,12 +71,12 @@ user_state = FeatureView(
     ],
 )
 
-item_activity = FeatureView(
-    name=ITEM_ACTIVITY,
+item_popularity = FeatureView(
+    name=ITEM_POPULARITY,
     description="Most active items of one partition: decayed click counts in event time. Partitions add up.",
     entities=[partition],
     ttl=NO_EXPIRY,
-    source=_pushed(ITEM_ACTIVITY),
+    source=_pushed(ITEM_POPULARITY),
     schema=[
         Field(name="partition", dtype=Int64),
         Field(name="as_of", dtype=Int64, description="Newest event time counted, ms since 1970 UTC."),
@@ -99,8 +99,8 @@ recommendation = FeatureService(
 trending = FeatureService(
     name="trending",
     description="What the recommendation service reads of the whole traffic, one row per partition.",
-    features=[item_activity],
+    features=[item_popularity],
 )
 
-DEFINITIONS = (user, partition, user_state, item_activity, recommendation, trending)
+DEFINITIONS = (user, partition, user_state, item_popularity, recommendation, trending)
 """Everything that `features.repository` registers."""

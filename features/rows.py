@@ -1,4 +1,4 @@
-"""Profiles and activity snapshots as rows of Feast, and back.
+"""Profiles and popularity snapshots as rows of Feast, and back.
 
 Rows are built as protobuf by hand: `FeatureStore.push` goes through pandas and Arrow and costs about 5 ms a row.
 """
@@ -13,9 +13,9 @@ from typing import Any
 from feast.protos.feast.types import Value_pb2
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 
-from mos_online.activity import ActivitySnapshot
 from mos_online.errors import StoreError
-from mos_online.profile import Ring, UserProfile
+from mos_online.items.popularity import PopularitySnapshot
+from mos_online.users.profile import Ring, UserProfile
 
 Value: Any = Value_pb2.Value
 """Takes its lists as dicts, which halves their cost; the stubs of protobuf do not know that."""
@@ -38,7 +38,7 @@ def user_key(user_id: str) -> Any:
 
 
 def partition_key(partition: int) -> Any:
-    """Entity key of a row of `item_activity`."""
+    """Entity key of a row of `item_popularity`."""
     return EntityKey(join_keys=["partition"], entity_values=[Value(int64_val=partition)])
 
 
@@ -119,8 +119,8 @@ def profile_of(user_id: str, values: Values) -> UserProfile:
         raise StoreError(_foreign(f"the profile of user {user_id!r}", error, "run `mos backfill`")) from None
 
 
-def activity_row(snapshot: ActivitySnapshot) -> Row:
-    """A row of `item_activity`."""
+def popularity_row(snapshot: PopularitySnapshot) -> Row:
+    """A row of `item_popularity`."""
     values = {
         "as_of": Value(int64_val=snapshot.as_of),
         "total": Value(double_val=snapshot.total),
@@ -134,14 +134,14 @@ def activity_row(snapshot: ActivitySnapshot) -> Row:
     return partition_key(snapshot.partition), values, _moment(snapshot.as_of), None
 
 
-def activity_of(partition: int, values: Values) -> ActivitySnapshot:
-    """The snapshot that `activity_row` wrote.
+def popularity_of(partition: int, values: Values) -> PopularitySnapshot:
+    """The snapshot that `popularity_row` wrote.
 
     Raises:
         StoreError: the row was not written by this version.
     """
     try:
-        return ActivitySnapshot(
+        return PopularitySnapshot(
             partition=partition,
             as_of=values["as_of"].int64_val,
             total=values["total"].double_val,
@@ -154,7 +154,7 @@ def activity_of(partition: int, values: Values) -> ActivitySnapshot:
         )
     except KeyError as error:
         raise StoreError(
-            _foreign(f"the activity of partition {partition}", error, "`mos worker` replaces it")
+            _foreign(f"the popularity of partition {partition}", error, "`mos worker` replaces it")
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Our port to Feast's online store: profiles and item activity, written in batches and read by key."""
+"""Our port to Feast's online store: profiles and item popularity, written in batches and read by key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from feast.errors import FeastError
 from feast.infra.online_stores.helpers import get_online_store_from_config
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from features.definitions import ITEM_ACTIVITY, USER_STATE
+from features.definitions import ITEM_POPULARITY, USER_STATE
 from features.faults import redis_fault, sqlite_fault
 from features.location import Location, parse_location
 from features.repository import open_repository
@@ -21,19 +21,19 @@ from features.rows import (
     MARK_FEATURES,
     Row,
     Values,
-    activity_of,
-    activity_row,
     mark_of,
     partition_key,
+    popularity_of,
+    popularity_row,
     profile_of,
     profile_row,
     stored_mark,
     user_key,
 )
-from mos_online.activity import ActivitySnapshot
 from mos_online.errors import StoreError
-from mos_online.profile import UserProfile
+from mos_online.items.popularity import PopularitySnapshot
 from mos_online.settings import Settings
+from mos_online.users.profile import UserProfile
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ BATCH = 500
 
 
 class OnlineStore:
-    """Profiles and item activity in Feast's online store, SQLite or Redis.
+    """Profiles and item popularity in Feast's online store, SQLite or Redis.
 
     The rows are those of `features.definitions`, so the plain Feast SDK reads them too. Writing and reading go
     straight to Feast's online store (`online_write_batch`, `online_read`) with protobuf built here, because
@@ -63,7 +63,7 @@ class OnlineStore:
         self._config = repository.config
         self._online: Any = get_online_store_from_config(repository.config.online_store)
         self._users = repository.get_feature_view(USER_STATE)
-        self._activity = repository.get_feature_view(ITEM_ACTIVITY)
+        self._popularity = repository.get_feature_view(ITEM_POPULARITY)
         # Feast keeps one SQLite connection; two threads inside one transaction would commit each other's rows.
         self._turn = threading.Lock() if location.kind == "sqlite" else nullcontext()
 
@@ -130,22 +130,22 @@ class OnlineStore:
             found |= {u: profile_of(u, values) for u, values in zip(batch, rows, strict=True) if values}
         return found
 
-    def write_activity(self, snapshots: Sequence[ActivitySnapshot]) -> None:
+    def write_popularity(self, snapshots: Sequence[PopularitySnapshot]) -> None:
         """Replace the rows of these partitions.
 
         Raises:
             StoreError: the store cannot be reached or is locked.
         """
-        self._write(self._activity, [activity_row(snapshot) for snapshot in snapshots])
+        self._write(self._popularity, [popularity_row(snapshot) for snapshot in snapshots])
 
-    def read_activity(self, partitions: int) -> list[ActivitySnapshot]:
+    def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
         """The snapshots of partitions 0 to ``partitions - 1``, without those that nobody has written.
 
         Raises:
             StoreError: the store cannot be reached, or holds something else under their keys.
         """
-        rows = self._read(self._activity, [partition_key(p) for p in range(partitions)])
-        return [activity_of(p, values) for p, values in enumerate(rows) if values]
+        rows = self._read(self._popularity, [partition_key(p) for p in range(partitions)])
+        return [popularity_of(p, values) for p, values in enumerate(rows) if values]
 
     def ping(self) -> None:
         """Read one row that does not exist.

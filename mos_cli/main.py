@@ -1,4 +1,4 @@
-"""Entry point of the ``mos`` command: one module of ``mos_cli.commands`` per verb, imported when it is called."""
+"""Entry point of the ``mos`` command: one module of ``mos_cli`` per verb, imported when it is called."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COMMANDS = {
 
 
 def command_line(verbs: Sequence[str]) -> typer.Typer:
-    """The Typer application with these verbs; each is one module of ``mos_cli.commands``."""
+    """The Typer application with these verbs; each is a module of ``mos_cli``."""
     mos = typer.Typer(
         name="mos",
         add_completion=False,
@@ -43,7 +43,7 @@ def command_line(verbs: Sequence[str]) -> typer.Typer:
     )
     mos.callback()(_about)
     for verb in verbs:
-        app: typer.Typer = importlib.import_module(f"mos_cli.commands.{verb}").app
+        app: typer.Typer = importlib.import_module(f"mos_cli.{verb}").app
         if len(app.registered_commands) == 1 and app.registered_callback is None:
             (only,) = app.registered_commands
             only.name, only.short_help = verb, COMMANDS[verb]

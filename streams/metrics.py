@@ -12,7 +12,7 @@ OPEN_EVENTS = Gauge("mos_open_events", "Events that wait for their session to cl
 WATERMARK = Gauge(
     "mos_watermark_timestamp_seconds", "Event time up to which a partition of clicks is complete.", ["partition"]
 )
-LAG = Gauge("mos_lag_records", "Records of our partitions that have not been worked off and committed.", ["part"])
+LAG = Gauge("mos_lag_records", "Records of our partitions that have not been worked off and committed.", ["processor"])
 CLICKS = Counter("mos_clicks_total", "Clicks taken, those of the re-read log after a start included.")
 SESSIONS_CLOSED = Counter("mos_sessions_closed_total", "Sessions published.", ["reason"])
 LATE_EVENTS = Counter("mos_late_events_total", "Clicks older than their partition's watermark.")
@@ -26,7 +26,7 @@ SERVING_RETRIES = Counter("mos_serving_retries_total", "Failed calls of the reco
 STAGE_SECONDS = Histogram(
     "mos_stage_seconds",
     "Duration of a stage of one batch.",
-    ["part", "stage"],
+    ["processor", "stage"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 DELAY_SECONDS = Histogram(

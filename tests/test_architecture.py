@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OURS = {"mos_online", "features", "streams", "serving", "simulator", "mos_cli"}
+OURS = {"mos_online", "features", "streams", "serving", "simulator", "evaluation", "mos_cli"}
 INFRASTRUCTURE = {
     "faust",
     "mode",
@@ -26,7 +26,8 @@ ALLOWED = {
     "features": {"mos_online", "feast", "redis"},
     "streams": {"mos_online", "features", "faust", "mode", "confluent_kafka", "httpx", "aiokafka"},
     "serving": {"mos_online", "features", "ray", "fastapi", "starlette"},
-    "simulator": {"mos_online", "confluent_kafka"},
+    "simulator": {"mos_online", "confluent_kafka", "httpx"},
+    "evaluation": {"mos_online"},
     "mos_cli": OURS | INFRASTRUCTURE,
 }
 

@@ -14,24 +14,24 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
-from mos_cli.backfilling import backfill_and_show
+from mos_cli.backfill.run import backfill_and_show
 from mos_cli.demo.clock import moment
 from mos_cli.demo.report import write
 from mos_cli.demo.summary import build_report, print_report, samples
 from mos_cli.demo.verify import check_profiles, check_sessions
 from mos_cli.demo.watch import watch_replay
-from mos_cli.processes import Fleet, local_services
-from mos_cli.training import train_and_show
-from mos_online.backfill import of_users
+from mos_cli.supervisor import Supervisor, local_services
+from mos_cli.train.run import train_and_show
 from mos_online.errors import DatasetError
 from mos_online.ports import free_port
 from mos_online.settings import PREFIX, Settings
 from mos_online.training import TrainConfig
+from mos_online.users.backfill import of_users
 from simulator.dataset import Dataset
 from simulator.datasets import load, require_clock
 from simulator.speed import Speed
 from simulator.window import window
-from streams.admin import create_topics
+from streams.kafka.admin import create_topics
 
 FEWEST = 400
 """A model is not worth making from fewer clicks."""
@@ -95,13 +95,13 @@ def run_demo(config: DemoConfig, outer: Settings, console: Console) -> bool:
         # In service everybody's profile would be there; the demo makes those of the users who come back.
         returning = of_users(before, users=replayed["user_id"].unique().to_list())
         written = backfill_and_show(past, returning, settings=settings, console=console)
-    with Fleet(settings.home / "logs", _environment(settings)) as fleet:
+    with Supervisor(settings.home / "logs", _environment(settings)) as supervisor:
         with clock.phase("start"):
             if settings.kafka != "embedded":
                 create_topics(settings, replication=-1)  # the cluster's default
             for service in local_services(settings):
                 console.print(f"starting {service.name} ...", end=" ")
-                fleet.start(service)
+                supervisor.start(service)
                 console.print("[green]ready[/]")
         watched = watch_replay(
             before=before,
@@ -110,7 +110,7 @@ def run_demo(config: DemoConfig, outer: Settings, console: Console) -> bool:
             half_life_ms=trained.half_life_hours * 3_600_000,
             speed=config.speed,
             settings=settings,
-            fleet=fleet,
+            supervisor=supervisor,
             console=console,
             phase=clock.phase,
         )

@@ -17,11 +17,11 @@ from mos_cli.demo.clock import moment
 from mos_cli.demo.observer import Seen
 from mos_cli.demo.report import Report, percentiles
 from mos_cli.demo.verify import ProfileCheck, SessionCheck
-from mos_cli.demo.visitors import Visitors
 from mos_cli.demo.watch import Watched
 from mos_online import __version__
-from mos_online.evaluation import Judged
+from mos_online.metrics import Judged
 from mos_online.training import TrainReport
+from simulator.visitors import Visitors
 
 
 def build_report(

@@ -13,9 +13,8 @@ from rich.console import Console
 
 from mos_cli.demo.display import Display, Moment, median
 from mos_cli.demo.observer import Observer, Seen, wait_until
-from mos_cli.demo.visitors import Visitors
-from mos_cli.processes import Fleet
-from mos_online.evaluation import LastItemKnn, RecentPopularity
+from mos_cli.supervisor import Supervisor
+from mos_online.baselines import LastItemKnn, RecentPopularity
 from mos_online.sessions import offline_sessions
 from mos_online.settings import Settings
 from mos_online.training import knn_half_life, to_clicks
@@ -23,6 +22,7 @@ from simulator.kafka import ClicksTopic, lag_guard
 from simulator.replay import Progress, Replay
 from simulator.replay_config import ReplayConfig
 from simulator.speed import Speed
+from simulator.visitors import Visitors
 
 REQUESTS = 3000
 """About so many visitors ask for a recommendation during a replay; asking is waited for, so never for more than one
@@ -74,7 +74,7 @@ def watch_replay(
     half_life_ms: float,
     speed: Speed,
     settings: Settings,
-    fleet: Fleet,
+    supervisor: Supervisor,
     console: Console,
     phase: Callable[[str], AbstractContextManager[None]],
 ) -> Watched:
@@ -87,7 +87,7 @@ def watch_replay(
         half_life_ms: of popularity.
         speed: of the replay.
         settings: of the running services.
-        fleet: the services; watched for exits.
+        supervisor: the services; watched for exits.
         console: to show progress on.
         phase: a context manager by name that measures time.
 
@@ -101,7 +101,7 @@ def watch_replay(
     try:
         with (
             ClicksTopic(settings) as topic,
-            lag_guard(settings, [settings.group("sessionizer"), settings.group("activity")]) as guard,
+            lag_guard(settings, [settings.group("sessionizer"), settings.group("popularity")]) as guard,
             phase("replay"),
             Display(console) as display,
         ):
@@ -115,14 +115,14 @@ def watch_replay(
                 before_click=visitors.before_click,
             )
             for progress in replay.run():
-                fleet.check()
+                supervisor.check()
                 observer.check()
                 now = _moment(progress, observer.seen, visitors, settings)
                 timeline.append(now)
                 display.show(now)
         with phase("drain"):
             console.print("replayed; waiting for the last sessions ...")
-            _drain(replay.expected, observer, settings, fleet)
+            _drain(replay.expected, observer, settings, supervisor)
     finally:
         observer.stop()
         visitors.close()
@@ -147,12 +147,12 @@ def _visitors(
     )
 
 
-def _drain(expected: pl.DataFrame, observer: Observer, settings: Settings, fleet: Fleet) -> None:
+def _drain(expected: pl.DataFrame, observer: Observer, settings: Settings, supervisor: Supervisor) -> None:
     due = len(offline_sessions(expected, settings.sessions))
     seen = observer.seen
 
     def moved() -> int:
-        fleet.check()
+        supervisor.check()
         observer.check()
         return len(seen.sessions) + len(seen.embedded) + len(seen.recommendations)
 

@@ -12,7 +12,7 @@ from mos_online import contracts
 from mos_online.errors import MosError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
-from streams.topics import ALL
+from streams.kafka.topics import ALL
 
 KAFKA_TIMEOUT = 5.0
 """Seconds for the cluster to describe itself."""
@@ -82,7 +82,7 @@ def topics(counts: dict[str, int], settings: Settings) -> Finding:
             part="topics",
             status=Status.WARN,
             found=f"all there, with {usual} partitions; MOS_PARTITIONS is {settings.partitions}",
-            remedy=f"set MOS_PARTITIONS={usual}: the service reads the activity of that many partitions",
+            remedy=f"set MOS_PARTITIONS={usual}: the service reads the popularity of that many partitions",
         )
     return Finding(part="topics", status=Status.PASS, found=f"all {len(counts)} there, {usual} partitions each")
 
@@ -120,7 +120,7 @@ def online_store(settings: Settings) -> Iterator[Finding]:
 
 def model(settings: Settings) -> Finding:
     """Whether there is a model and it can be loaded."""
-    from mos_online.registry import Registry  # noqa: PLC0415
+    from mos_online.registry.registry import Registry  # noqa: PLC0415
 
     registry = Registry(settings.models_dir)
     if not registry.versions():
@@ -130,7 +130,7 @@ def model(settings: Settings) -> Finding:
             found=f"none in {settings.models_dir}",
             remedy="make one with `mos train` (or `mos demo`, or `docker compose run --rm train`)",
         )
-    from mos_online.recommend import Recommender  # noqa: PLC0415
+    from mos_online.recommend.recommender import Recommender  # noqa: PLC0415
 
     try:
         recommender = Recommender.load(registry.current())

@@ -5,7 +5,7 @@ from mos_online.model.backbone import BACKBONES, Backbone, backbone
 from mos_online.model.batch import Batch, History, collate
 from mos_online.model.config import MoSConfig
 from mos_online.model.mos import MoS
-from mos_online.model.sequence_model import SequenceModel, UserVectors, live_features
+from mos_online.model.sequence_model import SequenceModel, UserVectors, realtime_features
 
 __all__ = [
     "BACKBONES",
@@ -18,5 +18,5 @@ __all__ = [
     "UserVectors",
     "backbone",
     "collate",
-    "live_features",
+    "realtime_features",
 ]

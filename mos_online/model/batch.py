@@ -37,7 +37,6 @@ class Batch:
 
     Attributes:
         items: int64 (B, T); ages: float32 (B, T), seconds from event to request; mask: bool (B, T).
-        older_items, older_ages, older_mask: likewise (B, P), events before those; P = 0 unless a model wants them.
         ring_items, ring_ages, ring_mask: likewise (M, n), the M non-empty theme rings of all users.
         ring_user: int64 (M,), the row of each ring; ring_theme: int64 (M,), 1..K.
         ring_sessions: float32 (M,), sessions routed to the ring's theme.
@@ -46,9 +45,6 @@ class Batch:
     items: Tensor
     ages: Tensor
     mask: Tensor
-    older_items: Tensor
-    older_ages: Tensor
-    older_mask: Tensor
     ring_items: Tensor
     ring_ages: Tensor
     ring_mask: Tensor
@@ -66,9 +62,6 @@ def collate(histories: Sequence[History]) -> Batch:
         items=items,
         ages=ages,
         mask=mask,
-        older_items=items[:, :0],
-        older_ages=ages[:, :0],
-        older_mask=mask[:, :0],
         ring_items=ring_items,
         ring_ages=ring_ages,
         ring_mask=ring_mask,

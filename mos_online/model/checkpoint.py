@@ -18,7 +18,7 @@ from mos_online.model.mos import MoS
 from mos_online.themes import Router
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
-FORMAT = 3
+FORMAT = 4
 
 
 class _Document(msgspec.Struct, kw_only=True):
@@ -46,7 +46,7 @@ class Checkpoint:
         router: routes sessions and items.
         items, categories: names of the rows 1, 2, ... of the embeddings.
         popular: most popular items of the training log, the last resort.
-        half_life_ms: of item activity.
+        half_life_ms: of item popularity.
         training: what was done and measured; goes into the card.
         stated_version: of a checkpoint that was read; spare rows do not change it.
     """

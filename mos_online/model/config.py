@@ -9,8 +9,8 @@ from mos_online.errors import ModelError
 AGE_BUCKETS = 16
 """Logarithmic buckets of the time since an event: under 10 s, then growing by a factor of 2.6."""
 
-LIVE_FEATURES = 4
-"""Live features of a candidate, see ``mos_online.model.live``."""
+REALTIME_FEATURES = 4
+"""Live features of a candidate, see ``mos_online.model.realtime``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +25,7 @@ class MoSConfig:
         recent: events the global expert reads; short: of which the short-term expert reads the last.
         theme_ring: events of a theme that the theme expert reads.
         table: d_r, length of the frozen routing vectors that are part of every item's row; 0: they are not.
-        lifelong: events before the recent ones that the lifelong expert reads in training; 0: there is no such expert.
-        live: length of a candidate's live embedding.
+        realtime: length of a candidate's embedding of the real-time features.
         id_dropout: share of item ids hidden in training, so that category rows learn to stand alone.
 
     Raises:
@@ -42,12 +41,11 @@ class MoSConfig:
     short: int = 10
     theme_ring: int = 20
     table: int = 0
-    lifelong: int = 0
-    live: int = 8
+    realtime: int = 8
     id_dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        if min(self.items, self.themes, self.width, self.recent, self.short, self.theme_ring, self.live) < 1:
+        if min(self.items, self.themes, self.width, self.recent, self.short, self.theme_ring, self.realtime) < 1:
             raise ModelError(f"every size of a model must be at least 1, got {self}")
-        if min(self.categories, self.table, self.lifelong) < 0 or not 0 <= self.id_dropout < 1:
-            raise ModelError(f"categories, table and lifelong must be at least 0 and id_dropout in [0, 1), got {self}")
+        if min(self.categories, self.table) < 0 or not 0 <= self.id_dropout < 1:
+            raise ModelError(f"categories and table must be at least 0 and id_dropout in [0, 1), got {self}")

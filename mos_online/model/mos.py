@@ -15,7 +15,6 @@ from mos_online.model.backbone import Backbone, build_backbone
 from mos_online.model.backbones.pooling import AttentivePooling
 from mos_online.model.batch import Batch
 from mos_online.model.config import AGE_BUCKETS, MoSConfig
-from mos_online.model.lifelong import LifelongExpert
 from mos_online.model.sequence_model import PairVectors, SequenceModel, UserVectors, age_bucket
 from mos_online.model.theme_prior import RECENT_FACTS, ThemePrior, theme_facts
 
@@ -59,12 +58,8 @@ class MoS(SequenceModel):
         self.target_aware = self.global_expert.target_aware
         self.short_gate = nn.Linear(d + 1, 1)
         self.theme_gate = nn.Linear(2 * d + 6, 1)
-        if config.lifelong:
-            self.lifelong = LifelongExpert(d)
-            self.lifelong_gate = nn.Linear(d + 1, 1)
         self.theme_prior = ThemePrior(d)
-        gates = (self.short_gate, self.theme_gate, *([self.lifelong_gate] if config.lifelong else []))
-        for gate in gates:
+        for gate in (self.short_gate, self.theme_gate):
             nn.init.zeros_(gate.weight)
             nn.init.constant_(gate.bias, CLOSED)
         self.ring_repeat = nn.Embedding(AGE_BUCKETS, 1)
@@ -81,7 +76,7 @@ class MoS(SequenceModel):
         events = self.dropout(self.event_rows(batch.items, batch.ages))
         overall = self._global(events, batch.mask, None)
         facts = self._facts(batch)
-        total, weight, short = self._without_theme(batch, overall, overall, events)
+        total, weight, short = self._without_theme(batch, overall, events)
         themes = self.config.themes + 1
         totals = total.unsqueeze(1).repeat(1, themes, 1).flatten(0, 1)
         weights = weight.unsqueeze(1).repeat(1, themes, 1).flatten(0, 1)
@@ -107,7 +102,7 @@ class MoS(SequenceModel):
         target = self.item_rows(candidates)
         events = self.dropout(self.event_rows(batch.items, batch.ages))
         overall = self._global(events, batch.mask, target)
-        total, weight, _ = self._without_theme(batch, overall, target, events)
+        total, weight, _ = self._without_theme(batch, overall, events)
         ring = torch.full((len(candidates), self.config.themes + 1), -1)
         ring[batch.ring_user, batch.ring_theme] = torch.arange(len(batch.ring_user))
         themes = self.item_theme[candidates]
@@ -150,23 +145,16 @@ class MoS(SequenceModel):
         known = mask.any(1).view(-1, *(1 for _ in state.shape[1:]))
         return torch.where(known, state, self.nobody)
 
-    def _without_theme(
-        self, batch: Batch, overall: Tensor, query: Tensor, events: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _without_theme(self, batch: Batch, overall: Tensor, events: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The experts that no theme has: weighted sum of states, divisor (g's 1 included), the short one's weight.
 
-        An expert that has nothing to read counts for nothing. ``query``: what the lifelong expert looks for.
+        An expert that has nothing to read counts for nothing.
         """
         short = self.short_expert(*_tail(events, batch.mask, self.config.short))
         if overall.dim() == 3:
             short = short.unsqueeze(1)
         own, more = self._opened_by(self.short_gate, overall, batch.mask)
-        total, weight = overall + own * short, 1 + more
-        if self.config.lifelong:
-            found = self.lifelong(self.item_rows(batch.older_items), batch.older_ages, batch.older_mask, query)
-            older, more = self._opened_by(self.lifelong_gate, overall, batch.older_mask)
-            total, weight = total + older * found, weight + more
-        return total, weight, own
+        return overall + own * short, 1 + more, own
 
     def _opened_by(self, gate: nn.Module, overall: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """As ``opened``, of an expert that reads the events of ``mask``, (B, n): 0 where there are none."""

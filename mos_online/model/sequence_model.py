@@ -1,4 +1,4 @@
-"""What every model of this house shares: item rows, live terms, repeats and scoring. Only user vectors differ."""
+"""What all sequence models share: item rows, real-time features, repeats, scoring. Only user vectors differ."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from mos_online.errors import ModelError
 from mos_online.model.batch import Batch
-from mos_online.model.config import AGE_BUCKETS, LIVE_FEATURES, MoSConfig
+from mos_online.model.config import AGE_BUCKETS, REALTIME_FEATURES, MoSConfig
 
 LOG_SHARE = 4.0
-"""Scale of the logarithm of a share in the live features."""
+"""Scale of the logarithm of a share in the real-time features."""
 
 SHARE_ONE = 2.0
 """The feature of an item that has all clicks."""
@@ -27,7 +27,7 @@ class UserVectors:
         themed: float32 (B, V, d): V = K + 1, where row k scores the items of theme k and row 0 the unrouted ones, or
             V = 1 where one vector scores everything.
         bias: float32 (B, V), added to the scores of the items of each theme.
-        base: float32 (B, d), what weighs the live terms.
+        base: float32 (B, d), what weighs the real-time features.
         gates: float32 (B, V), of a MoS: the share of the theme expert, 0 where the user has no ring of the theme;
             column 0 is the share of the short-term expert where no ring is open.
     """
@@ -46,7 +46,7 @@ class UserVectors:
 
 @dataclass(frozen=True, kw_only=True)
 class PairVectors:
-    """What scores candidates (B, C): u_x (B, C, d), biases (B, C), and what weighs the live terms (B, C, d)."""
+    """What scores candidates (B, C): u_x (B, C, d), biases (B, C), and what weighs the real-time features (B, C, d)."""
 
     vectors: Tensor
     bias: Tensor
@@ -54,7 +54,7 @@ class PairVectors:
 
 
 class SequenceModel(nn.Module):
-    """score(u, x) = scale <u_x, e_x> + live terms + repeats: the logarithm of x's chance to be next, up to a constant.
+    """score(u, x) = scale <u_x, e_x> + real-time features + repeats: log p(x is next), up to a constant.
 
     e_x is the sum of the item's own row, its category's and, if ``config.table``, a projection of its frozen routing
     vector: an item that the model has never seen is still its category's.
@@ -91,8 +91,8 @@ class SequenceModel(nn.Module):
             self.register_buffer("item_table", torch.zeros(config.items + 1, config.table))
             self.item_table: Tensor
             self.table = nn.Linear(config.table, d, bias=False)
-        self.live = nn.Sequential(nn.Linear(LIVE_FEATURES, 16), nn.GELU(), nn.Linear(16, config.live + 1))
-        self.live_user = nn.Linear(d, config.live)
+        self.realtime = nn.Sequential(nn.Linear(REALTIME_FEATURES, 16), nn.GELU(), nn.Linear(16, config.realtime + 1))
+        self.realtime_user = nn.Linear(d, config.realtime)
         self.prior = nn.Parameter(torch.tensor([0.5, 0.5]))
         self.scale = nn.Parameter(torch.tensor(math.log(8.0)))
         self.repeat = nn.Embedding(AGE_BUCKETS, 1)
@@ -162,12 +162,12 @@ class SequenceModel(nn.Module):
             base=users.base.unsqueeze(1).expand_as(wanted),
         )
 
-    def live_rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Live features (..., LIVE_FEATURES) -> embeddings (..., live) and biases (...,).
+    def realtime_rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Real-time features (..., REALTIME_FEATURES) -> embeddings (..., realtime) and biases (...,).
 
         The bias starts at the log of the item's recent share of the clicks: an untrained model ranks by popularity.
         """
-        out = self.live(features)
+        out = self.realtime(features)
         return out[..., :-1], out[..., -1] + LOG_SHARE * (features[..., :2] - SHARE_ONE) @ self.prior
 
     def score(self, users: UserVectors, candidates: Tensor, features: Tensor) -> Tensor:
@@ -176,11 +176,11 @@ class SequenceModel(nn.Module):
         Args:
             users: from ``encode``.
             candidates: int64 (C,) item rows.
-            features: float32 (C, LIVE_FEATURES), see ``live_features``.
+            features: float32 (C, REALTIME_FEATURES), see ``realtime_features``.
         """
         rows = self.item_rows(candidates) * self.scale.exp()
-        live, bias = self.live_rows(features)
-        scores: Tensor = self.live_user(users.base) @ live.T + bias
+        realtime, bias = self.realtime_rows(features)
+        scores: Tensor = self.realtime_user(users.base) @ realtime.T + bias
         return scores + self._match(users, rows, self.item_theme[candidates])
 
     def _match(self, users: UserVectors, rows: Tensor, themes: Tensor) -> Tensor:
@@ -227,13 +227,13 @@ class SequenceModel(nn.Module):
         Args:
             batch: the users.
             candidates: int64 (B, C) item rows.
-            features: float32 (items + 1, LIVE_FEATURES), of all item rows.
+            features: float32 (items + 1, REALTIME_FEATURES), of all item rows.
         """
         users = self.pair_vectors(batch, candidates)
         rows = self.item_rows(candidates) * self.scale.exp()
-        live, bias = self.live_rows(features[candidates])
+        realtime, bias = self.realtime_rows(features[candidates])
         bias = bias + users.bias + self._pair_repeats(batch, candidates)
-        scores: Tensor = (users.vectors * rows).sum(-1) + (self.live_user(users.base) * live).sum(-1)
+        scores: Tensor = (users.vectors * rows).sum(-1) + (self.realtime_user(users.base) * realtime).sum(-1)
         return scores + bias
 
     def _pair_repeats(self, batch: Batch, candidates: Tensor) -> Tensor:
@@ -252,8 +252,8 @@ def age_bucket(seconds: Tensor) -> Tensor:
     return (torch.log(seconds.clamp(min=1) / 4) / math.log(2.6)).clamp(0, AGE_BUCKETS - 1).long()
 
 
-def live_features(share: Tensor, slow_share: Tensor, age_hours: Tensor, known: Tensor) -> Tensor:
-    """Live features of C candidates, float32 (C, LIVE_FEATURES).
+def realtime_features(share: Tensor, slow_share: Tensor, age_hours: Tensor, known: Tensor) -> Tensor:
+    """Real-time features of C candidates, float32 (C, REALTIME_FEATURES).
 
     Args:
         share: the item's share of the decayed clicks of all items, 0 where it has none.

@@ -18,11 +18,11 @@ from safetensors.numpy import load_file, save_file
 
 from mos_online.contracts import SESSION_END, Session
 from mos_online.errors import ModelError
-from mos_online.profile import UNROUTED, Routed
 from mos_online.themes.cooccurrence import TableConfig, Vectors, routing_table
 from mos_online.themes.labels import theme_labels
 from mos_online.themes.means import category_means, session_means
 from mos_online.themes.prototypes import spherical_kmeans
+from mos_online.users.profile import UNROUTED, Routed
 
 FORMAT = 1
 TENSORS, DOCUMENT = "router.safetensors", "router.json"

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
-from mos_online.evaluation import hit_rate, ndcg
+from mos_online.metrics import hit_rate, ndcg
 from mos_online.model.batch import Batch
-from mos_online.model.live import live_table
+from mos_online.model.realtime import realtime_table
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.training.log import SequenceLog
 from mos_online.training.moments import Moment
@@ -30,7 +30,7 @@ class Example:
 
     Attributes:
         batch: the users; targets: int64 (B,), rows of the items they clicked next.
-        active: int64 (a,), rows of the active items; features: float32 (items + 1, LIVE_FEATURES).
+        active: int64 (a,), rows of the active items; features: float32 (items + 1, REALTIME_FEATURES).
     """
 
     batch: Batch
@@ -44,8 +44,8 @@ def examples(log: SequenceLog, parts: Sequence[Moment], model: SequenceModel, ro
     config = model.config
     made = []
     for part in parts:
-        batch = log.batch(part.targets, recent=config.recent, ring=config.theme_ring, older=config.lifelong)
-        active, features = live_table(part.live, rows, model.item_known)
+        batch = log.batch(part.targets, recent=config.recent, ring=config.theme_ring)
+        active, features = realtime_table(part.popularity, rows, model.item_known)
         targets = torch.from_numpy(log.items[part.targets])
         made.append(Example(batch=batch, targets=targets, active=active, features=features))
     return made

@@ -124,7 +124,7 @@ class SequenceLog:
         changed = np.diff(self._keys, prepend=-1) != 0
         self._visits: Ints = np.concatenate([[0], np.cumsum(changed)]).astype(np.int64)
 
-    def batch(self, at: Ints, *, recent: int, ring: int, older: int = 0) -> Batch:
+    def batch(self, at: Ints, *, recent: int, ring: int) -> Batch:
         """What is known just before the events ``at``: closed sessions in rings, the open one in the recent events.
 
         Equal to the profile after all sessions before each, with the open session's prefix appended to the recent
@@ -132,14 +132,11 @@ class SequenceLog:
 
         Args:
             at: int64 (B,), positions.
-            recent: events over all sessions, at most; ring: of each theme; older: before the recent ones.
+            recent: events over all sessions, at most; ring: of each theme.
         """
         now = self.times[at]
         length = np.minimum(at - self.user_start[at], recent)
         items, ages, mask = self._slices(np.arange(len(self.items)), at - length, at, now)
-        first = at - length
-        before = np.maximum(first - older, self.user_start[at])
-        older_items, older_ages, older_mask = self._slices(np.arange(len(self.items)), before, first, now)
         group = self.users[at, None] * (self._themes + 1) + np.arange(1, self._themes + 1)
         low = np.searchsorted(self._keys, group * self._stride)
         high = np.searchsorted(self._keys, group * self._stride + self.sessions[at, None])
@@ -151,9 +148,6 @@ class SequenceLog:
             items=items,
             ages=ages,
             mask=mask,
-            older_items=older_items,
-            older_ages=older_ages,
-            older_mask=older_mask,
             ring_items=ring_items,
             ring_ages=ring_ages,
             ring_mask=ring_mask,

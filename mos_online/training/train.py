@@ -13,15 +13,16 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from mos_online.baselines import LastItemKnn, RecentPopularity, choose_half_life
 from mos_online.contracts import Click, Scalar
 from mos_online.errors import DatasetError, ModelError
-from mos_online.evaluation import Estimate, Judged, LastItemKnn, PrequentialJudge, RecentPopularity, choose_half_life
+from mos_online.metrics import Estimate, Judged, PrequentialJudge
 from mos_online.model import BACKBONES
 from mos_online.model.checkpoint import Checkpoint
 from mos_online.model.config import MoSConfig
-from mos_online.model.live import ACTIVE_LISTED
 from mos_online.model.mos import MoS
-from mos_online.registry import Registry
+from mos_online.model.realtime import ACTIVE_LISTED
+from mos_online.registry.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, TableConfig
 from mos_online.themes.cooccurrence import routing_table
@@ -46,7 +47,7 @@ class TrainConfig:
         longest_log: at most so many of the newest events are used at all.
         examples: at most so many of the newest events are predicted; themes are learned from the ones before.
         validation: share of those, the newest, that early stopping looks at; never trained on before it is done.
-        moment: targets that share one view of the activity.
+        moment: targets that share one view of the popularity.
         minutes: time budget of the fitting; epochs, patience: see ``fit``.
         rate: learning rate.
         threads: of torch.
@@ -77,7 +78,7 @@ class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         version, router_version: of the published model.
         events, router_events, examples, validation_examples: how many were used for what.
-        half_life_hours: of item activity, chosen on events before the validation.
+        half_life_hours: of item popularity, chosen on events before the validation.
         mos_hit_rate, mos_ndcg, untrained_ndcg: of the model, and of its start.
         baselines: what popularity and last-item kNN reach on the same positions, every click known at once.
         passes, seconds: spent.

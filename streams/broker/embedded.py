@@ -12,7 +12,7 @@ import msgspec
 from mos_online.errors import BrokerError
 from mos_online.settings import Settings
 from streams.broker.librdkafka import MockCluster
-from streams.topics import all_topics
+from streams.kafka.topics import all_topics
 
 
 class BrokerFile(msgspec.Struct, frozen=True, kw_only=True):

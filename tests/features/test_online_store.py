@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from features.store import BATCH, OnlineStore
-from mos_online.activity import ActivitySnapshot
 from mos_online.errors import StoreError
-from mos_online.profile import Ring, UserProfile
+from mos_online.items.popularity import PopularitySnapshot
 from mos_online.settings import Settings
+from mos_online.users.profile import Ring, UserProfile
 
 NOW = 1_700_000_000_000
 
@@ -51,9 +51,9 @@ def profile(user_id: str, *, at: int = NOW, session: str = "s", router: str = "r
     )
 
 
-def activity(partition: int, *, as_of: int = NOW, items: int = 3) -> ActivitySnapshot:
+def popularity(partition: int, *, as_of: int = NOW, items: int = 3) -> PopularitySnapshot:
     names = [f"i{n}" for n in range(items)]
-    return ActivitySnapshot(
+    return PopularitySnapshot(
         partition=partition,
         as_of=as_of,
         total=10 / 3,
@@ -115,8 +115,8 @@ def test_what_the_plain_feast_sdk_pushes_is_read(store: OnlineStore, place: Sett
         "categories": ["news", ""],
         "event_timestamp": datetime.fromtimestamp(NOW / 1000, tz=UTC),
     }
-    feast.FeatureStore(repo_path=str(place.feast_dir)).push("item_activity_push", pd.DataFrame([row]))
-    (read,) = store.read_activity(3)
+    feast.FeatureStore(repo_path=str(place.feast_dir)).push("item_popularity_push", pd.DataFrame([row]))
+    (read,) = store.read_popularity(3)
     assert (read.partition, read.as_of, read.item_ids, read.counts) == (2, NOW, ["a", "b"], [2.0, 1.0])
 
 
@@ -151,13 +151,13 @@ def test_more_than_one_round_trip(store: OnlineStore) -> None:
     assert store.read_profiles(list(written)) == written
 
 
-def test_activity_is_one_row_per_partition_and_always_replaced(store: OnlineStore) -> None:
-    assert store.read_activity(4) == []
-    store.write_activity([activity(0), activity(2, items=2000), activity(7)])
-    assert store.read_activity(4) == [activity(0), activity(2, items=2000)]
-    store.write_activity([activity(0, as_of=NOW - 1, items=0)])
-    assert store.read_activity(1) == [activity(0, as_of=NOW - 1, items=0)]
-    store.write_activity([])
+def test_popularity_is_one_row_per_partition_and_always_replaced(store: OnlineStore) -> None:
+    assert store.read_popularity(4) == []
+    store.write_popularity([popularity(0), popularity(2, items=2000), popularity(7)])
+    assert store.read_popularity(4) == [popularity(0), popularity(2, items=2000)]
+    store.write_popularity([popularity(0, as_of=NOW - 1, items=0)])
+    assert store.read_popularity(1) == [popularity(0, as_of=NOW - 1, items=0)]
+    store.write_popularity([])
 
 
 def test_readers_in_other_threads_and_connections_see_whole_rows(store: OnlineStore, place: Settings) -> None:

@@ -12,8 +12,8 @@ from features.location import parse_location
 from features.repository import is_applied
 from features.store import OnlineStore
 from mos_online.errors import SettingsError, StoreError
-from mos_online.profile import UserProfile
 from mos_online.settings import Settings
+from mos_online.users.profile import UserProfile
 
 ANN = UserProfile(user_id="ann", router_version="r1")
 SQLITE = parse_location("sqlite")
@@ -58,7 +58,7 @@ def test_a_view_that_has_grown_is_applied_and_rows_stay(mos_home: Settings, monk
         schema=[feast.Field(name="user_id", dtype=String), *definitions.user_state.features[:-1]],
     )
     with monkeypatch.context() as then:
-        then.setattr(repository, "DEFINITIONS", (definitions.user, younger, definitions.item_activity))
+        then.setattr(repository, "DEFINITIONS", (definitions.user, younger, definitions.item_popularity))
         repository.open_repository(mos_home.feast_dir, SQLITE)
         assert is_applied(mos_home.feast_dir, SQLITE)
     assert not is_applied(mos_home.feast_dir, SQLITE)

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.rows import activity_of, activity_row, profile_of, profile_row, stored_mark
-from mos_online.activity import ActivitySnapshot
+from features.rows import popularity_of, popularity_row, profile_of, profile_row, stored_mark
 from mos_online.errors import StoreError
-from mos_online.profile import Ring, UserProfile
+from mos_online.items.popularity import PopularitySnapshot
+from mos_online.users.profile import Ring, UserProfile
 
 IDS = st.text(min_size=1, max_size=12).filter(lambda s: s.isprintable())
 TIMES = st.integers(0, 253_402_300_799_999)
@@ -37,8 +37,8 @@ def test_a_profile_survives_the_row(profile: UserProfile) -> None:
 
 
 @given(st.lists(st.tuples(IDS, st.floats(0, 1e9), TIMES, st.text(max_size=5)), max_size=5), TIMES)
-def test_an_activity_snapshot_survives_the_row(items: list[tuple[str, float, int, str]], as_of: int) -> None:
-    snapshot = ActivitySnapshot(
+def test_a_popularity_snapshot_survives_the_row(items: list[tuple[str, float, int, str]], as_of: int) -> None:
+    snapshot = PopularitySnapshot(
         partition=3,
         as_of=as_of,
         total=as_of / 7,
@@ -49,7 +49,7 @@ def test_an_activity_snapshot_survives_the_row(items: list[tuple[str, float, int
         first_seen=[t for _, _, t, _ in items],
         categories=[c for _, _, _, c in items],
     )
-    assert activity_of(3, activity_row(snapshot)[1]) == snapshot
+    assert popularity_of(3, popularity_row(snapshot)[1]) == snapshot
 
 
 @given(PROFILES)

@@ -12,8 +12,8 @@ import pytest
 
 from features.store import OnlineStore
 from mos_online.errors import StoreError
-from mos_online.profile import UserProfile
 from mos_online.settings import Settings
+from mos_online.users.profile import UserProfile
 
 if TYPE_CHECKING:
     from tests.conftest import RedisServer

@@ -17,8 +17,8 @@ from confluent_kafka import Producer
 
 from mos_online.kafka_config import producer_config
 from mos_online.settings import Settings
-from streams.log import LogReader
-from streams.records import Record, of_confluent
+from streams.kafka.log_reader import LogReader
+from streams.kafka.records import Record, of_confluent
 
 PARTITIONS = 3
 

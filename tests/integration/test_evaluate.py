@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mos_online.comparison.measures import Results
-from mos_online.comparison.store import Store
+from evaluation.protocol.store import Store
+from evaluation.report.measures import Results
 
 pytestmark = pytest.mark.slow
 

@@ -27,9 +27,9 @@ from mos_online import contracts
 from mos_online.contracts import Click, Heartbeat, Session
 from mos_online.errors import BrokerError
 from mos_online.kafka_config import librdkafka_config, producer_config
-from streams.admin import check_topics, create_topics
 from streams.broker.apache import ApacheBroker
 from streams.broker.java import cached_class_path, class_path, java
+from streams.kafka.admin import check_topics, create_topics
 
 OwnKafka = Callable[..., ApacheBroker]
 BEGIN = 1_600_000_000_000
@@ -288,7 +288,7 @@ def test_tls_and_sasl(
     with clients_of(broker.bootstrap, tmp_path / "scram", free_port(), **variables) as system:
         a_session_passes(system)
 
-    monkeypatch.setattr("streams.admin.TIMEOUT", 2.0)
+    monkeypatch.setattr("streams.kafka.admin.TIMEOUT", 2.0)
     for wrong in ({"kafka_sasl_password": "wrong"}, {"kafka_ssl_ca": certificate(tmp_path / "other")[1]}):
         with pytest.raises(BrokerError, match="cannot reach Kafka"):
             check_topics(system.settings.model_copy(update=wrong))

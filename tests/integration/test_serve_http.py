@@ -20,12 +20,12 @@ import pytest
 
 from features.store import OnlineStore
 from mos_online.ports import free_port
-from mos_online.profile import Ring, UserProfile
-from mos_online.registry import Registry
+from mos_online.registry.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.settings import Settings
 from mos_online.training.train import TrainConfig, train
-from serving.reaper import processes
+from mos_online.users.profile import Ring, UserProfile
+from serving.ray.reaper import processes
 
 pytestmark = pytest.mark.slow
 
@@ -90,7 +90,7 @@ class Serve:
             )
         self.client = httpx.Client(base_url=self.url, headers={"X-API-Key": "key"}, timeout=30)
         self.wait_until("ready after")
-        (self.run,) = (Path(p.cmdline()[3]) for p in self.children("serving.reaper"))
+        (self.run,) = (Path(p.cmdline()[3]) for p in self.children("serving.ray.reaper"))
         self.everything = processes(self.run)
 
     def children(self, name: str) -> list[psutil.Process]:

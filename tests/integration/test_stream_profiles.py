@@ -16,7 +16,7 @@ from stream_system import stop, stream_system
 from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import Recommendation, Session, SessionEvent
-from mos_online.registry import Registry
+from mos_online.registry.registry import Registry
 from mos_online.themes.router import Router
 
 pytestmark = pytest.mark.slow

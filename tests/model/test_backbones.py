@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from evaluation.backbones import DIN, SDIM, TWIN
 from mos_online.errors import ModelError
 from mos_online.model import BACKBONES
 from mos_online.model.backbone import Backbone, Resized, backbone, build_backbone
-from mos_online.model.backbones import DIN, SDIM, TWIN, AttentivePooling, Mamba4Rec
+from mos_online.model.backbones import AttentivePooling, Mamba4Rec
 
 WIDTH, LONGEST, CANDIDATES = 8, 7, 3
 

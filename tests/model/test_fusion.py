@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from evaluation.rivals.recurrent_experts import RecurrentExperts
+from evaluation.rivals.residual_fusion import ResidualFusion
 from mos_online.model import BACKBONES, Backbone, Batch, History, MoS, MoSConfig, collate
 from mos_online.model.backbones import AttentivePooling, GRU4Rec
-from mos_online.model.config import LIVE_FEATURES
+from mos_online.model.config import REALTIME_FEATURES
 from mos_online.model.mos import MOST_OPEN
-from mos_online.rivals.recurrent_experts import RecurrentExperts
-from mos_online.rivals.residual_fusion import ResidualFusion
 
 ITEMS, THEMES = 12, 3
-CONFIG = MoSConfig(backbone="plain", items=ITEMS, themes=THEMES, width=8, recent=5, short=2, theme_ring=4, lifelong=3)
+CONFIG = MoSConfig(backbone="plain", items=ITEMS, themes=THEMES, width=8, recent=5, short=2, theme_ring=4)
 EVERYTHING = torch.arange(1, ITEMS + 1)
 
 
@@ -60,7 +60,7 @@ def made(kind: type[MoS] = MoS, config: MoSConfig = CONFIG) -> MoS:
 
 
 def users() -> Batch:
-    """With rings and older events; with one event only; with a ring but no events; with nothing."""
+    """With rings; with one event only; with a ring but no events; with nothing."""
     now = 9_000_000
 
     def line(items: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +72,7 @@ def users() -> Batch:
         ([], {3: [3, 7]}),
         ([], {}),
     ]
-    batch = collate(
+    return collate(
         [
             History(
                 items=line(items)[0],
@@ -84,8 +84,6 @@ def users() -> Batch:
             for items, rings in lives
         ]
     )
-    older = torch.tensor([[4, 6, 0], [0, 0, 0], [8, 0, 0], [0, 0, 0]])
-    return replace(batch, older_items=older, older_ages=1e6 * (older > 0), older_mask=older > 0)
 
 
 def by_hand(model: MoS, batch: Batch, user: int, theme: int) -> list[tuple[float, Tensor]]:
@@ -102,11 +100,6 @@ def by_hand(model: MoS, batch: Batch, user: int, theme: int) -> list[tuple[float
         last = events[:, -CONFIG.short :]
         state = model.short_expert(last, torch.ones(1, last.shape[1], dtype=torch.bool))[0]
         experts.append((model.short_gate(torch.cat([g, count(n)])).item(), state))
-    m = int(batch.older_mask[user].sum())
-    if model.config.lifelong and m:
-        rows, ages = model.item_rows(batch.older_items[user, :m]).unsqueeze(0), batch.older_ages[user, :m].unsqueeze(0)
-        state = model.lifelong(rows, ages, torch.ones(1, m, dtype=torch.bool), g.unsqueeze(0))[0]
-        experts.append((model.lifelong_gate(torch.cat([g, count(m)])).item(), state))
     for ring in range(len(batch.ring_user)):
         if batch.ring_user[ring] == user and batch.ring_theme[ring] == theme:
             r = int(batch.ring_mask[ring].sum())
@@ -130,12 +123,11 @@ def residual(experts: list[tuple[float, Tensor]]) -> Tensor:
     return torch.stack([g, *(state / (1 + math.exp(-gamma)) for gamma, state in others)]).sum(0)
 
 
-@pytest.mark.parametrize("lifelong", [0, 3])
 @pytest.mark.parametrize(("kind", "fused"), [(MoS, softmax), (RecurrentExperts, softmax), (ResidualFusion, residual)])
 @torch.inference_mode()
-def test_every_user_vector_is_the_formulas(kind: type[MoS], fused: object, lifelong: int) -> None:
+def test_every_user_vector_is_the_formulas(kind: type[MoS], fused: object) -> None:
     assert callable(fused)
-    model, batch = made(kind, replace(CONFIG, lifelong=lifelong)), users()
+    model, batch = made(kind), users()
     with torch.no_grad():
         model.theme_gate.bias.fill_(MOST_OPEN + 1)  # one that wants to open further than it may
     found = model.encode(batch)
@@ -156,25 +148,12 @@ def test_nobody_is_nobody() -> None:
 @pytest.mark.parametrize("kind", [MoS, ResidualFusion, RecurrentExperts])
 @torch.inference_mode()
 def test_reading_the_candidate_or_not_the_fusion_is_one(kind: type[MoS]) -> None:
-    """The lifelong expert is left out: it looks for the candidate where the backbone does, else for g."""
-    config = replace(CONFIG, lifelong=0)
-    whole, aware = made(kind, config), made(kind, replace(config, backbone="aware"))
+    whole, aware = made(kind), made(kind, replace(CONFIG, backbone="aware"))
     aware.load_state_dict(whole.state_dict())
-    batch, features = users(), torch.rand(ITEMS + 1, LIVE_FEATURES)
+    batch, features = users(), torch.rand(ITEMS + 1, REALTIME_FEATURES)
     candidates = EVERYTHING.expand(len(batch.items), -1)
     expected, found = (model.score_pairs(batch, candidates, features) for model in (whole, aware))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-
-
-@torch.inference_mode()
-def test_with_the_candidate_the_lifelong_expert_looks_for_it() -> None:
-    model, batch = made(config=replace(CONFIG, backbone="aware")), users()
-    candidates = EVERYTHING.expand(len(batch.items), -1)
-    pairs = model.pair_vectors(batch, candidates).vectors
-    unrouted = (model.item_theme[EVERYTHING] == 0).nonzero().squeeze(1)
-    for user, older in enumerate((True, False, True, False)):
-        asked = pairs[user, unrouted]
-        assert torch.allclose(asked, asked[:1].expand_as(asked), atol=1e-6) != older
 
 
 def test_what_the_experts_are() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mos_online.errors import ModelError
-from mos_online.model import BACKBONES, History, MoS, MoSConfig, collate, live_features
+from mos_online.model import BACKBONES, History, MoS, MoSConfig, collate, realtime_features
 from mos_online.model.backbone import build_backbone
 
 ITEMS, THEMES = 30, 3
@@ -69,7 +69,7 @@ def history(items: list[int], rings: dict[int, list[int]]) -> History:
 
 def features(count: int) -> torch.Tensor:
     zero = torch.zeros(count)
-    return live_features(zero, zero, zero, torch.ones(count))
+    return realtime_features(zero, zero, zero, torch.ones(count))
 
 
 def scores(model: MoS, *histories: History) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What moves a score: the item's own theme's ring, its category, its live features, the user's own repeats."""
+"""What moves a score: the item's own theme's ring, its category, its real-time features, the user's own repeats."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mos_online.errors import ModelError
-from mos_online.model import BACKBONES, History, MoS, MoSConfig, collate, live_features
+from mos_online.model import BACKBONES, History, MoS, MoSConfig, collate, realtime_features
 
 ITEMS, THEMES, NEW = 24, 4, (23, 24)
 AGES = np.array([4_900_000, 1_200_000, 300_000, 60_000, 20_000], np.int64)  # ms, of five buckets
@@ -72,7 +72,7 @@ def history(items: list[int], rings: dict[int, list[int]], visits: int = 1) -> H
 
 def features(seed: int = 0) -> Tensor:
     share, slow, age = torch.rand(3, ITEMS + 1, generator=torch.Generator().manual_seed(seed))
-    table = live_features(share / ITEMS, slow / ITEMS, 100 * age, torch.ones(ITEMS + 1))
+    table = realtime_features(share / ITEMS, slow / ITEMS, 100 * age, torch.ones(ITEMS + 1))
     table[list(NEW)] = table[NEW[0]].clone()
     return table
 
@@ -118,7 +118,7 @@ def test_visits_change_the_gate_of_their_theme_only(name: str) -> None:
 @every_backbone
 @few
 @given(items=LINES, ring=LINES)
-def test_new_items_of_one_category_are_told_apart_by_live_features_only(
+def test_new_items_of_one_category_are_told_apart_by_realtime_features_only(
     name: str, items: list[int], ring: list[int]
 ) -> None:
     had, held = ([item for item in line if item not in NEW] or [1] for line in (items, ring))
@@ -184,7 +184,7 @@ def test_in_training_some_ids_are_hidden_and_in_service_none(name: str) -> None:
     assert torch.equal(seen[~hidden], whole[~hidden])
 
 
-@pytest.mark.parametrize("name", ["items", "themes", "width", "recent", "short", "theme_ring", "live"])
+@pytest.mark.parametrize("name", ["items", "themes", "width", "recent", "short", "theme_ring", "realtime"])
 def test_no_size_may_be_zero(name: str) -> None:
     with pytest.raises(ModelError, match=f"{name}=0"):
         MoSConfig(**{"items": 5, "categories": 1, "themes": 2, name: 0})

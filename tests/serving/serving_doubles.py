@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mos_online.activity import ActivitySnapshot
 from mos_online.contracts import RankedItem
 from mos_online.errors import ModelError, StoreError
-from mos_online.profile import UserProfile
-from mos_online.recommend import Query, Ranking, ThemeShare
-from serving.limits import Limits
-from serving.service import Service
+from mos_online.items.popularity import PopularitySnapshot
+from mos_online.recommend.recommender import Query, Ranking, ThemeShare
+from mos_online.users.profile import UserProfile
+from serving.scoring.limits import Limits
+from serving.scoring.service import Service
 
 
 class Labels:
@@ -30,13 +30,13 @@ class FakeRecommender:
         self.router_version = f"r-{version}"
         self.router = Labels()
         self.batches: list[list[Query]] = []
-        self.observed: list[list[ActivitySnapshot]] = []
+        self.observed: list[list[PopularitySnapshot]] = []
         self.release = threading.Event()
         self.release.set()
         self.entered = threading.Semaphore(0)
         self.poison: str | None = None
 
-    def observe_activity(self, snapshots: list[ActivitySnapshot]) -> None:
+    def observe_popularity(self, snapshots: list[PopularitySnapshot]) -> None:
         self.observed.append(snapshots)
 
     def recommend(self, queries: Sequence[Query]) -> list[Ranking]:
@@ -65,7 +65,7 @@ class FakeStore:
 
     def __init__(self, *profiles: UserProfile) -> None:
         self.profiles = {profile.user_id: profile for profile in profiles}
-        self.snapshots: list[ActivitySnapshot] = []
+        self.snapshots: list[PopularitySnapshot] = []
         self.error: str | None = None
         self.hang = threading.Event()
         self.hang.set()
@@ -81,7 +81,7 @@ class FakeStore:
         self._answer()
         return {user: self.profiles[user] for user in user_ids if user in self.profiles}
 
-    def read_activity(self, partitions: int) -> list[ActivitySnapshot]:
+    def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
         self._answer()
         return [snapshot for snapshot in self.snapshots if snapshot.partition < partitions]
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mos_online.contracts import SESSION_END
-from serving.api import BatchRequest, RecommendEvent, RecommendRequest, session_events
-from serving.body import BodyReader
-from serving.problem import Problem
+from serving.http.api import BatchRequest, RecommendEvent, RecommendRequest, session_events
+from serving.http.body import BodyReader
+from serving.http.problem import Problem
 
 one = BodyReader(RecommendRequest)
 many = BodyReader(BatchRequest)

@@ -15,10 +15,10 @@ from fastapi.openapi.models import OpenAPI
 from serving_doubles import FakeRecommender, FakeStore, make_service, wait_for
 from starlette.testclient import TestClient
 
-from mos_online.profile import Ring, UserProfile
-from serving.http import create_app
-from serving.limits import Limits
-from serving.openapi import document
+from mos_online.users.profile import Ring, UserProfile
+from serving.http.app import create_app
+from serving.http.openapi import document
+from serving.scoring.limits import Limits
 
 ANNA = UserProfile(user_id="anna", router_version="r-m1", recent=Ring(["a1", "a2"], [1, 2]), sessions=3)
 
@@ -68,7 +68,7 @@ def test_a_known_user_is_answered_from_their_profile(api: TestClient) -> None:
 def test_an_unknown_user_gets_popular_items(api: TestClient) -> None:
     body = api.post("/v1/recommend", json={"user_id": "nobody"}).json()
     assert len(body["items"]) == 10
-    assert body["fallback"] == {"rung": "popularity", "reason": "unknown_user"}
+    assert body["fallback"] == {"source": "popularity", "reason": "unknown_user"}
 
 
 def test_excluded_items_need_not_exist_and_do_not_come(api: TestClient) -> None:
@@ -136,10 +136,10 @@ def test_a_store_that_fails_costs_the_profile_not_the_answer() -> None:
     with client(store=store) as api:
         store.error = "no route to Redis"
         body = {"user_id": "anna", "k": 1, "events": [{"item_id": "now", "timestamp": 1}]}
-        for sent, rung in ((body, "model"), ({"user_id": "anna"}, "popularity")):
+        for sent, source in ((body, "model"), ({"user_id": "anna"}, "popularity")):
             answer = api.post("/v1/recommend", json=sent)
             assert answer.status_code == 200
-            assert answer.json()["fallback"] == {"rung": rung, "reason": "store_unavailable"}
+            assert answer.json()["fallback"] == {"source": source, "reason": "store_unavailable"}
         assert "no route to Redis" in error(api.get("/readyz"), 503, "not_ready")["message"]
         assert api.get("/healthz").status_code == 200
         store.error = None

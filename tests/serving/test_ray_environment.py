@@ -11,7 +11,7 @@ import pytest
 
 from mos_online.errors import ModelError, ServingError
 from mos_online.settings import Settings
-from serving.cluster import _deploy_fault, cluster_application, prepare_environment, remote
+from serving.ray.cluster import _deploy_fault, cluster_application, prepare_environment, remote
 
 
 @pytest.fixture

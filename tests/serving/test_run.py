@@ -16,8 +16,8 @@ from serving_doubles import wait_for
 
 from mos_online.errors import ServingError
 from mos_online.settings import Settings
-from serving.reaper import end, processes
-from serving.run import check_port, run_folder
+from serving.ray.reaper import end, processes
+from serving.ray.run import check_port, run_folder
 
 WRITER = """
 import sys, time
@@ -30,7 +30,7 @@ time.sleep(600)
 HOLDER = """
 import subprocess, sys, time
 from mos_online.settings import Settings
-from serving.run import run_folder
+from serving.ray.run import run_folder
 
 with run_folder(Settings.load(home=sys.argv[1], serve_port=int(sys.argv[2]))) as folder:
     logs = folder / "session_1" / "logs"
@@ -60,7 +60,7 @@ class Holder:
         self.folder = Path(folder)
 
     def reaper(self) -> psutil.Process:
-        (found,) = (p for p in psutil.Process(self.process.pid).children() if "serving.reaper" in p.cmdline())
+        (found,) = (p for p in psutil.Process(self.process.pid).children() if "serving.ray.reaper" in p.cmdline())
         return found
 
     def close(self) -> None:

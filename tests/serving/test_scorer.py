@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from serving_doubles import FakeRecommender, FakeStore, make_service, wait_for
 
-from serving.api import RecommendRequest
-from serving.limits import Limits
-from serving.problem import Problem
-from serving.service import Service
+from serving.http.api import RecommendRequest
+from serving.http.problem import Problem
+from serving.scoring.limits import Limits
+from serving.scoring.service import Service
 
 REFRESH = 0.02
 

@@ -1,4 +1,4 @@
-"""The background thread: new model versions, item activity, a store that comes late."""
+"""The background thread: new model versions, item popularity, a store that comes late."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from serving_doubles import FakeRecommender, FakeRegistry, FakeStore, make_service, wait_for
 
-from mos_online.activity import ActivitySnapshot
 from mos_online.errors import ModelError, StoreError
-from serving.api import RecommendRequest
-from serving.limits import Limits
-from serving.service import Service
+from mos_online.items.popularity import PopularitySnapshot
+from serving.http.api import RecommendRequest
+from serving.scoring.limits import Limits
+from serving.scoring.service import Service
 
 QUICK = Limits(refresh=0.01)
-SNAPSHOT = ActivitySnapshot(
+SNAPSHOT = PopularitySnapshot(
     partition=1,
     as_of=5,
     total=1.0,
@@ -84,7 +84,7 @@ def test_a_damaged_version_changes_nothing_and_a_later_one_is_taken() -> None:
     run(work)
 
 
-def test_activity_reaches_the_model_once_and_the_next_model_too() -> None:
+def test_popularity_reaches_the_model_once_and_the_next_model_too() -> None:
     models: dict[str, FakeRecommender] = {}
 
     def load(folder: Path) -> FakeRecommender:

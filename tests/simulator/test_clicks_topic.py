@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from typer.testing import CliRunner
 
-from mos_cli.commands.replay import app
+from mos_cli.replay import app
 from mos_online import settings as settings_module
 from mos_online.contracts import Click, Heartbeat, decode_clicks
 from mos_online.errors import BrokerError

@@ -14,13 +14,13 @@ import pytest
 from mos_online import contracts
 from mos_online.contracts import DeadLetter, Recommendation, SessionEmbedding
 from mos_online.settings import Settings
-from streams import backoff
-from streams.part import Context
-from streams.recommender import TRIES, RecommenderPart
-from streams.records import Record
+from streams.kafka.records import Record
+from streams.processors.base import Context
+from streams.processors.recommender import TRIES, RecommenderProcessor
+from streams.runtime import retry as backoff
 
 
-class Outbox:
+class RecordProducer:
     def __init__(self) -> None:
         self.published: list[tuple[str, bytes, dict[str, bytes]]] = []
         self.flushed = 0
@@ -58,41 +58,41 @@ def embedding(user: str) -> Record:
 
 
 def answers(requests: list[dict[str, Any]], fallback: str | None = None) -> httpx.Response:
-    reason = {"rung": "popular", "reason": fallback} if fallback else None
+    reason = {"source": "popular", "reason": fallback} if fallback else None
     answer = {"items": [], "model_version": "m", "router_version": "r", "fallback": reason}
     return httpx.Response(200, json={"responses": [answer for _ in requests]})
 
 
 def ask(
     handler: Callable[[list[dict[str, Any]]], httpx.Response], records: list[Record], monkeypatch: pytest.MonkeyPatch
-) -> tuple[Outbox, list[float]]:
+) -> tuple[RecordProducer, list[float]]:
     """Let the recommender work off the records; returns what it published and how long it paused each time."""
-    outbox, pauses = Outbox(), []
+    producer, pauses = RecordProducer(), []
 
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
 
     async def run() -> None:
         settings = Settings(kafka="127.0.0.1:9", api_key="secret")
-        part = RecommenderPart(Context(settings=settings, fail=pytest.fail))
-        part._outbox = outbox  # type: ignore[assignment]
-        headers = part._client.headers
+        processor = RecommenderProcessor(Context(settings=settings, fail=pytest.fail))
+        processor._producer = producer  # type: ignore[assignment]
+        headers = processor._client.headers
 
         def respond(request: httpx.Request) -> httpx.Response:
             assert request.url.path == "/v1/recommend/batch"
             return handler(json.loads(request.content)["requests"])
 
-        part._client = httpx.AsyncClient(
+        processor._client = httpx.AsyncClient(
             transport=httpx.MockTransport(respond), base_url="http://service", headers=headers
         )
         assert headers["X-API-Key"] == "secret"
         monkeypatch.setattr(backoff.asyncio, "sleep", pause)
-        await part.work(records)
+        await processor.work(records)
 
     asyncio.run(run())
     monkeypatch.undo()
-    assert outbox.flushed == len(outbox.published)
-    return outbox, pauses
+    assert producer.flushed == len(producer.published)
+    return producer, pauses
 
 
 def test_a_batch_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,14 +102,14 @@ def test_a_batch_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(requests)
         return answers(requests, fallback="unknown_user")
 
-    outbox, _ = ask(handler, [embedding("u"), embedding("v")], monkeypatch)
+    producer, _ = ask(handler, [embedding("u"), embedding("v")], monkeypatch)
     assert asked == [[{"user_id": user, "k": 10, "timestamp": 7} for user in "uv"]]
-    found = outbox.recommendations()
+    found = producer.recommendations()
     assert [(r.request_id, r.user_id, r.session_id, r.fallback) for r in found] == [
         ("rec-s-u", "u", "s-u", "unknown_user"),
         ("rec-s-v", "v", "s-v", "unknown_user"),
     ]
-    assert [headers for _, _, headers in outbox.published] == [{"closable_at": b"8"}] * 2
+    assert [headers for _, _, headers in producer.published] == [{"closable_at": b"8"}] * 2
 
 
 def test_it_waits_for_as_long_as_the_service_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,10 +118,10 @@ def test_it_waits_for_as_long_as_the_service_says(monkeypatch: pytest.MonkeyPatc
     def handler(requests: list[dict[str, Any]]) -> httpx.Response:
         return first.pop(0) if first else answers(requests)
 
-    outbox, pauses = ask(handler, [embedding("u")], monkeypatch)
+    producer, pauses = ask(handler, [embedding("u")], monkeypatch)
     assert pauses == [3.0, 0.2, 0.4]
-    assert len(outbox.recommendations()) == 1
-    assert outbox.letters() == []
+    assert len(producer.recommendations()) == 1
+    assert producer.letters() == []
 
 
 @pytest.mark.parametrize("status", [422, 500])
@@ -135,15 +135,15 @@ def test_one_request_that_is_never_answered_does_not_take_the_others_with_it(
         bad = any(request["user_id"] == "bad" for request in requests)
         return httpx.Response(status, text="cannot") if bad else answers(requests)
 
-    outbox, _ = ask(handler, [embedding("u"), embedding("bad"), embedding("v")], monkeypatch)
-    assert [r.user_id for r in outbox.recommendations()] == ["u", "v"]
-    assert [(x.reason, x.key) for x in outbox.letters()] == [("request_refused", b"bad")]
+    producer, _ = ask(handler, [embedding("u"), embedding("bad"), embedding("v")], monkeypatch)
+    assert [r.user_id for r in producer.recommendations()] == ["u", "v"]
+    assert [(x.reason, x.key) for x in producer.letters()] == [("request_refused", b"bad")]
     tries = TRIES if status == 500 else 1
     assert calls == [3] * tries + [1] + [1] * tries + [1]
 
 
 def test_a_record_that_is_no_embedding_becomes_a_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = msgspec.structs.replace(embedding("u"), value=b"{}")
-    outbox, _ = ask(answers, [broken, embedding("v")], monkeypatch)
-    assert [x.reason for x in outbox.letters()] == ["invalid"]
-    assert [r.user_id for r in outbox.recommendations()] == ["v"]
+    producer, _ = ask(answers, [broken, embedding("v")], monkeypatch)
+    assert [x.reason for x in producer.letters()] == ["invalid"]
+    assert [r.user_id for r in producer.recommendations()] == ["v"]

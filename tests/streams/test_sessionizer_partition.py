@@ -12,15 +12,15 @@ from mos_online import contracts
 from mos_online.contracts import Click, DeadLetter, Heartbeat, Session
 from mos_online.errors import BrokerError, ContractError
 from mos_online.settings import Settings
-from streams.log import truncated
-from streams.partition import Partition
-from streams.records import Record
+from streams.kafka.log_reader import truncated
+from streams.kafka.records import Record
+from streams.processors.session_partition import Partition
 
 NOW = 1_700_000_000_000
 
 
 class Topics:
-    """Outbox and log reader in one: a partition of each topic as a list of values."""
+    """RecordProducer and log reader in one: a partition of each topic as a list of values."""
 
     def __init__(self) -> None:
         self.published: dict[str, list[tuple[bytes, dict[str, bytes]]]] = {}
@@ -121,7 +121,7 @@ def partition(settings: Settings, topics: Topics) -> Partition:
     return Partition(settings, topics, 3)  # type: ignore[arg-type]
 
 
-def feed(partition: Partition, topics: Topics, *values: bytes) -> None:
+def batches(partition: Partition, topics: Topics, *values: bytes) -> None:
     start = len(topics.log)
     topics.log += values
     partition.take(
@@ -154,7 +154,7 @@ def restored(settings: Settings, topics: Topics, kept: Partition | None = None, 
 
 
 def test_sessions_late_events_and_dead_letters(settings: Settings, topics: Topics) -> None:
-    feed(partition(settings, topics), topics, click("a", 0), b"{", click("b", 100), click("c", 1), b"")
+    batches(partition(settings, topics), topics, click("a", 0), b"{", click("b", 100), click("c", 1), b"")
     assert [s.session_id.rsplit(":", 1)[1] for s in topics.sessions()] == ["a"]
     assert topics.published[contracts.SESSIONS][0][1] == {"closable_at": str(NOW + 2).encode()}
     assert len(topics.published[contracts.LATE_EVENTS]) == 1
@@ -167,7 +167,7 @@ def test_sessions_late_events_and_dead_letters(settings: Settings, topics: Topic
 def test_clicks_without_a_key_are_taken_but_not_silently(
     settings: Settings, topics: Topics, caplog: pytest.LogCaptureFixture
 ) -> None:
-    feed(partition(settings, topics), topics, click("a", 0), click("b", 1), beat(1000))
+    batches(partition(settings, topics), topics, click("a", 0), click("b", 1), beat(1000))
     assert len(topics.sessions()) == 1
     (warning,) = caplog.records
     assert "send clicks with the user_id as key" in warning.getMessage()
@@ -185,14 +185,14 @@ def test_a_record_that_breaks_the_sessionizer_is_kept_and_the_stream_goes_on(
         return process(message, **options)
 
     monkeypatch.setattr(target.sessionizer, "process", breaks)
-    feed(target, topics, click("a", 0), click("x", 1), beat(1000))
+    batches(target, topics, click("a", 0), click("x", 1), beat(1000))
     assert [x.reason for x in topics.letters()] == ["internal_error"]
     assert len(topics.sessions()) == 1
 
 
 def test_a_session_too_large_for_kafka_becomes_a_dead_letter(settings: Settings, topics: Topics) -> None:
     topics.too_large = 100
-    feed(partition(settings, topics), topics, click("a", 0), beat(1000))
+    batches(partition(settings, topics), topics, click("a", 0), beat(1000))
     assert [(x.topic, x.reason) for x in topics.letters()] == [(contracts.SESSIONS, "too_large")]
 
 
@@ -200,16 +200,16 @@ def test_a_checkpoint_is_made_at_first_and_then_when_something_has_happened(sett
     target = restored(settings, topics)
     assert checkpoint(target)
     assert not checkpoint(target)
-    feed(target, topics, click("a", 0))
+    batches(target, topics, click("a", 0))
     assert checkpoint(target)
     assert not checkpoint(target)
 
 
 def test_after_a_crash_only_what_was_not_published_is_published(settings: Settings, topics: Topics) -> None:
     target = restored(settings, topics)
-    feed(target, topics, click("a", 0), b"bad", click("b", 5), click("c", 100, user="v"))
+    batches(target, topics, click("a", 0), b"bad", click("b", 5), click("c", 100, user="v"))
     checkpoint(target)
-    feed(target, topics, b"worse", beat(1000))
+    batches(target, topics, b"worse", beat(1000))
     before = [value for value, _ in topics.published[contracts.SESSIONS]]
     letters = topics.letters()
     topics.published[contracts.SESSIONS].clear()
@@ -223,7 +223,7 @@ def test_after_a_crash_only_what_was_not_published_is_published(settings: Settin
 
 def test_records_that_the_agent_gets_anyway_are_left_to_it(settings: Settings, topics: Topics) -> None:
     target = restored(settings, topics)
-    feed(target, topics, click("a", 0), click("b", 1))
+    batches(target, topics, click("a", 0), click("b", 1))
     checkpoint(target)
     topics.log += [click("c", 2), beat(1000)]
     topics.acknowledged = 3
@@ -236,7 +236,7 @@ def test_records_that_the_agent_gets_anyway_are_left_to_it(settings: Settings, t
 
 def test_a_partition_that_comes_back_goes_on_from_where_it_was(settings: Settings, topics: Topics) -> None:
     target = restored(settings, topics)
-    feed(target, topics, click("a", 0))
+    batches(target, topics, click("a", 0))
     checkpoint(target)
     topics.log += [click("b", 5), beat(1000)]
     topics.low = 1  # what it has taken already need not be there any more
@@ -246,10 +246,10 @@ def test_a_partition_that_comes_back_goes_on_from_where_it_was(settings: Setting
 
 def test_a_partition_that_another_worker_has_had_is_restored(settings: Settings, topics: Topics) -> None:
     target = restored(settings, topics)
-    feed(target, topics, click("a", 0))
+    batches(target, topics, click("a", 0))
     checkpoint(target)
     other = restored(settings, topics)
-    feed(other, topics, click("b", 5))
+    batches(other, topics, click("b", 5))
     checkpoint(other)
     topics.log.append(beat(1000))
     restored(settings, topics, kept=target)
@@ -258,7 +258,7 @@ def test_a_partition_that_another_worker_has_had_is_restored(settings: Settings,
 
 def test_a_topic_made_anew_is_noticed(settings: Settings, topics: Topics) -> None:
     target = restored(settings, topics)
-    feed(target, topics, click("a", 0), click("b", 1))
+    batches(target, topics, click("a", 0), click("b", 1))
     checkpoint(target)
     topics.log.pop()
     with pytest.raises(BrokerError, match="the topic was made anew"):
@@ -267,7 +267,7 @@ def test_a_topic_made_anew_is_noticed(settings: Settings, topics: Topics) -> Non
 
 def test_dropped_records_are_missed_unless_their_loss_is_accepted(settings: Settings, topics: Topics) -> None:
     target = restored(settings, topics)
-    feed(target, topics, click("a", 0), click("b", 1))
+    batches(target, topics, click("a", 0), click("b", 1))
     checkpoint(target)
     topics.log.append(beat(1000))
     topics.low = 1

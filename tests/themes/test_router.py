@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from evaluation.hopping.agreement import mutual_information
 from mos_online.contracts import Session, SessionEvent
 from mos_online.errors import ModelError
-from mos_online.evaluation.agreement import mutual_information
 from mos_online.themes import Router, RouterConfig
 from mos_online.themes.cooccurrence import routing_table
 from simulator.population import SyntheticConfig, synthesize

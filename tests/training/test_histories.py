@@ -7,12 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mos_online.backfill import past_sessions
 from mos_online.model.batch import Batch, History, collate
-from mos_online.profile import RingSizes, UserProfile, apply_session
 from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, TableConfig
 from mos_online.training.log import Catalogue, SequenceLog, themes_of_events, with_sessions
+from mos_online.users.backfill import past_sessions
+from mos_online.users.profile import RingSizes, UserProfile, apply_session
 
 CONFIG = SessionConfig(gap=100, max_events=6, min_timestamp=0)
 ITEMS = [f"{group}{n}" for group in "ab" for n in range(12)]

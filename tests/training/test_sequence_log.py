@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mos_online.backfill import past_sessions
 from mos_online.contracts import SESSION_END
 from mos_online.model import MoS, MoSConfig
 from mos_online.model.batch import Batch, collate
 from mos_online.model.checkpoint import Checkpoint
-from mos_online.profile import RingSizes, UserProfile, apply_session
-from mos_online.recommend import Query, Recommender
+from mos_online.recommend.recommender import Query, Recommender
 from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, TableConfig
 from mos_online.training.log import Catalogue, SequenceLog, themes_of_events, with_sessions
+from mos_online.users.backfill import past_sessions
+from mos_online.users.profile import RingSizes, UserProfile, apply_session
 
 SESSIONS = SessionConfig(gap=100, max_events=5, max_duration=250, min_timestamp=0)
 RECENT, RING, THEMES = 6, 4, 3

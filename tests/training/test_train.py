@@ -13,12 +13,12 @@ from mos_online.contracts import SessionEvent
 from mos_online.errors import DatasetError, ModelError
 from mos_online.model import History, collate
 from mos_online.model.checkpoint import Checkpoint
-from mos_online.model.live import live_table
-from mos_online.profile import Ring, UserProfile
-from mos_online.recommend import Query, Recommender
-from mos_online.registry import Registry
+from mos_online.model.realtime import realtime_table
+from mos_online.recommend.recommender import Query, Recommender
+from mos_online.registry.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.training import TrainConfig, TrainReport, train
+from mos_online.users.profile import Ring, UserProfile
 from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
 
@@ -162,7 +162,7 @@ def test_the_service_ranks_as_the_model_scores(trained: Trained) -> None:
             )
         ]
     )
-    _, features = live_table(recommender._live, rows, model.item_known)
+    _, features = realtime_table(recommender._popularity, rows, model.item_known)
     everything = torch.arange(1, count + 1)
     with torch.inference_mode():
         scored = model.score(model.encode(batch), everything, features[1:])

@@ -1,0 +1,1 @@
+"""Ranking what users had in view."""

@@ -1,0 +1,1 @@
+"""One protocol for all models: split, data, runs, plan, results on disk."""

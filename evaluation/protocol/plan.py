@@ -1,0 +1,103 @@
+"""Which cells are compared: the hour-long job and the five-minute one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from evaluation.protocol.run import FitConfig
+from evaluation.protocol.split import SplitConfig
+
+BASELINE, OURS = "backbone+table", "mos"
+
+RIVALS = ("wide", "mmoe", "ple", "gshard", "dselect-k", "expert-choice", "comirec")
+HISTORIES = ("long", "short", "hrnn", "dsin")
+FRESH = ("backbone+fresh-table", "mos-fresh")
+NEGATIVE = ("mos-contrastive", "mos-own")
+SUPERSEDED = ("mos-residual", "mos-recurrent")
+COUNTED = ("popularity", "item-knn", "vmis-knn")
+HOPS = (0.1, 0.4, 0.8)
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """One contestant on one dataset and backbone, with all its seeds."""
+
+    dataset: str
+    backbone: str
+    contestant: str
+    seeds: int
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A job.
+
+    Attributes:
+        tasks: in the order in which they are done.
+        split, fit: the same for all.
+    """
+
+    tasks: list[Task]
+    split: SplitConfig
+    fit: FitConfig
+
+    @property
+    def cells(self) -> int:
+        """How many fits, not counting the choice of learning rates."""
+        return sum(task.seeds for task in self.tasks)
+
+
+def full() -> Plan:
+    """Two to three hours on two cores, what matters most first."""
+    long, short = ["gowalla_1000_users", "yelp_2019"], ["amazon_beauty", "amazon_grocery_no_tail", "movielens_100k"]
+    planted = [f"synthetic:hop={hop}" for hop in HOPS]
+    everywhere = [*long, planted[-1], *short, *planted[:-1], "steam_australian"]
+    groups = [
+        [*_tasks(everywhere, ["gru4rec"], [BASELINE, OURS], 5)],
+        [*_tasks(long, ["pooling"], [BASELINE, OURS], 5)],
+        [*_tasks(everywhere[2:], ["pooling"], [BASELINE, OURS], 2)],
+        [*_tasks([long[0]], ["din", "sasrec"], [BASELINE, OURS], 2)],
+        [*_tasks([*long, planted[-1], *short], ["gru4rec"], ["mos-random"], 2)],
+        [*_tasks(everywhere, ["counting"], COUNTED, 1)],
+        [*_tasks([long[0]], ["gru4rec"], RIVALS, 2)],
+        [*_tasks([planted[-1]], ["gru4rec"], ["wide", "mmoe", "dselect-k", "comirec"], 2)],
+        [*_tasks([*long, planted[-1]], ["gru4rec"], ["prior", *SUPERSEDED], 2)],
+        [*_tasks([long[1]], ["gru4rec"], ["comirec"], 2)],
+        [*_tasks([long[0]], ["twin", "mamba4rec", "sdim"], [BASELINE, OURS], 2)],
+        [*_tasks([*long, planted[-1]], ["pooling"], ["mos-random"], 2)],
+        [*_tasks([long[0]], ["gru4rec"], [*HISTORIES, "backbone"], 2)],
+        [*_tasks([f"{planted[-1]},noise={noise}" for noise in (0.0, 0.3)], ["gru4rec"], [BASELINE, OURS], 2)],
+        [*_tasks([long[1], short[0]], ["gru4rec"], FRESH, 2)],
+        [*_tasks([long[0]], ["gru4rec"], [*NEGATIVE, "mos-category"], 2)],
+    ]
+    return Plan(
+        tasks=[task for group in groups for task in group],
+        split=SplitConfig(examples=10_000, judged=4_000, tested=6_000),
+        fit=FitConfig(),
+    )
+
+
+def quick() -> Plan:
+    """About five minutes on two cores: enough to see that everything runs, too little to conclude anything."""
+    sets = ["movielens_100k", "synthetic:hop=0.8"]
+    tasks = [
+        *_tasks(sets, ["gru4rec"], [BASELINE, OURS, "mos-random"], 2),
+        *_tasks(sets, ["counting"], COUNTED, 1),
+        *_tasks(["synthetic:hop=0.8"], ["gru4rec"], ["wide", "mmoe", "hrnn"], 1),
+        *_tasks(["synthetic:hop=0.8"], ["din"], [BASELINE, OURS], 1),
+    ]
+    return Plan(
+        tasks=tasks,
+        split=SplitConfig(examples=4_000, judged=1_000, tested=2_000),
+        fit=FitConfig(epochs=4, patience=2, rates=(1e-2,)),
+    )
+
+
+def _tasks(datasets: Sequence[str], backbones: Sequence[str], contestants: Sequence[str], seeds: int) -> Iterator[Task]:
+    for dataset in datasets:
+        for backbone in backbones:
+            for contestant in contestants:
+                yield Task(dataset=dataset, backbone=backbone, contestant=contestant, seeds=seeds)
+
+
+PLANS = {"full": full, "quick": quick}

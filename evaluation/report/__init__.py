@@ -1,0 +1,1 @@
+"""Claims, tables and figures from results."""

@@ -1,0 +1,107 @@
+"""The report of a rolling comparison: Markdown and one figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from evaluation.protocol.store import Store
+from evaluation.report.measures import Results
+from evaluation.report.plots import BLUE, GREY, ORANGE
+from evaluation.report.static import interval
+from evaluation.rivals.counting import COUNTING
+from evaluation.walk_forward.models import ROLLED, SCHEDULES
+from evaluation.walk_forward.new_item_routing import WATCHED, Routability
+
+BACKBONE = "gru4rec"
+PAIRS = (
+    *((f"mos@{schedule}", f"backbone+table@{schedule}") for schedule in SCHEDULES),
+    ("mos@updated", "mos-random@updated"),
+    ("mos@updated", "mos@frozen"),
+    ("mos@retrained", "mos@frozen"),
+    ("mos@updated", "mos@retrained"),
+    ("backbone+table@updated", "backbone+table@frozen"),
+)
+
+
+def write_rolling_report(store: Store) -> Path:
+    """Write ``report.md`` and its figure into the store's folder."""
+    results = Results(store)
+    lines = ["# Rolling comparison\n"]
+    for dataset in results.datasets:
+        lines += _dataset(results, dataset)
+        _figure(results, dataset).savefig(
+            store.root / f"{dataset.replace(':', '_')}.svg", metadata={"Date": None, "Creator": None}
+        )
+    path = store.root / "report.md"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def _dataset(results: Results, dataset: str) -> Iterator[str]:
+    about, facts = results.store.about(dataset), results.store.facts(dataset)
+    config = about["config"]
+    yield f"## {dataset}\n"
+    length, new = f"{config['steps']} steps of {config['hours']:g} hours", facts["new"].mean()
+    yield (
+        f"{about['judged']:,} clicks of {length}; {new:.0%} of them on items first clicked after the first step began. "
+        f"Frozen: as of the first step. Updated: one pass over each step's clicks when it is over, and routing rows "
+        f"for new items. Retrained: fitted anew, router included, every {config['anew'] * config['hours']:g} hours, "
+        f"and not updated in between. Those who count learn every click at once; what is popular is told to all others "
+        f"at every {config['fresh']}th judged click. Intervals: 95 %, by drawing user-hours. Data {about['data']}.\n"
+    )
+    yield "| contestant | seeds | GAUC | same theme | NDCG@10 | HR@10 | MRR@20 | NDCG@10 on new items | s |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    rows = [(BACKBONE, f"{name}@{schedule}") for schedule in SCHEDULES for name in ROLLED]
+    for backbone, name in [*rows, *(("counting", name) for name in COUNTING)]:
+        group = results.group(dataset, backbone, name)
+        row, new = group.row(), group.ndcg()[:, facts["new"].astype(bool)].mean()
+        yield (
+            f"| {name} | {row.seeds} | {row.gauc:.4f} | {row.themed:.4f} | {row.ndcg:.4f} | {row.hit_rate:.4f} | "
+            f"{row.reciprocal_rank:.4f} | {new:.4f} | {row.seconds:.0f} |"
+        )
+    yield ""
+    yield "| difference | GAUC [95 %] | NDCG@10 [95 %] |"
+    yield "|---|---|---|"
+    for one, other in PAIRS:
+        gauc = results.gauc_gain(dataset, BACKBONE, one, other)
+        ndcg = results.ndcg_gain(dataset, BACKBONE, one, other, BACKBONE)
+        yield f"| {one} - {other} | {interval(gauc)} | {interval(ndcg)} |"
+    for name in COUNTING:
+        ndcg = results.ndcg_gain(dataset, BACKBONE, "mos@updated", name, "counting")
+        yield f"| mos@updated - {name} | | {interval(ndcg)} |"
+    yield ""
+    yield from _new_items(Routability(**about["new_items"]))
+
+
+def _new_items(new: Routability) -> Iterator[str]:
+    yield (
+        f"New items: {new.items:,} were first clicked during the steps and got at least {WATCHED} clicks there. "
+        f"{new.by_category:.0%} of them are placed by their category at once; {new.with_row:.0%} came to a row of "
+        f"their own by company, after {new.minutes[0]:.0f} minutes and {new.clicks[0]:.0f} clicks (median; 90 % "
+        f"quantile: {new.minutes[1]:.0f} minutes, {new.clicks[1]:.0f} clicks; a session teaches when it closes). The "
+        f"theme that all their company gives in hindsight is also the category's for {new.category_agrees:.0%} and the "
+        f"first row's for {new.first_agrees:.0%}.\n"
+    )
+
+
+def _figure(results: Results, dataset: str) -> Figure:
+    """NDCG@10 by step."""
+    step = results.store.facts(dataset)["step"].astype(np.int64)
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    styles = dict(zip(SCHEDULES, (":", "-", "--"), strict=True))
+    for name, colour in (("mos", ORANGE), ("backbone+table", BLUE)):
+        for schedule, style in styles.items():
+            gains = results.group(dataset, BACKBONE, f"{name}@{schedule}").ndcg().mean(0)
+            means = np.bincount(step, gains) / np.maximum(np.bincount(step), 1)
+            axes.plot(np.arange(len(means)) + 1, means, style, color=colour, label=f"{name}, {schedule}")
+    counted = results.group(dataset, "counting", "vmis-knn").ndcg().mean(0)
+    means = np.bincount(step, counted) / np.maximum(np.bincount(step), 1)
+    axes.plot(np.arange(len(means)) + 1, means, color=GREY, label="vmis-knn")
+    axes.set(title=dataset, xlabel="step", ylabel="NDCG@10")
+    axes.legend(fontsize=7, ncols=2)
+    return figure

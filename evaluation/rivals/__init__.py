@@ -1,0 +1,1 @@
+"""Models that MoS is compared with."""

@@ -1,0 +1,1 @@
+"""Other ways of giving sessions their themes."""

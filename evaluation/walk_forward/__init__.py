@@ -1,0 +1,1 @@
+"""Models that are updated, fitted anew or frozen while the log goes on."""

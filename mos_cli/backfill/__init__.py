@@ -1,0 +1,5 @@
+"""``mos backfill``."""
+
+from mos_cli.backfill.command import app
+
+__all__ = ["app"]

@@ -1,0 +1,63 @@
+"""Fills the online store from a log, with a progress bar; for ``mos backfill`` and ``mos demo``."""
+
+from __future__ import annotations
+
+import polars as pl
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from features.backfill import fill
+from features.store import OnlineStore
+from mos_online.items.popularity import ItemPopularity
+from mos_online.model.realtime import ACTIVE_LISTED
+from mos_online.registry.registry import Registry
+from mos_online.settings import Settings
+from mos_online.themes import Router
+from mos_online.training import to_clicks
+from mos_online.users.backfill import past_sessions, profiles
+from simulator.dataset import Dataset
+from streams.model import load_config
+
+RECENT = 300_000
+"""So many of the newest clicks tell which items are alive."""
+
+
+def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings, console: Console) -> int:
+    """Write what the stream would know now, had it seen the log: profiles of these clicks' users, and item popularity.
+
+    Args:
+        log: all clicks until now, for the popularity, and the items.
+        clicks: those of the users whose profiles are made.
+        settings: of the store, the sessions and the model in service.
+        console: for the bar and the result.
+
+    Returns:
+        Profiles written; those that were newer in the store are not among them.
+
+    Raises:
+        ModelError: no model is in service.
+        StoreError: the store cannot be written; running it again does no harm.
+    """
+    folder = Registry(settings.models_dir).current()
+    router, config = Router.load(folder), load_config(folder)
+    total = clicks["user_id"].n_unique()
+    popularity = ItemPopularity(half_life_ms=config.half_life_ms, partition=0)
+    for click in to_clicks(log.clicks.tail(RECENT), log.categories):
+        popularity.observe(click)
+    store = OnlineStore.open(settings)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    try:
+        store.ping()
+        store.write_popularity([popularity.snapshot(top=ACTIVE_LISTED)])
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("profiles", total=total)
+            made = profiles(past_sessions(clicks, log.items, settings.sessions), router, config.sizes)
+            written = fill(store, made, advance=lambda count: bar.advance(task, count))
+    finally:
+        store.close()
+    console.print(
+        f"{written:,} profiles of {len(clicks):,} clicks written to {store.location.label}, routed by "
+        f"{router.version}; {total - written:,} were newer there",
+        highlight=False,
+    )
+    return written

@@ -1,0 +1,5 @@
+"""``mos evaluate``."""
+
+from mos_cli.evaluate.command import app
+
+__all__ = ["app"]

@@ -1,0 +1,153 @@
+"""Starts and stops the services of this machine as child processes; used by ``mos demo`` and ``mos up``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, TracebackType
+
+import httpx
+
+from mos_online.errors import MosError
+from mos_online.settings import Settings
+
+STOP_TIMEOUT = 20.0
+"""Seconds a child may take to finish its work after SIGTERM before its process group is killed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """One ``mos`` command that runs until stopped.
+
+    Attributes:
+        name: also the name of its log file.
+        arguments: of the ``mos`` command.
+        ready: whether it can be used; asked again and again, must not raise.
+        timeout: seconds it may take to become ready.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    ready: Callable[[], bool]
+    timeout: float = 60.0
+
+
+@dataclass
+class Supervisor:
+    """Child processes, started in order and stopped in reverse order whatever happens; use it in the main thread.
+
+    SIGTERM and SIGHUP become KeyboardInterrupt, so that they stop the children too. Each child leads a process group of
+    its own: a Ctrl-C at the terminal reaches only us, and what a child started is stopped with it.
+    """
+
+    logs: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    _children: list[tuple[Service, subprocess.Popen[bytes]]] = field(default_factory=list)
+
+    def __enter__(self) -> Supervisor:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self, service: Service) -> None:
+        """Start a service and wait until it is ready.
+
+        Raises:
+            MosError: it exited or did not become ready in time; the end of its log is in the message.
+        """
+        log = self._log(service)
+        with log.open("wb") as out:
+            child = subprocess.Popen(  # noqa: S603 - our own command line
+                [sys.executable, "-m", "mos_cli", *service.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+            )
+        self._children.append((service, child))
+        deadline = time.monotonic() + service.timeout
+        while not service.ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise MosError(f"{service.name} is not ready after {service.timeout:.0f} s. {_tail(log)}")
+            time.sleep(0.1)
+
+    def check(self) -> None:
+        """Raise MosError if a child has exited."""
+        for service, child in self._children:
+            if child.poll() is not None:
+                raise MosError(f"{service.name} exited with status {child.returncode}. {_tail(self._log(service))}")
+
+    def stop(self) -> None:
+        """Stop every child: SIGTERM, wait, then SIGKILL for its whole process group. Leaves nothing behind."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave the rest running
+        while self._children:
+            _, child = self._children[-1]
+            _signal(child, signal.SIGTERM, group=False)
+            try:
+                child.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                pass
+            finally:
+                _signal(child, signal.SIGKILL, group=True)
+                child.wait()
+                self._children.pop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+
+    def _log(self, service: Service) -> Path:
+        return self.logs / f"{service.name}.log"
+
+
+def local_services(settings: Settings) -> list[Service]:
+    """The services of a single machine, in the order in which they start."""
+    services = []
+    if settings.kafka == "embedded":
+        services.append(Service(name="kafka", arguments=("kafka",), ready=settings.broker_file.exists, timeout=20))
+    worker = f"http://127.0.0.1:{settings.worker_port}/healthz"
+    serve = f"http://127.0.0.1:{settings.serve_port}/readyz"
+    services.append(Service(name="serve", arguments=("serve",), ready=lambda: answers(serve), timeout=120))
+    services.append(Service(name="worker", arguments=("worker",), ready=lambda: answers(worker), timeout=90))
+    return services
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of ``url`` is answered with 200 within a second."""
+    try:
+        return httpx.get(url, timeout=1.0).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _signal(child: subprocess.Popen[bytes], number: signal.Signals, *, group: bool) -> None:
+    try:
+        if group:
+            os.killpg(child.pid, number)
+        else:
+            child.send_signal(number)
+    except (ProcessLookupError, PermissionError):
+        pass  # already gone
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    text = log.read_text(errors="replace").splitlines()[-lines:]
+    return f"The end of {log}:\n" + "\n".join(f"  {line}" for line in text)

@@ -1,0 +1,38 @@
+"""``mos up``: all services of this machine, until stopped."""
+
+from __future__ import annotations
+
+import time
+
+import typer
+from rich.console import Console
+
+app = typer.Typer()
+
+
+@app.command()
+def up() -> None:
+    """Start Kafka (if embedded), the recommendation service and the stream worker, and keep them until Ctrl-C.
+
+    Needs a model (`mos train`). Send clicks with `mos replay` or your own producer; watch with `mos topics tail`.
+    Logs are in MOS_HOME/logs. If one service ends, all are stopped and the end of its log is shown.
+    """
+    from mos_cli.supervisor import Supervisor, local_services  # noqa: PLC0415
+    from mos_online.registry.registry import Registry  # noqa: PLC0415
+    from mos_online.settings import settings  # noqa: PLC0415
+
+    console = Console()
+    configured = settings()
+    Registry(configured.models_dir).current()  # the error says how to make a model
+    with Supervisor(configured.home / "logs") as supervisor:
+        try:
+            for service in local_services(configured):
+                console.print(f"starting {service.name} ...")
+                supervisor.start(service)
+            console.print(f"[green]ready[/]: POST {configured.recommend_url}/v1/recommend. Ctrl-C stops everything.")
+            while True:
+                time.sleep(1)
+                supervisor.check()
+        except KeyboardInterrupt:
+            console.print("stopping ...")
+            raise typer.Exit(130) from None

@@ -1,1 +1,0 @@
-"""Models compared under one protocol: time-ordered split, shared negatives, equal budgets, paired statistics."""

@@ -1,0 +1,1 @@
+"""What is known of items: how popular they are now."""

@@ -1,0 +1,1 @@
+"""From a profile and an open session to ranked items."""

@@ -1,0 +1,108 @@
+"""Profiles of a whole log at once: what the stream would have made of it, without a broker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Protocol
+
+import polars as pl
+
+from mos_online.contracts import Scalar, Session, SessionEvent
+from mos_online.sessions import SessionConfig, offline_sessions
+from mos_online.users.profile import RingSizes, Routed, UserProfile, apply_session
+
+
+class SessionRouter(Protocol):
+    """What is needed of `mos_online.themes.Router`."""
+
+    @property
+    def version(self) -> str:
+        """Version of the router artefact."""
+        ...
+
+    def route(self, session: Session) -> Routed:
+        """Place of a session among the themes."""
+        ...
+
+
+def of_users(
+    events: pl.DataFrame, *, users: Iterable[str] | None = None, active_within: int | None = None
+) -> pl.DataFrame:
+    """All events of some users.
+
+    Args:
+        events: columns user_id (str) and timestamp (ms) at least.
+        users: only these users.
+        active_within: only users with an event at most so many ms older than the newest of ``events``.
+    """
+    wanted = pl.lit(True)
+    if users is not None:
+        wanted &= pl.col("user_id").is_in(list(users))
+    if active_within is not None:
+        wanted &= pl.col("timestamp").max().over("user_id") >= pl.col("timestamp").max() - active_within
+    return events.filter(wanted)
+
+
+def past_sessions(events: pl.DataFrame, items: pl.DataFrame, config: SessionConfig) -> Iterator[Session]:
+    """The sessions of a log as the sessionizer publishes them: user by user, in the order in which they close.
+
+    Args:
+        events: columns user_id, event_id, item_id (str), timestamp (int, ms), event_type (str); any order.
+        items: columns item_id, category (str or null); an event carries its item's category in its context.
+        config: gap and caps.
+    """
+    ordered = (
+        events.unique(["user_id", "event_id"], keep="first", maintain_order=True)
+        .join(items.select("item_id", "category").unique("item_id"), on="item_id", how="left")
+        .sort("user_id", "timestamp", "event_id")
+    )
+    found = offline_sessions(ordered, config).sort("user_id", "closes_at", "session_id")
+    ordered = (
+        found.select("user_id", event_id="event_ids")
+        .explode("event_id")
+        .join(ordered, on=["user_id", "event_id"], how="left", maintain_order="left")
+    )
+    columns = ("event_id", "item_id", "timestamp", "event_type", "category")
+    rows = zip(*(ordered[name].to_list() for name in columns), strict=True)
+    contexts: dict[str | None, dict[str, Scalar] | None] = {None: None}  # shared: a million events, few categories
+    for session_id, user_id, started_at, ended_at, reason, closes_at, event_ids, _ in found.iter_rows():
+        happened = []
+        for _ in event_ids:
+            event_id, item_id, timestamp, event_type, category = next(rows)
+            if category not in contexts:
+                contexts[category] = {"category": category}
+            happened.append(
+                SessionEvent(
+                    event_id=event_id,
+                    item_id=item_id,
+                    timestamp=timestamp,
+                    event_type=event_type,
+                    context=contexts[category],
+                )
+            )
+        yield Session(
+            session_id=session_id,
+            user_id=user_id,
+            started_at=started_at,
+            ended_at=ended_at,
+            events=happened,
+            close_reason=reason,
+            watermark=closes_at,
+            revision=config.revision,
+        )
+
+
+def profiles(sessions: Iterable[Session], router: SessionRouter, sizes: RingSizes) -> Iterator[UserProfile]:
+    """One profile per user.
+
+    Args:
+        sessions: grouped by user, each user's in the order in which they close; see `past_sessions`.
+        router: the router of the model in service.
+        sizes: how much a profile keeps.
+    """
+    for user_id, theirs in groupby(sessions, key=lambda session: session.user_id):
+        profile = UserProfile(user_id=user_id, router_version=router.version)
+        for session in theirs:
+            profile = apply_session(profile, session, router.route(session), sizes)
+        yield profile

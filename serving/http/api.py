@@ -1,0 +1,145 @@
+"""The HTTP contract: what a request may say and what an answer says.
+
+msgspec and not pydantic: it validates while it parses (a request of five events in 1 µs), and its JSON Schemas are
+the ones that ``serving.http.openapi`` publishes, so the document cannot drift from the check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from mos_online.contracts import SESSION_END, Id, Milliseconds, Scalar, SessionEvent
+
+MAX_ITEMS = 100
+MAX_EXCLUDED = 1000
+MAX_EVENTS = 500
+MAX_REQUESTS = 64
+
+
+class RecommendEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Something the user did in the session that is still open, so not yet in their profile.
+
+    The fields of a click on the topic ``clicks``, without ``user_id``.
+    """
+
+    item_id: Annotated[Id, Meta(description="The item; 1 to 256 characters.")]
+    timestamp: Annotated[Milliseconds, Meta(description="When, in milliseconds since 1970 UTC; an integer.")]
+    event_type: Annotated[Id, Meta(description='What was done, "click" if left out; 1 to 256 characters.')] = "click"
+    event_id: Annotated[Id | None, Meta(description="The event's own id; 1 to 256 characters; optional.")] = None
+    session_id: Annotated[str | None, Meta(description="The publisher's session id; a string; optional.")] = None
+    context: Annotated[
+        dict[str, Scalar] | None,
+        Meta(description='Strings, numbers, booleans or null by name; "category" routes items new to the model.'),
+    ] = None
+
+
+class RecommendRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Asks for items for one user at one moment."""
+
+    user_id: Annotated[Id, Meta(description="The user; 1 to 256 characters. Unknown users get popular items.")]
+    k: Annotated[int, Meta(ge=1, le=MAX_ITEMS, description=f"How many items, 1 to {MAX_ITEMS}; 10 if left out.")] = 10
+    exclude: Annotated[
+        list[Id], Meta(max_length=MAX_EXCLUDED, description=f"Items not to recommend; at most {MAX_EXCLUDED} ids.")
+    ] = []
+    events: Annotated[
+        list[RecommendEvent],
+        Meta(max_length=MAX_EVENTS, description=f"Events of the open session; at most {MAX_EVENTS}, in any order."),
+    ] = []
+    timestamp: Annotated[
+        Milliseconds | None,
+        Meta(description="The moment to recommend for, in milliseconds since 1970 UTC; now if left out."),
+    ] = None
+
+
+class BatchRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Several requests in one call; cheaper for both sides than one call each."""
+
+    requests: Annotated[
+        list[RecommendRequest],
+        Meta(min_length=1, max_length=MAX_REQUESTS, description=f"1 to {MAX_REQUESTS} requests."),
+    ]
+
+
+class Item(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A recommended item. Scores order the items of one answer and mean nothing across answers."""
+
+    item_id: str
+    score: float
+    theme: Annotated[int, Meta(description="The item's own theme; 0: it fits none.")]
+    theme_label: str
+
+
+class Theme(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Part of the explanation: a theme of the user's past sessions that this answer drew on."""
+
+    theme: int
+    label: str
+    share: Annotated[float, Meta(description="How far its expert could speak, beside the other themes'; 0 to 1.")]
+    sessions: Annotated[int, Meta(description="How many of the user's closed sessions belong to it.")]
+
+
+class Fallback(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Says that the answer is less than the model's best, and why."""
+
+    source: Annotated[str, Meta(description='What answered: "model" (without the profile) or "popularity".')]
+    reason: Annotated[str, Meta(description='"unknown_user", "no_known_items" or "store_unavailable".')]
+
+
+class RecommendResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Items, best first, with what is needed to explain and to trace them."""
+
+    request_id: str
+    user_id: str
+    items: list[Item]
+    themes: Annotated[list[Theme], Meta(description="The user's themes, largest share first.")]
+    model_version: str
+    router_version: str
+    fallback: Fallback | None
+
+
+class BatchResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The answers, in the order of the requests."""
+
+    responses: list[RecommendResponse]
+
+
+class ThemeLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """A theme and its words."""
+
+    theme: int
+    label: str
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in service."""
+
+    model_version: str
+    router_version: str
+    loaded_at: Annotated[int, Meta(description="When it went into service, in milliseconds since 1970 UTC.")]
+    themes: list[ThemeLabel]
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of the health checks when all is well."""
+
+    status: str
+
+
+def session_events(events: Sequence[RecommendEvent]) -> list[SessionEvent]:
+    """The events as the model takes them: oldest first, without ends of sessions, ids made up where missing."""
+    return [
+        SessionEvent(
+            event_id=event.event_id or f"#{position}",
+            item_id=event.item_id,
+            timestamp=event.timestamp,
+            event_type=event.event_type,
+            session_id=event.session_id,
+            context=event.context,
+        )
+        for position, event in sorted(enumerate(events), key=lambda pair: (pair[1].timestamp, pair[0]))
+        if event.event_type != SESSION_END
+    ]

@@ -1,0 +1,111 @@
+"""A run of ``mos serve`` on this machine: its folder, its file in MOS_HOME, its port."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from mos_online.errors import ServingError
+from mos_online.settings import Settings
+from serving.ray.reaper import RUN_FOLDER_PREFIX, clean
+
+CLEANING = 15.0
+"""Seconds that ending every process of a run may take."""
+
+
+@contextmanager
+def run_folder(settings: Settings) -> Iterator[Path]:
+    """An empty folder for Ray's files; every process that writes in it ends with the context, however that ends.
+
+    The folder is short (UNIX sockets live deep inside it, and their paths have about 100 characters) and private.
+
+    Raises:
+        ServingError: the port is taken, or another run serves it.
+    """
+    run_file, logs = _files(settings)
+    _clear_leftovers(run_file, logs, settings)
+    check_port(settings)
+    folder = Path(tempfile.mkdtemp(prefix=RUN_FOLDER_PREFIX, dir="/tmp"))
+    run_file.parent.mkdir(parents=True, exist_ok=True)
+    me = psutil.Process()
+    run_file.write_text(json.dumps({"pid": me.pid, "created": me.create_time(), "folder": str(folder)}))
+    reaper = subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", "serving.ray.reaper", str(folder), str(run_file.resolve()), str(logs.resolve())],
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C, or a kill of our process group, is not for it
+    )
+    try:
+        yield folder
+    finally:
+        reaper.communicate(timeout=CLEANING)
+
+
+def check_port(settings: Settings) -> None:
+    """Raise ServingError if the port of ``settings`` is taken; says by whom where the system tells."""
+    host, port = settings.serve_host, settings.serve_port
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise ServingError(f"MOS_SERVE_HOST={host!r} is no address of this machine: {error}") from None
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise ServingError(
+                f"cannot listen on {host}:{port}: {error.strerror}{_holder(port)}; stop it, or choose another port "
+                f"with --port or MOS_SERVE_PORT"
+            ) from None
+
+
+def _files(settings: Settings) -> tuple[Path, Path]:
+    """Where a run notes itself, and where Ray's logs of the last run are kept."""
+    name = f"serve-{settings.serve_port}"
+    return settings.home / f"{name}.json", settings.home / "logs" / name
+
+
+def _clear_leftovers(run_file: Path, logs: Path, settings: Settings) -> None:
+    try:
+        noted = json.loads(run_file.read_text())
+        pid, created, folder = int(noted["pid"]), float(noted["created"]), Path(noted["folder"])
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError, TypeError):
+        run_file.unlink(missing_ok=True)
+        return
+    if _alive(pid, created):
+        raise ServingError(
+            f"`mos serve` already runs on port {settings.serve_port} with this MOS_HOME (pid {pid}); stop it with "
+            f"`kill {pid}`, or choose another port with --port"
+        )
+    if folder.name.startswith(RUN_FOLDER_PREFIX):
+        clean(folder, run_file, logs)
+
+
+def _alive(pid: int, created: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return bool(abs(process.create_time() - created) < 1 and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def _holder(port: int) -> str:
+    """The process that listens on a port, in words; nothing where the system does not tell."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
+                if connection.pid is None:
+                    break
+                return f" by pid {connection.pid} ({psutil.Process(connection.pid).name()})"
+    except (psutil.Error, OSError):
+        pass
+    return ""

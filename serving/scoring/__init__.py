@@ -1,0 +1,1 @@
+"""One replica: profiles, queue and model."""

@@ -1,0 +1,27 @@
+"""Bounds of one replica's work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What keeps a replica answering in time, whatever is thrown at it. Durations in seconds.
+
+    Attributes:
+        max_batch: queries scored together.
+        max_pending: queries waiting or being scored; more are refused with 503, so nobody waits for nothing.
+        deadline: a query that waited longer is refused instead of scored.
+        store_timeout: how long the profiles of a batch may take; without them it is scored as if users were new.
+        refresh: how often item popularity, the store's health and the model registry are looked at.
+        body, batch_body: largest request body in bytes, of one request and of a batch of them.
+    """
+
+    max_batch: int = 16
+    max_pending: int = 256
+    deadline: float = 1.0
+    store_timeout: float = 0.25
+    refresh: float = 1.0
+    body: int = 1 << 20
+    batch_body: int = 4 << 20

@@ -1,0 +1,107 @@
+"""Reads users' profiles with a deadline, and does without them while the store is down."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+from mos_online.items.popularity import PopularitySnapshot
+from mos_online.users.profile import UserProfile
+from serving.metrics import Metrics
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class Store(Protocol):
+    """What serving needs of ``features.store.OnlineStore``."""
+
+    def read_profiles(self, user_ids: Sequence[str]) -> dict[str, UserProfile]:
+        """The profiles of those users who have one."""
+
+    def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
+        """What is active in each partition that has been written."""
+
+    def ping(self) -> None:
+        """Raise if the store cannot be read."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+class Profiles:
+    """A store behind a circuit breaker.
+
+    A read that fails or is late opens the circuit: later reads return at once, without profiles, until ``check``
+    (called about once a second) finds the store answering again. One thread makes every call to the store, so a
+    call that hangs costs its caller ``timeout`` seconds once and nobody else anything.
+    """
+
+    def __init__(self, *, open_store: Callable[[], Store], timeout: float, metrics: Metrics) -> None:
+        self._open_store = open_store
+        self._timeout = timeout
+        self._metrics = metrics
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._store: Store | None = None
+        self._last: Future[object] | None = None
+        self.problem: str | None = "the online store is not open yet"
+
+    def read(self, user_ids: Sequence[str]) -> dict[str, UserProfile] | None:
+        """The profiles of those users who have one, or None when the store cannot tell."""
+        store = self._store
+        if store is None or self.problem is not None:
+            return None
+        started = time.perf_counter()
+        found = self._call(lambda: store.read_profiles(user_ids), self._timeout)
+        self._metrics.store_read_seconds.observe(time.perf_counter() - started)
+        return found
+
+    def popularity(self, partitions: int) -> list[PopularitySnapshot] | None:
+        """What is active in each partition, or None when the store cannot tell."""
+        store = self._store
+        if store is None or self.problem is not None:
+            return None
+        return self._call(lambda: store.read_popularity(partitions), 4 * self._timeout)
+
+    def check(self, *, timeout: float) -> None:
+        """If the store is not in use, try to open and read it; a success puts it (back) into use."""
+        if self.problem is None or (self._last is not None and not self._last.done()):
+            return
+        reconnected = self._call(self._connect, timeout)
+        if reconnected:
+            self.problem = None
+            log.info("the online store answers")
+
+    def close(self) -> None:
+        """Close the store; a call that hangs is left behind."""
+        self.problem = "the service is stopping"
+        if (store := self._store) is not None:
+            self._thread.submit(store.close)
+        self._thread.shutdown(wait=False)
+
+    def _connect(self) -> bool:
+        if self._store is None:
+            self._store = self._open_store()
+        self._store.ping()
+        return True
+
+    def _call(self, work: Callable[[], T], timeout: float) -> T | None:
+        """``work``'s result; None, and the circuit open, if it fails or is late."""
+        future = self._thread.submit(work)
+        self._last = future  # type: ignore[assignment]
+        try:
+            return future.result(timeout)
+        except TimeoutError:
+            self._fail(f"the online store did not answer within {timeout:g} s")
+        except Exception as error:  # whatever it is, requests must be answered without the store
+            self._fail(str(error) or repr(error))
+        return None
+
+    def _fail(self, problem: str) -> None:
+        self._metrics.store_failures.inc()
+        if problem != self.problem:
+            log.warning("answering without profiles: %s", problem)
+        self.problem = problem

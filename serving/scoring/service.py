@@ -1,0 +1,179 @@
+"""One replica's service: model, profiles and scorer together, kept fresh by one background thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from mos_online.errors import ModelError
+from mos_online.items.popularity import PopularitySnapshot
+from mos_online.recommend.recommender import Query, Recommender
+from mos_online.registry.registry import Registry
+from mos_online.settings import Settings
+from serving.http.api import ModelInfo, RecommendRequest, RecommendResponse, ThemeLabel
+from serving.metrics import Metrics
+from serving.scoring.limits import Limits
+from serving.scoring.profiles import Profiles, Store
+from serving.scoring.scorer import Scorer
+
+log = logging.getLogger(__name__)
+
+OPEN_TIMEOUT = 30.0
+"""Seconds that opening the store may take: importing Feast and making its repository."""
+STUCK = 30.0
+"""Seconds after which a batch that is still being scored means that the replica must be replaced."""
+
+
+class Service:
+    """Answers requests; follows the registry to new model versions without dropping one."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        load: Callable[[Path], Recommender],
+        open_store: Callable[[], Store],
+        partitions: int,
+        limits: Limits,
+    ) -> None:
+        """Load the version in service; ``start`` begins to answer.
+
+        Args:
+            registry: where the version in service is looked up.
+            load: reads a version folder.
+            open_store: called again until it succeeds.
+            partitions: of the click topic; as many popularity snapshots are read.
+            limits: bounds.
+
+        Raises:
+            ModelError: there is no version in service, or it is damaged.
+        """
+        self.metrics = Metrics()
+        self.limits = limits
+        self._registry = registry
+        self._load = load
+        self._partitions = partitions
+        self._folder = registry.current()
+        self._model_problem = ""
+        self._popularity: list[PopularitySnapshot] = []
+        self._profiles = Profiles(open_store=open_store, timeout=limits.store_timeout, metrics=self.metrics)
+        recommender = load(self._folder)
+        warm_up(recommender)
+        self._loaded_at = _now()
+        self._scorer = Scorer(recommender=recommender, profiles=self._profiles, limits=limits, metrics=self.metrics)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._keep_fresh, name="refresh", daemon=True)
+
+    def start(self) -> None:
+        """Start the threads; call it from the event loop that will call ``recommend``."""
+        self._scorer.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Answer what is queued and end the threads; a second call does nothing."""
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        self._scorer.stop()
+        self._thread.join(timeout=2 * self.limits.refresh)
+        self._profiles.close()
+
+    async def recommend(self, requests: Sequence[RecommendRequest]) -> list[RecommendResponse]:
+        """Answers in the order of ``requests``; raises ``Problem`` (see ``Scorer.answer``)."""
+        return await self._scorer.answer(requests)
+
+    def not_ready(self) -> str | None:
+        """Why answers are worse than they should be, or None when all is well."""
+        return self._profiles.problem
+
+    def stuck(self) -> bool:
+        """Whether this replica should be replaced."""
+        return self._scorer.stuck(STUCK)
+
+    def model_info(self) -> ModelInfo:
+        """What is in service."""
+        recommender = self._scorer.recommender
+        return ModelInfo(
+            model_version=recommender.model_version,
+            router_version=recommender.router_version,
+            loaded_at=self._loaded_at,
+            themes=[ThemeLabel(theme=i, label=label) for i, label in enumerate(recommender.router.labels)],
+        )
+
+    def _keep_fresh(self) -> None:
+        timeout = OPEN_TIMEOUT
+        while not self._stopped.is_set():
+            try:
+                self._profiles.check(timeout=timeout)
+                self._follow_popularity()
+                self._follow_registry()
+            except Exception:  # the thread must outlive any fault, or the service would go stale unseen
+                log.exception("refreshing failed")
+            timeout = self.limits.refresh
+            self._stopped.wait(self.limits.refresh)
+
+    def _follow_popularity(self) -> None:
+        snapshots = self._profiles.popularity(self._partitions)
+        if snapshots is None or snapshots == self._popularity:
+            return
+        self._popularity = snapshots
+        recommender = self._scorer.recommender
+        self._scorer.run_between_batches(lambda: recommender.observe_popularity(snapshots))
+
+    def _follow_registry(self) -> None:
+        try:
+            folder = self._registry.current()
+            if folder == self._folder:
+                return
+            self._folder = folder  # a damaged version is tried once, not every second
+            recommender = self._load(folder)
+            if self._popularity:
+                recommender.observe_popularity(self._popularity)
+            warm_up(recommender)
+        except ModelError as error:
+            if str(error) != self._model_problem:
+                self._model_problem = str(error)
+                self.metrics.reloaded(ok=False)
+                log.error("staying with model %s: %s", self._scorer.recommender.model_version, error)
+            return
+        self._model_problem = ""
+        self._scorer.use(recommender)
+        self._loaded_at = _now()
+        self.metrics.reloaded(ok=True)
+        log.info("model %s, router %s in service", recommender.model_version, recommender.router_version)
+
+
+def open_service(settings: Settings) -> Service:
+    """The service of this machine's settings, in a process of its own.
+
+    Raises:
+        ModelError: there is no version in service, or it is damaged.
+    """
+    torch.set_num_threads(1)  # a second thread ruins the tail as soon as another process wants its core
+
+    def open_store() -> Store:
+        from features.store import OnlineStore  # noqa: PLC0415 - takes seconds; requests need not wait for it
+
+        return OnlineStore.open(settings)
+
+    return Service(
+        registry=Registry(settings.models_dir),
+        load=Recommender.load,
+        open_store=open_store,
+        partitions=settings.partitions,
+        limits=Limits(),
+    )
+
+
+def warm_up(recommender: Recommender) -> None:
+    """Ask once, so that the first user does not pay for lazy initialisation."""
+    recommender.recommend([Query(user_id="", profile=None, events=[], timestamp=_now(), k=1, exclude=[])])
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,1 @@
+"""Reading and writing Kafka: records, topics, producer, log reader."""

@@ -1,0 +1,174 @@
+"""The one way in which the worker publishes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Mapping
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from prometheus_client import Histogram
+
+from mos_online.errors import BrokerError, ContractError
+from mos_online.kafka_config import producer_config
+from mos_online.settings import Settings
+
+HIGH_WATER = 20_000
+"""With more records than this on their way, ``relieve`` waits for all of them."""
+
+
+class _Round:
+    """The records published between two calls of ``flush``."""
+
+    __slots__ = ("_lock", "failure", "pending")
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self.pending = 0
+        self.failure: str | None = None
+
+    def delivered(self, error: KafkaError | None, message: Message) -> None:
+        """Delivery report of librdkafka."""
+        with self._lock:
+            self.pending -= 1
+            if error is not None:
+                self.failure = f"Kafka did not accept a record for {message.topic()}: {error.str()}"
+
+
+class Delay:
+    """Measures into a histogram how long something took from its cause until its record was on the topic."""
+
+    __slots__ = ("_histogram", "_until_published")
+
+    def __init__(self, histogram: Histogram, *, since: int) -> None:
+        """The record is published now; ``since`` (ms since 1970) is when its cause came."""
+        self._histogram = histogram
+        self._until_published = time.time() - since / 1000
+
+    def delivered(self, latency: float) -> None:
+        """The broker has confirmed it ``latency`` seconds after it was published."""
+        self._histogram.observe(max(0.0, self._until_published + latency))
+
+
+class _Timed:
+    """A delivery report that is measured, too."""
+
+    __slots__ = ("_batch", "_delay")
+
+    def __init__(self, batch: _Round, delay: Delay) -> None:
+        self._batch = batch
+        self._delay = delay
+
+    def __call__(self, error: KafkaError | None, message: Message) -> None:
+        self._batch.delivered(error, message)
+        latency = message.latency()
+        if error is None and latency is not None:
+            self._delay.delivered(latency)
+
+
+class RecordProducer:
+    """Publishes in the background; ``flush`` tells when what was published before it has been delivered.
+
+    librdkafka's own flush waits for whatever comes later as well: under steady load it never returns.
+
+    A record that could not be delivered (librdkafka has retried for five minutes by then) can only be made again
+    from the input, so from then on every ``flush`` fails and the worker must start anew from its last checkpoint.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Connect in the background.
+
+        Raises:
+            BrokerError, SettingsError: as ``producer_config``.
+        """
+        self._producer = Producer(
+            {**producer_config(settings), "queue.buffering.max.messages": 10 * HIGH_WATER, "log_level": 2}
+        )
+        self._failure: str | None = None
+        self._lock = threading.Lock()
+        self._round = _Round(self._lock)
+        self._closed: list[_Round] = []
+
+    def publish(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes,
+        *,
+        partition: int | None = None,
+        headers: Mapping[str, bytes] | None = None,
+        delay: Delay | None = None,
+    ) -> None:
+        """Send soon. Thread-safe; waits only while ten times ``HIGH_WATER`` records are on their way.
+
+        Args:
+            topic: its name on the cluster.
+            key: what the partition is chosen by.
+            value: the record.
+            partition: instead of the one chosen by the key.
+            headers: of the record.
+            delay: told when the record is on its topic.
+
+        Raises:
+            ContractError: the record is larger than the client may send ("too_large").
+            BrokerError: the client refuses for another reason.
+        """
+        with self._lock:
+            batch = self._round
+            batch.pending += 1
+        while True:
+            try:
+                self._producer.produce(
+                    topic,
+                    value,
+                    key,
+                    partition=-1 if partition is None else partition,
+                    on_delivery=batch.delivered if delay is None else _Timed(batch, delay),
+                    headers=list(headers.items()) if headers else None,
+                )
+            except BufferError:
+                self._producer.poll(0.01)
+            except KafkaException as error:
+                with self._lock:
+                    batch.pending -= 1
+                fault = error.args[0]
+                if fault.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise ContractError("too_large", f"a record of {len(value)} bytes for {topic}") from None
+                raise BrokerError(f"cannot publish to {topic}: {fault.str()}") from None
+            else:
+                return
+
+    async def flush(self) -> None:
+        """Wait, off the event loop, until everything published before this call has been delivered.
+
+        Raises:
+            BrokerError: a record was not.
+        """
+        with self._lock:
+            self._closed.append(self._round)
+            self._round = _Round(self._lock)
+        rounds = tuple(self._closed)
+        if any(batch.pending for batch in rounds):
+            await asyncio.to_thread(self._wait, rounds)
+        failures = [batch.failure for batch in rounds if batch.failure is not None]
+        self._failure = self._failure or next(iter(failures), None)
+        self._closed = [batch for batch in self._closed if batch.pending]
+        if self._failure is not None:
+            raise BrokerError(
+                f"{self._failure}. Nothing is lost: start the worker again, it goes on from its checkpoint"
+            )
+
+    async def relieve(self) -> None:
+        """Let delivery reports in; ``flush`` if more than ``HIGH_WATER`` records are on their way.
+
+        Raises:
+            BrokerError: as ``flush``.
+        """
+        self._producer.poll(0)
+        if len(self._producer) > HIGH_WATER:
+            await self.flush()
+
+    def _wait(self, rounds: tuple[_Round, ...]) -> None:
+        while any(batch.pending for batch in rounds):
+            self._producer.poll(0.02)

@@ -1,0 +1,1 @@
+"""The stream processors: what each does with the records of its topic."""

@@ -1,0 +1,1 @@
+"""Faust, and the worker that runs the processors on it."""

@@ -1,0 +1,172 @@
+"""Faust's Kafka transport, with five changes that no setting of Faust makes.
+
+**Whole fetches.** Faust spends 70 µs on the way of one event from its consumer to an agent; the work on a click takes
+three. So all records of one partition that were fetched together travel as one event: agents, commits and rebalances
+are Faust's, the cost of the way is paid once for hundreds of records.
+
+**Light records.** aiokafka makes a frozen dataclass of eleven fields of every record, which costs as much as the work
+on it. Here it makes a ``Record``.
+
+**Committed records only.** What a producer's transaction has aborted was never clicked.
+
+**Short waits.** Faust lets the broker hold a fetch for 1.5 s. A real broker answers as soon as a record comes, but
+librdkafka's mock cluster only when the wait is over, which would delay every stage by most of a second.
+
+**No silent losses.** When retention has dropped records that were not read yet, aiokafka goes on with the oldest one
+that is left. Here that is an error.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aiokafka.consumer.fetcher import PartitionRecords
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types import TP, ConsumerMessage
+
+from mos_online.errors import BrokerError
+from streams.kafka.log_reader import truncated
+from streams.kafka.records import Record
+from streams.processors.base import Context
+
+FETCH_WAIT_MS = 20
+POLL = 0.05
+"""Seconds after which the consumer looks again which partitions are wanted."""
+
+Fetched = list[Record]
+"""Of one partition, in order; never empty."""
+
+log = logging.getLogger(__name__)
+
+
+class Fetches:
+    """Faust's ``ConsumerScheduler``: takes what was fetched partition by partition, not record by record."""
+
+    def iterate(self, records: Mapping[TP, Fetched]) -> Iterator[tuple[TP, Fetched]]:
+        """What ``FetchConsumer`` makes messages of."""
+        return iter(records.items())
+
+
+def _record(_: Any, tp: TP, record: Any) -> Record:
+    headers = record.headers
+    return Record(
+        topic=tp.topic,
+        partition=tp.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value,
+        arrived_at=record.timestamp,
+        headers=dict(headers) if headers else {},
+    )
+
+
+class PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc] # Faust's own types are not checked here
+    """Creates consumers whose fetches wait briefly and give light records."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        if not hasattr(PartitionRecords, "_consumer_record"):
+            raise BrokerError("this version of aiokafka is not known: install the versions of requirements/")
+        PartitionRecords._consumer_record = _record
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # both are read when the consumer starts
+        consumer._isolation_level = "read_committed"  # as `LogReader`; Faust ties it to its own transactions
+        return consumer
+
+
+class FetchConsumer(Consumer):  # type: ignore[misc]
+    """A message's value is all that was fetched of a partition, its offset that of the last record.
+
+    Faust takes the offsets that it does not see for gaps in the log and commits past them: the acknowledgement of a
+    message commits all its records, and nothing of it is committed before.
+
+    Attributes:
+        polled_at: when it last asked for records (monotonic seconds).
+    """
+
+    transport: FetchTransport
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.polled_at = time.monotonic()
+        self._wanted: dict[TP, int] = {}
+
+    def progress(self) -> tuple[int, int]:
+        """Records of our partitions that have not been committed, and the sum of the committed offsets."""
+        lag = total = 0
+        for tp in self.assignment():
+            end, committed = self.highwater(tp) or 0, self._committed_offset[tp] or 0
+            total += committed
+            # The last offsets may be marks of transactions: nothing that anybody gets, or commits.
+            if self._wanted.get(tp, 0) > committed or self._position(tp) < end:
+                lag += max(0, end - committed)
+        return lag, total
+
+    def _position(self, tp: TP) -> int:
+        """Where the next fetch begins."""
+        subscription = self._thread._ensure_consumer()._subscription.subscription
+        assignment = subscription.assignment if subscription is not None else None
+        state = assignment.state_value(tp) if assignment is not None and tp in assignment.tps else None
+        return int(state.position) if state is not None and state.has_valid_position else 0
+
+    async def perform_seek(self) -> None:
+        """Go to the committed offsets, as after every rebalance."""
+        await super().perform_seek()
+        self._wanted = {tp: offset for tp, offset in self._committed_offset.items() if offset is not None}
+
+    def _new_consumer_thread(self) -> PromptThread:
+        return PromptThread(self, loop=self.loop, beacon=self.beacon)
+
+    def _to_message(self, tp: TP, record: Fetched) -> ConsumerMessage:
+        last = record[-1]
+        self._wanted[tp] = last.offset + 1
+        return ConsumerMessage(
+            topic=last.topic,
+            partition=last.partition,
+            offset=last.offset,
+            timestamp=last.arrived_at / 1000,
+            timestamp_type=0,
+            headers=None,
+            key=None,
+            value=record,
+            checksum=None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    async def _wait_next_records(self, timeout: float) -> Any:
+        """Wait for ``POLL`` only: while Faust waits, it does not see that a full buffer has room again."""
+        self.polled_at = time.monotonic()
+        if self.flow_active and not self._get_active_partitions():
+            await self.sleep(POLL)
+            return {}, set()
+        records, active = await super()._wait_next_records(min(timeout, POLL))
+        for tp, fetched in (records or {}).items():
+            wanted = self._wanted.get(tp)
+            if wanted is not None and fetched[0].offset > wanted:
+                await self._check_gap(tp, wanted)
+        return records, active
+
+    async def _check_gap(self, tp: TP, wanted: int) -> None:
+        """Offsets may have gaps (marks of transactions, compaction), but not because of retention."""
+        low = (await self.earliest_offsets(tp))[tp]
+        if low <= wanted:
+            return
+        error = truncated(tp.topic, tp.partition, wanted, low)
+        if self.transport.context.accept_loss:
+            log.error("going on without them: %s", error)
+        else:
+            self.stop_flow()
+            self.transport.context.fail(error)
+
+
+class FetchTransport(Transport):  # type: ignore[misc]
+    """Set it as ``app.transport`` before the application starts."""
+
+    Consumer = FetchConsumer
+
+    def __init__(self, *args: Any, context: Context, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.context = context

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from evaluation.protocol.data import Trial, TrialConfig
+from evaluation.protocol.split import SplitConfig
+from mos_online.sessions import SessionConfig
+from simulator.dataset import Dataset
+from simulator.population import SyntheticConfig, synthesize
+
+SPLIT = SplitConfig(examples=600, judged=200, tested=300, history=3)
+CONFIG = TrialConfig(split=SPLIT, themes=4, negatives=3, moment=64)
+
+
+def small_trial(data: Dataset, config: TrialConfig = CONFIG) -> Trial:
+    return Trial(data.clicks, data.items, sessions=SessionConfig(), config=config, name="small")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def population() -> Dataset:
+    return synthesize(SyntheticConfig(users=120, themes=4, items_per_theme=15, hop=0.6, days=10))
+
+
+@pytest.fixture(scope="session")
+def trial(population: Dataset) -> Trial:
+    return small_trial(population)

@@ -1,0 +1,145 @@
+"""Popularity against its definition, whatever the order, the partitions and the restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mos_online.contracts import SESSION_END, Click
+from mos_online.items.popularity import SLOW, ItemPopularity, PopularitySnapshot, merge
+
+HALF_LIFE = 1000.0
+
+
+def click(item: str, timestamp: int, *, category: object = None, event_type: str = "click") -> Click:
+    context = {"category": category} if category is not None else None
+    return Click(event_id="e", user_id="u", item_id=item, timestamp=timestamp, event_type=event_type, context=context)
+
+
+def counted(clicks: Sequence[Click], partition: int = 0) -> ItemPopularity:
+    popularity = ItemPopularity(half_life_ms=HALF_LIFE, partition=partition)
+    for one in clicks:
+        popularity.observe(one)
+    return popularity
+
+
+def decayed(clicks: Sequence[Click], half_life: float) -> dict[str, float]:
+    now = max((one.timestamp for one in clicks), default=0)
+    weights: dict[str, float] = {}
+    for one in clicks:
+        weights[one.item_id] = weights.get(one.item_id, 0.0) + 0.5 ** ((now - one.timestamp) / half_life)
+    return weights
+
+
+def assert_counts(snapshot: PopularitySnapshot, clicks: Sequence[Click], rounding: float = 1e-9) -> None:
+    """The snapshot's numbers are those of the clicks, and the most active items come first."""
+    fast, slow = decayed(clicks, HALF_LIFE), decayed(clicks, SLOW * HALF_LIFE)
+    assert snapshot.as_of == max((one.timestamp for one in clicks), default=0)
+    assert set(snapshot.item_ids) == set(fast)
+    assert dict(zip(snapshot.item_ids, snapshot.counts, strict=True)) == pytest.approx(fast, rel=rounding)
+    assert dict(zip(snapshot.item_ids, snapshot.slow_counts, strict=True)) == pytest.approx(slow, rel=rounding)
+    assert snapshot.total == pytest.approx(sum(fast.values()), rel=rounding)
+    assert snapshot.slow_total == pytest.approx(sum(slow.values()), rel=rounding)
+    first = {name: min(one.timestamp for one in clicks if one.item_id == name) for name in fast}
+    assert dict(zip(snapshot.item_ids, snapshot.first_seen, strict=True)) == first
+    shares = [fast[name] / sum(fast.values()) + slow[name] / sum(slow.values()) for name in snapshot.item_ids]
+    assert shares == pytest.approx(sorted(shares, reverse=True))
+
+
+LOGS = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 20_000)), min_size=1, max_size=40).map(
+    lambda rows: [click(item, timestamp) for item, timestamp in rows]
+)
+
+
+@settings(deadline=None)
+@given(LOGS)
+def test_counts_are_decayed_counts(clicks: list[Click]) -> None:
+    assert_counts(counted(clicks).snapshot(top=100), clicks)
+
+
+@settings(deadline=None)
+@given(LOGS, st.randoms())
+def test_the_order_of_arrival_does_not_matter(clicks: list[Click], random: Random) -> None:
+    assert_counts(counted(random.sample(clicks, len(clicks))).snapshot(top=100), clicks)
+
+
+@settings(deadline=None)
+@given(LOGS, st.integers(1, 5), st.randoms())
+def test_partitions_add_up(clicks: list[Click], partitions: int, random: Random) -> None:
+    parts: list[list[Click]] = [[] for _ in range(partitions)]
+    for one in clicks:
+        random.choice(parts).append(one)
+    merged = merge([counted(part).snapshot(top=100) for part in parts], half_life_ms=HALF_LIFE)
+    assert merged.partition == -1
+    assert_counts(merged, clicks)
+
+
+@settings(deadline=None)
+@given(LOGS, st.integers(0, 40))
+def test_a_restart_changes_nothing(clicks: list[Click], stopped_after: int) -> None:
+    resumed = ItemPopularity(half_life_ms=HALF_LIFE, partition=0)
+    resumed.resume(counted(clicks[:stopped_after]).snapshot(top=100))
+    for one in clicks[stopped_after:]:
+        resumed.observe(one)
+    assert_counts(resumed.snapshot(top=100), clicks)
+
+
+def test_a_restart_keeps_the_total_of_items_that_were_not_listed() -> None:
+    clicks = [click("a", 0), click("a", 0), click("b", 0), click("c", 500)]
+    resumed = ItemPopularity(half_life_ms=HALF_LIFE, partition=0)
+    whole = counted(clicks)
+    resumed.resume(whole.snapshot(top=1))
+    assert resumed.snapshot(top=10).item_ids == ["a"]
+    assert resumed.snapshot(top=10).total == pytest.approx(whole.snapshot(top=10).total)
+    assert resumed.snapshot(top=10).slow_total == pytest.approx(whole.snapshot(top=10).slow_total)
+
+
+def test_years_with_a_half_life_of_a_second() -> None:
+    day = 86_400_000
+    clicks = [click(f"old{n % 3}", n * day) for n in range(1500)]
+    clicks += [click("new", 1500 * day), click("new", 1500 * day + 1000), click("newer", 1500 * day + 2000)]
+    snapshot = counted(clicks).snapshot(top=10)
+    counts = dict(zip(snapshot.item_ids, snapshot.counts, strict=True))
+    assert counts == pytest.approx({"newer": 1.0, "new": 0.75})
+    assert snapshot.total == pytest.approx(1.75)
+
+
+def test_more_items_than_the_arrays_began_with() -> None:
+    clicks = [click(f"i{n:04}", 0) for n in range(3000)] + [click("i2999", 0)]
+    snapshot = counted(clicks).snapshot(top=2)
+    assert snapshot.item_ids[0] == "i2999"
+    assert snapshot.counts == pytest.approx([2.0, 1.0])
+    assert snapshot.total == pytest.approx(3001)
+
+
+def test_only_the_top_are_listed_and_the_total_counts_all() -> None:
+    clicks = [click(item, 0) for item in "aaabbc"]
+    snapshot = counted(clicks, partition=4).snapshot(top=2)
+    assert (snapshot.partition, snapshot.item_ids, snapshot.total) == (4, ["a", "b"], 6.0)
+
+
+def test_a_faded_item_is_not_listed() -> None:
+    assert counted([click("old", 0), click("new", 3_000_000)]).snapshot(top=9).item_ids == ["new"]
+
+
+def test_the_end_of_a_session_is_no_click() -> None:
+    popularity = counted([click("a", 0), click("end", 5000, event_type=SESSION_END)])
+    assert_counts(popularity.snapshot(top=9), [click("a", 0)])
+
+
+def test_the_newest_category_counts_and_must_be_a_string() -> None:
+    clicks = [click("a", 0, category="jazz"), click("a", 1, category="opera"), click("a", 2), click("b", 3, category=7)]
+    snapshot = counted(clicks).snapshot(top=9)
+    assert dict(zip(snapshot.item_ids, snapshot.categories, strict=True)) == {"a": "opera", "b": ""}
+    elsewhere = counted([click("b", 3, category="chess")], partition=1).snapshot(top=9)
+    merged = merge([snapshot, elsewhere], half_life_ms=HALF_LIFE)
+    assert dict(zip(merged.item_ids, merged.categories, strict=True)) == {"a": "opera", "b": "chess"}
+
+
+def test_nothing_counted_is_an_empty_snapshot() -> None:
+    for empty in (counted([]).snapshot(top=9), merge([], half_life_ms=HALF_LIFE)):
+        assert (empty.item_ids, empty.total, empty.slow_total, empty.as_of) == ([], 0, 0, 0)

@@ -1,0 +1,118 @@
+"""`mos backfill` from the command line, with a real router and a real store."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner, Result
+
+import simulator.datasets
+from features.store import OnlineStore
+from mos_cli.backfill.command import app
+from mos_online.errors import DatasetError, ModelError
+from mos_online.registry.registry import Registry
+from mos_online.settings import Settings
+from mos_online.themes import Router, RouterConfig
+from mos_online.users.backfill import past_sessions, profiles
+from mos_online.users.profile import RingSizes
+from simulator.dataset import Dataset
+from simulator.population import SyntheticConfig, synthesize
+
+LOG = synthesize(SyntheticConfig(users=60, themes=3, items_per_theme=12, themes_per_user=2, days=10))
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """A small population in place of the usual one."""
+    monkeypatch.setattr(simulator.datasets, "load", lambda *_: LOG)
+    return LOG
+
+
+@pytest.fixture
+def router(mos_home: Settings, tmp_path: Path) -> Router:
+    """In service."""
+    made = Router.fit(LOG.clicks, LOG.items, RouterConfig(themes=3))
+    made.save(tmp_path / "model")
+    (tmp_path / "model" / "config.json").write_text(json.dumps({"version": "m1"}))
+    Registry(mos_home.models_dir).publish(tmp_path / "model")
+    return made
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_the_profiles_of_the_first_half_are_readable(mos_home: Settings, log: Dataset, router: Router) -> None:
+    result = run("--until", "0.5")
+    assert result.exit_code == 0
+    times = log.clicks["timestamp"]
+    before = log.clicks.filter(pl.col("timestamp") < times[len(times) // 2])
+    expected = {
+        p.user_id: p for p in profiles(past_sessions(before, log.items, mos_home.sessions), router, RingSizes())
+    }
+    stored = OnlineStore.open(mos_home).read_profiles(log.clicks["user_id"].unique().to_list())
+    assert stored.keys() == expected.keys()
+    for user, profile in expected.items():
+        # Embeddings are stored as float32, which is what the router computes in.
+        assert stored[user] == profile
+    assert f"{len(expected)} profiles of {len(before):,} clicks written to sqlite" in " ".join(result.output.split())
+
+
+def test_later_clicks_are_added_and_earlier_ones_change_nothing(
+    mos_home: Settings, log: Dataset, router: Router
+) -> None:
+    everybody = log.clicks["user_id"].unique().to_list()
+    run("--until", "0.5")
+    half = OnlineStore.open(mos_home).read_profiles(everybody)
+    assert "0 were newer there" in " ".join(run().output.split())
+    whole = OnlineStore.open(mos_home).read_profiles(everybody)
+    assert len(whole) == len(everybody)
+    grown = sum(whole[user].sessions > profile.sessions for user, profile in half.items())
+    assert grown > 0
+    assert f"{grown} were newer there" in " ".join(run("--until", "0.5").output.split())
+    assert OnlineStore.open(mos_home).read_profiles(everybody) == whole
+
+
+def test_only_some_users(mos_home: Settings, log: Dataset, router: Router, tmp_path: Path) -> None:
+    users = sorted(log.clicks["user_id"].unique())[:2]
+    (tmp_path / "users.txt").write_text("\n".join([*users, "", "nobody"]))
+    assert run("--users", str(tmp_path / "users.txt")).exit_code == 0
+    stored = OnlineStore.open(mos_home).read_profiles(log.clicks["user_id"].unique().to_list())
+    assert sorted(stored) == users
+
+
+def test_only_active_users(mos_home: Settings, log: Dataset, router: Router) -> None:
+    assert run("--active-days", "1").exit_code == 0
+    since = log.clicks["timestamp"][-1] - 86_400_000
+    active = log.clicks.filter(pl.col("timestamp") >= since)["user_id"].unique().to_list()
+    everybody = log.clicks["user_id"].unique().to_list()
+    assert 0 < len(active) < len(everybody)
+    assert sorted(OnlineStore.open(mos_home).read_profiles(everybody)) == sorted(active)
+
+
+def test_without_a_model_it_says_how_to_make_one(mos_home: Settings) -> None:
+    with pytest.raises(ModelError, match="mos train"):
+        run()
+
+
+def test_nothing_to_do_is_an_error(log: Dataset, router: Router, tmp_path: Path) -> None:
+    (tmp_path / "users.txt").write_text("nobody")
+    with pytest.raises(DatasetError, match="no clicks"):
+        run("--users", str(tmp_path / "users.txt"))
+
+
+def test_a_file_of_users_that_is_not_there(log: Dataset, router: Router, tmp_path: Path) -> None:
+    result = run("--users", str(tmp_path / "nowhere.txt"))
+    assert result.exit_code == 2
+    assert "nowhere.txt" in result.output
+
+
+def test_a_log_without_a_clock_is_refused(log: Dataset, router: Router, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = LOG.events.with_columns(timestamp=pl.col("timestamp") // 86_400_000 * 86_400_000)
+    monkeypatch.setattr(simulator.datasets, "load", lambda *_: replace(LOG, events=days))
+    with pytest.raises(DatasetError, match="whole days"):
+        run()

@@ -1,0 +1,193 @@
+"""Training end to end on a small log, and what the recommender makes of the model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from mos_online.contracts import SessionEvent
+from mos_online.errors import DatasetError, ModelError
+from mos_online.items.popularity import PopularitySnapshot
+from mos_online.recommend.recommender import Query, Recommender
+from mos_online.registry.registry import Registry
+from mos_online.sessions import SessionConfig
+from mos_online.training import TrainConfig, TrainReport, train
+from mos_online.users.profile import Ring, UserProfile
+from simulator.population import SyntheticConfig, synthesize
+
+CONFIG = TrainConfig(themes=6, width=16, recent=10, theme_ring=8, minutes=0.15, epochs=3, threads=1)
+NOW = 1_700_000_000_000
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Registry, TrainReport]:
+    log = synthesize(SyntheticConfig(users=150, themes=6, items_per_theme=20))
+    registry = Registry(tmp_path_factory.mktemp("models"))
+    report = train(
+        log.events.head(8000),
+        log.items,
+        registry,
+        sessions=SessionConfig(),
+        config=CONFIG,
+        name="synthetic",
+        on_progress=lambda stage, part, note: None,
+    )
+    return registry, report
+
+
+@pytest.fixture
+def recommender(trained: tuple[Registry, TrainReport]) -> Recommender:
+    return Recommender.load(trained[0].current())
+
+
+def query(profile: UserProfile | None = None, events: list[str] | None = None, **changes: object) -> Query:
+    made = [SessionEvent(event_id=f"e{n}", item_id=item, timestamp=NOW + n) for n, item in enumerate(events or [])]
+    asked = Query(user_id="u", profile=profile, events=made, timestamp=NOW + 60_000, k=10, exclude=[])
+    return Query(**{name: changes.get(name, getattr(asked, name)) for name in asked.__struct_fields__})
+
+
+def popularity(**counts: float) -> PopularitySnapshot:
+    return PopularitySnapshot(
+        partition=0,
+        as_of=NOW,
+        total=sum(counts.values()),
+        slow_total=sum(counts.values()),
+        item_ids=list(counts),
+        counts=list(counts.values()),
+        slow_counts=list(counts.values()),
+        first_seen=[NOW - 3_600_000] * len(counts),
+        categories=["jazz"] * len(counts),
+    )
+
+
+def test_the_service_states_the_published_version(
+    trained: tuple[Registry, TrainReport], recommender: Recommender
+) -> None:
+    assert recommender.model_version == trained[1].version
+    assert recommender.router_version == trained[1].router_version
+
+
+def test_training_beats_popularity_and_says_what_it_did(trained: tuple[Registry, TrainReport]) -> None:
+    registry, report = trained
+    assert registry.versions() == [report.version]
+    assert report.mos_ndcg > report.baselines["popularity"]["ndcg_at_10"].mean
+    assert report.mos_ndcg >= report.untrained_ndcg
+    assert report.router_events + report.examples + report.validation_examples == report.events
+    card = (registry.current() / "card.md").read_text()
+    assert report.version in card
+    assert all(label in card for label in report.theme_labels[1:])
+
+
+def test_too_short_a_log_is_refused(tmp_path: Path) -> None:
+    log = synthesize(SyntheticConfig(users=150, themes=6, items_per_theme=20))
+    with pytest.raises(DatasetError, match="too few"):
+        train(
+            log.events.head(50),
+            log.items,
+            Registry(tmp_path),
+            sessions=SessionConfig(),
+            config=CONFIG,
+            name="short",
+            on_progress=lambda stage, part, note: None,
+        )
+
+
+def test_a_session_is_answered_in_its_theme(trained: tuple[Registry, TrainReport], recommender: Recommender) -> None:
+    items = synthesize(SyntheticConfig(users=150, themes=6, items_per_theme=20)).items
+    jazz = items.filter(pl.col("category") == items["category"][0])["item_id"].to_list()
+    (ranking,) = recommender.recommend([query(events=jazz[:4])])
+    assert ranking.fallback is None
+    assert len({item.item_id for item in ranking.items}) == 10
+    assert [item.score for item in ranking.items] == sorted((item.score for item in ranking.items), reverse=True)
+    assert sum(item.item_id in jazz for item in ranking.items) >= 6
+
+
+def test_unknown_users_and_items_get_what_is_popular(recommender: Recommender) -> None:
+    (cold,) = recommender.recommend([query()])
+    assert cold.fallback == "unknown_user"
+    assert len(cold.items) == 10
+    recommender.observe_popularity([popularity(hot=90.0, warm=10.0)])
+    (live,) = recommender.recommend([query()])
+    assert [item.item_id for item in live.items[:2]] == ["hot", "warm"]
+    (odd,) = recommender.recommend([query(events=["nobody knows this"])])
+    assert odd.fallback == "no_known_items"
+
+
+def test_a_new_item_can_be_recommended_at_once(recommender: Recommender) -> None:
+    known = recommender.recommend([query(events=["x"], k=1)])[0].items[0].item_id
+    recommender.observe_popularity([popularity(fresh=1000.0)])
+    (ranking,) = recommender.recommend([query(events=[known], k=500)])
+    (fresh,) = [item for item in ranking.items if item.item_id == "fresh"]
+    assert fresh.theme == recommender.router.item_theme("fresh", "jazz")
+
+
+def test_exclusions_and_long_lists(recommender: Recommender) -> None:
+    some = recommender.recommend([query(events=["x"], k=3)])[0].items
+    names = [item.item_id for item in some]
+    (ranking,) = recommender.recommend([query(events=names[:1], exclude=names, k=10_000)])
+    assert ranking.fallback is None
+    assert not {item.item_id for item in ranking.items} & set(names)
+    assert len(ranking.items) == len({item.item_id for item in ranking.items}) > 100
+
+
+def test_answers_do_not_depend_on_the_batch(recommender: Recommender) -> None:
+    names = [item.item_id for item in recommender.recommend([query(events=["x"], k=12)])[0].items]
+    profile = UserProfile(
+        user_id="u",
+        router_version=recommender.router_version,
+        recent=Ring(names[:6], [NOW - 10_000 + n for n in range(6)]),
+        themes={1: Ring(names[:3], [NOW - 10_000] * 3)},
+        theme_sessions={1: 2},
+        sessions=2,
+        last_ended_at=NOW - 5000,
+    )
+    asked = [query(profile), query(profile, names[6:9], k=3), query(events=names[:1]), query()]
+    together = recommender.recommend(asked)
+    for one, ranking in zip(asked, together, strict=True):
+        (alone,) = recommender.recommend([one])
+        assert [item.item_id for item in alone.items] == [item.item_id for item in ranking.items]
+        assert [i.score for i in alone.items] == pytest.approx([i.score for i in ranking.items], abs=1e-4)
+    assert [share.theme for share in together[0].themes] == [1]
+    assert together[0].themes[0].sessions == 2
+    foreign = UserProfile(**{**{n: getattr(profile, n) for n in profile.__struct_fields__}, "router_version": "r-old"})
+    (ranking,) = recommender.recommend([query(foreign)])
+    assert ranking.fallback is None
+    assert ranking.themes == []
+
+
+def test_events_that_the_profile_has_already_are_not_counted_twice(recommender: Recommender) -> None:
+    name = recommender.recommend([query(events=["x"], k=1)])[0].items[0].item_id
+    profile = UserProfile(
+        user_id="u", router_version="other", recent=Ring([name], [NOW]), sessions=1, last_ended_at=NOW
+    )
+    one, other = recommender.recommend([query(profile), query(profile, [name])])
+    assert [item.score for item in one.items] == pytest.approx([item.score for item in other.items], abs=1e-5)
+
+
+def test_damaged_and_missing_models_are_refused(trained: tuple[Registry, TrainReport], tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="mos train"):
+        Registry(tmp_path / "none").current()
+    registry = Registry(tmp_path / "copy")
+    registry.publish(trained[0].current())
+    weights = registry.current() / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(ModelError, match="cannot read"):
+        Recommender.load(registry.current())
+
+
+def test_another_budget_is_another_version(trained: tuple[Registry, TrainReport], tmp_path: Path) -> None:
+    log = synthesize(SyntheticConfig(users=150, themes=6, items_per_theme=20))
+    report = train(
+        log.events.head(3000),
+        log.items,
+        Registry(tmp_path),
+        sessions=SessionConfig(),
+        config=replace(CONFIG, backbone="sasrec", epochs=1, minutes=0.05),
+        name="synthetic",
+        on_progress=lambda stage, part, note: None,
+    )
+    assert report.version != trained[1].version
+    assert Recommender.load(Registry(tmp_path).current()).recommend([query(events=["x"])])[0].fallback

@@ -1,0 +1,124 @@
+"""Batches are acknowledged when their work is done, whatever interrupts it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from streams.kafka.records import Record
+from streams.runtime.batches import BatchConsumer
+
+
+class Stream:
+    """A Faust stream of fetches (lists of offsets) that never ends; remembers which were acknowledged."""
+
+    def __init__(self, *fetches: list[int]) -> None:
+        self.acked: list[int] = []
+        self.more: asyncio.Queue[list[int]] = asyncio.Queue()
+        for fetch in fetches:
+            self.more.put_nowait(fetch)
+
+    def noack(self) -> Stream:
+        return self
+
+    async def events(self) -> AsyncIterator[Any]:
+        while True:
+            fetch = await self.more.get()
+            records = [
+                Record(topic="t", partition=0, offset=o, key=None, value=b"", arrived_at=1, headers={}) for o in fetch
+            ]
+            message = SimpleNamespace(value=records)
+            yield SimpleNamespace(message=message, ack=lambda last=fetch[-1]: self.acked.append(last))
+
+
+class Work:
+    """Remembers the offsets of each batch; ``then`` is what it does with the nth one."""
+
+    def __init__(self, then: Callable[[int], Awaitable[None]] | None = None) -> None:
+        self.seen: list[list[int]] = []
+        self._then = then
+
+    async def __call__(self, records: list[Record]) -> None:
+        self.seen.append([record.offset for record in records])
+        if self._then:
+            await self._then(len(self.seen))
+
+
+async def forever(_: int = 0) -> None:
+    await asyncio.Event().wait()
+
+
+async def drive(batches: BatchConsumer, stream: Stream, *steps: Callable[[], Awaitable[None]]) -> None:
+    """Run the agent until nothing happens any more, do each step and let it settle again, then cancel the agent."""
+    running = asyncio.create_task(batches.run(stream))
+    for step in (lambda: asyncio.sleep(0), *steps):
+        await step()
+        await asyncio.sleep(0.03)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+def test_a_fetch_is_acknowledged_after_its_last_batch() -> None:
+    stream = Stream([0, 1, 2], [3, 4])
+    acked_before: list[list[int]] = []
+
+    async def note(_: int) -> None:
+        acked_before.append(list(stream.acked))
+
+    work = Work(note)
+    asyncio.run(drive(BatchConsumer(work, size=2), stream))
+    assert work.seen == [[0, 1], [2], [3, 4]]
+    assert acked_before == [[], [], [2]]
+    assert stream.acked == [2, 4]
+
+
+def test_fetches_that_come_together_share_a_batch() -> None:
+    stream, work = Stream([0], [1], [2]), Work()
+    asyncio.run(drive(BatchConsumer(work, size=10, within=0.01), stream))
+    assert work.seen == [[0, 1, 2]]
+    assert stream.acked == [0, 1, 2]
+
+
+def test_what_fails_ends_the_agent_and_is_not_acknowledged() -> None:
+    async def fail(_: int) -> None:
+        raise ValueError("of a test")
+
+    stream = Stream([0], [1])
+    with pytest.raises(ValueError, match="of a test"):
+        asyncio.run(BatchConsumer(Work(fail), size=1).run(stream))
+    assert stream.acked == []
+
+
+def test_a_cancelled_agent_acknowledges_nothing_unfinished() -> None:
+    stream = Stream([0], [1])
+    work = Work(lambda n: forever() if n == 2 else asyncio.sleep(0))
+    asyncio.run(drive(BatchConsumer(work, size=1), stream))
+    assert work.seen == [[0], [1]]
+    assert stream.acked == [0]
+
+
+def test_revoking_breaks_off_what_is_at_work_and_forgets_what_waits() -> None:
+    stream, work = Stream([0, 1], [2], [3]), Work(forever)
+    batches = BatchConsumer(work, size=1)
+    asyncio.run(drive(batches, stream, batches.revoke))
+    assert work.seen == [[0]]
+    assert stream.acked == []
+
+
+def test_records_delivered_again_after_a_rebalance_are_worked_off() -> None:
+    stream = Stream([0, 1])
+    work = Work(lambda n: forever() if n == 1 else asyncio.sleep(0))
+    batches = BatchConsumer(work, size=5)
+
+    async def deliver_again() -> None:
+        stream.more.put_nowait([0, 1])
+        stream.more.put_nowait([2])
+
+    asyncio.run(drive(batches, stream, batches.revoke, deliver_again))
+    assert [offset for batch in work.seen for offset in batch] == [0, 1, 0, 1, 2]
+    assert stream.acked == [1, 2]

@@ -1,0 +1,112 @@
+"""Publishing and reading ranges, on librdkafka's mock cluster inside this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from mos_online.errors import BrokerError, ContractError
+from mos_online.settings import Settings
+from streams.broker.librdkafka import MockCluster
+from streams.kafka.log_reader import LogReader
+from streams.kafka.producer import RecordProducer
+
+
+@pytest.fixture
+def cluster(mos_home: Settings) -> Iterator[Settings]:
+    cluster = MockCluster()
+    cluster.create_topics(["t", "empty"], partitions=2)
+    mos_home.home.mkdir()
+    mos_home.broker_file.write_text(json.dumps({"bootstrap": cluster.bootstrap}))
+    yield mos_home
+    cluster.close()
+
+
+@pytest.fixture
+def reader(cluster: Settings) -> Iterator[LogReader]:
+    reader = LogReader(cluster)
+    yield reader
+    reader.close()
+
+
+def publish(settings: Settings, n: int, size: int = 1) -> None:
+    async def run() -> None:
+        producer = RecordProducer(settings)
+        for number in range(n):
+            producer.publish("t", b"k", str(number).encode() * size, partition=1, headers={"h": b"v"})
+            await producer.relieve()
+        await producer.flush()
+
+    asyncio.run(run())
+
+
+def test_a_range_is_read_in_order_and_no_further(cluster: Settings, reader: LogReader) -> None:
+    publish(cluster, 30)
+    assert reader.bounds("t", 1) == (0, 30)
+    assert [m.value() for m in reader.read("t", 1, 10, 20)] == [str(n).encode() for n in range(10, 20)]
+    assert [m.headers() for m in reader.read("t", 1, 29, 30)] == [[("h", b"v")]]
+    assert list(reader.read("t", 1, 30, 30)) == []
+
+
+def test_the_last_record(cluster: Settings, reader: LogReader) -> None:
+    assert reader.last("empty", 0) is None
+    publish(cluster, 3)
+    last = reader.last("t", 1)
+    assert last is not None
+    assert last.value() == b"2"
+
+
+def test_records_that_retention_dropped_are_missed(cluster: Settings, reader: LogReader) -> None:
+    publish(cluster, 20, size=300_000)  # the mock cluster keeps 5 MiB
+    low, high = reader.bounds("t", 1)
+    assert 0 < low < high == 20
+    with pytest.raises(BrokerError, match=rf"begins at offset {low}, but 0 is needed"):
+        list(reader.read("t", 1, 0, high))
+
+
+def test_a_topic_that_does_not_exist(reader: LogReader) -> None:
+    with pytest.raises(BrokerError, match="mos topics create"):
+        reader.bounds("nothing", 7)
+
+
+def test_a_record_too_large_for_kafka_is_refused_at_once(cluster: Settings) -> None:
+    producer = RecordProducer(cluster)
+    with pytest.raises(ContractError, match="2000000 bytes"):
+        producer.publish("t", None, b"x" * 2_000_000)
+    asyncio.run(producer.flush())  # nothing is waited for
+
+
+def test_flush_waits_only_for_what_was_published_before_it(cluster: Settings, reader: LogReader) -> None:
+    async def run() -> None:
+        producer = RecordProducer(cluster)
+        stop = asyncio.Event()
+
+        async def chatter() -> None:
+            while not stop.is_set():
+                producer.publish("t", None, b"chatter", partition=0)
+                await asyncio.sleep(0)
+
+        chattering = asyncio.create_task(chatter())
+        for number in range(20):
+            producer.publish("t", None, str(number).encode(), partition=1)
+            await asyncio.wait_for(producer.flush(), 30)
+            assert reader.bounds("t", 1)[1] == number + 1
+        stop.set()
+        await chattering
+        await producer.flush()
+
+    asyncio.run(run())
+
+
+def test_a_record_that_cannot_be_delivered_fails_this_flush_and_every_later_one(cluster: Settings) -> None:
+    async def run() -> None:
+        producer = RecordProducer(cluster)
+        producer.publish("t", None, b"v", partition=77)
+        for _ in range(2):
+            with pytest.raises(BrokerError, match="did not accept a record for t"):
+                await producer.flush()
+
+    asyncio.run(run())
