@@ -1,34 +1,79 @@
-"""Puts a record that cannot be used where a person can look at it."""
+"""Puts records that cannot be used where a person can look at them."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mos_online import contracts
 from mos_online.contracts import DeadLetter
+from mos_online.errors import ContractError, MosError
 from mos_online.settings import Settings
 from streams import metrics
 from streams.kafka.producer import RecordProducer
 from streams.kafka.records import Record
 
-RAW_BYTES = 500_000
-"""A longer record is kept cut to this, so that in base64 it still fits into a Kafka message."""
+RAW_BYTES, KEY_BYTES = 500_000, 10_000
+"""A longer value or key is cut to this, so that both, in base64, fit into a Kafka message."""
+
+INTERNAL_ERROR = "internal_error"
+"""The reason of a record on which our own code fails."""
 
 log = logging.getLogger(__name__)
 
 
-def dead_letter(producer: RecordProducer, settings: Settings, record: Record, *, reason: str, message: str) -> None:
-    """Publish a dead letter. ``failed_at`` is the record's own time, so that a repeat is identical (ADR 5)."""
-    letter = DeadLetter(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        reason=reason,
-        message=message[:2000],
-        key=record.key,
-        raw=(record.value or b"")[:RAW_BYTES],
-        failed_at=record.arrived_at,
-    )
-    producer.publish(settings.topic(contracts.DEAD_LETTERS), record.key, contracts.encode(letter))
-    metrics.DEAD_LETTERS.labels(reason=reason).inc()
-    log.debug("dead letter %s[%d]@%d %s: %s", record.topic, record.partition, record.offset, reason, message[:200])
+class DeadLetters:
+    """The dead letters of one reader. All of them are made here."""
+
+    def __init__(self, producer: RecordProducer, settings: Settings) -> None:
+        self._producer = producer
+        self._topic = settings.topic(contracts.DEAD_LETTERS)
+
+    def refuse(self, record: Record, error: Exception) -> None:
+        """Publish a record as a dead letter because of an error that it caused.
+
+        A ``ContractError`` gives its reason. Any other error is one of our code: the reason is ``INTERNAL_ERROR``, and
+        the log has the traceback.
+        """
+        bug = error if not isinstance(error, ContractError) else error.__cause__
+        if bug is not None:
+            log.error("%s[%d]@%d cannot be used", record.topic, record.partition, record.offset, exc_info=bug)
+        if isinstance(error, ContractError):
+            self.add(record, reason=error.reason, message=str(error))
+        else:
+            self.add(record, reason=INTERNAL_ERROR, message=repr(error))
+
+    def add(self, record: Record, *, reason: str, message: str) -> None:
+        """Publish a record as a dead letter.
+
+        ``failed_at`` is the record's own time, so that a repeat is identical (ADR 5).
+        """
+        key = record.key if record.key is None else record.key[:KEY_BYTES]
+        letter = DeadLetter(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            reason=reason,
+            message=message[:2000].encode(errors="replace").decode(),
+            key=key,
+            raw=(record.value or b"")[:RAW_BYTES],
+            failed_at=record.arrived_at,
+        )
+        self._producer.publish(self._topic, key, contracts.encode(letter))
+        metrics.DEAD_LETTERS.labels(reason=reason).inc()
+        log.debug("dead letter %s[%d]@%d %s: %s", record.topic, record.partition, record.offset, reason, message[:200])
+
+
+@contextmanager
+def record_at_fault() -> Iterator[None]:
+    """Around work that fails only because of the records it is given: makes any error a ``ContractError``.
+
+    Errors that were raised on purpose pass unchanged.
+    """
+    try:
+        yield
+    except MosError:
+        raise
+    except Exception as error:
+        raise ContractError(INTERNAL_ERROR, repr(error)) from error

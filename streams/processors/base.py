@@ -1,12 +1,25 @@
-"""What the worker's processors have in common."""
+"""What all stream processors have in common: how records are read, worked off, acknowledged and refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Generic, TypeVar
 
+import msgspec
+
+from mos_online import contracts
+from mos_online.errors import ContractError
 from mos_online.settings import Settings
+from streams import metrics
+from streams.kafka.dead_letters import DeadLetters, record_at_fault
+from streams.kafka.producer import RecordProducer
+from streams.kafka.records import Record
+from streams.processors.batches import BatchConsumer
+from streams.processors.retry import RetryPolicy
+
+M = TypeVar("M")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,6 +27,7 @@ class Context:
     """What every processor is given.
 
     Attributes:
+        settings: of everything.
         fail: stops the worker with an error; the processor does no more work after it has called this.
         accept_loss: go on where records are gone that were needed, instead of failing.
     """
@@ -23,25 +37,201 @@ class Context:
     accept_loss: bool = False
 
 
-class Processor(Protocol):
-    """One of the worker's jobs: an agent and what it needs."""
+@dataclass(frozen=True, kw_only=True)
+class Timer:
+    """Something that a processor does again and again: ``action``, every ``seconds``."""
 
-    def register(self, app: Any) -> None:
-        """Add agents and timers to the Faust application, before it starts."""
+    name: str
+    seconds: float
+    action: Callable[[], Awaitable[None]]
+
+
+class Processor(ABC, Generic[M]):
+    """One of the worker's jobs: reads the records of one topic, of type ``M`` once decoded, and works them off.
+
+    A subclass says what it reads (the class attributes and ``decode``) and what it does (``work``). This class sees
+    to the rest. Records reach ``work`` in batches, in the order of their partition. A batch is acknowledged when
+    ``work`` has returned and all that it published has been delivered. There are three kinds of errors:
+
+    - The fault of one record (``ContractError``): the record becomes a dead letter with a reason, and the stream goes
+      on. ``read``, ``isolate`` and ``publish`` see to this.
+    - The fault of another service: ``work`` tries again with the ``RetryPolicy``, for as long as it takes.
+    - Everything else that ``work`` or a timer raises stops the worker. What was not acknowledged is done again after
+      a restart.
+
+    Attributes:
+        name: of the processor, of its Faust agent and, after ``MOS_NAMESPACE``, of its consumer group.
+        topic: what it reads, a topic of ``contracts.TOPICS``.
+        batch_size: most records in a batch.
+        batch_wait: seconds to wait for more records, to make one batch of several partitions.
+        reports_undecodable: whether a record that cannot be decoded becomes a dead letter here. False where another
+            processor reads the same topic and reports it: a record is reported once.
+    """
+
+    name: ClassVar[str]
+    topic: ClassVar[str]
+    batch_size: ClassVar[int]
+    batch_wait: ClassVar[float] = 0.0
+    reports_undecodable: ClassVar[bool] = True
+
+    def __init__(self, context: Context, *, retry: RetryPolicy | None = None) -> None:
+        """Connect to Kafka in the background.
+
+        Args:
+            context: of the worker.
+            retry: the policy for the other service that this processor cannot do without, if there is one.
+
+        Raises:
+            BrokerError, SettingsError: as ``RecordProducer``.
+        """
+        self.context = context
+        self.settings = context.settings
+        self.producer = RecordProducer(context.settings)
+        self.dead_letters = DeadLetters(self.producer, context.settings)
+        self._batches = BatchConsumer(self.process, size=self.batch_size, within=self.batch_wait)
+        self._retry = retry
+        self._failed = False
+        self._caused: list[tuple[str, Record]] = []
+
+    # --- what a subclass says
+
+    @abstractmethod
+    def decode(self, value: bytes | None) -> M:
+        """The message in a record's value.
+
+        Raises:
+            ContractError: the value is not such a message.
+        """
+
+    @abstractmethod
+    async def work(self, records: list[Record]) -> None:
+        """Work off a batch; it may be cancelled at any ``await``, and may be given the same records again."""
 
     @property
     def ready(self) -> bool:
-        """Whether it has all it needs to process records."""
+        """Whether it has all it needs to work off records."""
+        return True
+
+    def timers(self) -> tuple[Timer, ...]:
+        """What it does beside its records."""
+        return ()
+
+    def on_assigned(self, partitions: set[int]) -> None:
+        """These partitions of its topic are ours from now on; called in the event loop after each rebalance."""
+
+    async def on_revoked(self) -> None:
+        """No partition is ours until the next ``on_assigned``; no batch is at work any more."""
+
+    async def on_close(self) -> None:
+        """Finish, once, at the end of a worker that has not failed; no batch is at work any more."""
+
+    async def delivered(self) -> None:
+        """Wait until all that ``work`` has published is on its topics.
+
+        Raises:
+            BrokerError: something could not be delivered.
+        """
+        with metrics.STAGE_SECONDS.labels(self.name, "flush").time():
+            await self.producer.flush()
+
+    # --- what a subclass uses
+
+    def read(self, records: Iterable[Record]) -> list[tuple[Record, M]]:
+        """Records with their messages; those that cannot be decoded are left out, as dead letters."""
+        found: list[tuple[Record, M]] = []
+        for record in records:
+            try:
+                found.append((record, self.decode(record.value)))
+            except Exception as error:
+                if self.reports_undecodable:
+                    self.dead_letters.refuse(record, error)
+        return found
+
+    async def isolate(
+        self, batch: list[tuple[Record, M]], work: Callable[[list[tuple[Record, M]]], Awaitable[None]]
+    ) -> None:
+        """Call ``work`` with a batch; if that fails because of a record, with one record after another.
+
+        So only the records at fault become dead letters. ``work`` says that records are at fault by a
+        ``ContractError``, and must have done nothing by then; ``record_at_fault`` makes one of any error.
+        """
+        try:
+            if batch:
+                await work(batch)
+        except ContractError as error:
+            if len(batch) == 1:
+                self.dead_letters.refuse(batch[0][0], error)
+                return
+            for one in batch:
+                await self.isolate([one], work)
+
+    def publish(self, record: Record, topic: str, user_id: str, message: msgspec.Struct) -> bool:
+        """Publish what follows from a record, in the same partition and with the same headers.
+
+        If Kafka does not take it, because it is too large, ``record`` becomes a dead letter and the answer is False.
+        """
+        try:
+            with record_at_fault():
+                self.producer.publish(
+                    self.settings.topic(topic),
+                    user_id.encode(),
+                    contracts.encode(message),
+                    partition=record.partition,
+                    headers=record.headers,
+                )
+        except ContractError as error:
+            self.dead_letters.refuse(record, error)
+            return False
+        self._caused.append((topic, record))
+        return True
+
+    def fail(self, error: Exception) -> None:
+        """Stop the worker."""
+        self._failed = True
+        self.context.fail(error)
+
+    # --- what the worker calls
 
     @property
     def waiting(self) -> str | None:
         """What another service that it cannot do without says instead of working; None if it works."""
+        return self._retry.waiting if self._retry is not None else None
+
+    async def run(self, stream: Any) -> None:
+        """Body of its Faust agent: work off the stream; an error stops the worker."""
+        try:
+            await self._batches.run(stream)
+        except Exception as error:
+            self.fail(error)
+            raise
+
+    async def process(self, records: list[Record]) -> None:
+        """Work off a batch and wait until all that it published has been delivered."""
+        self._caused.clear()
+        await self.work(records)
+        await self.delivered()
+        for topic, record in self._caused:
+            metrics.observe_delay(topic, record.headers)
+
+    async def run_timer(self, timer: Timer) -> None:
+        """Do what a timer does, unless the worker is about to stop; an error stops the worker."""
+        if self._failed:
+            return
+        try:
+            await timer.action()
+        except Exception as error:
+            self.fail(error)
 
     def assigned(self, partitions: dict[str, set[int]]) -> None:
-        """Topic -> partitions that are ours from now on; called in the event loop after each rebalance."""
+        """Topic, by its name on the cluster -> partitions that are ours from now on."""
+        self.on_assigned(partitions.get(self.settings.topic(self.topic), set()))
 
     async def revoked(self) -> None:
-        """No partition is ours until the next ``assigned``: stop what is at work."""
+        """Break off what is at work, unacknowledged: the next owner gets it."""
+        await self._batches.revoke()
+        await self.on_revoked()
 
     async def close(self) -> None:
-        """Finish, once, before the agents are stopped; no records come any more."""
+        """Break off what is at work, unacknowledged, and take no records any more; then finish."""
+        await self._batches.close()
+        await self.on_close()

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
 
 from features.store import OnlineStore
 from mos_online import contracts
-from mos_online.contracts import Heartbeat
-from mos_online.errors import ContractError, StoreError
+from mos_online.contracts import Click, Heartbeat
+from mos_online.errors import StoreError
 from mos_online.items.popularity import ItemPopularity, PopularitySnapshot
 from mos_online.registry.registry import Registry
 from streams import metrics
 from streams.kafka.records import Record
 from streams.model import load_config
-from streams.processors.base import Context
-from streams.runtime.app import raw_topic
-from streams.runtime.batches import BatchConsumer
-from streams.runtime.retry import RetryPolicy
+from streams.processors.base import Context, Processor, Timer
+from streams.processors.retry import RetryPolicy
 
 PERIOD = 1.0
 TOP = 500
@@ -26,8 +23,13 @@ TOP = 500
 log = logging.getLogger(__name__)
 
 
-class PopularityProcessor:
+class PopularityProcessor(Processor[list[Click] | Heartbeat]):
     """Counts per partition, in memory; a partition that is taken over goes on from its row in the store."""
+
+    name = "popularity"
+    topic = contracts.CLICKS
+    batch_size = 500
+    reports_undecodable = False  # the sessionizer reads the same topic and reports them
 
     def __init__(self, context: Context) -> None:
         """Read the half-life of the model in service and open the store.
@@ -36,37 +38,25 @@ class PopularityProcessor:
             ModelError: no model is in service, or it is damaged.
             StoreError, SettingsError: as ``OnlineStore.open``.
         """
-        self._context = context
+        self._stores = RetryPolicy(on=StoreError, retries=metrics.STORE_RETRIES)
+        super().__init__(context, retry=self._stores)
         self._registry = Registry(context.settings.models_dir)
         self._folder = self._registry.current()
         self._half_life = load_config(self._folder).half_life_ms
         self._store = OnlineStore.open(context.settings)
         self._counts: dict[int, ItemPopularity] = {}
         self._changed: set[int] = set()
-        self._retry = RetryPolicy(on=StoreError, retries=metrics.STORE_RETRIES)
-        self._batches = BatchConsumer(self._work, size=500)
 
-    @property
-    def ready(self) -> bool:
-        """Always."""
-        return True
+    def decode(self, value: bytes | None) -> list[Click] | Heartbeat:
+        """One click, an envelope of clicks, or a heartbeat."""
+        return contracts.decode_clicks(value)
 
-    @property
-    def waiting(self) -> str | None:
-        """The last error of the online store, while it does not work."""
-        return self._retry.waiting
+    def timers(self) -> tuple[Timer, ...]:
+        """Write what has changed."""
+        return (Timer(name="write", seconds=PERIOD, action=self._write),)
 
-    def register(self, app: Any) -> None:
-        """Add the agent and the timer."""
-        app.agent(raw_topic(app, self._context.settings, contracts.CLICKS), name="popularity")(self._run)
-        app.timer(PERIOD, name="popularity-write")(self._write)
-
-    def assigned(self, partitions: dict[str, set[int]]) -> None:
-        """Nothing to load."""
-
-    async def revoked(self) -> None:
+    async def on_revoked(self) -> None:
         """Write the rows once more: the next owner goes on from them."""
-        await self._batches.revoke()
         snapshots = self._snapshots()
         self._counts = {}
         try:
@@ -74,42 +64,35 @@ class PopularityProcessor:
         except StoreError as error:
             log.warning("the last second of popularity is lost: %s", error)
 
-    async def close(self) -> None:
+    async def on_close(self) -> None:
         """Write the rows once more."""
-        await self.revoked()
+        await self.on_revoked()
 
-    async def _run(self, stream: Any) -> None:
-        try:
-            await self._batches.run(stream)
-        except Exception as error:
-            self._context.fail(error)
-            raise
-
-    async def _work(self, records: list[Record]) -> None:
+    async def work(self, records: list[Record]) -> None:
+        """Count the clicks."""
         await self._take_over({record.partition for record in records} - self._counts.keys())
-        for record in records:
-            self._observe(record)
+        for record, message in self.read(records):
+            if isinstance(message, Heartbeat):
+                continue
+            try:
+                self._observe(record, message)
+            except Exception as error:
+                self.dead_letters.refuse(record, error)
 
     async def _take_over(self, partitions: set[int]) -> None:
         if not partitions:
             return
-        stored = await self._retry.in_thread(lambda: self._store.read_popularity(max(partitions) + 1))
+        stored = await self._stores.in_thread(lambda: self._store.read_popularity(max(partitions) + 1))
         for number in partitions:
             self._counts[number] = ItemPopularity(half_life_ms=self._half_life, partition=number)
         for snapshot in stored:
             if snapshot.partition in partitions:
                 self._counts[snapshot.partition].resume(snapshot)
 
-    def _observe(self, record: Record) -> None:
-        try:
-            clicks = contracts.decode_clicks(record.value)
-        except ContractError:
-            return  # the sessionizer sees the same record and puts it into the dead letters
-        if isinstance(clicks, Heartbeat):
-            return
+    def _observe(self, record: Record, clicks: list[Click]) -> None:
         number = record.partition
         counts = self._counts[number]
-        rules = self._context.settings.sessions
+        rules = self.settings.sessions
         for click in clicks:
             # One click from the future would make all others fade away; the sessionizer rejects it, too.
             if rules.min_timestamp <= click.timestamp <= record.arrived_at + rules.max_future:
@@ -121,12 +104,8 @@ class PopularityProcessor:
         snapshots = self._snapshots()
         if not snapshots:
             return
-        try:
-            with metrics.STAGE_SECONDS.labels("popularity", "write").time():
-                await self._retry.in_thread(lambda: self._store.write_popularity(snapshots))
-        except Exception as error:
-            self._context.fail(error)
-            raise
+        with metrics.STAGE_SECONDS.labels(self.name, "write").time():
+            await self._stores.in_thread(lambda: self._store.write_popularity(snapshots))
 
     def _snapshots(self) -> list[PopularitySnapshot]:
         changed, self._changed = self._changed, set()

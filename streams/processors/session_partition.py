@@ -1,20 +1,20 @@
-"""The sessionizer of one partition with its ways in and out: the log, the producer, the checkpoint."""
+"""The sessionizer of one partition: what it reads, what it publishes, and how it is restored after a restart."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from mos_online import contracts
 from mos_online.contracts import Click, Heartbeat, LateEvent, Session
-from mos_online.errors import BrokerError, ContractError
+from mos_online.errors import BrokerError, ContractError, MosError
 from mos_online.sessions import Checkpoint, Output, Sessionizer
 from mos_online.settings import Settings
 from streams import metrics
-from streams.kafka.dead_letters import dead_letter
+from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.log_reader import LogReader, truncated
 from streams.kafka.producer import Delay, RecordProducer
 from streams.kafka.records import Record, of_confluent
@@ -31,13 +31,23 @@ class Partition:
         wanted: set to False, it makes ``restore`` give up.
     """
 
-    def __init__(self, settings: Settings, producer: RecordProducer, number: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        producer: RecordProducer,
+        number: int,
+        *,
+        decode: Callable[[bytes | None], list[Click] | Heartbeat],
+        dead_letters: DeadLetters,
+    ) -> None:
         self.number = number
         self.restored = False
         self.wanted = True
         self.sessionizer = Sessionizer(settings.sessions, partition=number)
         self._settings = settings
         self._producer = producer
+        self._decode = decode
+        self._dead_letters = dead_letters
         self._sessions, self._late = settings.topic(contracts.SESSIONS), settings.topic(contracts.LATE_EVENTS)
         self._closing = metrics.DELAY_SECONDS.labels(contracts.SESSIONS)
         self._warned = False
@@ -104,21 +114,20 @@ class Partition:
             self._arrived_at = max(self._arrived_at, record.arrived_at)
             message: list[Click] | Heartbeat | None = None
             try:
-                message = contracts.decode_clicks(record.value)
+                message = self._decode(record.value)
                 if not isinstance(message, Heartbeat):
                     clicks += len(message)
                     if record.key is None:
                         self._note_unkeyed(record)
-            except ContractError as error:
-                self._dead_letter(record, error.reason, str(error))
+            except Exception as error:
+                self._refuse(record, error)
             try:
-                out = sessionizer.process(message, offset=record.offset, arrived_at=record.arrived_at)
-            except Exception as error:  # one record must not stop the stream
-                log.exception("clicks[%d]@%d could not be processed", self.number, record.offset)
-                self._dead_letter(record, "internal_error", repr(error))
-                continue
-            for output in out:
-                self._publish(output, record.arrived_at, record)
+                for output in sessionizer.process(message, offset=record.offset, arrived_at=record.arrived_at):
+                    self._publish(output, record.arrived_at, record)
+            except MosError:  # Kafka's
+                raise
+            except Exception as error:
+                self._refuse(record, error)
         metrics.CLICKS.inc(clicks)
 
     def tick(self, now: int) -> None:
@@ -171,8 +180,8 @@ class Partition:
         elif isinstance(output, LateEvent):
             metrics.LATE_EVENTS.inc()
             self._send(self._late, output.click.user_id, output, closable_at)
-        elif cause is not None:
-            self._dead_letter(cause, output.reason, output.message)
+        elif cause is not None and not self._is_silent(cause):
+            self._dead_letters.add(cause, reason=output.reason, message=output.message)
 
     def _send(self, topic: str, user: str, output: Session | LateEvent, closable_at: int) -> None:
         key, value, headers = user.encode(), contracts.encode(output), {"closable_at": str(closable_at).encode()}
@@ -189,8 +198,12 @@ class Partition:
                 arrived_at=closable_at,
                 headers=headers,
             )
-            self._dead_letter(made, error.reason, str(error))
+            self._dead_letters.refuse(made, error)
 
-    def _dead_letter(self, record: Record, reason: str, message: str) -> None:
-        if record.offset < 0 or record.offset >= self._silent_before:
-            dead_letter(self._producer, self._settings, record, reason=reason, message=message)
+    def _refuse(self, record: Record, error: Exception) -> None:
+        if not self._is_silent(record):
+            self._dead_letters.refuse(record, error)
+
+    def _is_silent(self, record: Record) -> bool:
+        """Whether a record is re-read whose dead letter was published before the checkpoint."""
+        return record.offset < self._silent_before

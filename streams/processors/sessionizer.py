@@ -7,18 +7,14 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
-from typing import Any
 
 from mos_online import contracts
-from mos_online.errors import MosError
+from mos_online.contracts import Click, Heartbeat
 from streams import metrics
 from streams.kafka.log_reader import LogReader
-from streams.kafka.producer import RecordProducer
 from streams.kafka.records import Record
-from streams.processors.base import Context
+from streams.processors.base import Context, Processor, Timer
 from streams.processors.session_partition import Partition
-from streams.runtime.app import raw_topic
-from streams.runtime.batches import BatchConsumer
 
 PERIOD = 1.0
 """Seconds between two checkpoints."""
@@ -32,15 +28,16 @@ PATIENCE = 5.0
 log = logging.getLogger(__name__)
 
 
-class SessionizerProcessor:
+class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
     """See docs/adr/0001: open sessions are in memory, the log and a small checkpoint bring them back."""
 
+    name = "sessionizer"
+    topic = contracts.CLICKS
+    batch_size = 500
+
     def __init__(self, context: Context) -> None:
-        self._context = context
-        self._topic = context.settings.topic(contracts.CLICKS)
-        self._producer = RecordProducer(context.settings)
+        super().__init__(context)
         self._reader = LogReader(context.settings)
-        self._batches = BatchConsumer(self._work, size=500)
         self._restorers = ThreadPoolExecutor(2, "restore")  # of their own: a long restore must not hold up others
         self._partitions: dict[int, Partition] = {}
         self._kept: dict[int, Partition] = {}
@@ -53,22 +50,21 @@ class SessionizerProcessor:
         """Whether every partition that is ours has been restored."""
         return all(partition.restored for partition in self._partitions.values())
 
-    @property
-    def waiting(self) -> str | None:
-        """Never: it needs nothing but Kafka."""
-        return None
+    def decode(self, value: bytes | None) -> list[Click] | Heartbeat:
+        """One click, an envelope of clicks, or a heartbeat."""
+        return contracts.decode_clicks(value)
 
-    def register(self, app: Any) -> None:
-        """Add the agent and the timer."""
-        topic = raw_topic(app, self._context.settings, contracts.CLICKS)
-        app.agent(topic, name="sessionizer")(self._run)
-        app.timer(TICK, name="sessionizer-tick")(self._tick)
-        app.timer(PERIOD, name="sessionizer-checkpoint")(self._checkpoint)
+    def timers(self) -> tuple[Timer, ...]:
+        """Let the wall clock close sessions, and store checkpoints."""
+        return (
+            Timer(name="tick", seconds=TICK, action=self._tick),
+            Timer(name="checkpoint", seconds=PERIOD, action=self._checkpoint),
+        )
 
-    def assigned(self, partitions: dict[str, set[int]]) -> None:
+    def on_assigned(self, partitions: set[int]) -> None:
         """Start to restore these partitions."""
-        for number in sorted(partitions.get(self._topic, set())):
-            partition = self._kept.get(number) or Partition(self._context.settings, self._producer, number)
+        for number in sorted(partitions):
+            partition = self._kept.get(number) or self._new(number)
             partition.restored = False
             self._partitions[number] = partition
             task = asyncio.create_task(self._restore(partition))
@@ -76,9 +72,8 @@ class SessionizerProcessor:
             task.add_done_callback(self._restoring.discard)
         self._kept = {}
 
-    async def revoked(self) -> None:
+    async def on_revoked(self) -> None:
         """Store the last checkpoints and keep the partitions aside: they may well be ours again in a moment."""
-        await self._batches.revoke()
         try:
             await asyncio.wait_for(self._store(), PATIENCE)
         except TimeoutError:
@@ -88,61 +83,54 @@ class SessionizerProcessor:
         self._kept = {number: p for number, p in self._partitions.items() if p.restored}
         self._partitions = {}
 
-    async def close(self) -> None:
+    async def on_close(self) -> None:
         """Deliver what has been published and store the last checkpoints, which saves the next start a re-read."""
-        await self._batches.revoke()
         for partition in self._partitions.values():
             partition.wanted = partition.restored
         await self._store()
         self._restorers.shutdown(wait=False)
         self._reader.close()
 
+    async def delivered(self) -> None:
+        """Do not wait: what is not delivered when the worker ends is made again from the last checkpoint on."""
+        await self.producer.relieve()
+
+    def _new(self, number: int) -> Partition:
+        return Partition(self.settings, self.producer, number, decode=self.decode, dead_letters=self.dead_letters)
+
     async def _restore(self, partition: Partition) -> None:
-        loop, accept = asyncio.get_running_loop(), self._context.accept_loss
+        loop, accept = asyncio.get_running_loop(), self.context.accept_loss
         try:
             await loop.run_in_executor(self._restorers, lambda: partition.restore(self._reader, accept_loss=accept))
             await self._store()  # the first checkpoint of all comes before the first record
         except Exception as error:
             if partition.wanted:
-                self._context.fail(error)
+                self.fail(error)
         else:
             self._changed.set()
             self._changed = asyncio.Event()
 
-    async def _run(self, stream: Any) -> None:
-        try:
-            await self._batches.run(stream)
-        except Exception as error:
-            self._context.fail(error)
-            raise
-
-    async def _work(self, records: list[Record]) -> None:
+    async def work(self, records: list[Record]) -> None:
+        """Give the records to their partitions, once those have been restored."""
         for number, some in groupby(records, lambda record: record.partition):
             partition = self._partitions.get(number)
             while partition is None or not partition.restored:
                 await self._changed.wait()
                 partition = self._partitions.get(number)
             partition.take(some)
-        await self._producer.relieve()
 
     async def _tick(self) -> None:
-        try:
-            for partition in [partition for partition in self._partitions.values() if partition.restored]:
-                await self._advance(partition)
-            await self._producer.relieve()
-        except MosError as error:
-            self._context.fail(error)
+        for partition in [partition for partition in self._partitions.values() if partition.restored]:
+            await self._advance(partition)
+        await self.producer.relieve()
 
     async def _checkpoint(self) -> None:
-        try:
-            restored = [partition for partition in self._partitions.values() if partition.restored]
-            for partition in restored:
-                partition.measure()
-            metrics.OPEN_SESSIONS.set(sum(p.sessionizer.open_users for p in restored))
-            metrics.OPEN_EVENTS.set(sum(p.sessionizer.open_events for p in restored))
-            await self._store()
-        except MosError as error:
-            self._context.fail(error)
+        restored = [partition for partition in self._partitions.values() if partition.restored]
+        for partition in restored:
+            partition.measure()
+        metrics.OPEN_SESSIONS.set(sum(p.sessionizer.open_users for p in restored))
+        metrics.OPEN_EVENTS.set(sum(p.sessionizer.open_events for p in restored))
+        await self._store()
 
     async def _advance(self, partition: Partition) -> None:
         """Let the wall clock pass, unless records that came before now are still on their way to us."""
@@ -150,8 +138,9 @@ class SessionizerProcessor:
         if not partition.sessionizer.due(now):
             return
         reader, number, begin = self._reader, partition.number, partition.sessionizer.next_offset
-        _, high = await asyncio.to_thread(reader.bounds, self._topic, number)
-        if begin < high and await asyncio.to_thread(reader.has_records, self._topic, number, begin, high):
+        topic = self.settings.topic(self.topic)
+        _, high = await asyncio.to_thread(reader.bounds, topic, number)
+        if begin < high and await asyncio.to_thread(reader.has_records, topic, number, begin, high):
             return
         if partition.sessionizer.next_offset == begin and self._partitions.get(number) is partition:
             partition.tick(now)
@@ -160,8 +149,8 @@ class SessionizerProcessor:
         """Checkpoint what has changed, after all that was published before has been delivered."""
         async with self._storing:
             made = [(p, p.checkpoint()) for p in self._partitions.values() if p.restored]
-            await self._producer.flush()
+            await self.producer.flush()
             for partition, checkpoint in made:
                 if checkpoint is not None and self._partitions.get(partition.number) is partition:
                     partition.store(checkpoint)
-            await self._producer.flush()
+            await self.producer.flush()

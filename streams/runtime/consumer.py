@@ -8,8 +8,8 @@ from typing import Any
 
 from mos_online.errors import BrokerError, MosError
 from streams import metrics
-from streams.processors.base import Context, Processor
-from streams.runtime.app import faust_app
+from streams.processors.base import Context, Processor, Timer
+from streams.runtime.app import faust_app, raw_topic
 
 STUCK = 60.0
 """Seconds without progress, although there are records, after which the processor counts as stuck."""
@@ -25,20 +25,28 @@ class ProcessorConsumer:
 
     Attributes:
         name: of the processor.
-        processor: what it does.
+        processor: what is done with the records.
     """
 
-    def __init__(self, name: str, processor: Processor, context: Context, *, partitions: int) -> None:
-        self.name = name
+    def __init__(self, processor: Processor[Any], context: Context, *, partitions: int) -> None:
+        self.name = processor.name
         self.processor = processor
         self._context = context
         self._joined = False
         self._progress = Progress()
-        self._app: Any = faust_app(context.settings, name, partitions=partitions, context=context)
-        processor.register(self._app)
+        self._app: Any = faust_app(context.settings, self.name, partitions=partitions, context=context)
+        self._app.agent(raw_topic(self._app, context.settings, processor.topic), name=self.name)(processor.run)
+        for timer in processor.timers():
+            self._add(timer)
         self._app.on_partitions_assigned.connect(self._assigned, weak=False)
         self._app.on_partitions_revoked.connect(self._revoked, weak=False)
-        self._app.timer(1.0, name=f"{name}-progress")(self._measure)
+        self._app.timer(1.0, name=f"{self.name}-progress")(self._measure)
+
+    def _add(self, timer: Timer) -> None:
+        async def act() -> None:
+            await self.processor.run_timer(timer)
+
+        self._app.timer(timer.seconds, name=f"{self.name}-{timer.name}")(act)
 
     async def run(self) -> None:
         """Run until stopped.

@@ -19,31 +19,31 @@ STOP_TIMEOUT = 20.0
 log = logging.getLogger(__name__)
 
 
-def _sessionizer(context: Context) -> Processor:
+def _sessionizer(context: Context) -> Processor[Any]:
     from streams.processors.sessionizer import SessionizerProcessor  # noqa: PLC0415
 
     return SessionizerProcessor(context)
 
 
-def _profiler(context: Context) -> Processor:
+def _profiler(context: Context) -> Processor[Any]:
     from streams.processors.profiler import ProfilerProcessor  # noqa: PLC0415 - Feast takes seconds to import
 
     return ProfilerProcessor(context)
 
 
-def _recommender(context: Context) -> Processor:
+def _recommender(context: Context) -> Processor[Any]:
     from streams.processors.recommender import RecommenderProcessor  # noqa: PLC0415
 
     return RecommenderProcessor(context)
 
 
-def _popularity(context: Context) -> Processor:
+def _popularity(context: Context) -> Processor[Any]:
     from streams.processors.popularity import PopularityProcessor  # noqa: PLC0415
 
     return PopularityProcessor(context)
 
 
-PROCESSORS: dict[str, Callable[[Context], Processor]] = {
+PROCESSORS: dict[str, Callable[[Context], Processor[Any]]] = {
     "sessionizer": _sessionizer,
     "profiler": _profiler,
     "recommender": _recommender,
@@ -79,7 +79,7 @@ async def run_worker(settings: Settings, only: Collection[str], *, accept_loss: 
     partitions = await asyncio.to_thread(check_topics, settings)
     context = Context(settings=settings, fail=fail, accept_loss=accept_loss)
     running = [
-        ProcessorConsumer(name, PROCESSORS[name](context), context, partitions=partitions)
+        ProcessorConsumer(PROCESSORS[name](context), context, partitions=partitions)
         for name in PROCESSORS
         if name in only
     ]
@@ -89,8 +89,9 @@ async def run_worker(settings: Settings, only: Collection[str], *, accept_loss: 
         try:
             while not stop.done():
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for future in done - {stop}:
-                    future.result()
+                if stop not in done:  # else it has the first error, of which the others are consequences
+                    for future in done:
+                        future.result()
             return stop.result()
         finally:
             healthy = stop.done() and stop.exception() is None

@@ -97,7 +97,7 @@ def test_sessions_become_profiles_and_recommendations(tmp_path: Path, free_port:
         assert {f.request_id for f in found} == {f"rec-{s.session_id}" for s in sessions[:3]}
         assert found[0].items[0].item_id == "x"
         assert {json.loads(r.value or b"")["reason"] for r in system.records(contracts.DEAD_LETTERS)} == {
-            "invalid",
+            "not_json",
             "request_refused",
         }
         assert system.metric("mos_serving_retries_total") >= 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streams.kafka.records import Record
-from streams.runtime.batches import BatchConsumer
+from streams.processors.batches import BatchConsumer
 
 
 class Stream:

@@ -7,41 +7,34 @@ from typing import Any
 
 import pytest
 
+from mos_online import contracts
 from streams.kafka.records import Record
-from streams.processors.base import Context
+from streams.processors.base import Context, Processor
 from streams.runtime import consumer
-from streams.runtime.app import raw_topic
-from streams.runtime.batches import BatchConsumer
 from streams.runtime.consumer import ProcessorConsumer
 
 
-class Stuck:
+class Stuck(Processor[bytes]):
     """A processor whose work never ends."""
 
-    def __init__(self, settings: Any) -> None:
-        self._settings = settings
-        self._batches = BatchConsumer(self._work, size=10)
-        self.waiting: str | None = None
-        self.ready = True
+    name = "stuck"
+    topic = contracts.CLICKS
+    batch_size = 10
+    excuse: str | None = None
 
-    def register(self, app: Any) -> None:
-        app.agent(raw_topic(app, self._settings, "clicks"), name="stuck")(self._batches.run)
+    @property
+    def waiting(self) -> str | None:
+        return self.excuse
 
-    def assigned(self, partitions: dict[str, set[int]]) -> None:
-        pass
+    def decode(self, value: bytes | None) -> bytes:
+        return value or b""
 
-    async def revoked(self) -> None:
-        await self._batches.revoke()
-
-    async def close(self) -> None:
-        await self._batches.revoke()
-
-    async def _work(self, records: list[Record]) -> None:
+    async def work(self, records: list[Record]) -> None:
         await asyncio.Event().wait()
 
 
 @pytest.mark.slow
-def test_a_stuck_part_is_noticed_unless_it_waits_for_another_service(
+def test_a_stuck_processor_is_noticed_unless_it_waits_for_another_service(
     mos_home: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from streams.broker.embedded import embedded_broker
@@ -50,10 +43,9 @@ def test_a_stuck_part_is_noticed_unless_it_waits_for_another_service(
 
     async def watch() -> tuple[list[str | None], str | None]:
         failures: list[Exception] = []
-        processor = Stuck(mos_home)
-        stuck = ProcessorConsumer(
-            "stuck", processor, Context(settings=mos_home, fail=failures.append), partitions=mos_home.partitions
-        )
+        context = Context(settings=mos_home, fail=failures.append)
+        processor = Stuck(context)
+        stuck = ProcessorConsumer(processor, context, partitions=mos_home.partitions)
         life = asyncio.create_task(stuck.run())
         seen: list[str | None] = []
         for _ in range(200):
@@ -61,7 +53,7 @@ def test_a_stuck_part_is_noticed_unless_it_waits_for_another_service(
             if seen[-1] and "nothing has been committed" in seen[-1]:
                 break
             await asyncio.sleep(0.1)
-        processor.waiting = "the store is down"
+        processor.excuse = "the store is down"
         excused = stuck.trouble()
         await stuck.stop(finish=True)
         await life

@@ -15,9 +15,10 @@ from mos_online import contracts
 from mos_online.contracts import DeadLetter, Recommendation, SessionEmbedding
 from mos_online.settings import Settings
 from streams.kafka.records import Record
+from streams.processors import base
+from streams.processors import retry as backoff
 from streams.processors.base import Context
 from streams.processors.recommender import TRIES, RecommenderProcessor
-from streams.runtime import retry as backoff
 
 
 class RecordProducer:
@@ -74,8 +75,8 @@ def ask(
 
     async def run() -> None:
         settings = Settings(kafka="127.0.0.1:9", api_key="secret")
+        monkeypatch.setattr(base, "RecordProducer", lambda _: producer)
         processor = RecommenderProcessor(Context(settings=settings, fail=pytest.fail))
-        processor._producer = producer  # type: ignore[assignment]
         headers = processor._client.headers
 
         def respond(request: httpx.Request) -> httpx.Response:
@@ -87,7 +88,7 @@ def ask(
         )
         assert headers["X-API-Key"] == "secret"
         monkeypatch.setattr(backoff.asyncio, "sleep", pause)
-        await processor.work(records)
+        await processor.process(records)
 
     asyncio.run(run())
     monkeypatch.undo()

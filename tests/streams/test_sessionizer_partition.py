@@ -12,6 +12,7 @@ from mos_online import contracts
 from mos_online.contracts import Click, DeadLetter, Heartbeat, Session
 from mos_online.errors import BrokerError, ContractError
 from mos_online.settings import Settings
+from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.log_reader import truncated
 from streams.kafka.records import Record
 from streams.processors.session_partition import Partition
@@ -118,7 +119,8 @@ def beat(seconds: int) -> bytes:
 
 
 def partition(settings: Settings, topics: Topics) -> Partition:
-    return Partition(settings, topics, 3)  # type: ignore[arg-type]
+    letters = DeadLetters(topics, settings)  # type: ignore[arg-type]
+    return Partition(settings, topics, 3, decode=contracts.decode_clicks, dead_letters=letters)  # type: ignore[arg-type]
 
 
 def batches(partition: Partition, topics: Topics, *values: bytes) -> None:

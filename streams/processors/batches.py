@@ -34,6 +34,7 @@ class BatchConsumer:
         self._waiting: asyncio.Queue[tuple[int, Any]] = asyncio.Queue(AHEAD)
         self._term = 0
         self._at_work: asyncio.Future[None] | None = None
+        self._closed = False
 
     async def run(self, stream: Any) -> None:
         """Body of a Faust agent whose messages are fetches (``streams.runtime.transport``)."""
@@ -55,6 +56,11 @@ class BatchConsumer:
             task.cancel()
             await asyncio.wait({task})
 
+    async def close(self) -> None:
+        """Revoke, and take nothing any more: what still comes stays unacknowledged."""
+        self._closed = True
+        await self.revoke()
+
     async def _read(self, stream: Any) -> None:
         async for event in stream.noack().events():
             await self._waiting.put((self._term, event))
@@ -64,7 +70,7 @@ class BatchConsumer:
             term, events = await self._collect()
             records = [record for event in events for record in event.message.value]
             for start in range(0, len(records), self._size):
-                if term != self._term or not await self._done(records[start : start + self._size]):
+                if self._closed or term != self._term or not await self._done(records[start : start + self._size]):
                     break
             else:
                 for event in events:
