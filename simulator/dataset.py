@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from mos_online.sessions.config import SessionConfig
+
 DAY_MS = 86_400_000
+HALF_DAY_MS = DAY_MS // 2
 
 EVENT_COLUMNS = {
     "user_id": pl.String,
@@ -51,14 +54,16 @@ class Dataset:
         """Whether events have a time of day."""
         return has_clock(self.events["timestamp"])
 
-    def between(self, since: int | None, until: int | None) -> Dataset:
-        """The events with since <= timestamp < until (ms), and all items; None means no limit."""
-        events = self.events
-        if since is not None:
-            events = events.filter(pl.col("timestamp") >= since)
-        if until is not None:
-            events = events.filter(pl.col("timestamp") < until)
-        return replace(self, events=events)
+    def session_rules(self, rules: SessionConfig) -> SessionConfig:
+        """The rules by which this log is cut into sessions: ``rules``, but a session is a day where there is no clock.
+
+        Whole days are never less than a day apart, so any gap below a day tells one from the next.
+        """
+        return rules if self.has_clock else replace(rules, gap=HALF_DAY_MS)
+
+    def before(self, moment: int) -> Dataset:
+        """The events before a moment (ms since epoch, UTC), and all items."""
+        return replace(self, events=self.events.filter(pl.col("timestamp") < moment))
 
     @property
     def categories(self) -> dict[str, str]:

@@ -28,6 +28,18 @@ LONGEST_PAUSE = 25 * MINUTE
 SHORTEST_ABSENCE = 31 * MINUTE
 """Between two sessions of a user (ms): above it."""
 
+LIMITS = {
+    "hop": (0, 1),
+    "noise": (0, 1),
+    "newcomers": (0, 1),
+    "days": (1, 36_500),
+    "started_at": (0, 4_102_444_800_000),  # 1 January 2100
+    "seed": (0, 2**63),
+}
+"""Lowest and highest value of the settings that are no sizes; a size is between 1 and ten million."""
+MOST = 100_000_000
+"""Events, items, and users times themes: all of the population is in memory at once."""
+
 Ints = NDArray[np.int64]
 
 
@@ -65,19 +77,48 @@ class SyntheticConfig:
     started_at: int = 1_709_510_400_000  # Monday 4 March 2024
     seed: int = 0
 
+    @classmethod
+    def parse(cls, text: str) -> SyntheticConfig:
+        """Read settings as they are written on the command line.
+
+        Raises:
+            DatasetError: a setting is unknown, written otherwise, or out of range.
+
+        >>> SyntheticConfig.parse("hop=0.8,users=500") == SyntheticConfig(hop=0.8, users=500)
+        True
+        """
+        types = {field.name: float if field.type == "float" else int for field in fields(cls)}
+        values = {}
+        for part in text.split(","):
+            name, _, value = part.partition("=")
+            try:
+                values[name.strip()] = types[name.strip()](value)
+            except (KeyError, ValueError):
+                raise DatasetError(
+                    f"{part!r} is no setting of the synthetic population: write name=number, as in "
+                    f"synthetic:hop=0.8,noise=0.3; the names are {', '.join(types)}"
+                ) from None
+        return cls(**values)  # type: ignore[arg-type]
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in ("hop", "noise", "newcomers"):
-                fits, allowed = 0 <= value <= 1, "between 0 and 1"
-            elif field.name in ("seed", "started_at"):
-                fits, allowed = value >= 0, "at least 0"
-            else:
-                fits, allowed = value >= 1, "at least 1"
-            if not fits:
-                raise DatasetError(f"synthetic population: {field.name}={value}, must be {allowed}")
+            low, high = LIMITS.get(field.name, (1, 10_000_000))
+            if not low <= value <= high:
+                raise DatasetError(f"synthetic population: {field.name}={value}, must be between {low:,} and {high:,}")
         if self.themes_per_user > self.themes:
             raise DatasetError(f"synthetic population: {self.themes_per_user} themes per user of {self.themes} themes")
+        self._refuse_what_is_too_large()
+
+    def _refuse_what_is_too_large(self) -> None:
+        sizes = {
+            "events": self.users * self.sessions_per_user * self.events_per_session,
+            "items": self.themes * self.items_per_theme,
+            "users times themes": self.users * self.themes,
+        }
+        for what, size in sizes.items():
+            if size > MOST:
+                raise DatasetError(f"synthetic population: {size:,.0f} {what} are too many, {MOST:,} are allowed")
 
 
 def synthesize(config: SyntheticConfig) -> Dataset:

@@ -1,4 +1,4 @@
-"""Which part of a log is replayed."""
+"""Which part of a log is used: the clicks before a moment, or those from it on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from mos_online.errors import DatasetError
+from simulator.dataset import Dataset
 
 
 def window(clicks: pl.DataFrame, *, start: str = "0", count: int | None = None) -> pl.DataFrame:
@@ -33,6 +34,22 @@ def window(clicks: pl.DataFrame, *, start: str = "0", count: int | None = None) 
         last = datetime.fromtimestamp(int(clicks["timestamp"][-1]) / 1000, UTC).isoformat(timespec="seconds")
         raise DatasetError(f"no clicks from {start} on; the last one is at {last}")
     return chosen if count is None else chosen.head(count)
+
+
+def take_until(log: Dataset, end: str) -> Dataset:
+    """The events of a log before ``end``, and all its items.
+
+    Args:
+        log: any.
+        end: a share of the clicks to take (0.8: the first 80 %, not splitting a moment; 1: all of them), or an ISO
+            time, taken as UTC if it names no zone.
+
+    Raises:
+        DatasetError: ``end`` is not understood, or lies after the last click.
+    """
+    if end in {"1", "1.0"}:
+        return log
+    return log.before(int(window(log.clicks, start=end)["timestamp"][0]))
 
 
 def _start_ms(times: pl.Series, start: str) -> int:

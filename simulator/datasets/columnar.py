@@ -17,25 +17,16 @@ EVENTS = "events.parquet"
 ITEMS = "items.parquet"
 
 
-def read_folder(folder: Path, *, since: int | None = None, until: int | None = None) -> Dataset:
-    """Read the dataset in ``folder``.
+def read_folder(folder: Path) -> Dataset:
+    """Read the dataset in ``folder``, which gives it its name.
 
     An impression that was clicked (value above 0) becomes a ``click``; the others stay impressions.
-
-    Args:
-        folder: it gives the dataset its name.
-        since: leave out older events (ms since epoch); event ids stay what they are in the whole file.
-        until: leave out events from then on.
 
     Raises:
         DatasetError: a file is missing or does not have the columns.
     """
     clicked = (pl.col("event_type") == IMPRESSION) & (pl.col("value") > 0)
     events = numbered(_scan(folder / EVENTS).with_columns(timestamp=pl.col("timestamp") * 1000), folder.name)
-    if since is not None:
-        events = events.filter(pl.col("timestamp") >= since)
-    if until is not None:
-        events = events.filter(pl.col("timestamp") < until)
     try:
         frame = events.select(
             pl.col("user_id").cast(pl.String),

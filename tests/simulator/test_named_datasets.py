@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mos_online.errors import DatasetError
+from mos_online.sessions import SessionConfig, offline_sessions
 from simulator.datasets import available, load, require_clock
+from simulator.population import SyntheticConfig, synthesize
+from simulator.window import take_until, window
 
+LOG = synthesize(SyntheticConfig(users=40, days=2, sessions_per_user=2))
 START = 1_600_000_000  # seconds
 
 
@@ -63,10 +70,64 @@ def test_a_leaf_stands_in_for_a_missing_category(data_dir: Path) -> None:
     assert load("days", data_dir).items.is_empty()
 
 
-def test_a_slice_in_time_keeps_the_event_ids(data_dir: Path) -> None:
-    part = load("clock", data_dir, since=(START + 5) * 1000, until=(START + 9) * 1000).events
-    assert part["event_id"].to_list() == [f"clock-000000000{row}" for row in (1, 2, 3)]
-    assert load("synthetic", None, until=0).events.is_empty()
+def test_a_path_is_told_from_a_name_by_its_slash(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_name = load("clock", data_dir)
+    monkeypatch.chdir(data_dir)
+    for path in (str(data_dir / "clock"), "./clock", "clock/", "../" + data_dir.name + "/clock"):
+        found = load(path, None)
+        assert found.name == "clock"
+        assert found.events.equals(by_name.events)
+    monkeypatch.chdir(data_dir / "clock")
+    assert load("./", None).name == "clock"
+    with pytest.raises(DatasetError, match=r"nowhere/events.parquet does not exist"):
+        load("./nowhere", data_dir)
+    with pytest.raises(DatasetError, match="A path needs a slash"):
+        load("nowhere", data_dir)
+
+
+def test_a_path_and_a_format_are_a_file(tmp_path: Path) -> None:
+    (tmp_path / "ratings.dat").write_text("9::20::5::1000000007\n")
+    assert load(str(tmp_path / "ratings.dat"), None, format_name="movielens").events["item_id"].to_list() == ["20"]
+    with pytest.raises(DatasetError, match="unknown format 'netflix'"):
+        load("synthetic", None, format_name="netflix")
+
+
+def test_settings_of_the_population_are_part_of_its_name() -> None:
+    assert load("synthetic", None).events.equals(synthesize(SyntheticConfig()).events)
+    small = load("synthetic:users=50, sessions_per_user=2.5,seed=7", None)
+    assert small.events.equals(synthesize(SyntheticConfig(users=50, sessions_per_user=2.5, seed=7)).events)
+
+
+@pytest.mark.parametrize("wrong", ["", "hops=1", "hop", "hop=", "hop=a", "users=1.5", "hop=0.5,", "hop:0.5"])
+def test_what_is_no_setting_of_the_population_is_named_with_those_that_are(wrong: str) -> None:
+    with pytest.raises(DatasetError, match=r"no setting of the synthetic population.*users, themes, .*hop, noise"):
+        load(f"synthetic:{wrong}", None)
+
+
+def test_without_a_clock_a_session_is_a_day(data_dir: Path) -> None:
+    rules = SessionConfig(gap=3 * 86_400_000, max_events=7)
+    assert load("clock", data_dir).session_rules(rules) == rules
+    daily = load("days", data_dir)
+    assert daily.session_rules(rules) == replace(rules, gap=43_200_000)
+    same = daily.events.with_columns(user_id=pl.lit("one"))
+    assert len(offline_sessions(same, daily.session_rules(rules))) == same["timestamp"].n_unique() == 8
+
+
+@given(st.floats(0, 1, exclude_max=True))
+@settings(deadline=None, max_examples=40)
+def test_what_is_taken_until_a_moment_and_from_it_on_is_the_whole(share: float) -> None:
+    text = repr(share)
+    before, after = take_until(LOG, text).clicks, window(LOG.clicks, start=text)
+    assert pl.concat([before, after]).equals(LOG.clicks)
+    assert len(before) <= share * len(LOG.clicks)
+    assert before.is_empty() or before["timestamp"][-1] < after["timestamp"][0]
+
+
+def test_all_of_a_log_is_taken_until_1() -> None:
+    assert take_until(LOG, "1") is LOG
+    assert take_until(LOG, "1970-01-01").clicks.is_empty()
+    with pytest.raises(DatasetError, match="below 1"):
+        take_until(LOG, "1.5")
 
 
 def test_whole_days_are_no_clock(data_dir: Path) -> None:
@@ -82,7 +143,7 @@ def test_unknown_names_are_answered_with_what_there_is(data_dir: Path) -> None:
 
 
 def test_a_missing_folder_says_how_to_mend_it(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="set MOS_DATA_DIR, or use the dataset `synthetic`"):
+    with pytest.raises(DatasetError, match=r"set MOS_DATA_DIR, give the path of .*, or use the dataset `synthetic`"):
         load("clock", None)
     with pytest.raises(DatasetError, match="is not a folder: set MOS_DATA_DIR"):
         load("clock", tmp_path / "nowhere")

@@ -78,7 +78,16 @@ def test_days_have_a_rhythm(small: Dataset) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
-    [({"hop": 1.5}, "hop=1.5"), ({"users": 0}, "users=0"), ({"themes": 2}, "4 themes per user of 2 themes")],
+    [
+        ({"hop": 1.5}, "hop=1.5"),
+        ({"hop": float("nan")}, "hop=nan"),
+        ({"users": 0}, "users=0"),
+        ({"sessions_per_user": float("inf")}, "sessions_per_user=inf"),
+        ({"days": 10**9}, "between 1 and 36,500"),
+        ({"themes": 2}, "4 themes per user of 2 themes"),
+        ({"users": 5_000_000}, "300,000,000 events are too many, 100,000,000 are allowed"),
+        ({"themes": 10_000, "items_per_theme": 100_000}, "1,000,000,000 items are too many"),
+    ],
 )
 def test_impossible_populations_are_refused(wrong: dict[str, float], complaint: str) -> None:
     with pytest.raises(DatasetError, match=complaint):

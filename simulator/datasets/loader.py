@@ -1,0 +1,80 @@
+"""From what ``--dataset`` says to a ``Dataset``: the one way in which every verb of ``mos`` gets a log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mos_online.errors import DatasetError
+from simulator.dataset import Dataset
+from simulator.datasets.columnar import EVENTS, folder_has_clock, read_folder
+from simulator.datasets.formats import load_file
+from simulator.population import SyntheticConfig, synthesize
+
+SYNTHETIC = "synthetic"
+
+
+def load(dataset: str, data_dir: Path | None, *, format_name: str | None = None) -> Dataset:
+    """Read the log that ``dataset`` names.
+
+    Args:
+        dataset: one of
+            ``synthetic``, a population with known themes, which needs no files;
+            ``synthetic:hop=0.8,noise=0.3``, the same with other values of ``SyntheticConfig``;
+            the name of a folder in ``data_dir``, such as ``globo_news``;
+            the path of such a folder, which is told from a name by a slash: ``./mine`` or ``/logs/mine``.
+            With ``format_name`` it is the path of a file.
+        data_dir: the folder of datasets (``Settings.data_dir``).
+        format_name: one of ``FORMATS``: the file is read as its publisher distributes it.
+
+    Raises:
+        DatasetError: there is no such dataset, setting of the population or format, or the files are damaged.
+    """
+    if format_name is not None:
+        return load_file(format_name, Path(dataset).expanduser())
+    kind, colon, settings = dataset.partition(":")
+    if kind == SYNTHETIC:
+        return synthesize(SyntheticConfig.parse(settings) if colon else SyntheticConfig())
+    if "/" in dataset:
+        return read_folder(Path(dataset).expanduser().resolve())  # resolved, so that the folder has a name
+    if data_dir is None:
+        raise DatasetError(f"no folder to find dataset {dataset!r} in: set MOS_DATA_DIR, {_OTHERWISE}")
+    if dataset not in available(data_dir):
+        raise DatasetError(
+            f"unknown dataset {dataset!r}; in {data_dir} there are {_listed(available(data_dir))}. "
+            "A path needs a slash: ./mine"
+        )
+    return read_folder(data_dir / dataset)
+
+
+def available(data_dir: Path) -> list[str]:
+    """Names of the datasets in a folder.
+
+    Raises:
+        DatasetError: there is no such folder.
+    """
+    if not data_dir.is_dir():
+        raise DatasetError(f"{data_dir} is not a folder: set MOS_DATA_DIR, {_OTHERWISE}")
+    return sorted(path.parent.name for path in data_dir.glob(f"*/{EVENTS}"))
+
+
+def require_clock(dataset: Dataset, data_dir: Path | None) -> None:
+    """Refuse a dataset whose events have no time of day: no session can be told from the next.
+
+    Raises:
+        DatasetError: it has none; names the datasets of ``data_dir`` that qualify.
+    """
+    if dataset.has_clock:
+        return
+    names = available(data_dir) if data_dir is not None and data_dir.is_dir() else []
+    fit = [name for name in names if data_dir is not None and folder_has_clock(data_dir / name)]
+    raise DatasetError(
+        f"{dataset.name} cannot be replayed: its times are whole days, so the order inside a day is unknown and its "
+        f"sessions cannot be told apart. Datasets with a clock: {_listed(fit)}"
+    )
+
+
+_OTHERWISE = f"give the path of a dataset folder (./mine), or use the dataset `{SYNTHETIC}`"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join([*names, SYNTHETIC])
