@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from mos_cli.options import DatasetsOption
+
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -18,16 +20,13 @@ def analyze() -> None:
 
 @app.command()
 def hopping(
-    dataset: Annotated[
-        list[str],
-        typer.Option(help='Folder in MOS_DATA_DIR, "synthetic" or "synthetic:hop=0.8,noise=0.1"; may be repeated.'),
-    ],
+    dataset: DatasetsOption,
     themes: Annotated[int, typer.Option(help="Latent themes at most; a small log gets fewer.", min=2)] = 12,
     events: Annotated[
         int, typer.Option(help="Of a longer log about so many events are read, with whole users.", min=1000)
     ] = 300_000,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of hopping.json and the figures [default: MOS_HOME/analyze/DATASET].")
+        Path | None, typer.Option(help="Folder of hopping.json and the figures (default: MOS_HOME/analyze/DATASET).")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
 ) -> None:
@@ -38,11 +37,10 @@ def hopping(
     """
     from evaluation.hopping.analysis import measure_hopping  # noqa: PLC0415
     from evaluation.hopping.report import note, row, table, write_report  # noqa: PLC0415
-    from mos_cli.evaluate.static import HALF_DAY  # noqa: PLC0415
-    from mos_cli.evaluate.static import dataset as load  # noqa: PLC0415
+    from evaluation.protocol.store import folder_name  # noqa: PLC0415
     from mos_online.errors import SettingsError  # noqa: PLC0415
-    from mos_online.sessions import SessionConfig  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
+    from simulator.datasets import load  # noqa: PLC0415
 
     if out is not None and len(dataset) > 1:
         raise SettingsError(f"--out {out} is one folder for {len(dataset)} datasets: leave it out, or name one dataset")
@@ -50,11 +48,11 @@ def hopping(
     shown, notes = table(), []
     for name in dataset:
         data = load(name, configured.data_dir)
-        rules = configured.sessions if data.has_clock else SessionConfig(gap=HALF_DAY)
+        rules = data.session_rules(configured.sessions)
         analysis = measure_hopping(
             data.clicks, data.items, sessions=rules, themes=themes, most_events=events, seed=seed
         )
-        folder = out or configured.home / "analyze" / name.replace(":", "_")
+        folder = out or configured.home / "analyze" / folder_name(name).replace(":", "_")
         write_report(analysis, name, folder)
         shown.add_row(*row(name, analysis.figures))
         notes.append((note(name, analysis.figures), folder))

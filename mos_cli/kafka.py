@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from mos_cli.stopping import until_stopped
 from mos_online.errors import SettingsError
 
 app = typer.Typer()
 console = Console()
-
-
-class _Stop(BaseException):
-    """SIGTERM arrived."""
 
 
 @app.command()
@@ -28,10 +22,10 @@ def kafka(
         bool, typer.Option("--real", help="Run Apache Kafka itself, which needs Java and Maven, and keep the data.")
     ] = False,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Of Apache Kafka, on 127.0.0.1 [default: 9092].")
+        int | None, typer.Option(min=1, max=65535, help="Of Apache Kafka, on 127.0.0.1 (default: 9092).")
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--dir", help="Of Apache Kafka's data and log [default: kafka in MOS_HOME].")
+        Path | None, typer.Option("--dir", help="Of Apache Kafka's data and log (default: kafka in MOS_HOME).")
     ] = None,
 ) -> None:
     """Run a Kafka broker until Ctrl-C or SIGTERM, on 127.0.0.1, for development and tests.
@@ -45,7 +39,7 @@ def kafka(
     """
     if not real and (port is not None or folder is not None):
         raise SettingsError("--port and --dir are for Apache Kafka: give --real with them")
-    with _until_stopped():
+    with until_stopped(console):
         if real:
             _apache(9092 if port is None else port, folder)
         else:
@@ -87,21 +81,3 @@ def _apache(port: int, folder: Path | None) -> None:
         )
         console.print(f"export MOS_KAFKA={broker.bootstrap}", highlight=False)
         broker.wait()
-
-
-@contextmanager
-def _until_stopped() -> Iterator[None]:
-    """Leave the block at Ctrl-C, with exit status 130, and at SIGTERM, with 0."""
-    signal.signal(signal.SIGTERM, _on_sigterm)
-    try:
-        yield
-    except _Stop:
-        console.print("stopped")
-    except KeyboardInterrupt:
-        console.print("stopped")
-        raise typer.Exit(130) from None
-
-
-def _on_sigterm(_signum: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # we are stopping already
-    raise _Stop

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Literal
 
 
-def moment(timestamp_ms: int) -> str:
-    """A timestamp in UTC, to the minute.
+def moment(timestamp_ms: int, precision: Literal["minutes", "seconds"] = "minutes") -> str:
+    """A timestamp (ms since epoch) as date and time in UTC.
 
-    >>> moment(1_508_000_000_000)
-    '2017-10-14 16:53'
+    >>> moment(1_508_000_000_000), moment(1_508_000_000_000, "seconds")
+    ('2017-10-14 16:53', '2017-10-14 16:53:20')
     """
-    return datetime.fromtimestamp(timestamp_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    time = datetime.fromtimestamp(timestamp_ms / 1000, UTC).replace(tzinfo=None)
+    return time.isoformat(sep=" ", timespec=precision)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+from mos_cli.stopping import catch_sigterm, until_stopped
 from mos_online.errors import ServingError
 from mos_online.settings import Settings
 
@@ -26,10 +25,6 @@ START_TIMEOUT = 60.0
 """Seconds between the application's start on Ray and its first answer over HTTP."""
 CHECK_EVERY = 1.0
 """Seconds between looks at Ray's processes."""
-
-
-class _Stop(BaseException):
-    """SIGTERM arrived."""
 
 
 @app.command()
@@ -53,33 +48,21 @@ def serve(
 
     settings = Settings.load(serve_host=host, serve_port=port, serve_replicas=replicas)
     Registry(settings.models_dir).current()  # no model: say so now, not after Ray's start
-    signal.signal(signal.SIGTERM, _on_sigterm)
     started = time.monotonic()
-    try:
-        with ExitStack() as stack:
-            check: Callable[[], None] | None = None
-            with console.status("Starting Ray and the service, about 20 seconds"):
-                if remote():
-                    stack.enter_context(cluster_application(settings))
-                else:
-                    folder = stack.enter_context(run_folder(settings))
-                    check = stack.enter_context(local_application(settings, folder))
-            signal.signal(signal.SIGTERM, _on_sigterm)  # Ray has put its own handler there
-            _announce(settings, _wait_for_model(settings), time.monotonic() - started)
-            while True:
-                if check:
-                    check()
-                time.sleep(CHECK_EVERY)
-    except _Stop:
-        console.print("stopped")
-    except KeyboardInterrupt:
-        console.print("stopped")
-        raise typer.Exit(130) from None
-
-
-def _on_sigterm(_signum: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # we are stopping already
-    raise _Stop
+    with until_stopped(console), ExitStack() as stack:
+        check: Callable[[], None] | None = None
+        with console.status("Starting Ray and the service, about 20 seconds"):
+            if remote():
+                stack.enter_context(cluster_application(settings))
+            else:
+                folder = stack.enter_context(run_folder(settings))
+                check = stack.enter_context(local_application(settings, folder))
+        catch_sigterm()  # Ray has put its own handler there
+        _announce(settings, _wait_for_model(settings), time.monotonic() - started)
+        while True:
+            if check:
+                check()
+            time.sleep(CHECK_EVERY)
 
 
 def _wait_for_model(settings: Settings) -> dict[str, Any]:

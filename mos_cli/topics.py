@@ -30,7 +30,7 @@ def list_topics() -> None:
 def create(
     replication: Annotated[
         int | None,
-        typer.Option(min=1, help="Copies of each partition; as many brokers are needed [default: the cluster's]."),
+        typer.Option(min=1, help="Copies of each partition; as many brokers are needed (default: the cluster's)."),
     ] = None,
 ) -> None:
     """Create the topics that do not exist, with MOS_PARTITIONS partitions each; checks those that do.
@@ -60,13 +60,13 @@ def create(
 @app.command()
 def tail(
     topic: Annotated[str, typer.Argument(help="clicks, sessions, recommendations, ...; without MOS_NAMESPACE.")],
-    user: Annotated[str | None, typer.Option(help="Only records of this user (their key) [default: all].")] = None,
+    user: Annotated[str | None, typer.Option(help="Only records of this user (their key) (default: all).")] = None,
     from_beginning: Annotated[
-        bool, typer.Option("--from-beginning", help="Begin with the oldest record kept [default: the next new one].")
+        bool, typer.Option("--from-beginning", help="Begin with the oldest record kept (default: the next new one).")
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many records [default: never].")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many records (default: never).")] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print only the records, one JSON document a line [default: with position].")
+        bool, typer.Option("--json", help="Print only the records, one JSON document a line (default: with position).")
     ] = False,
 ) -> None:
     """Print the records of a topic as they come, until Ctrl-C."""
@@ -77,6 +77,8 @@ def tail(
     if topic not in ALL:
         raise SettingsError(f"no topic is called {topic}; there are {', '.join(ALL)}")
     configured = settings()
+    if not from_beginning:
+        typer.echo(f"waiting for new records of {topic}; --from-beginning shows those that are there", err=True)
     seen = 0
     try:
         for record in follow(configured, configured.topic(topic), from_beginning=from_beginning):

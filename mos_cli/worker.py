@@ -19,17 +19,17 @@ def worker(
     only: Annotated[
         str | None,
         typer.Option(
-            help="What to run, separated by commas: sessionizer, profiler, recommender, popularity [default: all]."
+            help="What to run, separated by commas: sessionizer, profiler, recommender, popularity (default: all)."
         ),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port of /metrics and /healthz [default: MOS_WORKER_PORT or 6066].")
+        int | None, typer.Option(help="Port of /metrics and /healthz (default: MOS_WORKER_PORT or 6066).")
     ] = None,
     accept_loss: Annotated[
         bool,
         typer.Option(
             "--accept-loss",
-            help="Go on where Kafka has dropped records that were not read yet [default: stop with an error].",
+            help="Go on where Kafka has dropped records that were not read yet (default: stop with an error).",
         ),
     ] = False,
 ) -> None:

@@ -16,6 +16,15 @@ from evaluation.protocol.run import Scores
 SCORES, RECORD, FACTS, MAP = "scores.npz", "record.json", "facts.npz", "map.npz"
 
 
+def folder_name(dataset: str) -> str:
+    """The folder in which results of a dataset lie; a dataset that is given by its path has no folder of its name.
+
+    >>> folder_name("globo_news"), folder_name("/logs/mine"), folder_name("../mine")
+    ('globo_news', 'logs_mine', 'mine')
+    """
+    return dataset.strip("./").replace("/", "_")
+
+
 class Key(msgspec.Struct, frozen=True, order=True):
     """Which cell."""
 
@@ -27,7 +36,7 @@ class Key(msgspec.Struct, frozen=True, order=True):
     @property
     def path(self) -> Path:
         """Its folder inside the store."""
-        return Path(self.dataset, self.backbone, self.contestant, str(self.seed))
+        return Path(folder_name(self.dataset), self.backbone, self.contestant, str(self.seed))
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,23 +89,23 @@ class Store:
 
     def write_facts(self, dataset: str, about: dict[str, Any], columns: dict[str, NDArray[np.generic]]) -> None:
         """What is true of a dataset's test positions, and of the dataset."""
-        folder = self.root / dataset
+        folder = self.root / folder_name(dataset)
         folder.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(folder / FACTS, **columns)  # type: ignore[arg-type]
         (folder / "about.json").write_bytes(msgspec.json.format(msgspec.json.encode(about)))
 
     def facts(self, dataset: str) -> dict[str, NDArray[np.generic]]:
         """Columns of ``write_facts``."""
-        with np.load(self.root / dataset / FACTS) as read:
+        with np.load(self.root / folder_name(dataset) / FACTS) as read:
             return dict(read)
 
     def write_map(self, dataset: str, columns: dict[str, NDArray[np.generic]]) -> None:
         """Where items and themes of a dataset lie, see ``theme_map``."""
-        np.savez_compressed(self.root / dataset / MAP, **columns)  # type: ignore[arg-type]
+        np.savez_compressed(self.root / folder_name(dataset) / MAP, **columns)  # type: ignore[arg-type]
 
     def map(self, dataset: str) -> dict[str, NDArray[np.generic]] | None:
         """Columns of ``write_map``; None where there are none."""
-        file = self.root / dataset / MAP
+        file = self.root / folder_name(dataset) / MAP
         if not file.exists():
             return None
         with np.load(file) as read:
@@ -104,11 +113,13 @@ class Store:
 
     def describes(self, dataset: str, revision: int) -> bool:
         """Whether there are facts of this revision."""
-        return (self.root / dataset / "about.json").exists() and self.about(dataset).get("revision") == revision
+        return (self.root / folder_name(dataset) / "about.json").exists() and self.about(dataset).get(
+            "revision"
+        ) == revision
 
     def about(self, dataset: str) -> dict[str, Any]:
         """What ``write_facts`` was told of the dataset."""
-        document: dict[str, Any] = msgspec.json.decode((self.root / dataset / "about.json").read_bytes())
+        document: dict[str, Any] = msgspec.json.decode((self.root / folder_name(dataset) / "about.json").read_bytes())
         return document
 
     def records(self) -> list[Record]:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mos_cli.options import DatasetOption, UntilOption
+
 app = typer.Typer()
 
 DAY_MS = 86_400_000
@@ -15,31 +17,22 @@ DAY_MS = 86_400_000
 @app.command()
 def backfill(
     *,
-    dataset: Annotated[
-        str, typer.Option(help="A sub-folder of MOS_DATA_DIR, or `synthetic`: a population with known themes.")
-    ] = "synthetic",
-    until: Annotated[
-        str | None,
-        typer.Option(
-            help="Where to end, as in `mos replay --from`: 0.8 takes the first 80 % of clicks; or an ISO time (UTC). "
-            "A session that goes on across it is cut in two. Default: the whole log."
-        ),
-    ] = None,
+    dataset: DatasetOption = "synthetic",
+    until: UntilOption = "1",
     users: Annotated[
-        Path | None, typer.Option(help="Only the users named in this file, one id a line. Default: all.")
+        Path | None, typer.Option(help="Only the users named in this file, one id a line (default: all).")
     ] = None,
     active_days: Annotated[
         float | None,
-        typer.Option(min=0, help="Only users with a click in the last so many days of that part. Default: all."),
+        typer.Option(min=0, help="Only users with a click in the last so many days before --until (default: all)."),
     ] = None,
 ) -> None:
     """Cut a log into sessions, route them with the model in service, and write the users' profiles.
 
     Run it before the first replay, after `mos train` has put a new router into service, or to rebuild a lost store.
     A profile that is newer in the store than in the log stays as it is, so it may run beside a worker, and again.
+    A session that goes on across --until is cut in two.
     """
-    from dataclasses import replace  # noqa: PLC0415
-
     from rich.console import Console  # noqa: PLC0415
 
     from mos_cli.backfill.run import backfill_and_show  # noqa: PLC0415
@@ -48,17 +41,14 @@ def backfill(
     from mos_online.settings import settings  # noqa: PLC0415
     from mos_online.users.backfill import of_users  # noqa: PLC0415
     from simulator.datasets import load, require_clock  # noqa: PLC0415
-    from simulator.window import window  # noqa: PLC0415
+    from simulator.window import take_until  # noqa: PLC0415
 
     configured = settings()
     Registry(configured.models_dir).current()  # before anything slow: the error says how to make a model
     chosen = _user_ids(users) if users else None
     log = load(dataset, configured.data_dir)
     require_clock(log, configured.data_dir)
-    if until is not None:
-        log = replace(
-            log, events=log.events.filter(log.events["timestamp"] < window(log.clicks, start=until)["timestamp"][0])
-        )
+    log = take_until(log, until)
     within = None if active_days is None else round(active_days * DAY_MS)
     clicks = of_users(log.clicks, users=chosen, active_within=within)
     if clicks.is_empty():

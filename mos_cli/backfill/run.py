@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from features.backfill import fill
 from features.store import OnlineStore
+from mos_cli.progress import progress_bar
 from mos_online.items.popularity import ItemPopularity
 from mos_online.model.realtime import ACTIVE_LISTED
 from mos_online.registry.registry import Registry
@@ -45,11 +45,10 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
     for click in to_clicks(log.clicks.tail(RECENT), log.categories):
         popularity.observe(click)
     store = OnlineStore.open(settings)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         store.ping()
         store.write_popularity([popularity.snapshot(top=ACTIVE_LISTED)])
-        with Progress(*columns, console=console, transient=True) as bar:
+        with progress_bar(console, transient=True) as bar:
             task = bar.add_task("profiles", total=total)
             made = profiles(past_sessions(clicks, log.items, settings.sessions), router, config.sizes)
             written = fill(store, made, advance=lambda count: bar.advance(task, count))

@@ -7,24 +7,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from mos_cli.options import BackboneOption, DatasetOfDemoOption, FromOption, MinutesOption, SpeedOption
+
 app = typer.Typer()
 
 
 @app.command()
 def demo(
-    dataset: Annotated[
-        str | None,
-        typer.Option(
-            help='Folder in MOS_DATA_DIR, or "synthetic". Default: globo_news if it is there, else synthetic.'
-        ),
-    ] = None,
-    speed: Annotated[str, typer.Option(help="600x (times real time), 800/s (clicks per second) or max.")] = "400/s",
+    dataset: DatasetOfDemoOption = None,
+    speed: SpeedOption = "400/s",
     events: Annotated[int, typer.Option(help="How many clicks to replay.", min=200)] = 40_000,
-    start: Annotated[
-        str, typer.Option("--from", help="Where the replay starts: a share of the log (0.8) or an ISO time.")
-    ] = "0.8",
-    backbone: Annotated[str, typer.Option(help="gru4rec, pooling, sasrec or mamba4rec.")] = "gru4rec",
-    minutes: Annotated[float, typer.Option(help="Time budget for fitting the model.", min=0.05)] = 1.0,
+    start: FromOption = "0.8",
+    backbone: BackboneOption = "gru4rec",
+    minutes: MinutesOption = 1.0,
 ) -> None:
     """Train MoS on the earlier part of a log, start every service, replay the later part, check everything, report.
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from mos_cli.demo.clock import moment
+from mos_cli.moment import moment
 
 PLAIN_EVERY = 5.0
 """Seconds between lines where the output is no terminal."""

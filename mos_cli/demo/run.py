@@ -15,11 +15,11 @@ import polars as pl
 from rich.console import Console
 
 from mos_cli.backfill.run import backfill_and_show
-from mos_cli.demo.clock import moment
 from mos_cli.demo.report import write
 from mos_cli.demo.summary import build_report, print_report, samples
 from mos_cli.demo.verify import check_profiles, check_sessions
 from mos_cli.demo.watch import watch_replay
+from mos_cli.moment import moment
 from mos_cli.supervisor import Supervisor, local_services
 from mos_cli.train.run import train_and_show
 from mos_online.errors import DatasetError
@@ -81,17 +81,16 @@ def run_demo(config: DemoConfig, outer: Settings, console: Console) -> bool:
     begun = time.time()
     with clock.phase("load"):
         dataset, before, replayed = _cut(config, settings, console)
+    past = replace(dataset, events=before)
     with clock.phase("train"):
         trained = train_and_show(
-            before,
-            dataset.items,
+            past,
             name=dataset.name,
             config=TrainConfig(backbone=config.backbone, minutes=config.minutes),
             settings=settings,
             console=console,
         )
     with clock.phase("backfill"):
-        past = replace(dataset, events=before)
         # In service everybody's profile would be there; the demo makes those of the users who come back.
         returning = of_users(before, users=replayed["user_id"].unique().to_list())
         written = backfill_and_show(past, returning, settings=settings, console=console)

@@ -13,11 +13,11 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from mos_cli.demo.clock import moment
 from mos_cli.demo.observer import Seen
 from mos_cli.demo.report import Report, percentiles
 from mos_cli.demo.verify import ProfileCheck, SessionCheck
 from mos_cli.demo.watch import Watched
+from mos_cli.moment import moment
 from mos_online import __version__
 from mos_online.metrics import Judged
 from mos_online.training import TrainReport

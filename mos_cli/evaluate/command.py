@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from mos_cli.options import DatasetsOfPlanOption
+
 app = typer.Typer()
 
 ROLLING = "rolling"
@@ -22,7 +24,7 @@ def evaluate(
             "updated every few hours, for fast catalogues."
         ),
     ] = "full",
-    dataset: Annotated[list[str] | None, typer.Option(help="Only these datasets of the plan; may be repeated.")] = None,
+    dataset: DatasetsOfPlanOption = None,
     backbone: Annotated[list[str] | None, typer.Option(help="Only these backbones.")] = None,
     model: Annotated[list[str] | None, typer.Option(help="Only these contestants.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds of every cell, instead of the plan's.", min=1)] = None,
@@ -32,8 +34,8 @@ def evaluate(
     """Fit every contestant on the same positions, score them on later ones, and report with intervals.
 
     The log is split by time: routing from the oldest half, examples after it, then validation, then test. All models
-    share items, real-time features, loss, budget and negatives. Interrupt it at any time: the next call goes on. With
-    --dataset (a folder in MOS_DATA_DIR, or synthetic:hop=0.8), --backbone and --model any comparison can be run.
+    share items, real-time features, loss, budget and negatives. Interrupt it at any time: the next call goes on.
+    --dataset, --backbone and --model each restrict the plan; with all three of them any comparison can be run.
     """
     import msgspec  # noqa: PLC0415
 

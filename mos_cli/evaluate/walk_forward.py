@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from evaluation.protocol.candidates import Sizes
 from evaluation.protocol.run import FitConfig
@@ -19,9 +18,10 @@ from evaluation.rivals.counting import COUNTING, count_cell
 from evaluation.walk_forward.data import Rolling, RollingConfig
 from evaluation.walk_forward.models import ROLLED, SCHEDULES, roll
 from evaluation.walk_forward.new_item_routing import routability
-from mos_cli.evaluate.static import dataset
+from mos_cli.progress import progress_bar
 from mos_online.errors import DatasetError
 from mos_online.sessions import SessionConfig
+from simulator.datasets import load
 
 BUDGET = FitConfig(epochs=5, patience=1, rates=(3e-3,))
 """Of every fit; not tuned, the same for all."""
@@ -43,11 +43,10 @@ def run_rolling(
     Raises:
         DatasetError: the log has no clock, or is too short.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     context = multiprocessing.get_context("spawn")
     with (
         ProcessPoolExecutor(jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool,
-        Progress(*columns, console=console) as bar,
+        progress_bar(console) as bar,
     ):
         shown = bar.add_task(f"seeds of {name}", total=seeds)
         running = [pool.submit(_seed, name, seed, store.root, config, data_dir, sessions) for seed in range(seeds)]
@@ -63,7 +62,7 @@ def run_rolling(
 def _seed(
     name: str, seed: int, root: Path, config: RollingConfig, data_dir: Path | None, sessions: SessionConfig
 ) -> None:
-    data, store = dataset(name, data_dir), Store(root)
+    data, store = load(name, data_dir), Store(root)
     if not data.has_clock:
         raise DatasetError(f"{name} has no time of day: hours mean nothing there; use --plan full")
     rolling = Rolling(data.clicks, data.items, sessions=sessions, config=config, name=name)

@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-import polars as pl
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import TaskID
 
+from mos_cli.progress import progress_bar
 from mos_online.registry.registry import Registry
 from mos_online.settings import Settings
 from mos_online.training import TrainConfig, TrainReport, train
+from simulator.dataset import Dataset
 
 
 def train_and_show(
-    events: pl.DataFrame, items: pl.DataFrame, *, name: str, config: TrainConfig, settings: Settings, console: Console
+    log: Dataset, *, name: str, config: TrainConfig, settings: Settings, console: Console
 ) -> TrainReport:
-    """Train on these events, put the model into service, and say how good it is beside the baselines.
+    """Train on the clicks of a log, put the model into service, and say how good it is beside the baselines.
+
+    Args:
+        log: all of it is learned from.
+        name: of the dataset, for the model's card.
+        config: of the model and its fitting.
+        settings: of the registry and the sessions.
+        console: for the bar and the result.
 
     Raises:
         DatasetError, ModelError: as ``mos_online.training.train``.
     """
-    columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with progress_bar(console, counted=False, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
 
         def show(stage: str, part: float, words: str) -> None:
             if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=1.0, note="")
+                tasks[stage] = bar.add_task(stage, total=1.0)
             bar.update(tasks[stage], completed=part, note=words)
 
         report = train(
-            events,
-            items,
+            log.clicks,
+            log.items,
             Registry(settings.models_dir),
-            sessions=settings.sessions,
+            sessions=log.session_rules(settings.sessions),
             config=config,
             name=name,
             on_progress=show,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
@@ -12,7 +12,7 @@ from mos_online.settings import Settings
 from streams.kafka.records import Record, of_confluent
 
 
-def follow(settings: Settings, topic: str, *, from_beginning: bool) -> Iterator[Record]:
+def follow(settings: Settings, topic: str, *, from_beginning: bool) -> Generator[Record, None, None]:
     """Records as they come, without end.
 
     Args:

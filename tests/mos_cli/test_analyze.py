@@ -16,13 +16,13 @@ from evaluation.hopping.hop_rate import Hops
 from evaluation.hopping.likeness import Likeness
 from evaluation.hopping.report import HEADINGS, note, row
 from evaluation.hopping.verdict import verdict, warnings
-from mos_cli.evaluate.static import dataset
 from mos_cli.main import command_line
-from mos_online.errors import DatasetError, SettingsError
+from mos_online.errors import SettingsError
 from mos_online.metrics.bootstrap import Comparison
 from mos_online.metrics.ranking import Estimate
 from mos_online.settings import Settings, settings
 from simulator.dataset import DAY_MS
+from simulator.datasets import load
 
 SMALL = "synthetic:hop=0.6,users=300,themes=6,items_per_theme=20"
 
@@ -160,7 +160,7 @@ def test_out_names_the_folder_of_one_dataset(mos_home: Settings, tmp_path: Path)
 def test_where_times_are_whole_days_a_session_is_a_day(
     mos_home: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    data = dataset(SMALL, None)
+    data = load(SMALL, None)
     folder = tmp_path / "data" / "daily"
     folder.mkdir(parents=True)
     day = pl.col("timestamp") // DAY_MS * 86_400
@@ -174,9 +174,3 @@ def test_where_times_are_whole_days_a_session_is_a_day(
     assert analyze("--dataset", "daily").exit_code == 0
     written = json.loads((mos_home.home / "analyze" / "daily" / "hopping.json").read_text())
     assert written["figures"]["extent"]["sessions"] == len(events.unique(["user_id", "timestamp"]))
-
-
-def test_an_unknown_dataset_is_named(mos_home: Settings) -> None:
-    result = analyze("--dataset", "nowhere")
-    assert isinstance(result.exception, DatasetError)
-    assert "nowhere" in str(result.exception)

@@ -1,0 +1,42 @@
+"""Options that several verbs take: written once, so that they mean and say the same everywhere.
+
+What ``--dataset`` can name is read by ``simulator.datasets.load``, and by nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+_DATASET = (
+    "A folder of MOS_DATA_DIR, the path of such a folder (./mine), `synthetic`, a population with known themes, "
+    "or `synthetic:hop=0.8,noise=0.1`, with settings of it."
+)
+
+DatasetOption = Annotated[str, typer.Option("--dataset", help=_DATASET)]
+DatasetsOption = Annotated[list[str], typer.Option("--dataset", help=f"{_DATASET} May be repeated.")]
+DatasetsOfPlanOption = Annotated[
+    list[str] | None, typer.Option("--dataset", help=f"{_DATASET} May be repeated (default: those of the plan).")
+]
+DatasetOfDemoOption = Annotated[
+    str | None,
+    typer.Option("--dataset", help=f"{_DATASET} (default: globo_news if MOS_DATA_DIR has it, else synthetic)."),
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option("--format", help="--dataset is the path of a file in this public format; a wrong one lists all."),
+]
+SpeedOption = Annotated[str, typer.Option("--speed", help="600x (times real time), 800/s (clicks per second) or max.")]
+FromOption = Annotated[
+    str,
+    typer.Option("--from", help="Where to begin: 0.8 leaves out the first 80 % of clicks; or an ISO time (UTC)."),
+]
+UntilOption = Annotated[
+    str,
+    typer.Option("--until", help="Where to end: 0.8 takes the first 80 % of clicks, 1 all; or an ISO time (UTC)."),
+]
+BackboneOption = Annotated[
+    str, typer.Option("--backbone", help="Sequence encoder: gru4rec, pooling, sasrec or mamba4rec.")
+]
+MinutesOption = Annotated[float, typer.Option("--minutes", help="Time budget for fitting the model.", min=0.05)]
