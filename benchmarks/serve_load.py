@@ -31,7 +31,7 @@ import uvloop
 
 from mos_online.ports import free_port
 from mos_online.settings import Settings
-from mos_online.users.profile import Ring, UserProfile
+from mos_online.users.profile import UserProfile
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 HOUR = 3_600_000
@@ -158,15 +158,14 @@ def popular(url: str, api_key: str | None) -> tuple[list[str], str, int]:
 
 
 def write_profiles(settings: Settings, count: int, items: list[str], router_version: str, themes: int) -> None:
-    """Give users u0, u1, ... full rings: 50 recent events and 20 for each theme."""
+    """Give users u0, u1, ... full profiles: five sessions of four events for each theme, ten unrouted ones of five."""
     from features.store import OnlineStore  # noqa: PLC0415 - slow to import, and needed only here
 
     rng = random.Random(1)
     now = time.time_ns() // 1_000_000
-
-    def ring(size: int) -> Ring:
-        return Ring(rng.choices(items, k=size), sorted(now - rng.randrange(HOUR, 1000 * HOUR) for _ in range(size)))
-
+    lengths = [4] * (5 * themes) + [5] * 10
+    session_themes = [theme for theme in range(1, themes + 1) for _ in range(5)] + [0] * 10
+    events = sum(lengths)
     store = OnlineStore.open(settings)
     for start in range(0, count, 500):
         store.write_profiles(
@@ -174,10 +173,13 @@ def write_profiles(settings: Settings, count: int, items: list[str], router_vers
                 UserProfile(
                     user_id=f"u{number}",
                     router_version=router_version,
-                    recent=ring(50),
-                    themes={theme: ring(20) for theme in range(1, themes + 1)},
-                    theme_sessions=dict.fromkeys(range(1, themes + 1), 5),
-                    sessions=5 * themes,
+                    item_ids=rng.choices(items, k=events),
+                    timestamps=sorted(now - rng.randrange(HOUR, 1000 * HOUR) for _ in range(events)),
+                    categories=[None] * events,
+                    session_lengths=lengths,
+                    session_themes=session_themes,
+                    theme_sessions={0: 10} | dict.fromkeys(range(1, themes + 1), 5),
+                    session_count=5 * themes + 10,
                     last_ended_at=now - HOUR,
                     last_closed_at=now - HOUR + 1,
                     last_session_id=f"s{now}",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from itertools import chain
 from typing import Any
 
 from feast.protos.feast.types import Value_pb2
@@ -15,7 +14,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 
 from mos_online.errors import StoreError
 from mos_online.items.popularity import PopularitySnapshot
-from mos_online.users.profile import Ring, UserProfile
+from mos_online.users.profile import UserProfile
 
 Value: Any = Value_pb2.Value
 """Takes its lists as dicts, which halves their cost; the stubs of protobuf do not know that."""
@@ -56,23 +55,23 @@ def stored_mark(values: Values) -> Mark:
 
 def profile_row(profile: UserProfile) -> Row:
     """A row of `user_state`. ``embedding`` and ``theme_weights`` are stored as float32."""
-    rings = profile.themes.values()
+    codes: dict[str | None, int] = {None: 0}
     values = {
-        "recent_items": _strings(profile.recent.item_ids),
-        "recent_times": _ints(profile.recent.timestamps),
-        "theme_ids": _ints(profile.themes),
-        "theme_lengths": _ints([len(ring.item_ids) for ring in rings]),
-        "theme_items": _strings(chain.from_iterable(ring.item_ids for ring in rings)),
-        "theme_times": _ints(chain.from_iterable(ring.timestamps for ring in rings)),
-        "theme_session_ids": _ints(profile.theme_sessions),
-        "theme_session_counts": _ints(profile.theme_sessions.values()),
-        "sessions": Value(int64_val=profile.sessions),
+        "item_ids": _strings(profile.item_ids),
+        "timestamps": _ints(profile.timestamps),
+        "category_codes": _ints([codes.setdefault(category, len(codes)) for category in profile.categories]),
+        "category_names": _strings(name for name in codes if name is not None),
+        "session_lengths": _ints(profile.session_lengths),
+        "session_count": Value(int64_val=profile.session_count),
         "last_ended_at": Value(int64_val=profile.last_ended_at),
         "last_closed_at": Value(int64_val=profile.last_closed_at),
         "last_session_id": Value(string_val=profile.last_session_id),
+        "router_version": Value(string_val=profile.router_version),
+        "session_themes": _ints(profile.session_themes),
+        "theme_ids": _ints(profile.theme_sessions),
+        "theme_session_counts": _ints(profile.theme_sessions.values()),
         "embedding": Value(float_list_val={"val": profile.embedding}),
         "theme_weights": Value(float_list_val={"val": profile.theme_weights}),
-        "router_version": Value(string_val=profile.router_version),
     }
     return user_key(profile.user_id), values, _moment(profile.last_closed_at), None
 
@@ -84,39 +83,56 @@ def profile_of(user_id: str, values: Values) -> UserProfile:
         StoreError: the row was not written by this version: a feature is missing or its lists do not fit together.
     """
     try:
-        items, times = list(values["theme_items"].string_list_val.val), list(values["theme_times"].int64_list_val.val)
-        themes: dict[int, Ring] = {}
-        start = 0
-        for theme, length in zip(
-            values["theme_ids"].int64_list_val.val, values["theme_lengths"].int64_list_val.val, strict=True
-        ):
-            themes[theme] = Ring(items[start : start + length], times[start : start + length])
-            start += length
-        if not start == len(items) == len(times):
-            raise ValueError(f"theme_lengths add up to {start}, theme_items has {len(items)}, theme_times {len(times)}")
-        return UserProfile(
+        profile = UserProfile(
             user_id=user_id,
+            item_ids=list(values["item_ids"].string_list_val.val),
+            timestamps=list(values["timestamps"].int64_list_val.val),
+            categories=_categories(values),
+            session_lengths=list(values["session_lengths"].int64_list_val.val),
+            session_count=values["session_count"].int64_val,
+            last_ended_at=values["last_ended_at"].int64_val,
+            last_closed_at=values["last_closed_at"].int64_val,
+            last_session_id=values["last_session_id"].string_val,
             router_version=values["router_version"].string_val,
-            recent=Ring(
-                list(values["recent_items"].string_list_val.val), list(values["recent_times"].int64_list_val.val)
-            ),
-            themes=themes,
+            session_themes=list(values["session_themes"].int64_list_val.val),
             theme_sessions=dict(
                 zip(
-                    values["theme_session_ids"].int64_list_val.val,
+                    values["theme_ids"].int64_list_val.val,
                     values["theme_session_counts"].int64_list_val.val,
                     strict=True,
                 )
             ),
-            sessions=values["sessions"].int64_val,
-            last_ended_at=values["last_ended_at"].int64_val,
-            last_closed_at=values["last_closed_at"].int64_val,
-            last_session_id=values["last_session_id"].string_val,
             embedding=list(values["embedding"].float_list_val.val),
             theme_weights=list(values["theme_weights"].float_list_val.val),
         )
+        _check_lengths(profile)
     except (KeyError, ValueError) as error:
         raise StoreError(_foreign(f"the profile of user {user_id!r}", error, "run `mos backfill`")) from None
+    return profile
+
+
+def _categories(values: Values) -> list[str | None]:
+    names = [None, *values["category_names"].string_list_val.val]
+    try:
+        return [names[code] for code in values["category_codes"].int64_list_val.val]
+    except IndexError:
+        raise ValueError(f"category_codes has a code above {len(names) - 1}, the length of category_names") from None
+
+
+def _check_lengths(profile: UserProfile) -> None:
+    events = sum(profile.session_lengths)
+    found = {
+        "item_ids": len(profile.item_ids),
+        "timestamps": len(profile.timestamps),
+        "category_codes": len(profile.categories),
+    }
+    if any(length != events for length in found.values()):
+        raise ValueError(f"session_lengths add up to {events}, but the lists have {found}")
+    if len(profile.session_themes) != len(profile.session_lengths) or min(profile.session_lengths, default=1) < 1:
+        raise ValueError(
+            f"session_lengths {profile.session_lengths} and session_themes {profile.session_themes} must be as many, "
+            f"and each length at least 1"
+        )
 
 
 def popularity_row(snapshot: PopularitySnapshot) -> Row:

@@ -14,6 +14,7 @@ from feast.infra.online_stores.helpers import get_online_store_from_config
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from features.definitions import ITEM_POPULARITY, USER_STATE
+from features.erasure import delete_rows
 from features.faults import redis_fault, sqlite_fault
 from features.location import Location, parse_location
 from features.repository import open_repository
@@ -129,6 +130,20 @@ class OnlineStore:
             rows = self._read(self._users, [user_key(user_id) for user_id in batch])
             found |= {u: profile_of(u, values) for u, values in zip(batch, rows, strict=True) if values}
         return found
+
+    def delete_profiles(self, user_ids: Sequence[str]) -> None:
+        """Delete all that is stored of these users; those who have nothing are passed over.
+
+        A profiler that has a profile in memory writes it again with the user's next session, so their clicks have to
+        end, and the worker to be restarted, before.
+
+        Raises:
+            StoreError: the store cannot be reached or is locked; any number of them may have been deleted.
+        """
+        for batch in _batches(list(dict.fromkeys(user_ids))):
+            keys = [user_key(user_id) for user_id in batch]
+            with self._access() as online:
+                delete_rows(online, self._config, self._users, keys, self.location)
 
     def write_popularity(self, snapshots: Sequence[PopularitySnapshot]) -> None:
         """Replace the rows of these partitions.

@@ -8,7 +8,7 @@ import msgspec
 
 from mos_online.errors import ModelError
 from mos_online.themes.router import Router
-from mos_online.users.profile import RingSizes
+from mos_online.users.ring_sizes import RingSizes
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):

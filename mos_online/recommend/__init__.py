@@ -1,1 +1,1 @@
-"""From a profile and an open session to ranked items."""
+"""Ranked items for a user: history, candidates, scores, filters, fallback, explanation, and who joins them."""

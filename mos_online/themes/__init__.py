@@ -1,6 +1,8 @@
 """Latent themes: a routing table learned from in-session co-occurrence, prototypes, and the router of both."""
 
+from mos_online.themes.config import RouterConfig
 from mos_online.themes.cooccurrence import TableConfig
-from mos_online.themes.router import Router, RouterConfig
+from mos_online.themes.routed import UNROUTED, Routed
+from mos_online.themes.router import Router
 
-__all__ = ["Router", "RouterConfig", "TableConfig"]
+__all__ = ["UNROUTED", "Routed", "Router", "RouterConfig", "TableConfig"]

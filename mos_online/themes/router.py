@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
@@ -18,11 +18,12 @@ from safetensors.numpy import load_file, save_file
 
 from mos_online.contracts import SESSION_END, Session
 from mos_online.errors import ModelError
-from mos_online.themes.cooccurrence import TableConfig, Vectors, routing_table
+from mos_online.themes.config import RouterConfig
+from mos_online.themes.cooccurrence import Vectors, routing_table
 from mos_online.themes.labels import theme_labels
 from mos_online.themes.means import category_means, session_means
 from mos_online.themes.prototypes import spherical_kmeans
-from mos_online.users.profile import UNROUTED, Routed
+from mos_online.themes.routed import UNROUTED, Routed
 
 FORMAT = 1
 TENSORS, DOCUMENT = "router.safetensors", "router.json"
@@ -30,33 +31,6 @@ TENSORS, DOCUMENT = "router.safetensors", "router.json"
 GRID = 2.0**14
 """Routing vectors and prototypes are whole multiples of 1 / GRID, so that sums over a session and cosines are exact in
 float64 (up to thousands of events): no order of events, batch, processor or library can change a theme."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RouterConfig:
-    """How a router is fitted.
-
-    Attributes:
-        themes: K.
-        table: of the routing table.
-        unrouted_share: tau, the least cosine to a prototype that a session needs to be routed, leaves at most this
-            share of the training sessions unrouted.
-        most_tau: and tau is at most this. At 1/sqrt(3) a session is as near to each of three orthogonal themes; of
-            planted sessions below it less than half went to the right theme, of those just above it 93 %.
-        newest: at most so many of the newest events are learned from. On news, where the dimensions are soon used up
-            by days gone by, one theme took 50 to 60 % of the next day's sessions after twelve days and 1.5 million
-            events, and 30 to 35 % after the newest 300,000 of them.
-        sample: prototypes are fitted on at most this many sessions.
-        seed: of k-means and of the sample.
-    """
-
-    themes: int = 12
-    table: TableConfig = field(default_factory=TableConfig)
-    unrouted_share: float = 0.02
-    most_tau: float = 0.577
-    newest: int = 250_000
-    sample: int = 50_000
-    seed: int = 0
 
 
 class _Document(msgspec.Struct, kw_only=True):
@@ -119,11 +93,12 @@ class Router:
         self._category_rows = list(category_rows)
         self._categories = categories
         self._config = config
-        self._rows = np.rint(rows * GRID) / GRID
+        nowhere = np.zeros((1, rows.shape[1]))  # the last row: of items without one
+        self._rows = np.concatenate([np.rint(rows * GRID) / GRID, nowhere])
         self._prototypes = np.rint(np.asarray(prototypes, np.float64) * GRID) / GRID
         self._item_row = {item: row for row, item in enumerate(self._items)}
         self._category_row = {name: row for row, name in enumerate(self._category_rows, len(self._items))}
-        expected = (len(self._items) + len(self._category_rows), self.dimensions)
+        expected = (len(self._items) + len(self._category_rows) + 1, self.dimensions)
         if self._rows.shape != expected or len(table) != len(self._items) or len(self.labels) != self.n_themes + 1:
             raise ValueError(f"{len(self.labels)} labels, rows {self._rows.shape}, expected {expected}")
         self.version = self._hash()
@@ -220,6 +195,32 @@ class Router:
             if row is not None and event.event_type != SESSION_END:
                 rows.append(row)
         return self._assign(rows)
+
+    def session_themes(
+        self, item_ids: Sequence[str], categories: Sequence[str | None], lengths: Sequence[int]
+    ) -> list[int]:
+        """Theme of each of several sessions laid end to end: what ``route`` gives one by one, at a tenth of the cost.
+
+        Args:
+            item_ids: of all events but ``session_end``, session by session.
+            categories: in the same order, as the events named them; None where they did not.
+            lengths: events of each session, at least 1.
+        """
+        if not lengths:
+            return []
+        nowhere = len(self._rows) - 1
+        rows = [self._item_row.get(item, nowhere) for item in item_ids]
+        if nowhere in rows:
+            for at, row in enumerate(rows):
+                if row == nowhere and (found := self._row(item_ids[at], categories[at])) is not None:
+                    rows[at] = found
+        totals = np.add.reduceat(self._rows.take(rows, 0), np.cumsum([0, *lengths[:-1]]), 0)
+        weights = totals @ self._prototypes.T
+        best = weights.argmax(1)
+        norms = np.sqrt(np.square(totals).sum(1))
+        near = (norms > 0) & (weights[np.arange(len(best)), best] >= self.tau * norms)
+        themes: list[int] = np.where(near, best + 1, UNROUTED).tolist()
+        return themes
 
     def route_items(self, item_ids: Iterable[str], categories: Iterable[str | None]) -> Routed:
         """Likewise for items that are no session yet; ``categories`` in the same order, None where unknown."""
@@ -351,7 +352,7 @@ class Router:
         return router
 
     def _tensors(self) -> dict[str, Vectors]:
-        table, category_table = np.split(self._rows.astype(np.float32), [len(self._items)])
+        table, category_table = np.split(self._rows[:-1].astype(np.float32), [len(self._items)])
         return {
             "table": table.copy(),
             "prototypes": self._prototypes.astype(np.float32),

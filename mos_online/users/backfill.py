@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Protocol
 
 import polars as pl
 
 from mos_online.contracts import Scalar, Session, SessionEvent
 from mos_online.sessions import SessionConfig, offline_sessions
-from mos_online.users.profile import RingSizes, Routed, UserProfile, apply_session
-
-
-class SessionRouter(Protocol):
-    """What is needed of `mos_online.themes.Router`."""
-
-    @property
-    def version(self) -> str:
-        """Version of the router artefact."""
-        ...
-
-    def route(self, session: Session) -> Routed:
-        """Place of a session among the themes."""
-        ...
+from mos_online.users.profile import UserProfile
+from mos_online.users.ring_sizes import RingSizes
+from mos_online.users.update import apply_session
+from mos_online.users.view import SessionRouter
 
 
 def of_users(
@@ -99,10 +88,10 @@ def profiles(sessions: Iterable[Session], router: SessionRouter, sizes: RingSize
     Args:
         sessions: grouped by user, each user's in the order in which they close; see `past_sessions`.
         router: the router of the model in service.
-        sizes: how much a profile keeps.
+        sizes: how many events have to be covered.
     """
     for user_id, theirs in groupby(sessions, key=lambda session: session.user_id):
-        profile = UserProfile(user_id=user_id, router_version=router.version)
+        profile = UserProfile(user_id=user_id)
         for session in theirs:
-            profile = apply_session(profile, session, router.route(session), sizes)
+            profile = apply_session(profile, session, router.route(session), router, sizes)
         yield profile

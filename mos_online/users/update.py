@@ -1,25 +1,70 @@
-"""The profiler's rule without its surroundings: sessions and old profiles in, new profiles and embeddings out."""
+"""The one update of a profile, by a closed session; the profiler and the backfill both use it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TypeVar
 
-from mos_online.contracts import Session, SessionEmbedding
-from mos_online.themes.router import Router
-from mos_online.users.profile import UNROUTED, Ring, RingSizes, UserProfile, apply_session
+from mos_online.contracts import SESSION_END, Session, SessionEmbedding, SessionEvent
+from mos_online.themes.routed import Routed
+from mos_online.users.profile import UserProfile
+from mos_online.users.retention import kept_sessions
+from mos_online.users.ring_sizes import RingSizes
+from mos_online.users.view import SessionRouter, themes_by
+
+T = TypeVar("T")
 
 
-def profile_sessions(
-    sessions: Sequence[Session], profiles: dict[str, UserProfile], router: Router, sizes: RingSizes, *, gap: int
+def apply_session(
+    profile: UserProfile, session: Session, routed: Routed, router: SessionRouter, sizes: RingSizes
+) -> UserProfile:
+    """The profile after ``session``; the same profile if the session is not above its high-water mark.
+
+    A profile that another router has updated last is routed anew before.
+
+    Args:
+        profile: of the session's user.
+        session: closed after those applied before.
+        routed: what ``router.route(session)`` gave.
+        router: the router in service.
+        sizes: how many events have to be covered.
+    """
+    if (session.watermark, session.session_id) <= (profile.last_closed_at, profile.last_session_id):
+        return profile
+    acted = [event for event in session.events if event.event_type != SESSION_END]
+    themes, counts = themes_by(profile, router)
+    themes = [*themes, routed.theme]
+    lengths = [*profile.session_lengths, len(acted)]
+    kept = kept_sessions(lengths, themes, sizes)
+    return UserProfile(
+        user_id=profile.user_id,
+        item_ids=_chosen(profile.item_ids + [event.item_id for event in acted], lengths, kept),
+        timestamps=_chosen(profile.timestamps + [event.timestamp for event in acted], lengths, kept),
+        categories=_chosen(profile.categories + [_category(event) for event in acted], lengths, kept),
+        session_lengths=[lengths[number] for number in kept],
+        session_count=profile.session_count + 1,
+        last_ended_at=max(session.ended_at, profile.last_ended_at),
+        last_closed_at=session.watermark,
+        last_session_id=session.session_id,
+        router_version=router.version,
+        session_themes=[themes[number] for number in kept],
+        theme_sessions=counts | {routed.theme: counts.get(routed.theme, 0) + 1},
+        embedding=routed.embedding,
+        theme_weights=routed.weights,
+    )
+
+
+def apply_sessions(
+    sessions: Sequence[Session], profiles: dict[str, UserProfile], router: SessionRouter, sizes: RingSizes
 ) -> tuple[dict[str, UserProfile], list[SessionEmbedding]]:
-    """Apply sessions in order.
+    """Apply sessions of several users in order.
 
     Args:
         sessions: closed sessions, a user's own in the order in which they closed.
         profiles: of those users who have one.
         router: assigns each session its theme.
-        sizes: of the rings.
-        gap: silence (ms) that parts the sessions of a profile which another router made.
+        sizes: how many events have to be covered.
 
     Returns:
         The profiles that have changed, and one embedding per session, those that changed nothing included: their
@@ -29,10 +74,9 @@ def profile_sessions(
     embeddings: list[SessionEmbedding] = []
     for session in sessions:
         user = session.user_id
-        old = changed.get(user) or profiles.get(user) or UserProfile(user_id=user, router_version=router.version)
-        current = old if old.router_version == router.version else rerouted(old, router, sizes, gap=gap)
+        old = changed.get(user) or profiles.get(user) or UserProfile(user_id=user)
         routed = router.route(session)
-        new = apply_session(current, session, routed, sizes)
+        new = apply_session(old, session, routed, router, sizes)
         if new is not old:
             changed[user] = new
         embeddings.append(
@@ -49,36 +93,15 @@ def profile_sessions(
     return changed, embeddings
 
 
-def rerouted(profile: UserProfile, router: Router, sizes: RingSizes, *, gap: int) -> UserProfile:
-    """The profile under another router: the themes of its recent events anew; older ones have no theme any more."""
-    themes: dict[int, Ring] = {}
-    counts: dict[int, int] = {}
-    embedding: list[float] = []
-    weights: list[float] = []
-    for items, times in _runs(profile.recent, gap):
-        routed = router.route_items(items, [None] * len(items))
-        counts[routed.theme] = counts.get(routed.theme, 0) + 1
-        if routed.theme != UNROUTED:
-            themes[routed.theme] = themes.get(routed.theme, Ring()).extended(items, times, sizes.theme)
-        embedding, weights = routed.embedding, routed.weights
-    return UserProfile(
-        user_id=profile.user_id,
-        router_version=router.version,
-        recent=profile.recent,
-        themes=themes,
-        theme_sessions=counts,
-        sessions=profile.sessions,
-        last_ended_at=profile.last_ended_at,
-        last_closed_at=profile.last_closed_at,
-        last_session_id=profile.last_session_id,
-        embedding=embedding,
-        theme_weights=weights,
-    )
+def _chosen(events: list[T], lengths: list[int], kept: list[int]) -> list[T]:
+    """The events of the kept sessions."""
+    if len(kept) == len(lengths):
+        return events
+    starts = list(accumulate(lengths, initial=0))
+    return [event for number in kept for event in events[starts[number] : starts[number + 1]]]
 
 
-def _runs(ring: Ring, gap: int) -> Iterator[tuple[list[str], list[int]]]:
-    start = 0
-    for end in range(1, len(ring.timestamps) + 1):
-        if end == len(ring.timestamps) or ring.timestamps[end] - ring.timestamps[end - 1] > gap:
-            yield ring.item_ids[start:end], ring.timestamps[start:end]
-            start = end
+def _category(event: SessionEvent) -> str | None:
+    """The category of an event as its context names it."""
+    category = event.context.get("category") if event.context else None
+    return category if isinstance(category, str) else None

@@ -6,11 +6,12 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
-from mos_online.recommend.recommender import Query, Ranking, Recommender
+from mos_online.recommend.query import Query, Ranking
+from mos_online.recommend.recommender import Recommender
 from mos_online.users.profile import UserProfile
 from serving.http.api import Fallback, Item, RecommendRequest, RecommendResponse, Theme, session_events
 from serving.http.problem import Problem, internal, new_request_id, overloaded
@@ -51,7 +52,7 @@ class Scorer:
         self._profiles = profiles
         self._limits = limits
         self._metrics = metrics
-        self._queue: SimpleQueue[_Waiting | Callable[[], None] | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._pending = 0  # counted by the event loop alone
         self._thread = threading.Thread(target=self._run, name="scorer", daemon=True)
         self._busy_since: float | None = None
@@ -97,10 +98,6 @@ class Scorer:
             self._queue.put((call, position))
         return await call.future
 
-    def run_between_batches(self, work: Callable[[], None]) -> None:
-        """Run ``work`` in the scoring thread, where nothing else uses the model; returns at once."""
-        self._queue.put(work)
-
     def use(self, recommender: Recommender) -> None:
         """Score with ``recommender`` from the next batch on. Safe from any thread."""
         self._recommender = recommender
@@ -118,7 +115,7 @@ class Scorer:
                 self._loop.call_soon_threadsafe(self._deliver, list(dict.fromkeys(done)))
 
     def _next_batch(self) -> list[_Waiting] | None:
-        """Wait for a request and take those behind it; None when stopped. Runs the work queued between them."""
+        """Wait for a request and take those behind it; None when stopped."""
         batch: list[_Waiting] = []
         while len(batch) < self._limits.max_batch:
             try:
@@ -130,12 +127,6 @@ class Scorer:
                     self._queue.put(None)
                     break
                 return None
-            if callable(entry):
-                try:
-                    entry()
-                except Exception:
-                    log.exception("work between batches failed")
-                continue
             batch.append(entry)
         return batch
 

@@ -12,7 +12,8 @@ import torch
 
 from mos_online.errors import ModelError
 from mos_online.items.popularity import PopularitySnapshot
-from mos_online.recommend.recommender import Query, Recommender
+from mos_online.recommend.query import Query
+from mos_online.recommend.recommender import Recommender
 from mos_online.registry.registry import Registry
 from mos_online.settings import Settings
 from serving.http.api import ModelInfo, RecommendRequest, RecommendResponse, ThemeLabel
@@ -122,8 +123,7 @@ class Service:
         if snapshots is None or snapshots == self._popularity:
             return
         self._popularity = snapshots
-        recommender = self._scorer.recommender
-        self._scorer.run_between_batches(lambda: recommender.observe_popularity(snapshots))
+        self._scorer.recommender.observe_popularity(snapshots)
 
     def _follow_registry(self) -> None:
         try:

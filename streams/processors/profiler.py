@@ -13,8 +13,9 @@ from mos_online.contracts import Session, SessionEmbedding
 from mos_online.errors import StoreError
 from mos_online.registry.registry import Registry
 from mos_online.themes.router import Router
-from mos_online.users.profile import RingSizes, UserProfile
-from mos_online.users.update import profile_sessions
+from mos_online.users.profile import UserProfile
+from mos_online.users.ring_sizes import RingSizes
+from mos_online.users.update import apply_sessions
 from streams import metrics
 from streams.kafka.dead_letters import record_at_fault
 from streams.kafka.decoding import json_decoder
@@ -104,7 +105,7 @@ class ProfilerProcessor(Processor[Session]):
     ) -> tuple[dict[str, UserProfile], list[SessionEmbedding]]:
         """Profiles that change, and an embedding for each session."""
         with record_at_fault():
-            return profile_sessions(sessions, known, self._router, self._sizes, gap=self.settings.sessions.gap)
+            return apply_sessions(sessions, known, self._router, self._sizes)
 
     async def _follow_model(self) -> None:
         """Use the router of the model in service; a version put into service later takes effect between batches."""

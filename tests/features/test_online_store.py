@@ -8,14 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import feast
+import msgspec
 import pandas as pd
 import pytest
+import redis
 
 from features.store import BATCH, OnlineStore
 from mos_online.errors import StoreError
 from mos_online.items.popularity import PopularitySnapshot
 from mos_online.settings import Settings
-from mos_online.users.profile import Ring, UserProfile
+from mos_online.users.profile import UserProfile
 
 NOW = 1_700_000_000_000
 
@@ -39,10 +41,13 @@ def profile(user_id: str, *, at: int = NOW, session: str = "s", router: str = "r
     return UserProfile(
         user_id=user_id,
         router_version=router,
-        recent=Ring([f"i{sessions}-{n}" for n in range(50)], [at - n for n in range(50)]),
-        themes={t: Ring([f"t{t}-{n}" for n in range(20)], [at - n for n in range(20)]) for t in (1, 4, 5)},
+        item_ids=[f"i{sessions}-{n}" for n in range(110)],
+        timestamps=[at - 110 + n for n in range(110)],
+        categories=[[None, "news", "jazz"][n % 3] for n in range(110)],
+        session_lengths=[50, 20, 30, 10],
+        session_themes=[5, 1, 0, 4],
         theme_sessions={0: 1, 1: sessions, 4: 2, 5: 3},
-        sessions=sessions,
+        session_count=sessions,
         last_ended_at=at,
         last_closed_at=at,
         last_session_id=session,
@@ -67,7 +72,7 @@ def popularity(partition: int, *, as_of: int = NOW, items: int = 3) -> Popularit
 
 
 def test_who_was_written_is_read_and_nobody_else(store: OnlineStore) -> None:
-    written = [profile("ann"), profile("Ångström 🦊"), UserProfile(user_id="new", router_version="r1")]
+    written = [profile("ann"), profile("Ångström 🦊"), UserProfile(user_id="new")]
     assert store.write_profiles(written) == 3
     assert store.read_profiles(["ann", "nobody", "Ångström 🦊", "new", "ann"]) == {p.user_id: p for p in written}
     assert store.read_profiles([]) == {}
@@ -84,15 +89,15 @@ def test_the_plain_feast_sdk_reads_the_same(store: OnlineStore, place: Settings)
     assert row.pop("user_id") == ["ann", "nobody"]
     assert {name: absent for name, (_, absent) in row.items()} == dict.fromkeys(row)
     assert {name: value for name, (value, _) in row.items()} == {
-        "recent_items": ours.recent.item_ids,
-        "recent_times": ours.recent.timestamps,
-        "theme_ids": [1, 4, 5],
-        "theme_lengths": [20, 20, 20],
-        "theme_items": [item for ring in ours.themes.values() for item in ring.item_ids],
-        "theme_times": [time for ring in ours.themes.values() for time in ring.timestamps],
-        "theme_session_ids": [0, 1, 4, 5],
+        "item_ids": ours.item_ids,
+        "timestamps": ours.timestamps,
+        "category_codes": [n % 3 for n in range(110)],
+        "category_names": ["news", "jazz"],
+        "session_lengths": [50, 20, 30, 10],
+        "session_themes": [5, 1, 0, 4],
+        "theme_ids": [0, 1, 4, 5],
         "theme_session_counts": [1, 7, 2, 3],
-        "sessions": 7,
+        "session_count": 7,
         "last_ended_at": NOW,
         "last_closed_at": NOW,
         "last_session_id": "s",
@@ -146,7 +151,7 @@ def test_of_several_revisions_in_one_batch_the_newest_stays(store: OnlineStore, 
 
 
 def test_more_than_one_round_trip(store: OnlineStore) -> None:
-    written = {f"u{n}": UserProfile(user_id=f"u{n}", router_version="r", sessions=n) for n in range(2 * BATCH + 1)}
+    written = {f"u{n}": UserProfile(user_id=f"u{n}", session_count=n) for n in range(2 * BATCH + 1)}
     assert store.write_profiles(list(written.values())) == len(written)
     assert store.read_profiles(list(written)) == written
 
@@ -169,7 +174,7 @@ def test_readers_in_other_threads_and_connections_see_whole_rows(store: OnlineSt
         reads = 0
         while not done.is_set() or reads == 0:
             for user, seen in reader.read_profiles(["ann", "bob"]).items():
-                assert seen == profile(user, at=NOW + seen.sessions, sessions=seen.sessions)
+                assert seen == profile(user, at=NOW + seen.session_count, sessions=seen.session_count)
                 reads += 1
         return reads
 
@@ -186,9 +191,50 @@ def test_readers_in_other_threads_and_connections_see_whole_rows(store: OnlineSt
     other.close()
 
 
+def test_nothing_is_left_of_who_is_deleted(store: OnlineStore, place: Settings) -> None:
+    secret = msgspec.structs.replace(profile("ann"), item_ids=["only-ann-had-this"] * 110)
+    store.write_profiles([secret, profile("bob")])
+    store.write_popularity([popularity(0)])
+    store.delete_profiles(["ann", "nobody", "ann"])
+    store.delete_profiles([])
+    assert store.read_profiles(["ann", "bob"]) == {"bob": profile("bob")}
+    assert store.read_popularity(1) == [popularity(0)]
+    repository = feast.FeatureStore(repo_path=str(place.feast_dir))
+    row = repository.get_online_features(["user_state:item_ids"], [{"user_id": "ann"}]).to_dict()
+    assert row["item_ids"] == [None]
+    assert store.write_profiles([profile("ann", at=1, sessions=1)]) == 1  # a new beginning, older than what was there
+    assert store.read_profiles(["ann"])["ann"].session_count == 1
+
+
+def test_what_is_deleted_is_overwritten_in_the_file(mos_home: Settings) -> None:
+    store = OnlineStore.open(mos_home)
+
+    def found() -> bool:
+        return any(b"only-ann-had-this" in path.read_bytes() for path in mos_home.feast_dir.glob("online_store.db*"))
+
+    store.write_profiles([msgspec.structs.replace(profile("ann"), item_ids=["only-ann-had-this"] * 110)])
+    assert found()
+    store.delete_profiles(["ann"])
+    assert not found()
+    store.close()
+
+
+@pytest.mark.slow
+def test_nothing_is_left_of_who_is_deleted_in_redis(mos_home: Settings, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue("redis_server").url
+    store, client = OnlineStore.open(mos_home.model_copy(update={"store": url})), redis.Redis.from_url(url)
+    client.flushdb()
+    store.write_profiles([profile("ann")])
+    assert client.dbsize() == 1
+    store.delete_profiles(["ann"])
+    assert client.dbsize() == 0
+    store.close()
+
+
 def test_ping_and_close(store: OnlineStore) -> None:
     store.ping()
     store.close()
-    for call in (store.ping, lambda: store.read_profiles(["ann"]), lambda: store.write_profiles([profile("ann")])):
+    calls = [store.ping, lambda: store.read_profiles(["ann"]), lambda: store.write_profiles([profile("ann")])]
+    for call in [*calls, lambda: store.delete_profiles(["ann"])]:
         with pytest.raises(StoreError, match="was closed"):
             call()

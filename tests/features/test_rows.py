@@ -7,29 +7,48 @@ from hypothesis import strategies as st
 from features.rows import popularity_of, popularity_row, profile_of, profile_row, stored_mark
 from mos_online.errors import StoreError
 from mos_online.items.popularity import PopularitySnapshot
-from mos_online.users.profile import Ring, UserProfile
+from mos_online.users.profile import UserProfile
 
 IDS = st.text(min_size=1, max_size=12).filter(lambda s: s.isprintable())
 TIMES = st.integers(0, 253_402_300_799_999)
-RINGS = st.lists(st.tuples(IDS, TIMES), max_size=6).map(lambda r: Ring([i for i, _ in r], [t for _, t in r]))
 FLOATS = st.lists(st.floats(-1, 1, width=32), max_size=4)
-PROFILES = st.builds(
-    UserProfile,
-    user_id=IDS,
-    router_version=IDS,
-    recent=RINGS,
-    themes=st.dictionaries(st.integers(1, 9), RINGS, max_size=4),
-    theme_sessions=st.dictionaries(st.integers(0, 9), st.integers(1, 2**40), max_size=4),
-    sessions=st.integers(0, 2**40),
-    last_ended_at=st.integers(-1, 253_402_300_799_999),
-    last_closed_at=st.integers(-1, 253_402_300_799_999),
-    last_session_id=st.text(max_size=20),
-    embedding=FLOATS,
-    theme_weights=FLOATS,
+EVENTS = st.tuples(IDS, TIMES, st.none() | st.sampled_from(["", "news", "0", "jazz"]))
+SESSIONS = st.tuples(st.lists(EVENTS, min_size=1, max_size=4), st.integers(0, 9))
+
+
+@st.composite
+def profiles(draw: st.DrawFn) -> UserProfile:
+    sessions = draw(st.lists(SESSIONS, max_size=5))
+    events = [event for kept, _ in sessions for event in kept]
+    return UserProfile(
+        user_id=draw(IDS),
+        item_ids=[item for item, _, _ in events],
+        timestamps=[time for _, time, _ in events],
+        categories=[category for _, _, category in events],
+        session_lengths=[len(kept) for kept, _ in sessions],
+        session_themes=[theme for _, theme in sessions],
+        session_count=draw(st.integers(0, 2**40)),
+        last_ended_at=draw(st.integers(-1, 253_402_300_799_999)),
+        last_closed_at=draw(st.integers(-1, 253_402_300_799_999)),
+        last_session_id=draw(st.text(max_size=20)),
+        router_version=draw(st.text(max_size=12)),
+        theme_sessions=draw(st.dictionaries(st.integers(0, 9), st.integers(1, 2**40), max_size=4)),
+        embedding=draw(FLOATS),
+        theme_weights=draw(FLOATS),
+    )
+
+
+ANN = UserProfile(
+    user_id="ann",
+    item_ids=["a", "b", "c"],
+    timestamps=[1, 2, 3],
+    categories=["news", None, "news"],
+    session_lengths=[1, 2],
+    session_themes=[1, 0],
 )
 
 
-@given(PROFILES)
+@given(profiles())
 def test_a_profile_survives_the_row(profile: UserProfile) -> None:
     _, values, _, _ = profile_row(profile)
     assert profile_of(profile.user_id, values) == profile
@@ -52,22 +71,45 @@ def test_a_popularity_snapshot_survives_the_row(items: list[tuple[str, float, in
     assert popularity_of(3, popularity_row(snapshot)[1]) == snapshot
 
 
-@given(PROFILES)
+@given(profiles())
 def test_every_feature_is_set_even_when_empty(profile: UserProfile) -> None:
     assert all(value.WhichOneof("val") for value in profile_row(profile)[1].values())
 
 
+def test_categories_are_stored_once_each() -> None:
+    _, values, _, _ = profile_row(ANN)
+    assert list(values["category_names"].string_list_val.val) == ["news"]
+    assert list(values["category_codes"].int64_list_val.val) == [1, 0, 1]
+
+
 def test_a_row_without_a_feature_is_refused_with_the_remedy() -> None:
-    _, values, _, _ = profile_row(UserProfile(user_id="ann", router_version="r"))
-    del values["sessions"]
-    with pytest.raises(StoreError, match=r"'ann'.*'sessions' is missing.*mos backfill"):
+    _, values, _, _ = profile_row(ANN)
+    del values["session_count"]
+    with pytest.raises(StoreError, match=r"'ann'.*'session_count' is missing.*mos backfill"):
         profile_of("ann", values)
 
 
-def test_rings_that_do_not_add_up_are_refused() -> None:
-    _, values, _, _ = profile_row(UserProfile(user_id="ann", router_version="r", themes={1: Ring(["a"], [1])}))
-    values["theme_lengths"].int64_list_val.val[0] = 2
-    with pytest.raises(StoreError, match="theme_lengths add up to 2, theme_items has 1"):
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [
+        ("session_lengths", "session_lengths add up to 10"),
+        ("timestamps", "session_lengths add up to 3"),
+        ("session_themes", "must be as many"),
+        ("category_codes", "a code above 1"),
+    ],
+)
+def test_lists_that_do_not_fit_together_are_refused(feature: str, message: str) -> None:
+    _, values, _, _ = profile_row(ANN)
+    values[feature].int64_list_val.val.append(7)
+    with pytest.raises(StoreError, match=message):
+        profile_of("ann", values)
+
+
+def test_an_empty_session_is_refused() -> None:
+    _, values, _, _ = profile_row(ANN)
+    values["session_lengths"].int64_list_val.val.append(0)
+    values["session_themes"].int64_list_val.val.append(0)
+    with pytest.raises(StoreError, match="each length at least 1"):
         profile_of("ann", values)
 
 

@@ -24,7 +24,7 @@ from mos_online.registry.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.settings import Settings
 from mos_online.training.train import TrainConfig, train
-from mos_online.users.profile import Ring, UserProfile
+from mos_online.users.profile import UserProfile
 from serving.ray.reaper import processes
 
 pytestmark = pytest.mark.slow
@@ -187,14 +187,16 @@ def test_it_announces_itself_and_runs_on_haproxy(serve: Serve) -> None:
 def test_it_answers_from_the_profile_in_the_store(serve: Serve) -> None:
     eventually(lambda: serve.client.get("/readyz").status_code == 200, serve)
     model = serve.client.get("/v1/model").json()
-    ring = Ring(["a1", "a2", "a3"], [NOW, NOW + 1, NOW + 2])
     profile = UserProfile(
         user_id="known",
         router_version=model["router_version"],
-        recent=ring,
-        themes={1: ring},
+        item_ids=["a1", "a2", "a3"],
+        timestamps=[NOW, NOW + 1, NOW + 2],
+        categories=[None] * 3,
+        session_lengths=[3],
+        session_themes=[1],
         theme_sessions={1: 3},
-        sessions=3,
+        session_count=3,
         last_ended_at=NOW + 2,
         last_closed_at=NOW + 3,
         last_session_id="s",

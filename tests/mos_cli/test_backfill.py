@@ -18,7 +18,7 @@ from mos_online.registry.registry import Registry
 from mos_online.settings import Settings
 from mos_online.themes import Router, RouterConfig
 from mos_online.users.backfill import past_sessions, profiles
-from mos_online.users.profile import RingSizes
+from mos_online.users.ring_sizes import RingSizes
 from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
 
@@ -71,7 +71,7 @@ def test_later_clicks_are_added_and_earlier_ones_change_nothing(
     assert "0 were newer there" in " ".join(run().output.split())
     whole = OnlineStore.open(mos_home).read_profiles(everybody)
     assert len(whole) == len(everybody)
-    grown = sum(whole[user].sessions > profile.sessions for user, profile in half.items())
+    grown = sum(whole[user].session_count > profile.session_count for user, profile in half.items())
     assert grown > 0
     assert f"{grown} were newer there" in " ".join(run("--until", "0.5").output.split())
     assert OnlineStore.open(mos_home).read_profiles(everybody) == whole

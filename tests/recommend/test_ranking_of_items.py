@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 
 from mos_online.contracts import SessionEvent
 from mos_online.errors import DatasetError, ModelError
 from mos_online.items.popularity import PopularitySnapshot
-from mos_online.recommend.recommender import Query, Recommender
+from mos_online.recommend.query import Query
+from mos_online.recommend.recommender import Recommender
 from mos_online.registry.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.training import TrainConfig, TrainReport, train
-from mos_online.users.profile import Ring, UserProfile
+from mos_online.users.profile import UserProfile
 from simulator.population import SyntheticConfig, synthesize
 
 CONFIG = TrainConfig(themes=6, width=16, recent=10, theme_ring=8, minutes=0.15, epochs=3, threads=1)
@@ -138,10 +140,13 @@ def test_answers_do_not_depend_on_the_batch(recommender: Recommender) -> None:
     profile = UserProfile(
         user_id="u",
         router_version=recommender.router_version,
-        recent=Ring(names[:6], [NOW - 10_000 + n for n in range(6)]),
-        themes={1: Ring(names[:3], [NOW - 10_000] * 3)},
-        theme_sessions={1: 2},
-        sessions=2,
+        item_ids=names[:6],
+        timestamps=[NOW - 10_000 + n for n in range(6)],
+        categories=[None] * 6,
+        session_lengths=[3, 3],
+        session_themes=[1, 0],
+        theme_sessions={1: 2, 0: 1},
+        session_count=3,
         last_ended_at=NOW - 5000,
     )
     asked = [query(profile), query(profile, names[6:9], k=3), query(events=names[:1]), query()]
@@ -152,16 +157,44 @@ def test_answers_do_not_depend_on_the_batch(recommender: Recommender) -> None:
         assert [i.score for i in alone.items] == pytest.approx([i.score for i in ranking.items], abs=1e-4)
     assert [share.theme for share in together[0].themes] == [1]
     assert together[0].themes[0].sessions == 2
-    foreign = UserProfile(**{**{n: getattr(profile, n) for n in profile.__struct_fields__}, "router_version": "r-old"})
-    (ranking,) = recommender.recommend([query(foreign)])
-    assert ranking.fallback is None
-    assert ranking.themes == []
+
+
+def test_a_profile_of_another_router_is_routed_when_it_is_read(recommender: Recommender) -> None:
+    names = [item.item_id for item in recommender.recommend([query(events=["x"], k=6)])[0].items]
+    foreign = UserProfile(
+        user_id="u",
+        router_version="r-old",
+        item_ids=names,
+        timestamps=[NOW - 10_000 + n for n in range(6)],
+        categories=[None] * 6,
+        session_lengths=[6],
+        session_themes=[77],
+        theme_sessions={77: 30},
+        session_count=30,
+        last_ended_at=NOW - 5000,
+    )
+    theme = recommender.router.route_items(names, [None] * 6).theme
+    ours = msgspec.structs.replace(
+        foreign, router_version=recommender.router_version, session_themes=[theme], theme_sessions={theme: 1}
+    )
+    routed, cached = recommender.recommend([query(foreign), query(ours)])
+    assert theme > 0
+    assert [(share.theme, share.sessions) for share in routed.themes] == [(theme, 1)]
+    assert routed == cached
 
 
 def test_events_that_the_profile_has_already_are_not_counted_twice(recommender: Recommender) -> None:
     name = recommender.recommend([query(events=["x"], k=1)])[0].items[0].item_id
     profile = UserProfile(
-        user_id="u", router_version="other", recent=Ring([name], [NOW]), sessions=1, last_ended_at=NOW
+        user_id="u",
+        item_ids=[name],
+        timestamps=[NOW],
+        categories=[None],
+        session_lengths=[1],
+        session_themes=[0],
+        router_version=recommender.router_version,
+        session_count=1,
+        last_ended_at=NOW,
     )
     one, other = recommender.recommend([query(profile), query(profile, [name])])
     assert [item.score for item in one.items] == pytest.approx([item.score for item in other.items], abs=1e-5)

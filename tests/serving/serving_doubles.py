@@ -9,7 +9,7 @@ from pathlib import Path
 from mos_online.contracts import RankedItem
 from mos_online.errors import ModelError, StoreError
 from mos_online.items.popularity import PopularitySnapshot
-from mos_online.recommend.recommender import Query, Ranking, ThemeShare
+from mos_online.recommend.query import Query, Ranking, ThemeShare
 from mos_online.users.profile import UserProfile
 from serving.scoring.limits import Limits
 from serving.scoring.service import Service
@@ -50,7 +50,7 @@ class FakeRecommender:
 
     def _rank(self, query: Query) -> Ranking:
         own = [event.item_id for event in query.events]
-        own += query.profile.recent.item_ids if query.profile else []
+        own += query.profile.item_ids if query.profile else []
         items = [item for item in [*own, *(f"i{n}" for n in range(1200))] if item not in set(query.exclude)]
         shares = [ThemeShare(theme=2, label="cameras", share=1.0, sessions=3)] if query.profile else []
         return Ranking(

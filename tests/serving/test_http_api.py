@@ -15,12 +15,20 @@ from fastapi.openapi.models import OpenAPI
 from serving_doubles import FakeRecommender, FakeStore, make_service, wait_for
 from starlette.testclient import TestClient
 
-from mos_online.users.profile import Ring, UserProfile
+from mos_online.users.profile import UserProfile
 from serving.http.app import create_app
 from serving.http.openapi import document
 from serving.scoring.limits import Limits
 
-ANNA = UserProfile(user_id="anna", router_version="r-m1", recent=Ring(["a1", "a2"], [1, 2]), sessions=3)
+ANNA = UserProfile(
+    user_id="anna",
+    item_ids=["a1", "a2"],
+    timestamps=[1, 2],
+    categories=[None, None],
+    session_lengths=[2],
+    session_themes=[2],
+    session_count=3,
+)
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from evaluation.hopping.agreement import mutual_information
 from mos_online.contracts import Session, SessionEvent
@@ -65,6 +67,25 @@ def test_order_inside_a_session_does_not_matter(router: Router, log: Log) -> Non
         assert one.theme == other.theme
         assert one.embedding == pytest.approx(other.embedding, abs=1e-5)
         assert router.route_items(items, [None] * len(items)).theme == one.theme
+
+
+ITEM_OR_NOT = st.tuples(st.integers(0, 260), st.sampled_from([None, "jazz", "chess", "no such category"]))
+
+
+@given(sessions=st.lists(st.lists(ITEM_OR_NOT, min_size=1, max_size=12), max_size=20))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_sessions_routed_together_go_where_each_goes_alone(
+    router: Router, log: Log, sessions: list[list[tuple[int, str | None]]]
+) -> None:
+    known = log[2]["item_id"].to_list()
+    named = [[(known[n] if n < len(known) else f"new{n}", name) for n, name in one] for one in sessions]
+    together = router.session_themes(
+        [item for one in named for item, _ in one],
+        [name for one in named for _, name in one],
+        [len(one) for one in named],
+    )
+    alone = [router.route(session([item for item, _ in one], [name for _, name in one])).theme for one in named]
+    assert together == alone
 
 
 def test_a_new_item_is_placed_by_its_category(router: Router, log: Log) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 import torch
 from hypothesis import given, settings
@@ -12,7 +13,10 @@ from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, TableConfig
 from mos_online.training.log import Catalogue, SequenceLog, themes_of_events, with_sessions
 from mos_online.users.backfill import past_sessions
-from mos_online.users.profile import RingSizes, UserProfile, apply_session
+from mos_online.users.profile import UserProfile
+from mos_online.users.ring_sizes import RingSizes
+from mos_online.users.update import apply_session
+from mos_online.users.view import view_by
 
 CONFIG = SessionConfig(gap=100, max_events=6, min_timestamp=0)
 ITEMS = [f"{group}{n}" for group in "ab" for n in range(12)]
@@ -53,28 +57,28 @@ def logs(draw: st.DrawFn) -> pl.DataFrame:
 
 def streamed(events: pl.DataFrame, user: str, at: int) -> History:
     """The history by way of the profile: sessions closed before, one by one, and the open session's events."""
-    profile = UserProfile(user_id=user, router_version=ROUTER.version)
+    profile, sizes = UserProfile(user_id=user), RingSizes(recent=RECENT, theme=RING)
     open_items: list[str] = []
     open_times: list[int] = []
     for session in past_sessions(events.filter(pl.col("user_id") == user), ITEM_FRAME, CONFIG):
         if session.ended_at < at:
-            profile = apply_session(profile, session, ROUTER.route(session), RingSizes(recent=RECENT, theme=RING))
+            profile = apply_session(profile, session, ROUTER.route(session), ROUTER, sizes)
         elif session.started_at <= at:
             before = [event for event in session.events if event.timestamp < at]
             open_items, open_times = [e.item_id for e in before], [e.timestamp for e in before]
-    items, times = profile.recent.item_ids + open_items, profile.recent.timestamps + open_times
+    view = view_by(profile, ROUTER, sizes)
+    kept, kept_times = [ROWS[item] for item in profile.item_ids], profile.timestamps
+    items = [kept[n] for n in view.recent] + [ROWS[item] for item in open_items]
+    times = [kept_times[n] for n in view.recent] + open_times
     return History(
-        items=torch.tensor([ROWS[i] for i in items[-RECENT:]], dtype=torch.int64).numpy(),
-        times=torch.tensor(times[-RECENT:], dtype=torch.int64).numpy(),
+        items=np.array(items[-RECENT:], np.int64),
+        times=np.array(times[-RECENT:], np.int64),
         now=at,
         rings={
-            theme: (
-                torch.tensor([ROWS[i] for i in ring.item_ids]).numpy(),
-                torch.tensor(ring.timestamps).numpy(),
-            )
-            for theme, ring in profile.themes.items()
+            theme: (np.array(kept, np.int64)[ring], np.array(kept_times, np.int64)[ring])
+            for theme, ring in view.rings.items()
         },
-        theme_sessions=profile.theme_sessions,
+        theme_sessions=view.theme_sessions,
     )
 
 

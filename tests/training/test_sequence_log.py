@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mos_online.contracts import SESSION_END
-from mos_online.model import MoS, MoSConfig
 from mos_online.model.batch import Batch, collate
-from mos_online.model.checkpoint import Checkpoint
-from mos_online.recommend.recommender import Query, Recommender
+from mos_online.recommend.history import history_of
+from mos_online.recommend.query import Query
 from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, TableConfig
 from mos_online.training.log import Catalogue, SequenceLog, themes_of_events, with_sessions
 from mos_online.users.backfill import past_sessions
-from mos_online.users.profile import RingSizes, UserProfile, apply_session
+from mos_online.users.profile import UserProfile
+from mos_online.users.ring_sizes import RingSizes
+from mos_online.users.update import apply_session
 
 SESSIONS = SessionConfig(gap=100, max_events=5, max_duration=250, min_timestamp=0)
 RECENT, RING, THEMES = 6, 4, 3
@@ -42,22 +43,8 @@ def fitted() -> Router:
 
 ROUTER = fitted()
 CATALOGUE = Catalogue.of(ROUTED + YOUNG, CATEGORY, ROUTER)
-
-
-def service() -> Recommender:
-    """A recommender with random weights: only its reading of profiles matters."""
-    model = MoS(
-        MoSConfig(items=len(CATALOGUE.items), categories=3, themes=THEMES, width=4, recent=RECENT, theme_ring=RING)
-    )
-    names = list(CATALOGUE.items)
-    return Recommender(
-        Checkpoint(
-            model=model, router=ROUTER, items=names, categories=["a", "b", "c"], popular=[], half_life_ms=1, training={}
-        )
-    )
-
-
-SERVICE = service()
+ROWS = {item: row for row, item in enumerate(CATALOGUE.items, 1)}
+SIZES = RingSizes(recent=RECENT, theme=RING)
 
 
 def laid_out(events: pl.DataFrame) -> SequenceLog:
@@ -86,8 +73,8 @@ def served(events: pl.DataFrame, session_name: str, event_id: str, user: str, no
             names = [event.event_id for event in session.events]
             prefix = session.events[: names.index(event_id)]
             return Query(user_id=user, profile=profile, events=prefix, timestamp=now, k=1, exclude=[])
-        before = profile or UserProfile(user_id=user, router_version=ROUTER.version)
-        profile = apply_session(before, session, ROUTER.route(session), RingSizes(recent=RECENT, theme=RING))
+        before = profile or UserProfile(user_id=user)
+        profile = apply_session(before, session, ROUTER.route(session), ROUTER, SIZES)
     raise AssertionError(f"no session {session_name}")
 
 
@@ -119,7 +106,7 @@ def assert_trained_as_served(events: pl.DataFrame, chosen: Sequence[dict[str, ob
         served(events, str(row["session"]), str(row["event_id"]), str(row["user_id"]), int(str(row["timestamp"])))
         for row in chosen
     ]
-    expected = collate([SERVICE._history(query) for query in queries])
+    expected = collate([history_of(query, router=ROUTER, sizes=SIZES, rows=ROWS) for query in queries])
     assert_equal(batch_of(events, [str(row["event_id"]) for row in chosen]), expected)
 
 

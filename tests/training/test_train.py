@@ -11,14 +11,16 @@ import torch
 
 from mos_online.contracts import SessionEvent
 from mos_online.errors import DatasetError, ModelError
+from mos_online.items.popularity import merge
 from mos_online.model import History, collate
 from mos_online.model.checkpoint import Checkpoint
 from mos_online.model.realtime import realtime_table
-from mos_online.recommend.recommender import Query, Recommender
+from mos_online.recommend.query import Query
+from mos_online.recommend.recommender import Recommender
 from mos_online.registry.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.training import TrainConfig, TrainReport, train
-from mos_online.users.profile import Ring, UserProfile
+from mos_online.users.profile import UserProfile
 from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
 
@@ -125,19 +127,26 @@ def test_spare_rows_change_no_score_and_files_of_two_models_are_told_apart(train
         Checkpoint.from_pretrained(tmp_path)
 
 
+RING_TIMES = [900_000, 950_000, 960_000]
+PAST_TIMES = [1_000_000 + 10_000 * n for n in range(11)]
+
+
 def test_the_service_ranks_as_the_model_scores(trained: Trained) -> None:
     folder = trained.registry.current()
     recommender, checkpoint = Recommender.load(folder), Checkpoint.from_pretrained(folder)
     model, count = checkpoint.model, len(checkpoint.items)
-    past, ring = checkpoint.items[:4], checkpoint.items[5:8]
+    past, ring = checkpoint.items[:11], checkpoint.items[12:15]
     profile = UserProfile(
         user_id="u",
         router_version=recommender.router_version,
-        recent=Ring(past, [1_000_000, 1_100_000, 1_200_000, 1_300_000]),
-        themes={2: Ring(ring, [900_000, 950_000, 960_000])},
+        item_ids=[*ring, *past],
+        timestamps=[*RING_TIMES, *PAST_TIMES],
+        categories=[None] * 14,
+        session_lengths=[3, 11],
+        session_themes=[2, 0],
         theme_sessions={2: 1, 0: 1},
-        sessions=2,
-        last_ended_at=1_300_000,
+        session_count=2,
+        last_ended_at=PAST_TIMES[-1],
     )
     event = SessionEvent(event_id="e", item_id=past[0], timestamp=9_000_000)
     asked = Query(user_id="u", profile=profile, events=[event], timestamp=9_100_000, k=10 * count, exclude=[])
@@ -149,20 +158,20 @@ def test_the_service_ranks_as_the_model_scores(trained: Trained) -> None:
     batch = collate(
         [
             History(
-                items=torch.tensor([rows[item] for item in [*past, past[0]]]).numpy(),
-                times=torch.tensor([*profile.recent.timestamps, 9_000_000]).numpy(),
+                items=torch.tensor([rows[item] for item in [*past[-9:], past[0]]]).numpy(),
+                times=torch.tensor([*PAST_TIMES[-9:], 9_000_000]).numpy(),
                 now=9_100_000,
                 rings={
                     2: (
                         torch.tensor([rows[i] for i in ring]).numpy(),
-                        torch.tensor([900_000, 950_000, 960_000]).numpy(),
+                        torch.tensor(RING_TIMES).numpy(),
                     )
                 },
                 theme_sessions={2: 1, 0: 1},
             )
         ]
     )
-    _, features = realtime_table(recommender._popularity, rows, model.item_known)
+    _, features = realtime_table(merge([], half_life_ms=1), rows, model.item_known)
     everything = torch.arange(1, count + 1)
     with torch.inference_mode():
         scored = model.score(model.encode(batch), everything, features[1:])

@@ -1,0 +1,97 @@
+"""The items that can be recommended now, laid out for scoring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mos_online.items.popularity import PopularitySnapshot
+from mos_online.model.checkpoint import Checkpoint
+from mos_online.model.realtime import realtime_table
+
+SPARE = 20_000
+"""Rows for items younger than the model; when they are used up, further new items are not recommended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """Every item with a row, at one moment. Nothing in it changes.
+
+    Attributes:
+        names: item of each row; row 0 is no item.
+        rows: item -> row.
+        themes: theme of each row (0 = unrouted).
+        order: row of each column of the scores.
+        slot: int64 (rows of the model,), column of each row, -1 where it has none.
+        parts: per theme, float32 (d + realtime + 1, items of the theme): rows, real-time features and bias as
+            columns, so that scoring is one matrix product per theme.
+    """
+
+    names: list[str]
+    rows: dict[str, int]
+    themes: list[int]
+    order: list[int]
+    slot: Tensor
+    parts: list[Tensor]
+
+
+class CandidateItems:
+    """Makes `Candidates` of a model's catalogue and the popularity.
+
+    Items that appear in the popularity and were not known in training get a row of their category, and its theme.
+    ``at`` may be called beside readers of earlier candidates, by one thread at a time: it writes rows of the model
+    that those do not read.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        """Use the catalogue of ``checkpoint``, which must have ``SPARE`` rows to spare."""
+        self._model = checkpoint.model.eval()
+        self._router = checkpoint.router
+        self._names = ["", *checkpoint.items]
+        self._rows = {item: row for row, item in enumerate(self._names) if row}
+        self._category_row = {name: row for row, name in enumerate(checkpoint.categories, 1)}
+
+    def at(self, popularity: PopularitySnapshot) -> Candidates:
+        """The candidates while ``popularity`` is the newest."""
+        self._admit(popularity)
+        return self._laid_out(popularity)
+
+    def _admit(self, popularity: PopularitySnapshot) -> None:
+        free = len(self._model.item_theme) - len(self._names)
+        listed = zip(popularity.item_ids, popularity.categories, strict=True)
+        new = {item: category for item, category in listed if item not in self._rows}
+        added = list(new)[:free]
+        if not added:
+            return
+        categories = [new[item] or None for item in added]
+        begin, end = len(self._names), len(self._names) + len(added)
+        self._model.item_category[begin:end] = torch.tensor([self._category_row.get(c or "", 0) for c in categories])
+        self._model.item_theme[begin:end] = torch.from_numpy(self._router.item_themes(added, categories))
+        if self._model.config.table:
+            self._model.item_table[begin:end] = torch.from_numpy(self._router.vectors(added, categories))
+        self._names = [*self._names, *added]  # new objects: earlier candidates hold the old ones
+        self._rows = self._rows | {item: row for row, item in enumerate(added, begin)}
+
+    @torch.inference_mode()
+    def _laid_out(self, popularity: PopularitySnapshot) -> Candidates:
+        model, count = self._model, len(self._names)
+        _, features = realtime_table(popularity, self._rows, model.item_known)
+        realtime, bias = model.realtime_rows(features[:count])
+        rows = model.item_rows(torch.arange(count)) * model.scale.exp()
+        matrix = torch.cat([rows, realtime, bias.unsqueeze(1)], 1)
+        themes = model.item_theme[:count].clone()
+        themes[0] = len(model.theme.weight)  # row 0 is no item: last of all, and cut off
+        order = torch.argsort(themes, stable=True)[: count - 1]
+        sizes = torch.bincount(themes[order], minlength=model.config.themes + 1).tolist()
+        slot = torch.full((len(model.item_theme),), -1)
+        slot[order] = torch.arange(len(order))
+        return Candidates(
+            names=self._names,
+            rows=self._rows,
+            themes=[0, *themes[1:].tolist()],
+            order=order.tolist(),
+            slot=slot,
+            parts=[part.T.contiguous() for part in matrix[order].split(sizes)],
+        )

@@ -1,0 +1,47 @@
+"""What is recommended when the model has nothing to go by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mos_online.contracts import RankedItem
+from mos_online.items.popularity import PopularitySnapshot
+from mos_online.model.batch import History
+from mos_online.recommend.candidates import Candidates
+from mos_online.recommend.query import Query
+from mos_online.themes.routed import UNROUTED
+
+UNKNOWN_USER = "unknown_user"
+NO_KNOWN_ITEMS = "no_known_items"
+
+
+def fallback_reason(history: History) -> str | None:
+    """Why the model cannot rank for this user, or None where it can."""
+    if not len(history.items):
+        return UNKNOWN_USER
+    return None if history.items.any() else NO_KNOWN_ITEMS
+
+
+class PopularItems:
+    """Items that are popular now, most popular first; behind them those of the training log, with score 0."""
+
+    def __init__(self, popularity: PopularitySnapshot, trained: Sequence[str]) -> None:
+        """Rank ``popularity`` by recent counts; ``trained`` are the most popular items of the training log."""
+        counted = sorted(zip(popularity.counts, popularity.item_ids, strict=True), key=lambda one: (-one[0], one[1]))
+        total = max(popularity.total, 1e-9)
+        listed = set(popularity.item_ids)
+        self._ranked = [(item, count / total) for count, item in counted]
+        self._ranked += [(item, 0.0) for item in trained if item not in listed]
+
+    def ranking(self, query: Query, candidates: Candidates) -> list[RankedItem]:
+        """The ``query.k`` most popular items that it does not exclude."""
+        excluded = set(query.exclude)
+        chosen = [one for one in self._ranked[: query.k + len(excluded)] if one[0] not in excluded]
+        return [
+            RankedItem(item_id=item, score=score, theme=_theme(item, candidates)) for item, score in chosen[: query.k]
+        ]
+
+
+def _theme(item: str, candidates: Candidates) -> int:
+    row = candidates.rows.get(item)
+    return candidates.themes[row] if row is not None else UNROUTED

@@ -1,0 +1,53 @@
+"""From a profile and an open session to what the model reads of a user; equal to what it read in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mos_online.contracts import SESSION_END, SessionEvent
+from mos_online.model.batch import History
+from mos_online.recommend.query import Query
+from mos_online.users.profile import UserProfile
+from mos_online.users.ring_sizes import RingSizes
+from mos_online.users.view import SessionRouter, view_by
+
+NOBODY = UserProfile(user_id="")
+
+
+def history_of(query: Query, *, router: SessionRouter, sizes: RingSizes, rows: Mapping[str, int]) -> History:
+    """The profile's rings as the router sees them, and the open session's events behind the recent ones.
+
+    Args:
+        query: the user and the moment.
+        router: the router of the model; a profile that another one has updated is routed here and now.
+        sizes: of the model.
+        rows: item -> row of the model; other items become 0.
+    """
+    profile = query.profile or NOBODY
+    view = view_by(profile, router, sizes)
+    acted = [e for e in query.events if e.event_type != SESSION_END and not _is_closed(e, profile, sizes.recent)]
+    acted.sort(key=lambda event: event.timestamp)
+    past = len(profile.item_ids)
+    names = profile.item_ids + [event.item_id for event in acted]
+    items = np.fromiter((rows.get(name, 0) for name in names), np.int64, len(names))
+    times = np.array(profile.timestamps + [event.timestamp for event in acted], np.int64)
+    recent = np.concatenate([view.recent, np.arange(past, len(names))])[-sizes.recent :]
+    return History(
+        items=items[recent],
+        times=times[recent],
+        now=query.timestamp,
+        rings={theme: (items[ring], times[ring]) for theme, ring in view.rings.items()},
+        theme_sessions=view.theme_sessions,
+    )
+
+
+def _is_closed(event: SessionEvent, profile: UserProfile, recent: int) -> bool:
+    """Whether an event that the caller believes open is in a session that has been closed since."""
+    if event.timestamp > profile.last_ended_at:
+        return False
+    times = profile.timestamps[-recent:]
+    if not times or event.timestamp <= times[0]:
+        return True  # so old that its session may not have been kept
+    return (event.item_id, event.timestamp) in zip(profile.item_ids[-recent:], times, strict=True)

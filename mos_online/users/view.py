@@ -1,0 +1,84 @@
+"""A profile as one router sees it: the theme of each kept session, and from them the rings that the model reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mos_online.contracts import Session
+from mos_online.themes.routed import Routed
+from mos_online.users.profile import UserProfile
+from mos_online.users.ring_sizes import RingSizes
+
+Positions = NDArray[np.int64]
+"""Places in a profile's ``item_ids`` and ``timestamps``, oldest event first."""
+
+
+class SessionRouter(Protocol):
+    """What is needed of `mos_online.themes.Router`."""
+
+    @property
+    def version(self) -> str:
+        """Version of the router artefact."""
+        ...
+
+    def route(self, session: Session) -> Routed:
+        """Place of a session among the themes."""
+        ...
+
+    def session_themes(
+        self, item_ids: Sequence[str], categories: Sequence[str | None], lengths: Sequence[int]
+    ) -> list[int]:
+        """Themes of sessions laid end to end, each as ``route`` gives it."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProfileView:
+    """What one router makes of a profile.
+
+    Attributes:
+        recent: the last events over all sessions.
+        rings: theme (1..K) -> the last events of the sessions routed there; no empty rings.
+        theme_sessions: theme (0 = unrouted) -> sessions routed there.
+    """
+
+    recent: Positions
+    rings: dict[int, Positions]
+    theme_sessions: dict[int, int]
+
+
+def view_by(profile: UserProfile, router: SessionRouter, sizes: RingSizes) -> ProfileView:
+    """The rings of a profile under a router; O(kept events), which has a bound that no history exceeds.
+
+    Under the router that the profile was last updated with, and sizes no larger than those it was updated with, the
+    rings are those of the whole history and the counts are of all sessions ever. Another router routes the kept
+    sessions, and its counts are of these.
+    """
+    themes, theme_sessions = themes_by(profile, router)
+    count = len(profile.item_ids)
+    rings: dict[int, Positions] = {}
+    if themes:
+        event_themes = np.repeat(themes, profile.session_lengths)
+        by_theme = np.argsort(event_themes, kind="stable")
+        ends = np.cumsum(np.bincount(event_themes)).tolist()
+        for theme in range(1, len(ends)):
+            begin, end = ends[theme - 1], ends[theme]
+            if end > begin:
+                rings[theme] = by_theme[max(begin, end - sizes.theme) : end]
+    return ProfileView(
+        recent=np.arange(max(0, count - sizes.recent), count), rings=rings, theme_sessions=theme_sessions
+    )
+
+
+def themes_by(profile: UserProfile, router: SessionRouter) -> tuple[list[int], dict[int, int]]:
+    """The theme of each kept session under a router, and how many sessions each theme has."""
+    if profile.router_version == router.version:
+        return profile.session_themes, profile.theme_sessions
+    themes = router.session_themes(profile.item_ids, profile.categories, profile.session_lengths)
+    return themes, dict(Counter(themes))
