@@ -116,7 +116,7 @@ def test_a_store_that_goes_away_and_a_killed_profiler_count_every_session_once(
         users = list(expected.users)
 
         def counted() -> dict[str, int]:
-            return {user: profile.sessions for user, profile in store.read_profiles(users).items()}
+            return {user: profile.session_count for user, profile in store.read_profiles(users).items()}
 
         system.until(lambda: sum(counted().values()) >= sum(expected.users.values()), "all profiles are written")
         assert counted() == dict(expected.users)
