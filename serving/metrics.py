@@ -23,25 +23,31 @@ class Metrics:
         self._registry = registry
         self._requests = Counter("mos_serving_requests", "Requests answered.", ["route", "status"], registry=registry)
         self._seconds = Histogram(
-            "mos_serving_request_seconds", "Time to answer a request.", ["route"], buckets=_LATENCY, registry=registry
+            "mos_serving_request_duration_seconds",
+            "Time to answer a request.",
+            ["route"],
+            buckets=_LATENCY,
+            registry=registry,
         )
         self._fallbacks = Counter(
             "mos_serving_fallbacks", "Answers that were not the model's best.", ["reason"], registry=registry
         )
         self.batch_size = Histogram(
-            "mos_serving_batch_size", "Queries scored together.", buckets=_BATCH, registry=registry
+            "mos_serving_batch_queries", "Queries scored together.", buckets=_BATCH, registry=registry
         )
         self.score_seconds = Histogram(
-            "mos_serving_score_seconds", "Time to score one batch.", buckets=_LATENCY, registry=registry
+            "mos_serving_score_duration_seconds", "Time to score one batch.", buckets=_LATENCY, registry=registry
         )
         self.store_read_seconds = Histogram(
-            "mos_serving_store_read_seconds",
+            "mos_serving_store_read_duration_seconds",
             "Time to read the profiles of one batch.",
             buckets=_STORE,
             registry=registry,
         )
         self.store_failures = Counter(
-            "mos_serving_store_failures", "Reads of the online store that failed or took too long.", registry=registry
+            "mos_serving_store_read_failures",
+            "Reads of the online store that failed or took too long.",
+            registry=registry,
         )
         self.refused = Counter(
             "mos_serving_refused_queries", "Queries refused because too many were waiting.", registry=registry

@@ -1,4 +1,8 @@
-"""What the worker counts; served at /metrics."""
+"""What the worker measures; served at /metrics.
+
+A name is ``mos_<subsystem>_<what>_<unit>``, with ``_total`` for counters. Names and labels are a contract with whoever
+draws graphs of them or raises alarms: a change goes into the CHANGELOG.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +11,61 @@ from collections.abc import Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 
-OPEN_SESSIONS = Gauge("mos_open_sessions", "Users with an open session.")
-OPEN_EVENTS = Gauge("mos_open_events", "Events that wait for their session to close.")
-WATERMARK = Gauge(
-    "mos_watermark_timestamp_seconds", "Event time up to which a partition of clicks is complete.", ["partition"]
+# Of every processor, which is a consumer of its topic.
+LAG = Gauge(
+    "mos_consumer_lag_records", "Records of our partitions that have not been worked off and committed.", ["processor"]
 )
-LAG = Gauge("mos_lag_records", "Records of our partitions that have not been worked off and committed.", ["processor"])
-CLICKS = Counter("mos_clicks_total", "Clicks taken, those of the re-read log after a start included.")
-SESSIONS_CLOSED = Counter("mos_sessions_closed_total", "Sessions published.", ["reason"])
-LATE_EVENTS = Counter("mos_late_events_total", "Clicks older than their partition's watermark.")
-DUPLICATES = Counter("mos_duplicates_total", "Clicks whose event_id the open session already has.")
-UNKEYED = Counter("mos_unkeyed_total", "Click messages without a key: a user's may lie in several partitions.")
-DEAD_LETTERS = Counter("mos_dead_letters_total", "Records that could not be used.", ["reason"])
-PROFILES_WRITTEN = Counter("mos_profiles_written_total", "Rows of user_state written.")
-RECOMMENDATIONS = Counter("mos_recommendations_total", "Recommendations published.")
-STORE_RETRIES = Counter("mos_store_retries_total", "Failed calls of the online store, tried again.")
-SERVING_RETRIES = Counter("mos_serving_retries_total", "Failed calls of the recommendation service, tried again.")
 STAGE_SECONDS = Histogram(
-    "mos_stage_seconds",
-    "Duration of a stage of one batch.",
+    "mos_consumer_stage_duration_seconds",
+    "Duration of one stage of the work on a batch.",
     ["processor", "stage"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+RETRIES = Counter(
+    "mos_consumer_retries_total",
+    "Failed calls of another service (store: the online store, serving: the recommendation service), tried again.",
+    ["processor", "service"],
+)
+DEAD_LETTERS = Counter("mos_dead_letters_total", "Records that could not be used.", ["processor", "reason"])
 DELAY_SECONDS = Histogram(
-    "mos_delay_seconds",
+    "mos_session_delay_seconds",
     "From the moment a session may close (the arrival of the click that lets it, by Kafka's timestamp, or the moment "
     "at which the wall clock may) until what follows from it is on its topic.",
     ["topic"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
 )
 
+# Of the sessionizer.
+OPEN_SESSIONS = Gauge("mos_sessionizer_open_sessions", "Users with an open session.")
+OPEN_EVENTS = Gauge("mos_sessionizer_open_events", "Events that wait for their session to close.")
+WATERMARK = Gauge(
+    "mos_sessionizer_watermark_timestamp_seconds",
+    "Event time up to which a partition of clicks is complete.",
+    ["partition"],
+)
+CLICKS = Counter(
+    "mos_sessionizer_clicks_total", "Clicks taken, including those of the log that is read again after a start."
+)
+SESSIONS_CLOSED = Counter("mos_sessionizer_closed_sessions_total", "Sessions published.", ["reason"])
+LATE_EVENTS = Counter("mos_sessionizer_late_events_total", "Clicks older than their partition's watermark.")
+DUPLICATES = Counter(
+    "mos_sessionizer_duplicate_clicks_total", "Clicks whose event_id is in the user's open session already."
+)
+UNKEYED = Counter(
+    "mos_sessionizer_unkeyed_messages_total",
+    "Click messages without a key: the clicks of one user may lie in several partitions.",
+)
 
-def observe_delay(topic: str, headers: Mapping[str, bytes]) -> None:
+# Of the others.
+PROFILES_WRITTEN = Counter("mos_profiler_written_profiles_total", "Rows of user_state written.")
+RECOMMENDATIONS = Counter("mos_recommender_recommendations_total", "Recommendations published.")
+
+TIME_DIGITS = 16
+"""A longer number in a header is no time in milliseconds."""
+
+
+def observe_delay(topic: str, headers: Mapping[str, bytes | None]) -> None:
     """Note that a consequence of a record with these headers has been published to ``topic``."""
-    closable_at = headers.get("closable_at", b"")
-    if closable_at.isdigit():
+    closable_at = headers.get("closable_at") or b""
+    if closable_at.isdigit() and len(closable_at) <= TIME_DIGITS:
         DELAY_SECONDS.labels(topic).observe(max(0.0, time.time() - int(closable_at) / 1000))

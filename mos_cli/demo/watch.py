@@ -36,7 +36,7 @@ WARM = 300_000
 PATIENCE = 30.0
 """Seconds without any progress after which what has not come out of the system counts as lost."""
 
-_OPEN = re.compile(r"^mos_open_sessions(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
+_OPEN = re.compile(r"^mos_sessionizer_open_sessions(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)

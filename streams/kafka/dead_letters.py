@@ -24,10 +24,18 @@ log = logging.getLogger(__name__)
 
 
 class DeadLetters:
-    """The dead letters of one reader. All of them are made here."""
+    """The dead letters of one processor. All of them are made here."""
 
-    def __init__(self, producer: RecordProducer, settings: Settings) -> None:
+    def __init__(self, producer: RecordProducer, settings: Settings, *, processor: str) -> None:
+        """See the class.
+
+        Args:
+            producer: publishes them.
+            settings: names the topic.
+            processor: whose they are, a label of the metrics.
+        """
         self._producer = producer
+        self._processor = processor
         self._topic = settings.topic(contracts.DEAD_LETTERS)
 
     def refuse(self, record: Record, error: Exception) -> None:
@@ -61,7 +69,7 @@ class DeadLetters:
             failed_at=record.arrived_at,
         )
         self._producer.publish(self._topic, key, contracts.encode(letter))
-        metrics.DEAD_LETTERS.labels(reason=reason).inc()
+        metrics.DEAD_LETTERS.labels(processor=self._processor, reason=reason).inc()
         log.debug("dead letter %s[%d]@%d %s: %s", record.topic, record.partition, record.offset, reason, message[:200])
 
 

@@ -87,7 +87,7 @@ class Processor(ABC, Generic[M]):
         self.context = context
         self.settings = context.settings
         self.producer = RecordProducer(context.settings)
-        self.dead_letters = DeadLetters(self.producer, context.settings)
+        self.dead_letters = DeadLetters(self.producer, context.settings, processor=self.name)
         self._batches = BatchConsumer(self.process, size=self.batch_size, within=self.batch_wait)
         self._retry = retry
         self._failed = False

@@ -38,7 +38,7 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
             ModelError: no model is in service, or it is damaged.
             StoreError, SettingsError: as ``OnlineStore.open``.
         """
-        self._stores = RetryPolicy(on=StoreError, retries=metrics.STORE_RETRIES)
+        self._stores = RetryPolicy(on=StoreError, retries=metrics.RETRIES.labels(self.name, "store"))
         super().__init__(context, retry=self._stores)
         self._registry = Registry(context.settings.models_dir)
         self._folder = self._registry.current()

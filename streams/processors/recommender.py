@@ -60,7 +60,7 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
     batch_wait = 0.005
 
     def __init__(self, context: Context) -> None:
-        self._serving = RetryPolicy(on=ServingError, retries=metrics.SERVING_RETRIES)
+        self._serving = RetryPolicy(on=ServingError, retries=metrics.RETRIES.labels(self.name, "serving"))
         super().__init__(context, retry=self._serving)
         key = context.settings.api_key
         headers = {"Content-Type": "application/json"} | ({"X-API-Key": key} if key else {})

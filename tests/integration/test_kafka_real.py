@@ -314,4 +314,4 @@ def test_transactions_are_read_as_their_producers_mean_them(
         time.sleep(2.5)  # had the aborted click been taken, its session would close by now
         (record,) = system.records(contracts.SESSIONS)
         assert [e.item_id for e in msgspec.json.decode(record.value or b"", type=Session).events] == ["kept"]
-        assert system.metric("mos_lag_records") == 0
+        assert system.metric("mos_consumer_lag_records") == 0

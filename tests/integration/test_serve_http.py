@@ -240,7 +240,7 @@ def test_metrics_count_what_was_answered(serve: Serve) -> None:
     serve.client.post("/v1/recommend", json={"user_id": "u"})
     text = serve.client.get("/metrics").text
     assert 'mos_serving_requests_total{route="/v1/recommend",status="200"}' in text
-    assert "mos_serving_store_read_seconds_count" in text
+    assert "mos_serving_store_read_duration_seconds_count" in text
 
 
 def test_a_newly_trained_model_goes_into_service_without_a_dropped_request(serve: Serve) -> None:

@@ -82,14 +82,17 @@ def test_a_dead_service_holds_up_no_sessions_no_rebalance_and_no_stop(
             system.send(contracts.SESSION_EMBEDDINGS, [embedding(n) for n in range(number, number + 6)])
             time.sleep(0.03)
         system.send(contracts.CLICKS, records[600:900])
-        system.until(lambda: system.metric("mos_clicks_total") >= 900, "clicks are taken although the service is down")
+        system.until(
+            lambda: system.metric("mos_sessionizer_clicks_total") >= 900,
+            "clicks are taken although the service is down",
+        )
         second = system.worker("sessionizer,recommender", port=free_port())
         system.send(contracts.CLICKS, records[900:])
         system.send_to_all(contracts.CLICKS, contracts.encode(Heartbeat(heartbeat=FAR)))
         expected = oracle(found, system)
         system.until(lambda: published(system)[0].keys() >= expected.keys(), "two workers have closed all sessions")
         assert published(system)[0] == expected
-        assert system.metric("mos_serving_retries_total") > 0
+        assert system.metric("mos_consumer_retries_total") > 0
         assert stop(first) == 0
         assert stop(second) == 0
         assert "did not stop" not in system.log("worker")
@@ -106,7 +109,7 @@ def test_dropped_records_stop_the_worker_unless_their_loss_is_accepted(
         found = clicks(300, seed=5)
         worker = system.worker("sessionizer")
         system.send(contracts.CLICKS, wire(found))
-        system.until(lambda: system.metric("mos_clicks_total") >= len(found), "all clicks are taken")
+        system.until(lambda: system.metric("mos_sessionizer_clicks_total") >= len(found), "all clicks are taken")
         assert len(system.records("sessionizer-checkpoints")) >= PARTITIONS
         worker.send_signal(signal.SIGKILL)
         worker.wait()

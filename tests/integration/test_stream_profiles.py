@@ -100,7 +100,7 @@ def test_sessions_become_profiles_and_recommendations(tmp_path: Path, free_port:
             "not_json",
             "request_refused",
         }
-        assert system.metric("mos_serving_retries_total") >= 1
+        assert system.metric("mos_consumer_retries_total") >= 1
         store = OnlineStore.open(system.settings)
         profile = store.read_profiles(["u"])["u"]
         assert (profile.session_count, profile.router_version) == (2, router.version)

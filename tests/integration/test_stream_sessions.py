@@ -87,7 +87,9 @@ def test_sessions_equal_the_oracle_and_bad_records_are_kept(tmp_path: Path, free
         assert sorted(x.reason for x in letters) == ["future_timestamp", "invalid", "not_json", "not_json"]
         assert b"no json" in [x.raw for x in letters]
         repeats = len(found) - 1500
-        system.until(lambda: system.metric("mos_duplicates_total") == repeats, "all repeats are counted", 10)
+        system.until(
+            lambda: system.metric("mos_sessionizer_duplicate_clicks_total") == repeats, "all repeats are counted", 10
+        )
         assert stop(worker) == 0
 
 
@@ -116,7 +118,7 @@ def test_a_clean_restart_repeats_nothing(tmp_path: Path, free_port: Callable[[],
         found = clicks(1000, seed=3)
         worker = system.worker("sessionizer")
         system.send(contracts.CLICKS, wire(found))
-        system.until(lambda: system.metric("mos_clicks_total") >= len(found), "all clicks are taken")
+        system.until(lambda: system.metric("mos_sessionizer_clicks_total") >= len(found), "all clicks are taken")
         assert stop(worker) == 0
         worker = system.worker("sessionizer")
         system.send_to_all(contracts.CLICKS, contracts.encode(Heartbeat(heartbeat=FAR)))

@@ -185,10 +185,10 @@ def test_requests_are_counted_by_path_and_status() -> None:
     assert 'mos_serving_requests_total{route="/v1/recommend",status="200"} 1.0' in lines
     assert 'mos_serving_requests_total{route="/v1/recommend",status="400"} 1.0' in lines
     assert 'mos_serving_requests_total{route="none",status="404"} 1.0' in lines
-    assert 'mos_serving_request_seconds_count{route="/v1/recommend"} 2.0' in lines
+    assert 'mos_serving_request_duration_seconds_count{route="/v1/recommend"} 2.0' in lines
     assert 'mos_serving_model_info{model_version="m1",router_version="r-m1"} 1.0' in lines
-    assert "mos_serving_batch_size_count 1.0" in lines
-    assert "mos_serving_store_read_seconds_count 1.0" in lines
+    assert "mos_serving_batch_queries_count 1.0" in lines
+    assert "mos_serving_store_read_duration_seconds_count 1.0" in lines
 
 
 @pytest.mark.parametrize("api_key", [None, "secret"])

@@ -119,7 +119,7 @@ def beat(seconds: int) -> bytes:
 
 
 def partition(settings: Settings, topics: Topics) -> Partition:
-    letters = DeadLetters(topics, settings)  # type: ignore[arg-type]
+    letters = DeadLetters(topics, settings, processor="sessionizer")  # type: ignore[arg-type]
     return Partition(settings, topics, 3, decode=contracts.decode_clicks, dead_letters=letters)  # type: ignore[arg-type]
 
 

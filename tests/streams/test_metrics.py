@@ -1,0 +1,56 @@
+"""Names of metrics are contracts: one scheme, and whoever names one names one that exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from mos_cli.demo import watch
+from serving.metrics import Metrics
+from streams import metrics
+
+ROOT = Path(__file__).parents[2]
+UNITS = ("seconds", "records", "sessions", "events", "queries", "info", "total")
+NAME = re.compile(r"\bmos_[a-z_]+_(?:" + "|".join(UNITS) + r")\b")
+DOCUMENTS = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md"), ROOT / "README.md"]
+
+
+def names() -> set[str]:
+    text = generate_latest().decode() + Metrics().render().decode()
+    families = text_string_to_metric_families(text)
+    found = {f.name + ("_total" if f.type == "counter" else "") for f in families}
+    return {name for name in found if name.startswith("mos_") and not name.endswith("_created")}
+
+
+def test_every_name_says_subsystem_and_unit() -> None:
+    found = names()
+    assert {"mos_consumer_lag_records", "mos_dead_letters_total", "mos_serving_requests_total"} <= found
+    subsystems = "consumer|dead|session|sessionizer|profiler|recommender|serving"
+    for name in found:
+        assert re.fullmatch(rf"mos_({subsystems})_[a-z_]*({'|'.join(UNITS)})", name), name
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.name) for path in DOCUMENTS])
+def test_documents_name_metrics_that_exist(path: Path) -> None:
+    assert set(NAME.findall(path.read_text())) <= names()
+
+
+def test_the_demo_finds_the_open_sessions() -> None:
+    metrics.OPEN_SESSIONS.set(7)
+    assert watch._OPEN.findall(generate_latest().decode()) == ["7.0"]
+
+
+@pytest.mark.parametrize("header", [None, b"", b"soon", b"-5", b"9" * 5000, b"9" * 400])
+def test_a_header_that_is_no_time_is_not_measured(header: bytes | None) -> None:
+    metrics.observe_delay("of-a-test", {"closable_at": header} if header is not None else {})
+    metrics.observe_delay("of-a-test", {"closable_at": header})
+    assert 'topic="of-a-test"' not in generate_latest().decode()
+
+
+def test_a_delay_is_measured_from_the_header() -> None:
+    metrics.observe_delay("measured", {"closable_at": b"1"})
+    assert 'mos_session_delay_seconds_count{topic="measured"} 1.0' in generate_latest().decode()
