@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -14,9 +15,9 @@ from mos_online.users.ring_sizes import RingSizes
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a version folder's ``config.json`` that the worker reads; half-life in ms of event time."""
 
-    recent: int = RingSizes().recent
-    theme_ring: int = RingSizes().theme
-    half_life_ms: float = 86_400_000.0
+    recent: Annotated[int, msgspec.Meta(ge=1)]
+    theme_ring: Annotated[int, msgspec.Meta(ge=1)]
+    half_life_ms: Annotated[float, msgspec.Meta(gt=0)]
 
     @property
     def sizes(self) -> RingSizes:
@@ -28,7 +29,7 @@ def load_config(folder: Path) -> ModelConfig:
     """Read ``config.json``.
 
     Raises:
-        ModelError: it is missing or damaged.
+        ModelError: it is missing or damaged, or lacks a size.
     """
     try:
         return msgspec.json.decode((folder / "config.json").read_bytes(), type=ModelConfig)

@@ -22,9 +22,9 @@ from evaluation.protocol.run import FitConfig, Ready, fit_ready, prepare
 from evaluation.rivals.counting import NEIGHBOURLY, Counting
 from evaluation.routing.routings import ROUTINGS
 from mos_online.errors import DatasetError, ModelError
-from mos_online.items.popularity import ItemPopularity
+from mos_online.items.popularity import ACTIVE_LISTED, ItemPopularity
 from mos_online.model import SequenceModel
-from mos_online.model.realtime import ACTIVE_LISTED, realtime_table
+from mos_online.model.realtime import realtime_table
 from mos_online.sessions import SessionConfig
 from mos_online.training.log import Catalogue, SequenceLog
 

@@ -12,8 +12,8 @@ from torch import Tensor, from_numpy
 from evaluation.protocol.negatives import popular_negatives, themed_negatives
 from mos_online.contracts import Click
 from mos_online.errors import DatasetError
-from mos_online.items.popularity import ItemPopularity
-from mos_online.model.realtime import ACTIVE_LISTED, realtime_table
+from mos_online.items.popularity import ACTIVE_LISTED, ItemPopularity
+from mos_online.model.realtime import realtime_table
 
 Ints = NDArray[np.int64]
 

@@ -33,9 +33,9 @@ class Sizes:
     """Of every contestant: d, and how many events its experts read; see ``MoSConfig``."""
 
     width: int = 32
-    recent: int = 50
-    short: int = 10
-    theme_ring: int = 20
+    recent: int = MoSConfig.recent
+    short: int = MoSConfig.short
+    theme_ring: int = MoSConfig.theme_ring
 
     def config(self, trial: Trial, backbone: str, routing: Routing) -> MoSConfig:
         """For the items of a trial."""

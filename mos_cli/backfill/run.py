@@ -8,8 +8,7 @@ from rich.console import Console
 from features.backfill import fill
 from features.store import OnlineStore
 from mos_cli.progress import progress_bar
-from mos_online.items.popularity import ItemPopularity
-from mos_online.model.realtime import ACTIVE_LISTED
+from mos_online.items.popularity import ACTIVE_LISTED, ItemPopularity
 from mos_online.registry.registry import Registry
 from mos_online.settings import Settings
 from mos_online.themes import Router

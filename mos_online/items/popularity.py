@@ -14,6 +14,8 @@ from mos_online.contracts import SESSION_END, Click
 SLOW = 24
 """Slow counts have a half-life this many times as long."""
 
+ACTIVE_LISTED = 2000
+"""Items that a snapshot lists: in training, of each partition, and of all partitions together in service."""
 
 FADED = 1e-9
 """An item with a smaller share of the clicks than this is not listed."""
@@ -133,15 +135,14 @@ class ItemPopularity:
         self._slow.total += (snapshot.slow_total - sum(snapshot.slow_counts)) * self._slow.unit(at)
 
     def snapshot(self, *, top: int) -> PopularitySnapshot:
-        """The ``top`` most active items by slow plus fast share of the clicks, ties by first seen."""
+        """The ``top`` most active items by slow plus fast share of the clicks; among equals those first seen first."""
         count = len(self._items)
         unit, slow_unit = self._fast.unit(self._as_of), self._slow.unit(self._as_of)
         total, slow_total = max(self._fast.total, 1e-300), max(self._slow.total, 1e-300)
         fast, slow = _padded(self._fast.weights, count), _padded(self._slow.weights, count)
         share = slow / slow_total + fast / total
-        best = np.argsort(-share, kind="stable")[:top]
-        best = best[share[best] > FADED]
-        rows = best.tolist()
+        rows = _most_active(share, self._first_seen, self._items, top)
+        best = np.array(rows, np.int64)
         return PopularitySnapshot(
             partition=self.partition,
             as_of=self._as_of,
@@ -171,37 +172,56 @@ def _padded(weights: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     return weights[:count] if len(weights) >= count else np.pad(weights, (0, count - len(weights)))
 
 
-def merge(snapshots: Sequence[PopularitySnapshot], *, half_life_ms: float) -> PopularitySnapshot:
-    """Add up snapshots of several partitions, decayed to the newest of them; most active first."""
+def _most_active(share: NDArray[np.float64], first_seen: Sequence[int], items: Sequence[str], top: int) -> list[int]:
+    """The ``top`` rows of largest share that have not faded; among equals those first seen first, then by name."""
+    least = np.partition(share, len(share) - top)[len(share) - top] if len(share) > top else 0.0
+    rows = np.flatnonzero((share >= least) & (share > FADED))
+    ranked = list(zip((-share[rows]).tolist(), rows.tolist(), strict=True))
+    ranked.sort(key=lambda one: (one[0], first_seen[one[1]], items[one[1]]))
+    return [row for _, row in ranked[:top]]
+
+
+def merge(snapshots: Sequence[PopularitySnapshot], *, half_life_ms: float, top: int) -> PopularitySnapshot:
+    """Add up snapshots of several partitions, decayed to the newest of them.
+
+    Equal, up to rounding, to the snapshot of one count of all their clicks as long as each partition lists all of its
+    items that have not faded. Beyond that a partition's last items are missing from the sum: an item counts for too
+    little by at most what the last listed item of each partition that does not list it has there, and one that is
+    spread thinly over many partitions may be missing.
+
+    Args:
+        snapshots: at most one of each partition.
+        half_life_ms: of the fast counts.
+        top: at most so many items are listed, by slow plus fast share; among equals those first seen first.
+    """
     as_of = max((s.as_of for s in snapshots), default=0)
-    fast: dict[str, float] = {}
-    slow: dict[str, float] = {}
-    first: dict[str, int] = {}
-    category: dict[str, str] = {}
-    total = slow_total = 0.0
-    for s in snapshots:
-        behind = (as_of - s.as_of) / half_life_ms
-        decay, slow_decay = 0.5**behind, 0.5 ** (behind / SLOW)
-        total += s.total * decay
-        slow_total += s.slow_total * slow_decay
-        rows = zip(s.item_ids, s.counts, s.slow_counts, s.first_seen, s.categories, strict=True)
-        for item, count, slow_count, seen, name in rows:
-            fast[item] = fast.get(item, 0.0) + count * decay
-            slow[item] = slow.get(item, 0.0) + slow_count * slow_decay
-            first[item] = min(first.get(item, seen), seen)
-            if name:
-                category[item] = name
-    order = sorted(
-        slow, key=lambda item: (-fast[item] / max(total, 1e-300) - slow[item] / max(slow_total, 1e-300), item)
-    )
+    decays = [0.5 ** ((as_of - s.as_of) / half_life_ms) for s in snapshots]
+    slow_decays = [0.5 ** ((as_of - s.as_of) / half_life_ms / SLOW) for s in snapshots]
+    total = sum(s.total * decay for s, decay in zip(snapshots, decays, strict=True))
+    slow_total = sum(s.slow_total * decay for s, decay in zip(snapshots, slow_decays, strict=True))
+    rows: dict[str, int] = {}
+    at = [rows.setdefault(item, len(rows)) for s in snapshots for item in s.item_ids]
+    lengths = [len(s.item_ids) for s in snapshots]
+    counts = np.array([count for s in snapshots for count in s.counts]) * np.repeat(decays, lengths)
+    slow_counts = np.array([count for s in snapshots for count in s.slow_counts]) * np.repeat(slow_decays, lengths)
+    fast, slow = np.bincount(at, counts, len(rows)), np.bincount(at, slow_counts, len(rows))
+    first = np.full(len(rows), np.iinfo(np.int64).max)
+    np.minimum.at(first, at, np.array([seen for s in snapshots for seen in s.first_seen], np.int64))
+    names = [""] * len(rows)
+    for row, name in zip(at, (name for s in snapshots for name in s.categories), strict=True):
+        names[row] = name or names[row]
+    share = fast / max(total, 1e-300) + slow / max(slow_total, 1e-300)
+    items = list(rows)
+    first_seen = first.tolist()
+    best = _most_active(share, first_seen, items, top)
     return PopularitySnapshot(
         partition=-1,
         as_of=as_of,
         total=total,
         slow_total=slow_total,
-        item_ids=order,
-        counts=[fast[item] for item in order],
-        slow_counts=[slow[item] for item in order],
-        first_seen=[first[item] for item in order],
-        categories=[category.get(item, "") for item in order],
+        item_ids=[items[row] for row in best],
+        counts=fast[best].tolist(),
+        slow_counts=slow[best].tolist(),
+        first_seen=[first_seen[row] for row in best],
+        categories=[names[row] for row in best],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,9 @@ class Checkpoint:
             raise ModelError(
                 f"the model in {folder} has format {document.format}, this version reads {FORMAT}: train again"
             )
+        missing = sorted({field.name for field in fields(MoSConfig)} - document.model.keys())
+        if missing:
+            raise ModelError(f"{folder / CONFIG} does not say {', '.join(missing)} of its model; train again")
         router = Router.load(folder)
         if router.version != document.router_version:
             raise ModelError(

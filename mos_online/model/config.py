@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mos_online.errors import ModelError
+from mos_online.users.ring_sizes import RingSizes
 
 AGE_BUCKETS = 16
 """Logarithmic buckets of the time since an event: under 10 s, then growing by a factor of 2.6."""
@@ -37,9 +38,9 @@ class MoSConfig:
     categories: int = 0
     themes: int
     width: int = 48
-    recent: int = 50
+    recent: int = RingSizes.recent
     short: int = 10
-    theme_ring: int = 20
+    theme_ring: int = RingSizes.theme
     table: int = 0
     realtime: int = 8
     id_dropout: float = 0.1

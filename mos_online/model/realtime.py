@@ -10,9 +10,6 @@ from torch import Tensor
 from mos_online.items.popularity import PopularitySnapshot
 from mos_online.model.sequence_model import realtime_features
 
-ACTIVE_LISTED = 2000
-"""Most active items that a snapshot lists in training; the worker lists as many over all partitions."""
-
 
 def realtime_table(popularity: PopularitySnapshot, rows: Mapping[str, int], known: Tensor) -> tuple[Tensor, Tensor]:
     """Live features of every item row.

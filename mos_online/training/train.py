@@ -16,12 +16,12 @@ from torch import Tensor
 from mos_online.baselines import LastItemKnn, RecentPopularity, choose_half_life
 from mos_online.contracts import Click, Scalar
 from mos_online.errors import DatasetError, ModelError
+from mos_online.items.popularity import ACTIVE_LISTED
 from mos_online.metrics import Estimate, Judged, PrequentialJudge
 from mos_online.model import BACKBONES
 from mos_online.model.checkpoint import Checkpoint
 from mos_online.model.config import MoSConfig
 from mos_online.model.mos import MoS
-from mos_online.model.realtime import ACTIVE_LISTED
 from mos_online.registry.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, TableConfig
@@ -57,9 +57,9 @@ class TrainConfig:
     backbone: str = "gru4rec"
     themes: int = 12
     width: int = 48
-    recent: int = 30
-    short: int = 8
-    theme_ring: int = 15
+    recent: int = MoSConfig.recent
+    short: int = MoSConfig.short
+    theme_ring: int = MoSConfig.theme_ring
     longest_log: int = 1_200_000
     examples: int = 80_000
     validation: float = 0.1

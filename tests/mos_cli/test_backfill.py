@@ -24,6 +24,8 @@ from simulator.population import SyntheticConfig, synthesize
 
 LOG = synthesize(SyntheticConfig(users=60, themes=3, items_per_theme=12, themes_per_user=2, days=10))
 
+CONFIG = {"version": "m1", "recent": RingSizes.recent, "theme_ring": RingSizes.theme, "half_life_ms": 86_400_000}
+
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Dataset:
@@ -37,7 +39,7 @@ def router(mos_home: Settings, tmp_path: Path) -> Router:
     """In service."""
     made = Router.fit(LOG.clicks, LOG.items, RouterConfig(themes=3))
     made.save(tmp_path / "model")
-    (tmp_path / "model" / "config.json").write_text(json.dumps({"version": "m1"}))
+    (tmp_path / "model" / "config.json").write_text(json.dumps(CONFIG))
     Registry(mos_home.models_dir).publish(tmp_path / "model")
     return made
 

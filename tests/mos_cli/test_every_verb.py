@@ -185,7 +185,9 @@ def model(mos_home: Settings, tmp_path: Path) -> None:
     """A router in service: `mos backfill` asks for one before it loads anything."""
     log = synthesize(SyntheticConfig(users=60, themes=3, items_per_theme=12, themes_per_user=2, days=10))
     Router.fit(log.clicks, log.items, RouterConfig(themes=3)).save(tmp_path / "model")
-    (tmp_path / "model" / "config.json").write_text(json.dumps({"version": "m1"}))
+    (tmp_path / "model" / "config.json").write_text(
+        json.dumps({"version": "m1", "recent": 50, "theme_ring": 20, "half_life_ms": 86_400_000})
+    )
     Registry(mos_home.models_dir).publish(tmp_path / "model")
 
 

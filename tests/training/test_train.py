@@ -122,6 +122,10 @@ def test_spare_rows_change_no_score_and_files_of_two_models_are_told_apart(train
     (tmp_path / "config.json").write_bytes(msgspec.json.encode(config | {"router_version": "r-00000000"}))
     with pytest.raises(ModelError, match=r"r-00000000.*mos train"):
         Checkpoint.from_pretrained(tmp_path)
+    sizes = {name: size for name, size in config["model"].items() if name != "theme_ring"}
+    (tmp_path / "config.json").write_bytes(msgspec.json.encode(config | {"model": sizes}))
+    with pytest.raises(ModelError, match="does not say theme_ring"):
+        Checkpoint.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_bytes(msgspec.json.encode(config | {"items": config["items"][:-1]}))
     with pytest.raises(ModelError, match="do not fit"):
         Checkpoint.from_pretrained(tmp_path)
@@ -171,7 +175,7 @@ def test_the_service_ranks_as_the_model_scores(trained: Trained) -> None:
             )
         ]
     )
-    _, features = realtime_table(merge([], half_life_ms=1), rows, model.item_known)
+    _, features = realtime_table(merge([], half_life_ms=1, top=1), rows, model.item_known)
     everything = torch.arange(1, count + 1)
     with torch.inference_mode():
         scored = model.score(model.encode(batch), everything, features[1:])
