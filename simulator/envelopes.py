@@ -71,5 +71,6 @@ def _anonymous(click: Click) -> SessionEvent:
         timestamp=click.timestamp,
         event_type=click.event_type,
         session_id=click.session_id,
+        request_id=click.request_id,
         context=click.context,
     )

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from mos_online import contracts
-from mos_online.contracts import Click, Scalar
+from mos_online.contracts import Click, Context
 from mos_online.sessions.config import SessionConfig
 from simulator.dataset import EVENT_COLUMNS
 from simulator.envelopes import Envelopes
@@ -101,7 +101,7 @@ class Replay:
         self._speed = config.speed
         self._guard = guard
         self._before_click = before_click
-        self._contexts: dict[str, dict[str, Scalar]] = {i: {"category": c} for i, c in (categories or {}).items()}
+        self._contexts: dict[str, Context] = {i: {"category": c} for i, c in (categories or {}).items()}
         span = config.span(sessions)
         now = self._clock.now_ms()
         check_clicks(clicks)

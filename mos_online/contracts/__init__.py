@@ -4,11 +4,12 @@ Messages are JSON in UTF-8. Every topic but ``dead-letters`` is keyed by ``user_
 partition of every topic. All times are integers, milliseconds since 1970-01-01 UTC.
 """
 
-from mos_online.contracts.clicks import SESSION_END, Click, ClickEnvelope, Heartbeat, SessionEvent
+from mos_online.contracts.clicks import SESSION_END, Click, ClickEnvelope, Event, Heartbeat, SessionEvent
 from mos_online.contracts.codec import MAX_MESSAGE_BYTES, decode_clicks, encode
 from mos_online.contracts.dead_letters import DeadLetter
-from mos_online.contracts.fields import Id, Milliseconds, Scalar
+from mos_online.contracts.fields import Context, Id, Milliseconds, Scalar
 from mos_online.contracts.late_events import LateEvent
+from mos_online.contracts.lenient import NOT_JSON, decode_leniently
 from mos_online.contracts.recommendations import RankedItem, Recommendation
 from mos_online.contracts.session_embeddings import SessionEmbedding
 from mos_online.contracts.sessions import CloseReason, Session
@@ -27,6 +28,7 @@ __all__ = [
     "DEAD_LETTERS",
     "LATE_EVENTS",
     "MAX_MESSAGE_BYTES",
+    "NOT_JSON",
     "RECOMMENDATIONS",
     "SESSIONS",
     "SESSION_EMBEDDINGS",
@@ -35,7 +37,9 @@ __all__ = [
     "Click",
     "ClickEnvelope",
     "CloseReason",
+    "Context",
     "DeadLetter",
+    "Event",
     "Heartbeat",
     "Id",
     "LateEvent",
@@ -47,5 +51,6 @@ __all__ = [
     "SessionEmbedding",
     "SessionEvent",
     "decode_clicks",
+    "decode_leniently",
     "encode",
 ]

@@ -5,40 +5,56 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from mos_online.contracts.fields import Id, Milliseconds, Scalar
+from mos_online.contracts.fields import Context, Id, Milliseconds
 
 SESSION_END = "session_end"
 """The ``event_type`` that closes the session it belongs to."""
 
 
-class SessionEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """What is known of an event wherever it is reported: on the topic ``clicks`` and in a request over HTTP."""
+
+    item_id: Annotated[Id, Meta(description="The item; 1 to 256 characters.")]
+    timestamp: Annotated[Milliseconds, Meta(description="When, in milliseconds since 1970 UTC; an integer.")]
+    event_type: Annotated[
+        Id,
+        Meta(description='What was done, "click" if left out; 1 to 256 characters. "session_end" closes the session.'),
+    ] = "click"
+    session_id: Annotated[str | None, Meta(description="The publisher's own session id; optional.")] = None
+    request_id: Annotated[
+        Id | None, Meta(description="The recommendation that the event answers; 1 to 256 characters; optional.")
+    ] = None
+    context: Annotated[
+        Context | None,
+        Meta(
+            description="Scalars and lists of scalars by name; anything deeper is kept as its JSON text. "
+            '"category" routes items that are new to the model.'
+        ),
+    ] = None
+
+
+class SessionEvent(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One event inside a message that already names its user (an envelope or a session)."""
 
-    event_id: Id
-    item_id: Id
-    timestamp: Milliseconds
-    event_type: Id = "click"
-    session_id: str | None = None
-    context: dict[str, Scalar] | None = None
+    event_id: Annotated[Id, Meta(description="The event's own id, which makes redelivery harmless.")]
 
 
 class Click(SessionEvent, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A user did something with an item.
 
-    ``event_id`` makes redelivery harmless. ``event_type`` is free, apart from ``session_end`` (a logout, say),
-    which closes the session it belongs to. ``session_id`` is the publisher's own. ``context`` may carry
-    ``category``, by which an item that the model has never seen is routed.
+    A number is accepted as an id and becomes text: 12 and 12.0 become "12". Unknown fields are ignored.
     """
 
-    user_id: Id
+    user_id: Annotated[Id, Meta(description="The user; 1 to 256 characters.")]
 
 
 class ClickEnvelope(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Several clicks of one user in one Kafka message; cheaper for every reader than one message each."""
 
-    user_id: Id
-    clicks: Annotated[list[SessionEvent], msgspec.Meta(min_length=1, max_length=1000)]
+    user_id: Annotated[Id, Meta(description="The user; 1 to 256 characters.")]
+    clicks: Annotated[list[SessionEvent], Meta(min_length=1, max_length=1000)]
 
 
 class Heartbeat(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -9,3 +9,5 @@ import msgspec
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]  # up to the year 9999
 Scalar = str | int | float | bool | None
+Context = dict[str, Scalar | list[Scalar]]
+"""What a publisher says about an event: scalars and lists of scalars by name."""

@@ -230,6 +230,7 @@ class Sessionizer:
             timestamp=click.timestamp,
             event_type=click.event_type,
             session_id=click.session_id,
+            request_id=click.request_id,
             context=click.context,
         )
         opened.user_id = click.user_id

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mos_online.baselines import LastItemKnn, RecentPopularity, choose_half_life
-from mos_online.contracts import Click, Scalar
+from mos_online.contracts import Click, Context
 from mos_online.errors import DatasetError, ModelError
 from mos_online.items.popularity import ACTIVE_LISTED
 from mos_online.metrics import Estimate, Judged, PrequentialJudge
@@ -233,7 +233,7 @@ def train(
 
 def to_clicks(events: pl.DataFrame, categories: Mapping[str, str]) -> list[Click]:
     """Rows as clicks, each with its item's category in the context, as a site would send it."""
-    contexts: dict[str, dict[str, Scalar]] = {name: {"category": name} for name in set(categories.values())}
+    contexts: dict[str, Context] = {name: {"category": name} for name in set(categories.values())}
     columns = (events[name].to_list() for name in ("event_id", "user_id", "item_id", "timestamp", "event_type"))
     return [
         Click(

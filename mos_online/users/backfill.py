@@ -7,7 +7,7 @@ from itertools import groupby
 
 import polars as pl
 
-from mos_online.contracts import Scalar, Session, SessionEvent
+from mos_online.contracts import Context, Session, SessionEvent
 from mos_online.sessions import SessionConfig, offline_sessions
 from mos_online.users.profile import UserProfile
 from mos_online.users.ring_sizes import RingSizes
@@ -54,7 +54,7 @@ def past_sessions(events: pl.DataFrame, items: pl.DataFrame, config: SessionConf
     )
     columns = ("event_id", "item_id", "timestamp", "event_type", "category")
     rows = zip(*(ordered[name].to_list() for name in columns), strict=True)
-    contexts: dict[str | None, dict[str, Scalar] | None] = {None: None}  # shared: a million events, few categories
+    contexts: dict[str | None, Context | None] = {None: None}  # shared: a million events, few categories
     for session_id, user_id, started_at, ended_at, reason, closes_at, event_ids, _ in found.iter_rows():
         happened = []
         for _ in event_ids:

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mos_online.contracts import SESSION_END, Id, Milliseconds, Scalar, SessionEvent
+from mos_online.contracts import SESSION_END, Event, Id, Milliseconds, SessionEvent
 
 MAX_ITEMS = 100
 MAX_EXCLUDED = 1000
@@ -20,21 +20,14 @@ MAX_EVENTS = 500
 MAX_REQUESTS = 64
 
 
-class RecommendEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+class RecommendEvent(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """Something the user did in the session that is still open, so not yet in their profile.
 
-    The fields of a click on the topic ``clicks``, without ``user_id``.
+    The fields and the rules of a click on the topic ``clicks``, without ``user_id``: numbers are accepted as ids, and
+    unknown fields are ignored.
     """
 
-    item_id: Annotated[Id, Meta(description="The item; 1 to 256 characters.")]
-    timestamp: Annotated[Milliseconds, Meta(description="When, in milliseconds since 1970 UTC; an integer.")]
-    event_type: Annotated[Id, Meta(description='What was done, "click" if left out; 1 to 256 characters.')] = "click"
     event_id: Annotated[Id | None, Meta(description="The event's own id; 1 to 256 characters; optional.")] = None
-    session_id: Annotated[str | None, Meta(description="The publisher's session id; a string; optional.")] = None
-    context: Annotated[
-        dict[str, Scalar] | None,
-        Meta(description='Strings, numbers, booleans or null by name; "category" routes items new to the model.'),
-    ] = None
 
 
 class RecommendRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
@@ -138,6 +131,7 @@ def session_events(events: Sequence[RecommendEvent]) -> list[SessionEvent]:
             timestamp=event.timestamp,
             event_type=event.event_type,
             session_id=event.session_id,
+            request_id=event.request_id,
             context=event.context,
         )
         for position, event in sorted(enumerate(events), key=lambda pair: (pair[1].timestamp, pair[0]))

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from mos_online.contracts import NOT_JSON, decode_leniently
 from serving.http.api import BatchRequest, RecommendEvent, RecommendRequest
 from serving.http.problem import Problem, not_json
 
@@ -20,6 +21,7 @@ class BodyReader(Generic[Body]):
 
     def __init__(self, kind: type[Body]) -> None:
         self._kind: type[Body] = kind
+        self._lists = ("requests", "events") if kind is BatchRequest else ("events",)
         self._decoder: msgspec.json.Decoder[Body] = msgspec.json.Decoder(kind)
 
     def read(self, raw: bytes) -> Body:
@@ -29,10 +31,10 @@ class BodyReader(Generic[Body]):
             Problem: 400, not JSON; 422, a field is missing, unknown, mistyped or out of range.
         """
         try:
-            body = self._decoder.decode(raw)
+            body = decode_leniently(self._decoder, raw, *self._lists)
         except msgspec.ValidationError as error:
             raise _invalid(str(error), self._kind) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise not_json(str(error)) from None
         if isinstance(body, BatchRequest):
             for index, request in enumerate(body.requests):

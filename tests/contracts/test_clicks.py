@@ -21,7 +21,7 @@ times = st.integers(0, 253_402_300_799_999)
 scalars = (
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 )
-contexts = st.none() | st.dictionaries(ids, scalars | ids, max_size=3)
+contexts = st.none() | st.dictionaries(ids, scalars | ids | st.lists(scalars | ids, max_size=3), max_size=3)
 events = st.builds(
     SessionEvent,
     event_id=ids,
@@ -29,6 +29,7 @@ events = st.builds(
     timestamp=times,
     event_type=ids,
     session_id=st.none() | ids,
+    request_id=st.none() | ids,
     context=contexts,
 )
 clicks = st.builds(
@@ -39,6 +40,7 @@ clicks = st.builds(
     timestamp=times,
     event_type=ids,
     session_id=st.none() | ids,
+    request_id=st.none() | ids,
     context=contexts,
 )
 
@@ -82,8 +84,8 @@ def test_fields_we_do_not_know_are_no_fault() -> None:
 
 
 def test_defaults_of_a_short_click() -> None:
-    (click,) = decode_clicks(raw(CLICK))
-    assert (click.event_type, click.session_id, click.context) == ("click", None, None)
+    (click,) = decode_clicks(raw(CLICK))  # type: ignore[misc]
+    assert (click.event_type, click.session_id, click.request_id, click.context) == ("click", None, None, None)
 
 
 MALFORMED = {
@@ -109,16 +111,27 @@ MALFORMED = {
     "no timestamp": (without("timestamp"), "invalid"),
     "empty id": (raw(CLICK, item_id=""), "invalid"),
     "long id": (raw(CLICK, item_id="i" * 257), "invalid"),
-    "number as an id": (raw(CLICK, user_id=7), "invalid"),
+    "boolean as an id": (raw(CLICK, user_id=True), "invalid"),
+    "null as an id": (raw(CLICK, item_id=None), "invalid"),
+    "list as an id": (raw(CLICK, event_id=[1]), "invalid"),
+    "number of more digits than an id": (raw(CLICK, item_id=10**256), "invalid"),
+    "number that would take gigabytes to write out": (raw(CLICK).replace(b'"i"', b"1e999999999"), "invalid"),
+    "number with an exponent of many digits": (raw(CLICK).replace(b'"i"', b"1e" + b"9" * 30), "invalid"),
+    "boolean as the request's id": (raw(CLICK, request_id=False), "invalid"),
+    "long id of the request": (raw(CLICK, request_id="r" * 257), "invalid"),
     "timestamp as text": (raw(CLICK, timestamp="5"), "invalid"),
     "timestamp with a fraction": (raw(CLICK, timestamp=5.5), "invalid"),
     "timestamp before 1970": (raw(CLICK, timestamp=-1), "invalid"),
     "timestamp in microseconds": (raw(CLICK, timestamp=1_700_000_000_000_000), "invalid"),
     "context that is no object": (raw(CLICK, context=["a"]), "invalid"),
-    "context that is nested": (raw(CLICK, context={"a": {"b": 1}}), "invalid"),
     "empty envelope": (raw({"user_id": "u", "clicks": []}), "invalid"),
     "long envelope": (raw({"user_id": "u", "clicks": [EVENT] * 1001}), "invalid"),
     "envelope without a user": (raw({"clicks": [EVENT]}), "invalid"),
+    "envelope with a click that is no object": (raw({"user_id": "u", "clicks": [EVENT, 3]}), "invalid"),
+    "envelope with a boolean as an id": (
+        raw({"user_id": 1, "clicks": [EVENT | {"item_id": True}]}),
+        "invalid",
+    ),
     "envelope with one bad click": (raw({"user_id": "u", "clicks": [EVENT, EVENT | {"timestamp": -1}]}), "invalid"),
     "heartbeat as text": (raw({"heartbeat": "now"}), "invalid"),
     "heartbeat before 1970": (raw({"heartbeat": -1}), "invalid"),

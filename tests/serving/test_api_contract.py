@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ one = BodyReader(RecommendRequest)
 many = BodyReader(BatchRequest)
 
 
-def refused(reader: BodyReader, body: object) -> Problem:
+def refused(reader: BodyReader[Any], body: object) -> Problem:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(Problem) as caught:
         reader.read(raw)
@@ -50,7 +51,7 @@ def test_not_json(raw: bytes) -> None:
         ({}, "user_id"),
         ({"user_id": ""}, "user_id"),
         ({"user_id": "u" * 257}, "user_id"),
-        ({"user_id": 7}, "user_id"),
+        ({"user_id": True}, "user_id"),
         ({"user_id": None}, "user_id"),
         ({"user_id": "u", "k": 0}, "k"),
         ({"user_id": "u", "k": 101}, "k"),
@@ -61,7 +62,9 @@ def test_not_json(raw: bytes) -> None:
         ({"user_id": "u", "timestamp": -1}, "timestamp"),
         ({"user_id": "u", "events": [{"item_id": "i", "timestamp": 1}] * 501}, "events"),
         ({"user_id": "u", "events": [{"item_id": "i"}]}, "timestamp"),
-        ({"user_id": "u", "events": [{"item_id": "i", "timestamp": 1, "context": {"a": [1]}}]}, "context"),
+        ({"user_id": "u", "events": [{"item_id": "i", "timestamp": 1, "context": [1]}]}, "context"),
+        ({"user_id": "u", "events": [{"item_id": None, "timestamp": 1}]}, "item_id"),
+        ({"user_id": 7, "exclude": [8, False]}, "exclude"),
     ],
 )
 def test_a_bad_field_is_named_and_explained(body: object, names: str) -> None:
@@ -76,7 +79,7 @@ def test_a_bad_field_is_named_and_explained(body: object, names: str) -> None:
     ("body", "name", "near"),
     [
         ({"user_id": "u", "users": 1}, "users", "user_id"),
-        ({"user_id": "u", "events": [{"item_id": "i", "timestamp": 1, "time_stamp": 1}]}, "time_stamp", "timestamp"),
+        ({"user_id": "u", "exclud": []}, "exclud", "exclude"),
     ],
 )
 def test_an_unknown_field_is_named_with_the_nearest_known_one(body: object, name: str, near: str) -> None:
