@@ -156,7 +156,7 @@ class Observer:
             return
         seen.recommendations[recommendation.session_id] = recommendation
         if recommendation.fallback is not None:
-            seen.fallbacks[recommendation.fallback] += 1
+            seen.fallbacks[recommendation.fallback.reason] += 1
         _note_delay(seen.freshness_ms, message)
         self._on_recommendation(recommendation)
 

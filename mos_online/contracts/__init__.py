@@ -10,7 +10,15 @@ from mos_online.contracts.dead_letters import DeadLetter
 from mos_online.contracts.fields import Context, Id, Milliseconds, Scalar
 from mos_online.contracts.late_events import LateEvent
 from mos_online.contracts.lenient import NOT_JSON, decode_leniently
-from mos_online.contracts.recommendations import RankedItem, Recommendation
+from mos_online.contracts.recommendations import (
+    Fallback,
+    FallbackReason,
+    FallbackSource,
+    RankedItem,
+    Recommendation,
+    Served,
+    request_id_of,
+)
 from mos_online.contracts.session_embeddings import SessionEmbedding
 from mos_online.contracts.sessions import CloseReason, Session
 from mos_online.contracts.topics import (
@@ -40,6 +48,9 @@ __all__ = [
     "Context",
     "DeadLetter",
     "Event",
+    "Fallback",
+    "FallbackReason",
+    "FallbackSource",
     "Heartbeat",
     "Id",
     "LateEvent",
@@ -47,10 +58,12 @@ __all__ = [
     "RankedItem",
     "Recommendation",
     "Scalar",
+    "Served",
     "Session",
     "SessionEmbedding",
     "SessionEvent",
     "decode_clicks",
     "decode_leniently",
     "encode",
+    "request_id_of",
 ]

@@ -20,16 +20,13 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw
 
-from mos_online.contracts.fields import Scalar
+from mos_online.contracts.fields import MAX_ID, Scalar
 
 IDS = ("user_id", "event_id", "item_id", "session_id", "request_id")
 """The fields that are ids; each may be sent as a number."""
 
 ID_LISTS = ("exclude",)
 """The fields that are lists of ids."""
-
-LONGEST = 256
-"""Characters of the longest id; a number with more digits stays a number and is refused as such."""
 
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What a decoder raises for bytes that are not JSON, not UTF-8, or nested without end."""
@@ -173,12 +170,12 @@ def number_text(number: str) -> str | None:
         return None
     if not value:
         return "0"
-    if abs(value.adjusted()) >= LONGEST:  # before it is written out: an exponent may ask for gigabytes
+    if abs(value.adjusted()) >= MAX_ID:  # before it is written out: an exponent may ask for gigabytes
         return None
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
-    return text if len(text) <= LONGEST else None
+    return text if len(text) <= MAX_ID else None
 
 
 def _context(value: Raw) -> Raw:

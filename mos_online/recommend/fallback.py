@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-from mos_online.contracts import RankedItem
+from mos_online.contracts import FallbackReason, RankedItem
 from mos_online.items.popularity import PopularitySnapshot
 from mos_online.model.batch import History
 from mos_online.recommend.candidates import Candidates
 from mos_online.recommend.query import Query
 from mos_online.themes.routed import UNROUTED
 
-UNKNOWN_USER = "unknown_user"
-NO_KNOWN_ITEMS = "no_known_items"
+UNKNOWN_USER: Final = "unknown_user"
+NO_KNOWN_ITEMS: Final = "no_known_items"
 
 
-def fallback_reason(history: History) -> str | None:
+def fallback_reason(history: History) -> FallbackReason | None:
     """Why the model cannot rank for this user, or None where it can."""
     if not len(history.items):
         return UNKNOWN_USER

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mos_online.contracts import RankedItem, SessionEvent
+from mos_online.contracts import FallbackReason, RankedItem, SessionEvent
 from mos_online.users.profile import UserProfile
 
 
@@ -42,4 +42,4 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
 
     items: list[RankedItem]
     themes: list[ThemeShare]
-    fallback: str | None
+    fallback: FallbackReason | None

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mos_online.contracts import SESSION_END, Event, Id, Milliseconds, SessionEvent
+from mos_online.contracts import SESSION_END, Event, Id, Milliseconds, Served, SessionEvent
 
 MAX_ITEMS = 100
 MAX_EXCLUDED = 1000
@@ -46,6 +46,9 @@ class RecommendRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, forb
         Milliseconds | None,
         Meta(description="The moment to recommend for, in milliseconds since 1970 UTC; now if left out."),
     ] = None
+    request_id: Annotated[
+        Id | None, Meta(description="Your name for the answer, 1 to 256 characters; made up if left out.")
+    ] = None
 
 
 class BatchRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
@@ -75,23 +78,11 @@ class Theme(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     sessions: Annotated[int, Meta(description="How many of the user's closed sessions belong to it.")]
 
 
-class Fallback(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Says that the answer is less than the model's best, and why."""
-
-    source: Annotated[str, Meta(description='What answered: "model" (without the profile) or "popularity".')]
-    reason: Annotated[str, Meta(description='"unknown_user", "no_known_items" or "store_unavailable".')]
-
-
-class RecommendResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class RecommendResponse(Served, frozen=True, gc=False, kw_only=True):
     """Items, best first, with what is needed to explain and to trace them."""
 
-    request_id: str
-    user_id: str
     items: list[Item]
     themes: Annotated[list[Theme], Meta(description="The user's themes, largest share first.")]
-    model_version: str
-    router_version: str
-    fallback: Fallback | None
 
 
 class BatchResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):

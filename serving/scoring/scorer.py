@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
+from mos_online.contracts import Fallback, FallbackReason, FallbackSource
 from mos_online.recommend.query import Query, Ranking
 from mos_online.recommend.recommender import Recommender
 from mos_online.users.profile import UserProfile
-from serving.http.api import Fallback, Item, RecommendRequest, RecommendResponse, Theme, session_events
+from serving.http.api import Item, RecommendRequest, RecommendResponse, Theme, session_events
 from serving.http.problem import Problem, internal, new_request_id, overloaded
 from serving.metrics import Metrics
 from serving.scoring.limits import Limits
@@ -164,8 +165,8 @@ class Scorer:
             queries = [_query(call.requests[position], profiles or {}) for call, position in wanted]
             rankings = recommender.recommend(queries)
             answers = [
-                _response(query, ranking, recommender, store_down=profiles is None)
-                for query, ranking in zip(queries, rankings, strict=True)
+                _response(call.requests[position], ranking, recommender, store_down=profiles is None)
+                for (call, position), ranking in zip(wanted, rankings, strict=True)
             ]
         except Exception:  # whatever the model raises, the thread must live on
             if len(wanted) > 1:  # find the one that the model cannot take; the others get their answers
@@ -173,8 +174,9 @@ class Scorer:
                     self._answer([one])
                 return
             call, position = wanted[0]
-            request_id = new_request_id()
-            log.exception("request %s: the model failed for user %r", request_id, call.requests[position].user_id)
+            request = call.requests[position]
+            request_id = request.request_id or new_request_id()
+            log.exception("request %r: the model failed for user %r", request_id, request.user_id)
             call.problem = internal(request_id)
             return
         for (call, position), answer in zip(wanted, answers, strict=True):
@@ -199,13 +201,15 @@ def _query(request: RecommendRequest, profiles: dict[str, UserProfile]) -> Query
     )
 
 
-def _response(query: Query, ranking: Ranking, recommender: Recommender, *, store_down: bool) -> RecommendResponse:
+def _response(
+    request: RecommendRequest, ranking: Ranking, recommender: Recommender, *, store_down: bool
+) -> RecommendResponse:
     labels = recommender.router.labels
-    reason = "store_unavailable" if store_down else ranking.fallback
-    source = "model" if ranking.fallback is None else "popularity"
+    reason: FallbackReason | None = "store_unavailable" if store_down else ranking.fallback
+    source: FallbackSource = "model" if ranking.fallback is None else "popularity"
     return RecommendResponse(
-        request_id=new_request_id(),
-        user_id=query.user_id,
+        request_id=request.request_id or new_request_id(),
+        user_id=request.user_id,
         items=[
             Item(item_id=item.item_id, score=item.score, theme=item.theme, theme_label=labels[item.theme])
             for item in ranking.items
@@ -214,6 +218,8 @@ def _response(query: Query, ranking: Ranking, recommender: Recommender, *, store
             Theme(theme=theme.theme, label=theme.label, share=theme.share, sessions=theme.sessions)
             for theme in ranking.themes
         ],
+        experiment=None,
+        arm=None,
         model_version=recommender.model_version,
         router_version=recommender.router_version,
         fallback=None if reason is None else Fallback(source=source, reason=reason),

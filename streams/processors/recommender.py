@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from mos_online import contracts
-from mos_online.contracts import RankedItem, Recommendation, SessionEmbedding
+from mos_online.contracts import RankedItem, Recommendation, Served, SessionEmbedding, request_id_of
 from mos_online.errors import ContractError, ServingError
 from streams import metrics
 from streams.kafka.dead_letters import record_at_fault
@@ -26,17 +26,10 @@ TRIES = 5
 _decode = json_decoder(SessionEmbedding)
 
 
-class _Fallback(msgspec.Struct):
-    reason: str
-
-
-class _Response(msgspec.Struct):
+class _Response(Served, frozen=True, kw_only=True):
     """The part of the service's answer that we publish; see serving/http/api.py."""
 
     items: list[RankedItem]
-    model_version: str
-    router_version: str
-    fallback: _Fallback | None = None
 
 
 class _Responses(msgspec.Struct):
@@ -79,28 +72,34 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
         await self.isolate(self.read(records), self._answer)
 
     async def _answer(self, batch: list[tuple[Record, SessionEmbedding]]) -> None:
-        requests = [{"user_id": e.user_id, "k": ITEMS, "timestamp": e.ended_at} for _, e in batch]
+        wanted = [request_id_of(embedding.session_id) for _, embedding in batch]
+        requests = [
+            {"request_id": request_id, "user_id": embedding.user_id, "k": ITEMS, "timestamp": embedding.ended_at}
+            for request_id, (_, embedding) in zip(wanted, batch, strict=True)
+        ]
         with record_at_fault():
             body = msgspec.json.encode({"requests": requests})
         with metrics.STAGE_SECONDS.labels(self.name, "ask").time():
             tries = count(1)
-            answers = await self._serving.call(lambda: self._ask(body, len(batch), attempt=next(tries)))
+            answers = await self._serving.call(lambda: self._ask(body, wanted, attempt=next(tries)))
         for (record, embedding), answer in zip(batch, answers, strict=True):
             recommendation = Recommendation(
-                request_id=f"rec-{embedding.session_id}",
+                request_id=answer.request_id,
                 user_id=embedding.user_id,
                 items=answer.items,
+                experiment=answer.experiment,
+                arm=answer.arm,
                 model_version=answer.model_version,
                 router_version=answer.router_version,
                 trigger="session_closed",
                 session_id=embedding.session_id,
                 created_at=time.time_ns() // 1_000_000,
-                fallback=answer.fallback.reason if answer.fallback else None,
+                fallback=answer.fallback,
             )
             if self.publish(record, contracts.RECOMMENDATIONS, embedding.user_id, recommendation):
                 metrics.RECOMMENDATIONS.inc()
 
-    async def _ask(self, body: bytes, wanted: int, *, attempt: int) -> list[_Response]:
+    async def _ask(self, body: bytes, wanted: list[str], *, attempt: int) -> list[_Response]:
         try:
             answer = await self._client.post("/v1/recommend/batch", content=body)
         except httpx.HTTPError as error:
@@ -123,6 +122,8 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
             responses = msgspec.json.decode(answer.content, type=_Responses).responses
         except msgspec.MsgspecError as error:
             raise ServingError(f"{self._client.base_url} sent something else than its contract: {error}") from None
-        if len(responses) != wanted:
-            raise ServingError(f"{self._client.base_url} gave {len(responses)} answers to {wanted} requests")
+        if [response.request_id for response in responses] != wanted:
+            raise ServingError(
+                f"{self._client.base_url} gave {len(responses)} answers to {len(wanted)} requests, or to other ones"
+            )
         return responses

@@ -37,8 +37,10 @@ class Service(BaseHTTPRequestHandler):
             status = 400
         else:
             item = {"item_id": "x", "score": 1.0, "theme": 1, "theme_label": "l"}
-            answer = {"items": [item], "model_version": "m", "router_version": "r", "fallback": None}
-            body = {"responses": [answer for _ in requests]}
+            fixed = {"items": [item], "model_version": "m", "router_version": "r", "fallback": None}
+            fixed |= {"experiment": None, "arm": None}
+            answers = [fixed | {name: r[name] for name in ("request_id", "user_id")} for r in requests]
+            body = {"responses": answers}
         self.send_response(status)
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())

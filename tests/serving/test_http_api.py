@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import pytest
 from fastapi.openapi.models import OpenAPI
 from serving_doubles import FakeRecommender, FakeStore, make_service, wait_for
 from starlette.testclient import TestClient
 
+from mos_online.contracts import Fallback, Recommendation, encode
 from mos_online.users.profile import UserProfile
 from serving.http.app import create_app
 from serving.http.openapi import document
@@ -70,7 +72,28 @@ def test_a_known_user_is_answered_from_their_profile(api: TestClient) -> None:
     assert body["themes"] == [{"theme": 2, "label": "cameras", "share": 1.0, "sessions": 3}]
     assert (body["model_version"], body["router_version"], body["fallback"]) == ("m1", "r-m1", None)
     assert re.fullmatch("[0-9a-f]{32}", body["request_id"])
+    assert (body["experiment"], body["arm"]) == (None, None)
     assert body["request_id"] != api.post("/v1/recommend", json={"user_id": "anna"}).json()["request_id"]
+
+
+def test_a_request_may_name_itself(api: TestClient) -> None:
+    for name, expected in (("r" * 256, "r" * 256), (12.0, "12")):
+        assert api.post("/v1/recommend", json={"user_id": "anna", "request_id": name}).json()["request_id"] == expected
+    named = [{"user_id": "anna", "request_id": name} for name in ("b", "a", "b")]
+    body = api.post("/v1/recommend/batch", json={"requests": [*named, {"user_id": "anna"}]}).json()
+    assert [answer["request_id"] for answer in body["responses"]][:3] == ["b", "a", "b"]
+    assert re.fullmatch("[0-9a-f]{32}", body["responses"][3]["request_id"])
+    for name in ("", "r" * 257, True):
+        told = error(api.post("/v1/recommend", json={"user_id": "anna", "request_id": name}), 422, "invalid")
+        assert "`request_id`" in told["fix"]
+
+
+def test_an_answer_over_http_and_one_on_the_topic_have_the_same_fields_in_common(api: TestClient) -> None:
+    body = api.post("/v1/recommend", json={"user_id": "nobody"}).json()
+    on_topic = body | {"trigger": "session_closed", "session_id": "s", "created_at": 5}
+    found = msgspec.convert(on_topic, Recommendation)
+    assert found.fallback == Fallback(source="popularity", reason="unknown_user")
+    assert set(json.loads(encode(found))) == set(on_topic) - {"themes"}
 
 
 def test_an_unknown_user_gets_popular_items(api: TestClient) -> None:
@@ -165,6 +188,15 @@ def test_a_fault_of_ours_is_logged_and_told_apart(caplog: pytest.LogCaptureFixtu
     (request_id,) = re.findall("[0-9a-f]{32}", told["message"])
     assert request_id in caplog.text
     assert "poison" not in told["message"]
+
+
+def test_a_fault_of_ours_is_logged_under_the_name_that_the_request_brought(caplog: pytest.LogCaptureFixture) -> None:
+    model = FakeRecommender()
+    model.poison = "bad"
+    with client(model=model) as api, caplog.at_level(logging.ERROR, logger="serving"):
+        told = error(api.post("/v1/recommend", json={"user_id": "bad", "request_id": "mine\n"}), 500, "internal")
+    assert "mine" in told["message"]
+    assert "request 'mine\\n'" in caplog.text
 
 
 def test_the_model_in_service_is_told(api: TestClient) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from mos_online import contracts
-from mos_online.contracts import DeadLetter, Recommendation, SessionEmbedding
+from mos_online.contracts import DeadLetter, Fallback, Recommendation, SessionEmbedding
 from mos_online.settings import Settings
 from streams.kafka.records import Record
 from streams.processors import base
@@ -59,9 +59,22 @@ def embedding(user: str) -> Record:
 
 
 def answers(requests: list[dict[str, Any]], fallback: str | None = None) -> httpx.Response:
-    reason = {"source": "popular", "reason": fallback} if fallback else None
-    answer = {"items": [], "model_version": "m", "router_version": "r", "fallback": reason}
-    return httpx.Response(200, json={"responses": [answer for _ in requests]})
+    return httpx.Response(200, json={"responses": [answer(request, fallback) for request in requests]})
+
+
+def answer(request: dict[str, Any], fallback: str | None = None) -> dict[str, Any]:
+    """What the service says; see serving/http/api.py."""
+    return {
+        "request_id": request["request_id"],
+        "user_id": request["user_id"],
+        "items": [],
+        "themes": [],
+        "experiment": "e1",
+        "arm": "b",
+        "model_version": "m",
+        "router_version": "r",
+        "fallback": {"source": "popularity", "reason": fallback} if fallback else None,
+    }
 
 
 def ask(
@@ -104,12 +117,14 @@ def test_a_batch_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return answers(requests, fallback="unknown_user")
 
     producer, _ = ask(handler, [embedding("u"), embedding("v")], monkeypatch)
-    assert asked == [[{"user_id": user, "k": 10, "timestamp": 7} for user in "uv"]]
+    assert asked == [[{"request_id": f"rec-s-{user}", "user_id": user, "k": 10, "timestamp": 7} for user in "uv"]]
     found = producer.recommendations()
+    fallback = Fallback(source="popularity", reason="unknown_user")
     assert [(r.request_id, r.user_id, r.session_id, r.fallback) for r in found] == [
-        ("rec-s-u", "u", "s-u", "unknown_user"),
-        ("rec-s-v", "v", "s-v", "unknown_user"),
+        ("rec-s-u", "u", "s-u", fallback),
+        ("rec-s-v", "v", "s-v", fallback),
     ]
+    assert {(r.experiment, r.arm, r.model_version, r.router_version) for r in found} == {("e1", "b", "m", "r")}
     assert [headers for _, _, headers in producer.published] == [{"closable_at": b"8"}] * 2
 
 
@@ -123,6 +138,30 @@ def test_it_waits_for_as_long_as_the_service_says(monkeypatch: pytest.MonkeyPatc
     assert pauses == [3.0, 0.2, 0.4]
     assert len(producer.recommendations()) == 1
     assert producer.letters() == []
+
+
+def test_answers_to_other_requests_are_not_taken_for_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    slips = [slice(None, None, -1), slice(1)]
+
+    def handler(requests: list[dict[str, Any]]) -> httpx.Response:
+        return answers(requests[slips.pop()] if slips else requests)
+
+    producer, pauses = ask(handler, [embedding("u"), embedding("v")], monkeypatch)
+    assert len(pauses) == 2
+    assert [(r.request_id, r.user_id) for r in producer.recommendations()] == [("rec-s-u", "u"), ("rec-s-v", "v")]
+
+
+def test_a_session_id_that_is_too_long_for_a_request_still_gives_one_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def handler(requests: list[dict[str, Any]]) -> httpx.Response:
+        asked.extend(request["request_id"] for request in requests)
+        return answers(requests)
+
+    producer, _ = ask(handler, [embedding("u" * 256), embedding("u" * 255 + "v")], monkeypatch)
+    assert [r.request_id for r in producer.recommendations()] == asked
+    assert len(set(asked)) == 2
+    assert max(map(len, asked)) <= 256
 
 
 @pytest.mark.parametrize("status", [422, 500])
