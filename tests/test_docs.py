@@ -1,0 +1,212 @@
+"""The documentation names only what exists: links, files, commands, settings, targets, tests."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from typer.main import get_command
+
+from mos_cli.main import COMMANDS, command_line
+from mos_online.settings import PREFIX, Settings
+from streams.runtime.worker import PROCESSORS
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ("mos_online", "features", "streams", "serving", "simulator", "evaluation", "mos_cli")
+FOLDERS = (*SOURCES, "docs", "tests", "benchmarks", "deploy", "requirements")
+PAGES = [
+    path
+    for path in sorted(ROOT.rglob("*.md"))
+    if not any(part.startswith(".") or part in {"build", "dist"} for part in path.relative_to(ROOT).parts)
+]
+HISTORY = ROOT / "CHANGELOG.md"
+"""It also names what has been renamed."""
+PRINTED = {ROOT / "docs/results/static.md", ROOT / "docs/results/rolling.md"}
+"""Programs write these."""
+
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
+CODE = re.compile(r"`([^`\n]+)`")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PLACEHOLDER = re.compile(r"[<>{}*…]|\.\.\.")
+SETTING = re.compile(r"\bMOS_[A-Z0-9_]+")
+TEST_NAME = re.compile(r"\btest_[a-z0-9_]+\b(?!\.py)")
+MAKE = re.compile(r"\bmake ([a-z][a-z-]*)")
+LONGEST = 120
+
+
+def pages(*without: Path) -> list[object]:
+    chosen = [path for path in PAGES if path not in without]
+    return [pytest.param(path, id=str(path.relative_to(ROOT))) for path in chosen]
+
+
+def code(text: str) -> Iterator[str]:
+    """Inline code, and the lines of code blocks, of which a backslash joins two."""
+    for _, block in FENCE.findall(text):
+        yield from block.replace("\\\n", " ").splitlines()
+    yield from CODE.findall(FENCE.sub("", text))
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "").strip().lower()
+    return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+
+
+@cache
+def anchors(path: Path) -> set[str]:
+    text = FENCE.sub("", path.read_text())
+    return {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+
+
+def targets(path: Path) -> list[str]:
+    found = [link or image for link, image in LINK.findall(FENCE.sub("", path.read_text()))]
+    return [target for target in found if not re.match(r"[a-z]+:", target)]
+
+
+def test_there_are_pages() -> None:
+    assert {ROOT / "README.md", ROOT / "docs/glossary.md", ROOT / "deploy/README.md"} <= set(PAGES)
+
+
+@pytest.mark.parametrize("path", pages())
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in targets(path):
+        name, _, anchor = target.partition("#")
+        linked = (path.parent / unquote(name)).resolve() if name else path
+        assert linked.exists(), f"{target} does not exist"
+        assert linked.is_relative_to(ROOT), f"{target} leaves the repository"
+        if anchor and linked.suffix == ".md":
+            assert anchor in anchors(linked), f"{target}: there are {sorted(anchors(linked))}"
+
+
+def test_every_page_can_be_reached_from_the_first() -> None:
+    reached, waiting = set[Path](), [ROOT / "README.md"]
+    while waiting:
+        path = waiting.pop()
+        if path in reached:
+            continue
+        reached.add(path)
+        for target in targets(path):
+            linked = (path.parent / target.partition("#")[0]).resolve()
+            if linked.suffix == ".md":
+                waiting.append(linked)
+    assert set(PAGES) <= reached
+
+
+@pytest.mark.parametrize("path", pages(HISTORY))
+def test_files_and_modules_exist(path: Path) -> None:
+    for snippet in code(path.read_text()):
+        for word in re.findall(r"[\w./-]+", snippet):
+            if "/" in word and word.split("/")[0] in FOLDERS:
+                assert (ROOT / word.rstrip(".")).exists(), f"{word} does not exist"
+            elif "." in word and word.split(".")[0] in SOURCES and "/" not in word and not word.endswith(".parquet"):
+                assert _module_exists(word.rstrip(".")), f"{word} does not exist"
+            elif word.endswith(".py"):
+                assert list(ROOT.glob(word)), f"{word} does not exist; give its path from the root"
+
+
+def _module_exists(name: str) -> bool:
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        stem = ROOT.joinpath(*parts[:length])
+        files = [file for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.is_file()]
+        if files:
+            rest = parts[length:]
+            return all(re.search(rf"\b{re.escape(part)}\b", files[0].read_text()) for part in rest)
+    return False
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """Arguments of every call of ``mos`` in code, also inside a container."""
+    for line in code(text):
+        for part in re.split(r"&&|\||;", re.sub(r"(^|\s)#.*", "", line)):
+            call = re.search(r"(?:^|\s|/)mos ([a-z].*)$", part.strip())
+            if call is not None:
+                yield [word for word in shlex.split(call[1]) if word != "..."]
+
+
+@cache
+def command_of_mos() -> Any:
+    return get_command(command_line(list(COMMANDS)))
+
+
+def fault(words: list[str]) -> str | None:
+    """What Typer says against a call of ``mos``, which is parsed and not run; a verb by itself is right."""
+    command = command_of_mos()
+    while words and (inner := getattr(command, "commands", None)) is not None:
+        name, *words = words
+        if name not in inner:
+            return f"there is no {name}"
+        command = inner[name]
+    if hasattr(command, "commands") or not words:
+        return None
+    try:
+        command.make_context(command.name, list(words))
+    except Exception as error:  # of Typer's own copy of Click
+        return None if type(error).__name__ == "Exit" else str(error)  # Exit: after --help
+    return None
+
+
+@pytest.mark.parametrize("path", pages(HISTORY))
+def test_commands_parse(path: Path) -> None:
+    for words in commands(path.read_text()):
+        assert fault(words) is None, f"mos {' '.join(words)}: {fault(words)}"
+        if "--only" in words:
+            assert set(words[words.index("--only") + 1].split(",")) <= PROCESSORS.keys()
+
+
+@pytest.mark.parametrize("words", ["trains", "train --nothing", "topics tell", "train --themes many", "kafka extra"])
+def test_a_wrong_command_is_noticed(words: str) -> None:
+    assert fault(words.split())
+
+
+@pytest.mark.parametrize("words", ["train", "topics", "train --themes 3", "topics tail clicks --limit 5", "up --help"])
+def test_a_right_command_is_right(words: str) -> None:
+    assert fault(words.split()) is None
+
+
+def test_commands_are_found() -> None:
+    text = "```\nA=1 mos train --dataset x && mos up # mos no\n```\nand `docker compose run --rm mos doctor`"
+    assert list(commands(text)) == [["train", "--dataset", "x"], ["up"], ["doctor"]]
+
+
+@pytest.mark.parametrize("path", pages(HISTORY))
+def test_settings_exist(path: Path) -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in set(SETTING.findall(path.read_text())):
+        assert name in known or (name.endswith("_") and any(one.startswith(name) for one in known)), name
+
+
+def test_every_setting_is_documented() -> None:
+    table = (ROOT / "docs/operations.md").read_text()
+    documented = set(re.findall(r"`(MOS_[A-Z0-9_]+)`", "\n".join(re.findall(r"^\|.*", table, re.MULTILINE))))
+    assert {PREFIX + name.upper() for name in Settings.model_fields} <= documented
+
+
+@pytest.mark.parametrize("path", pages(HISTORY))
+def test_make_targets_exist(path: Path) -> None:
+    there = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for snippet in code(path.read_text()):
+        for target in MAKE.findall(snippet):
+            assert target in there, f"make {target}"
+
+
+@pytest.mark.parametrize("path", pages(HISTORY))
+def test_tests_that_are_named_exist(path: Path) -> None:
+    for snippet in code(path.read_text()):
+        for name in TEST_NAME.findall(snippet):
+            if not PLACEHOLDER.search(snippet):
+                assert name in _tests(), f"{name} is no test"
+
+
+@cache
+def _tests() -> set[str]:
+    found = set[str]()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        found |= {path.stem, *re.findall(r"def (test_\w+)", path.read_text())}
+    return found
