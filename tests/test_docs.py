@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import msgspec
 import pytest
 from typer.main import get_command
 
 from mos_cli.main import COMMANDS, command_line
+from mos_online.contracts import Click, Recommendation
 from mos_online.settings import PREFIX, Settings
+from serving.http.api import RecommendResponse
 from streams.runtime.worker import PROCESSORS
 
 ROOT = Path(__file__).parent.parent
@@ -186,6 +189,12 @@ def test_every_setting_is_documented() -> None:
     table = (ROOT / "docs/operations.md").read_text()
     documented = set(re.findall(r"`(MOS_[A-Z0-9_]+)`", "\n".join(re.findall(r"^\|.*", table, re.MULTILINE))))
     assert {PREFIX + name.upper() for name in Settings.model_fields} <= documented
+
+
+@pytest.mark.parametrize("message", [Click, Recommendation, RecommendResponse])
+def test_every_field_is_documented(message: type[msgspec.Struct]) -> None:
+    page = (ROOT / "docs/your-data.md").read_text()
+    assert set(message.__struct_fields__) <= set(CODE.findall(page))
 
 
 @pytest.mark.parametrize("path", pages(HISTORY))
