@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from evaluation.hopping.agreement import mutual_information
-from mos_online.themes import Router, RouterConfig
+from mos_online.themes import RouterConfig, fit_router
 from simulator.population import SyntheticConfig, synthesize
 
 PLANTED = 8
@@ -46,7 +46,7 @@ def found(config: SyntheticConfig, themes: int, sessions: int | None = None) -> 
     planted = dict(zip(made.items["item_id"], made.items["category"], strict=True))
     items, true = unseen(new.filter(~pl.col("session").is_in(list(begun))), planted)
     nameless = made.items.with_columns(category=pl.lit(None, pl.String))  # categories would give the answer away
-    router = Router.fit(old, nameless, RouterConfig(themes=themes, seed=config.seed))
+    router = fit_router(old, nameless, RouterConfig(themes=themes, seed=config.seed))
     routed = [router.route_items(session, [None] * len(session)).theme for session in items]
     return mutual_information(routed, true), float(np.mean([theme == 0 for theme in routed]))
 

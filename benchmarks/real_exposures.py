@@ -18,12 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evaluation.exposures.data import ExposureTrial, fit_contestant, score_lists
-from evaluation.protocol.candidates import Sizes
-from evaluation.protocol.data import TrialConfig
-from evaluation.protocol.run import FitConfig
+from evaluation.candidates.counting import COUNTING_MODELS
+from evaluation.candidates.sizes import Sizes
+from evaluation.exposures.data import ExposureData
+from evaluation.exposures.ranking import fit_candidate, score_lists
+from evaluation.protocol.data import ExperimentConfig
+from evaluation.protocol.fitting import FitConfig
 from evaluation.protocol.split import SplitConfig
-from evaluation.rivals.counting import COUNTING
 from mos_online.metrics.bootstrap import paired_bootstrap, paired_gauc_bootstrap
 from mos_online.metrics.ctr import auc, user_aucs
 from mos_online.metrics.ranking import Estimate
@@ -34,7 +35,7 @@ DATASET = "ebnerd_44_users"
 FITTED = ("backbone+table", "mos", "mos-random")
 COUNTED = ("popularity", "item-knn")
 BASELINE = "backbone+table"
-CONFIG = TrialConfig(split=SplitConfig(router=0.5, train=0.8), moment=32)
+CONFIG = ExperimentConfig(split=SplitConfig(router=0.5, train=0.8), moment=32)
 BUDGET = FitConfig(epochs=5, patience=1, rates=(3e-3,), seconds=60.0)
 
 TIE = 1e-6
@@ -43,15 +44,15 @@ TIE = 1e-6
 Floats = NDArray[np.float64]
 
 
-def by_list(trial: ExposureTrial, scores: list[Floats]) -> Floats:
+def by_list(experiment: ExposureData, scores: list[Floats]) -> Floats:
     """AUC of each list."""
-    return np.array([auc(one.clicked, points) for one, points in zip(trial.shown, scores, strict=True)])
+    return np.array([auc(one.clicked, points) for one, points in zip(experiment.shown, scores, strict=True)])
 
 
-def by_user(trial: ExposureTrial, scores: list[Floats]) -> tuple[Floats, Floats]:
+def by_user(experiment: ExposureData, scores: list[Floats]) -> tuple[Floats, Floats]:
     """AUC and number of items in view of each user."""
-    users = [one.user for one in trial.shown for _ in one.items]
-    labels = [clicked for one in trial.shown for clicked in one.clicked]
+    users = [one.user for one in experiment.shown for _ in one.items]
+    labels = [clicked for one in experiment.shown for clicked in one.clicked]
     _, aucs, weights = user_aucs(labels, np.concatenate(scores), users)
     return aucs, weights.astype(np.float64)
 
@@ -59,22 +60,22 @@ def by_user(trial: ExposureTrial, scores: list[Floats]) -> tuple[Floats, Floats]
 KINDS = ("neither", "only the other", "only the clicked one", "both")
 
 
-def seen_before(trial: ExposureTrial) -> list[NDArray[np.bool_]]:
+def seen_before(experiment: ExposureData) -> list[NDArray[np.bool_]]:
     """Of each list: which items anybody had clicked before it."""
     first: dict[str, int] = {}
-    for item, time in trial.frame.sort("timestamp").select("item_id", "timestamp").iter_rows():
+    for item, time in experiment.frame.sort("timestamp").select("item_id", "timestamp").iter_rows():
         first.setdefault(item, time)
-    return [np.array([first.get(item, one.time) < one.time for item in one.items]) for one in trial.shown]
+    return [np.array([first.get(item, one.time) < one.time for item in one.items]) for one in experiment.shown]
 
 
-def pairs(trial: ExposureTrial, scores: list[Floats]) -> tuple[Floats, Floats]:
+def pairs(experiment: ExposureData, scores: list[Floats]) -> tuple[Floats, Floats]:
     """Pairs of a clicked and another item of one list, by ``KINDS`` of which had been clicked before.
 
     Returns:
         float64 (4,) each: the share of pairs that the clicked item wins, ties half; how many pairs there are.
     """
     won, count = np.zeros(4), np.zeros(4)
-    for one, points, seen in zip(trial.shown, scores, seen_before(trial), strict=True):
+    for one, points, seen in zip(experiment.shown, scores, seen_before(experiment), strict=True):
         clicked = np.array(one.clicked)
         kind = (2 * seen[clicked][:, None] + seen[~clicked]).ravel()
         gap = points[clicked][:, None] - points[~clicked]
@@ -84,14 +85,14 @@ def pairs(trial: ExposureTrial, scores: list[Floats]) -> tuple[Floats, Floats]:
     return won / np.maximum(count, 1), count
 
 
-def shares(trial: ExposureTrial) -> dict[str, float]:
+def shares(experiment: ExposureData) -> dict[str, float]:
     """What is known of the items in view."""
-    row = {item: number for number, item in enumerate(trial.catalogue.items, 1)}
-    rows = [row[item] for one in trial.shown for item in one.items]
+    row = {item: number for number, item in enumerate(experiment.catalogue.items, 1)}
+    rows = [row[item] for one in experiment.shown for item in one.items]
     return {
-        "clicked before validation: a row of their own": float(trial.known[rows].mean()),
-        "with a routing vector": float((trial.table[rows].norm(dim=1) > 0).float().mean()),
-        "clicked by anybody before their list": float(np.concatenate(seen_before(trial)).mean()),
+        "clicked before validation: a row of their own": float(experiment.known[rows].mean()),
+        "with a routing vector": float((experiment.table[rows].norm(dim=1) > 0).float().mean()),
+        "clicked by anybody before their list": float(np.concatenate(seen_before(experiment)).mean()),
     }
 
 
@@ -101,18 +102,18 @@ def interval(one: Estimate, *, sign: bool = False) -> str:
     return form.format(one.mean, one.low, one.high)
 
 
-def report(trial: ExposureTrial, scores: dict[str, list[list[Floats]]]) -> list[str]:
+def report(experiment: ExposureData, scores: dict[str, list[list[Floats]]]) -> list[str]:
     """Markdown; ``scores``: of each model, of each seed, of each list."""
-    users = [one.user for one in trial.shown]
-    lists = {name: np.array([by_list(trial, seed) for seed in seeds]) for name, seeds in scores.items()}
-    grouped = {name: np.array([by_user(trial, seed)[0] for seed in seeds]) for name, seeds in scores.items()}
-    weights = by_user(trial, scores[BASELINE][0])[1]
+    users = [one.user for one in experiment.shown]
+    lists = {name: np.array([by_list(experiment, seed) for seed in seeds]) for name, seeds in scores.items()}
+    grouped = {name: np.array([by_user(experiment, seed)[0] for seed in seeds]) for name, seeds in scores.items()}
+    weights = by_user(experiment, scores[BASELINE][0])[1]
     lines = [
-        f"{len(users):,} lists of {len(set(users))} users, {len(trial.frame):,} clicks.",
+        f"{len(users):,} lists of {len(set(users))} users, {len(experiment.frame):,} clicks.",
         "",
         "| items in view | share |",
         "|---|---|",
-        *(f"| {name} | {share:.1%} |" for name, share in shares(trial).items()),
+        *(f"| {name} | {share:.1%} |" for name, share in shares(experiment).items()),
         "",
         f"| model | AUC of a list | seeds, least to most | against {BASELINE} | GAUC | against {BASELINE} |",
         "|---|---|---|---|---|---|",
@@ -129,23 +130,23 @@ def report(trial: ExposureTrial, scores: dict[str, list[list[Floats]]]) -> list[
             f"{interval(group)} | {interval(group_gain, sign=True)} |"
         )
     lines += ["", f"| pairs won, clicked before: | {' | '.join(KINDS)} |", "|---|---|---|---|---|"]
-    counts = pairs(trial, scores[BASELINE][0])[1]
+    counts = pairs(experiment, scores[BASELINE][0])[1]
     lines.append(f"| pairs | {' | '.join(f'{count:,.0f}' for count in counts)} |")
     for name, seeds in scores.items():
-        won = np.mean([pairs(trial, seed)[0] for seed in seeds], 0)
+        won = np.mean([pairs(experiment, seed)[0] for seed in seeds], 0)
         lines.append(f"| {name} | {' | '.join(f'{share:.3f}' for share in won)} |")
     return lines
 
 
-def compare(trial: ExposureTrial, *, backbone: str, seeds: int, budget: FitConfig) -> dict[str, list[list[Floats]]]:
+def compare(experiment: ExposureData, *, backbone: str, seeds: int, budget: FitConfig) -> dict[str, list[list[Floats]]]:
     """Fit and score every model: of each, of each seed, of each list."""
     names = [name for name in FITTED for _ in range(seeds)] + list(COUNTED)
     fitted = [
-        fit_contestant(trial, name, backbone=backbone, sizes=Sizes(), config=budget, seed=seed)
+        fit_candidate(experiment, name, backbone=backbone, sizes=Sizes(), config=budget, seed=seed)
         for name in FITTED
         for seed in range(seeds)
     ]
-    made = score_lists(trial, fitted, [COUNTING[name](trial) for name in COUNTED])
+    made = score_lists(experiment, fitted, [COUNTING_MODELS[name](experiment) for name in COUNTED])
     scores: dict[str, list[list[Floats]]] = {name: [] for name in names}
     for name, lists in zip(names, made, strict=True):
         scores[name].append(lists)
@@ -163,8 +164,11 @@ def main() -> None:
         parser.error("give --data or set MOS_DATA_DIR")
     torch.set_num_threads(1)
     data = read_folder(options.data / DATASET)
-    trial = ExposureTrial(data.events, data.items, sessions=SessionConfig(), config=CONFIG, name=data.name)
-    print(*report(trial, compare(trial, backbone=options.backbone, seeds=options.seeds, budget=BUDGET)), sep="\n")
+    experiment = ExposureData(data.events, data.items, sessions=SessionConfig(), config=CONFIG, name=data.name)
+    print(
+        *report(experiment, compare(experiment, backbone=options.backbone, seeds=options.seeds, budget=BUDGET)),
+        sep="\n",
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from mos_cli.extras import need_evaluation
 from mos_cli.options import DatasetsOption
 
 app = typer.Typer(no_args_is_help=True)
@@ -35,9 +36,10 @@ def hopping(
     Sessions are cut as everywhere (MOS_SESSION_GAP); if times are whole days, a session is a day. Themes are learned
     from 70 % of the users, all figures are of the others. How to read them: docs/hopping.md.
     """
+    need_evaluation()
     from evaluation.hopping.analysis import measure_hopping  # noqa: PLC0415
     from evaluation.hopping.report import note, row, table, write_report  # noqa: PLC0415
-    from evaluation.protocol.store import folder_name  # noqa: PLC0415
+    from evaluation.results.store import folder_name  # noqa: PLC0415
     from mos_online.errors import SettingsError  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
     from simulator.datasets import load  # noqa: PLC0415

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from mos_online.items.clicks import item_categories
 from mos_online.sessions.config import SessionConfig
 
 DAY_MS = 86_400_000
@@ -68,8 +69,7 @@ class Dataset:
     @property
     def categories(self) -> dict[str, str]:
         """item_id -> category, of the items that have one."""
-        known = self.items.filter(pl.col("category").is_not_null())
-        return dict(zip(known["item_id"], known["category"], strict=True))
+        return item_categories(self.items)
 
 
 def has_clock(timestamps: pl.Series) -> bool:

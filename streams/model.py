@@ -8,7 +8,8 @@ from typing import Annotated
 import msgspec
 
 from mos_online.errors import ModelError
-from mos_online.themes.router import Router
+from mos_online.themes import Router
+from mos_online.themes.artefact import load_router as read_router
 from mos_online.users.ring_sizes import RingSizes
 
 
@@ -43,4 +44,4 @@ def load_router(folder: Path) -> tuple[Router, RingSizes]:
     Raises:
         ModelError: a file is missing or damaged.
     """
-    return Router.load(folder), load_config(folder).sizes
+    return read_router(folder), load_config(folder).sizes

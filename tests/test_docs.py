@@ -30,7 +30,7 @@ PAGES = [
 ]
 HISTORY = ROOT / "CHANGELOG.md"
 """It also names what has been renamed."""
-PRINTED = {ROOT / "docs/results/static.md", ROOT / "docs/results/rolling.md"}
+PRINTED = {ROOT / "docs/results/static.md", ROOT / "docs/results/walk_forward.md"}
 """Programs write these."""
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")

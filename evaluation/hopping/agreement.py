@@ -28,4 +28,4 @@ def mutual_information(a: ArrayLike, b: ArrayLike) -> float:
     px, py, kept = joint.sum(1), joint.sum(0), joint > 0
     information = float((joint[kept] * np.log(joint[kept] / np.outer(px, py)[kept])).sum())
     entropy = -float((px * np.log(px)).sum() + (py * np.log(py)).sum())
-    return 2 * information / entropy if entropy > 0 else 1.0
+    return 2 * information / entropy if joint.size > 1 else 1.0

@@ -15,11 +15,12 @@ import polars as pl
 import scipy.sparse as sp
 
 from evaluation.hopping.hop_rate import Hops, hop_rate
-from evaluation.hopping.likeness import Likeness, likeness
+from evaluation.hopping.similarity import Similarity, similarity
 from mos_online.errors import DatasetError, ModelError
 from mos_online.sessions import SessionConfig
-from mos_online.themes import Router, RouterConfig
-from mos_online.training.log import themes_of_events, with_sessions
+from mos_online.themes import Router, RouterConfig, fit_router
+from mos_online.training.click_log import with_sessions
+from mos_online.training.routing import themes_of_events
 
 FITTED = 0.7
 """Share of the users by whom the router is fitted."""
@@ -41,9 +42,9 @@ class Extent(msgspec.Struct, frozen=True, kw_only=True):
         events_per_user, sessions_per_user: quantiles at ``QUANTILES``.
         events_per_session: mean.
         over_20, over_50: share of users with more events than this.
-        long_lives: share of users with more than 20 events in three or more sessions.
+        long_histories: share of users with more than 20 events in three or more sessions.
         repeats: share of events on an item that the user had before.
-        newcomers: share of the events of the last tenth of the whole log on items unseen in its first half.
+        new_items: share of the events of the last tenth of the whole log on items unseen in its first half.
     """
 
     users: int
@@ -55,9 +56,9 @@ class Extent(msgspec.Struct, frozen=True, kw_only=True):
     events_per_session: float
     over_20: float
     over_50: float
-    long_lives: float
+    long_histories: float
     repeats: float
-    newcomers: float
+    new_items: float
 
 
 class Hopping(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,8 +70,8 @@ class Hopping(msgspec.Struct, frozen=True, kw_only=True):
         measured_users: users by whom the router was not fitted.
         themes: K; labels: names of themes 0 (unrouted) to K.
         routed: share of the measured sessions that have a theme.
-        cosine: likeness as the cosine of routing vectors.
-        category: likeness as 1 for equal categories, else 0; None if fewer than half of the events have one.
+        cosine: similarity as the cosine of routing vectors.
+        category: similarity as 1 for equal categories, else 0; None if fewer than half of the events have one.
         hops: of themes.
     """
 
@@ -80,8 +81,8 @@ class Hopping(msgspec.Struct, frozen=True, kw_only=True):
     themes: int
     labels: list[str]
     routed: float
-    cosine: Likeness
-    category: Likeness | None
+    cosine: Similarity
+    category: Similarity | None
     hops: Hops
 
 
@@ -123,7 +124,7 @@ def measure_hopping(
         DatasetError: the log is too short for themes, or too few users come back.
     """
     kept = min(1.0, most_events / max(1, len(events)))
-    newcomers = _newcomers(events)
+    new_items = _newcomers(events)
     if kept < 1:
         events = events.filter(_below(events["user_id"], kept, "keep"))
     log = with_sessions(events, sessions)
@@ -151,20 +152,20 @@ def measure_hopping(
     names = measured["item_id"].to_list()
     categories = [category_of.get(name) for name in names]
     figures = Hopping(
-        extent=_extent(log, newcomers),
+        extent=_extent(log, new_items),
         kept_users=kept,
         measured_users=measured["user_id"].n_unique(),
         themes=router.n_themes,
         labels=router.labels,
         routed=len(routed) / len(visits),
-        cosine=likeness(measured, sp.csr_matrix(router.vectors(names, categories).astype(np.float64)), seed),
-        category=_category_likeness(measured, categories, seed),
+        cosine=similarity(measured, sp.csr_matrix(router.vectors(names, categories).astype(np.float64)), seed),
+        category=_category_similarity(measured, categories, seed),
         hops=hops,
     )
     return Analysis(figures=figures, visits=visits, by_user=by_user)
 
 
-def _category_likeness(events: pl.DataFrame, categories: list[str | None], seed: int) -> Likeness | None:
+def _category_similarity(events: pl.DataFrame, categories: list[str | None], seed: int) -> Similarity | None:
     names = sorted({name for name in categories if name is not None})
     column = {name: number for number, name in enumerate(names)}
     known = [(row, column[name]) for row, name in enumerate(categories) if name is not None]
@@ -172,14 +173,14 @@ def _category_likeness(events: pl.DataFrame, categories: list[str | None], seed:
         return None
     at = np.array(known, np.int64)
     shape = (len(categories), len(names))
-    return likeness(events, sp.csr_matrix((np.ones(len(at)), (at[:, 0], at[:, 1])), shape=shape), seed)
+    return similarity(events, sp.csr_matrix((np.ones(len(at)), (at[:, 0], at[:, 1])), shape=shape), seed)
 
 
 def _fit(log: pl.DataFrame, items: pl.DataFrame, themes: int, seed: int) -> Router:
     several = int((log.group_by("session").len()["len"] > 1).sum())
     count = max(2, min(themes, several // SESSIONS_PER_THEME))
     try:
-        return Router.fit(log.sort("timestamp", "event_id"), items, RouterConfig(themes=count, seed=seed))
+        return fit_router(log.sort("timestamp", "event_id"), items, RouterConfig(themes=count, seed=seed))
     except ModelError as error:
         raise DatasetError(
             f"the log is too short for themes: {log['user_id'].n_unique()} users, {len(log)} events and {several} "
@@ -187,7 +188,7 @@ def _fit(log: pl.DataFrame, items: pl.DataFrame, themes: int, seed: int) -> Rout
         ) from None
 
 
-def _extent(log: pl.DataFrame, newcomers: float) -> Extent:
+def _extent(log: pl.DataFrame, new_items: float) -> Extent:
     users = log.group_by("user_id").agg(pl.len().alias("events"), pl.col("session").n_unique().alias("sessions"))
     return Extent(
         users=len(users),
@@ -199,9 +200,9 @@ def _extent(log: pl.DataFrame, newcomers: float) -> Extent:
         events_per_session=len(log) / int(users["sessions"].sum()),
         over_20=float((users["events"] > 20).to_numpy().mean()),
         over_50=float((users["events"] > 50).to_numpy().mean()),
-        long_lives=float(((users["events"] > 20) & (users["sessions"] >= 3)).to_numpy().mean()),
+        long_histories=float(((users["events"] > 20) & (users["sessions"] >= 3)).to_numpy().mean()),
         repeats=1 - len(log.select("user_id", "item_id").unique()) / len(log),
-        newcomers=newcomers,
+        new_items=new_items,
     )
 
 

@@ -106,7 +106,7 @@ def _hop_rates(analysis: Analysis, name: str) -> Figure:
 
 
 def _cosines(analysis: Analysis, name: str) -> Figure:
-    """Likeness inside, across and at random."""
+    """Similarity inside, across and at random."""
     kinds = [("routing vectors", "mean cosine", analysis.figures.cosine)]
     if analysis.figures.category is not None:
         kinds.append(("category", "share of equal categories", analysis.figures.category))

@@ -43,7 +43,7 @@ def row(name: str, figures: Hopping) -> list[str]:
         f"{hops.returns:.3f} / {hops.returns_shuffled:.3f}",
         f"{category.inside:.3f} / {category.across:.3f} / {category.random:.3f}" if category else "–",
         f"{extent.repeats:.1%}",
-        f"{extent.newcomers:.1%}",
+        f"{extent.new_items:.1%}",
         verdict(figures).word,
     ]
 

@@ -62,9 +62,9 @@ def verdict(figures: Hopping) -> Verdict:
 def warnings(figures: Hopping) -> list[str]:
     """What to beware of, whatever the verdict."""
     found = []
-    if figures.extent.newcomers > FAST:
+    if figures.extent.new_items > FAST:
         found.append(
-            f"fast catalogue (or few users): {figures.extent.newcomers:.0%} of the late clicks are on items unseen in "
+            f"fast catalogue (or few users): {figures.extent.new_items:.0%} of the late clicks are on items unseen in "
             "the first half of the log, so a model trained once measures nothing; judge models that keep learning"
         )
     if figures.kept_users < 1:
@@ -87,7 +87,7 @@ def _thematic(figures: Hopping) -> Check:
 
 
 def _long(figures: Hopping) -> Check:
-    sessions, share = figures.extent.sessions_per_user[2], figures.extent.long_lives
+    sessions, share = figures.extent.sessions_per_user[2], figures.extent.long_histories
     answer = Answer.YES if sessions >= LEAST_SESSIONS or share >= LEAST_LONG else Answer.NO
     why = (
         f"median sessions per user {sessions:g}, users with over 20 events in three or more sessions {share:.1%}, "

@@ -1,1 +1,1 @@
-"""One protocol for all models: split, data, runs, plan, results on disk."""
+"""What all comparisons share: split, requests with their negatives, fitting, scores."""

@@ -1,4 +1,4 @@
-"""A dataset made ready: everything that all contestants share, and nothing that any of them learns."""
+"""A dataset made ready: everything that all models share, and nothing that any of them learns."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evaluation.protocol.batches import Moments, Part
+from evaluation.protocol.requests import RequestBatch, RequestSampler
 from evaluation.protocol.split import Split, SplitConfig, split
 from mos_online.baselines import choose_half_life
 from mos_online.contracts import Click
+from mos_online.items.popularity import WARM_UP_CLICKS
 from mos_online.sessions import SessionConfig
-from mos_online.themes import Router, RouterConfig
-from mos_online.training.log import Catalogue, SequenceLog, themes_of_events, with_sessions
-from mos_online.training.train import to_clicks
+from mos_online.themes import RouterConfig, fit_router
+from mos_online.training.catalogue import Catalogue
+from mos_online.training.click_log import ClickLog
+from mos_online.training.routing import Routing, route_log
+from mos_online.training.sequence_log import SequenceLog
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialConfig:
+class ExperimentConfig:
     """The protocol.
 
     Attributes:
@@ -45,37 +47,23 @@ class TrialConfig:
     seed: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Routing:
-    """Themes of all events and items, by one way of routing.
-
-    Attributes:
-        event_theme: int64 (n,); item_theme: int64 (items + 1,); themes: K.
-        table: float32 (items + 1, d_r), the routing vectors that models get as features of the items.
-    """
-
-    event_theme: Ints
-    item_theme: Ints
-    themes: int
-    table: Tensor
-
-
-class Trial:
+class ExperimentData:
     """One dataset under one protocol.
 
     Attributes:
-        frame: the log, by user and time; the row number is the position.
-        catalogue, router, categories: items; themes learned before the first cut; item -> category.
+        name, config, sessions: of the dataset, the protocol, and the rules of sessions.
+        log: the clicks.
         split: which positions are for what.
+        router: themes learned before the first cut.
+        catalogue: the item rows.
         known: float32 (items + 1,), 1 for items seen before validation.
-        table: float32 (items + 1, d_r), routing vectors, of items without one their category's.
-        half_life: of item popularity (ms), chosen on events before validation.
+        half_life_ms: of item popularity, chosen on events before validation.
     """
 
     def __init__(
-        self, events: pl.DataFrame, items: pl.DataFrame, *, sessions: SessionConfig, config: TrialConfig, name: str
+        self, events: pl.DataFrame, items: pl.DataFrame, *, sessions: SessionConfig, config: ExperimentConfig, name: str
     ) -> None:
-        """Cut, split, route and draw.
+        """Cut, split and route.
 
         Args:
             events: columns user_id, item_id, event_id (str), timestamp (ms), event_type (str), ascending in time.
@@ -89,81 +77,63 @@ class Trial:
             ModelError: no themes can be learned from it.
         """
         self.name, self.config, self.sessions = name, config, sessions
-        self.items = items
-        self.frame = with_sessions(events, sessions)
-        known = items.filter(pl.col("category").is_not_null())
-        self.categories = dict(zip(known["item_id"].to_list(), known["category"].to_list(), strict=True))
-        times = self.frame["timestamp"].to_numpy().astype(np.int64)
-        users = self.frame["user_id"].rle_id().to_numpy().astype(np.int64)
-        start = np.searchsorted(users, users)
-        self.before: Ints = np.arange(len(users)) - start
-        self.split: Split = split(times, self.before, users, config.split, seed=config.seed)
-        ordered = self.frame.with_row_index("at").sort("timestamp", "event_id")
-        self._order: Ints = ordered["at"].to_numpy().astype(np.int64)
-        self._clicks: list[Click] = to_clicks(ordered, self.categories)
-        self._past = {cut: ordered.filter(pl.col("timestamp") < cut) for cut in self.split.borders[:2]}
-        self.router = Router.fit(self.past(0), items, RouterConfig(themes=config.themes, seed=config.seed))
-        self.catalogue = Catalogue.of(
-            ordered["item_id"].unique(maintain_order=True).to_list(), self.categories, self.router
-        )
-        self.log = SequenceLog(self.frame, self.catalogue, np.zeros(len(users), np.int64), 1)
-        self.half_life = choose_half_life(self.past(1))
-        seen = set(self.past(1)["item_id"])
-        self.known = torch.tensor([0.0, *(float(item in seen) for item in self.catalogue.items)])
-        self.table = self.vectors(self.router)
+        self.log = ClickLog.cut(events, items, sessions)
+        self.split: Split = split(self.log.times, self.log.history, self.log.users, config.split, seed=config.seed)
+        self.router = fit_router(self.past(0), items, RouterConfig(themes=config.themes, seed=config.seed))
+        self.catalogue = Catalogue.of_log(self.log)
+        self.half_life_ms = choose_half_life(self.past(1))
+        self.known: Tensor = self.catalogue.marked(set(self.past(1)["item_id"]))
 
     def past(self, cut: int) -> pl.DataFrame:
         """Events before the router's cut (0) or before validation (1), ascending in time."""
-        return self._past[self.split.borders[cut]]
+        return self.log.before(self.split.borders[cut])
 
     @cached_property
     def routing(self) -> Routing:
-        """By the router."""
-        return Routing(
-            event_theme=themes_of_events(self.frame, self.router, self.categories),
-            item_theme=self.catalogue.item_theme,
-            themes=self.router.n_themes,
-            table=self.table,
-        )
-
-    def vectors(self, router: Router) -> Tensor:
-        """A router's vectors of all items, float32 (items + 1, d_r)."""
-        rows = router.vectors(self.catalogue.items, [self.categories.get(item) for item in self.catalogue.items])
-        return torch.from_numpy(np.concatenate([np.zeros((1, rows.shape[1]), np.float32), rows]))
+        """The themes of sessions and items by the router."""
+        return route_log(self.router, self.catalogue, self.log)
 
     @cached_property
-    def train(self) -> list[Part]:
-        """Moments to learn from."""
-        return self._moments.parts(self.split.train, self.known, fixed=False)
+    def item_rows(self) -> Ints:
+        """The item row of each position, int64 (n,)."""
+        return self.catalogue.rows_of(self.log.events["item_id"].to_list())
 
     @cached_property
-    def validation(self) -> list[Part]:
-        """Moments to stop and to choose by."""
-        return self._moments.parts(self.split.validation, self.known, fixed=True)
+    def train(self) -> list[RequestBatch]:
+        """Requests to learn from."""
+        return self._sampler.batches(self.split.train, self.known, fixed=False)
 
     @cached_property
-    def test(self) -> list[Part]:
-        """Moments that count."""
-        return self._moments.parts(self.split.test, self.known, fixed=True)
+    def validation(self) -> list[RequestBatch]:
+        """Requests to stop and to choose by."""
+        return self._sampler.batches(self.split.validation, self.known, fixed=True)
 
     @cached_property
-    def _moments(self) -> Moments:
-        return Moments(
-            order=self._order,
-            clicks=self._clicks,
-            items=self.log.items[self._order],
-            times=self.log.times[self._order],
-            catalogue=self.catalogue.items,
-            item_theme=self.catalogue.item_theme,
-            half_life=self.half_life,
+    def test(self) -> list[RequestBatch]:
+        """Requests that count."""
+        return self._sampler.batches(self.split.test, self.known, fixed=True)
+
+    def sequences(self, routing: Routing) -> SequenceLog:
+        """The histories, with each session in the ring of its theme."""
+        return SequenceLog(self.log.events, self.catalogue, routing.event_theme, routing.themes)
+
+    def replay(self) -> Iterator[tuple[int, Click]]:
+        """Positions and clicks in order of time, from ``WARM_UP_CLICKS`` before the first test position on."""
+        order = self.log.order
+        first = int(np.flatnonzero(np.isin(order, self.split.test))[0])
+        begin = max(0, first - WARM_UP_CLICKS)
+        yield from zip(order[begin:].tolist(), self.log.clicks[begin:], strict=True)
+
+    @cached_property
+    def _sampler(self) -> RequestSampler:
+        return RequestSampler(
+            log=self.log,
+            item_rows=self.item_rows,
+            catalogue=self.catalogue,
+            item_theme=self.routing.item_theme,
+            half_life_ms=self.half_life_ms,
             negatives=self.config.negatives,
             size=self.config.moment,
-            trailing=self.config.trailing,
+            trailing_ms=self.config.trailing,
             seed=self.config.seed,
         )
-
-    def walk(self, warm: int) -> Iterator[tuple[int, Click]]:
-        """Positions and clicks in order of time, from ``warm`` clicks before the first test position on."""
-        first = int(np.flatnonzero(np.isin(self._order, self.split.test))[0])
-        begin = max(0, first - warm)
-        yield from zip(self._order[begin:].tolist(), self._clicks[begin:], strict=True)

@@ -34,14 +34,17 @@ def popular_negatives(pool: Ints, targets: Ints, count: int, rng: np.random.Gene
 
 
 def themed_negatives(pool: Ints, theme: Ints, targets: Ints, count: int, rng: np.random.Generator) -> Ints:
-    """Likewise, but each from the theme of its target; -1 where the target is unrouted.
+    """Draw as ``popular_negatives`` does, but each from the theme of its target.
 
     Args:
-        pool: as above.
+        pool: int64 (p,), the items of past clicks.
         theme: int64 (items + 1,), the theme of each item row, 0 unrouted.
-        targets: as above.
-        count: as above.
-        rng: as above.
+        targets: int64 (B,).
+        count: m, per row.
+        rng: random numbers.
+
+    Returns:
+        int64 (B, m); -1 where the target is unrouted, or its theme has too few other items in the pool.
     """
     rows = np.full((len(targets), count), -1, np.int64)
     of_pool, of_target = theme[pool], theme[targets]

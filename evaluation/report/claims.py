@@ -1,4 +1,4 @@
-"""The claims about MoS, each with its rule, and what the cells say."""
+"""The claims about MoS, each with its rule, and what the runs say."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 
-from evaluation.protocol.facts import INSIDE, RETURNING
-from evaluation.protocol.plan import BASELINE, FRESH, OURS
-from evaluation.report.measures import Results
+from evaluation.results.measures import Results
+from evaluation.static.facts import INSIDE, RETURNING
+from evaluation.static.plan import BASELINE, FRESH, OURS
 from mos_online.metrics.bootstrap import Comparison, holm, paired_bootstrap, slope_interval
 
 HARM = -0.002
@@ -51,7 +51,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def findings(results: Results) -> list[Finding]:
-    """All comparisons that the cells allow, by claim."""
+    """All comparisons that the runs allow, by claim."""
     made = [
         *_planted_hops(results),
         *_where_the_gain_sits(results),

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from evaluation.protocol.candidates import CONTESTANTS
-from evaluation.protocol.run import parameters
+from evaluation.candidates.fitted import CANDIDATE_MODELS
+from evaluation.protocol.scores import parameters
 from evaluation.rivals.mixtures import GShard
 from evaluation.rivals.monolith import Monolith
 from mos_online.errors import ModelError
@@ -81,7 +81,7 @@ def gru(width: int, events: int) -> int:
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """Operations to score one candidate, and a hundred of all themes, with what can be shared computed once."""
 
-    contestant: str
+    model: str
     parameters: int
     one: int
     hundred: int
@@ -102,7 +102,7 @@ def costs(backbone: str, *, themes: int = 8) -> list[Cost]:
     rows = []
     for name in COMPARED:
         try:
-            rows.append(_cost(name, CONTESTANTS[name].make(config), themes if name == "mos" else 0))
+            rows.append(_cost(name, CANDIDATE_MODELS[name].make(config), themes if name == "mos" else 0))
         except ModelError:  # no width fits
             continue
     two = Monolith(config, lambda: GShard(lambda: build_backbone(backbone, 32, 100), 32, experts=2))
@@ -113,4 +113,4 @@ def _cost(name: str, model: SequenceModel, themes: int) -> Cost:
     model.item_theme[1:] = torch.arange(model.config.items) % model.config.themes + 1
     model.item_theme[2] = 1  # the one candidate
     one, hundred = (flops(model, candidates=c, themes=t) for c, t in ((1, min(themes, 1)), (100, themes)))
-    return Cost(contestant=name, parameters=parameters(model), one=one, hundred=hundred)
+    return Cost(model=name, parameters=parameters(model), one=one, hundred=hundred)

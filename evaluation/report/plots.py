@@ -9,10 +9,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from evaluation.protocol.plan import BASELINE, OURS
 from evaluation.report.claims import Finding
 from evaluation.report.flops import costs
-from evaluation.report.measures import Results, slices
+from evaluation.results.measures import Results, slices
+from evaluation.static.plan import BASELINE, OURS
 
 mpl.rcParams.update({"svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False, "font.size": 9})
 mpl.rcParams["svg.hashsalt"] = "mos-online"
@@ -23,7 +23,7 @@ LABEL = 28
 
 
 def draw(results: Results, found: Sequence[Finding], folder: Path) -> list[str]:
-    """Draw what the cells allow and return the names of the figures."""
+    """Draw what the runs allow and return the names of the figures."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
     for name, figure in (
@@ -110,17 +110,17 @@ def _hopping(results: Results) -> Figure | None:
 
 
 def _cost(results: Results) -> Figure | None:
-    """What a request costs against what it brings, for the dataset with the most contestants."""
-    sets = [d for d in results.datasets if len(results.contestants(d, "gru4rec")) > 5]
+    """What a request costs against what it brings, for the dataset with the most models."""
+    sets = [d for d in results.datasets if len(results.models(d, "gru4rec")) > 5]
     if not sets:
         return None
-    dataset = max(sets, key=lambda d: len(results.contestants(d, "gru4rec")))
+    dataset = max(sets, key=lambda d: len(results.models(d, "gru4rec")))
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
     for cost in costs("gru4rec"):
-        if not results.has(dataset, "gru4rec", cost.contestant):
+        if not results.has(dataset, "gru4rec", cost.model):
             continue
-        name, spent = cost.contestant, cost.hundred / 1e6
+        name, spent = cost.model, cost.hundred / 1e6
         reached = results.group(dataset, "gru4rec", name).row().gauc
         colour = ORANGE if name == OURS else BLUE if name == BASELINE else GREY
         axes.plot(spent, reached, "o", color=colour)

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from evaluation.protocol.candidates import CONTESTANTS
-from evaluation.protocol.plan import BASELINE, OURS
-from evaluation.protocol.store import Store
+from evaluation.candidates.fitted import CANDIDATE_MODELS
 from evaluation.report.claims import Finding, findings
 from evaluation.report.flops import Cost, costs
-from evaluation.report.measures import Results, Row, slices
 from evaluation.report.plots import draw
+from evaluation.results.measures import Results, Row, slices
+from evaluation.results.store import Store
+from evaluation.static.plan import BASELINE, OURS
 from mos_online.metrics.ranking import Estimate
 
 CLAIMS = {
@@ -51,7 +51,7 @@ def _head(results: Results) -> Iterator[str]:
     commits = sorted({record.commit for record in records})
     versions = ", ".join(f"{name} {version}" for name, version in records[0].versions.items())
     yield "# Comparison\n"
-    yield f"{len(records)} cells, commit {', '.join(commits)}; {versions}.\n"
+    yield f"{len(records)} runs, commit {', '.join(commits)}; {versions}.\n"
     yield (
         "Differences are paired by user: 10,000 draws of users with all their requests, both models averaged over "
         "seeds first; 95 % intervals. Over seeds: Student's t over the seeds of training. GAUC weighs users by "
@@ -88,7 +88,7 @@ def _costs(results: Results) -> Iterator[str]:
         "rings of 20, 8 themes, d = 32. One candidate: the ring of its theme is read. A hundred: those of all themes.\n"
     )
     verdicts: dict[str, str] = {}
-    yield "| backbone | contestant | parameters | one candidate, MFLOP | x baseline | a hundred, MFLOP | x baseline |"
+    yield "| backbone | model | parameters | one candidate, MFLOP | x baseline | a hundred, MFLOP | x baseline |"
     yield "|---|---|---|---|---|---|---|"
     for backbone in sorted({name for dataset in results.datasets for name in results.backbones(dataset)}):
         rows = costs(backbone)
@@ -96,7 +96,7 @@ def _costs(results: Results) -> Iterator[str]:
         for row in rows:
             one, hundred = row.one / rows[0].one, row.hundred / rows[0].hundred
             yield (
-                f"| {backbone} | {row.contestant} | {row.parameters:,} | {row.one / 1e6:.2f} | {one:.2f} | "
+                f"| {backbone} | {row.model} | {row.parameters:,} | {row.one / 1e6:.2f} | {one:.2f} | "
                 f"{row.hundred / 1e6:.2f} | {hundred:.2f} |"
             )
     yield ""
@@ -106,7 +106,7 @@ def _costs(results: Results) -> Iterator[str]:
 
 def _limits(rows: Sequence[Cost]) -> str:
     """One candidate of MoS beside those that claim 7 names."""
-    one = {row.contestant: row.one for row in rows}
+    one = {row.model: row.one for row in rows}
     words = []
     for name, limit in LIMITS.items():
         if name in one:
@@ -132,17 +132,17 @@ def _dataset(results: Results, dataset: str) -> Iterator[str]:
 def _table(results: Results, dataset: str, backbone: str) -> Iterator[str]:
     yield f"### {dataset}, {backbone}\n"
     yield (
-        "| contestant | seeds | AUC | GAUC | GAUC - baseline [95 %] | same theme | log loss | ECE | NDCG@10 | HR@10 "
+        "| model | seeds | AUC | GAUC | GAUC - baseline [95 %] | same theme | log loss | ECE | NDCG@10 | HR@10 "
         "| MRR@20 | parameters | s/fit | ms/request |"
     )
     yield "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
-    order = [name for name in CONTESTANTS if results.has(dataset, backbone, name)]
+    order = [name for name in CANDIDATE_MODELS if results.has(dataset, backbone, name)]
     for name in order:
         gain = ""
         if name != BASELINE and results.has(dataset, backbone, BASELINE):
             gain = interval(results.gauc_gain(dataset, backbone, name, BASELINE))
         yield _row(results.group(dataset, backbone, name).row(), gain)
-    for name in results.contestants(dataset, "counting"):
+    for name in results.models(dataset, "counting"):
         yield _row(results.group(dataset, "counting", name).row(), "")
     yield ""
 
@@ -151,7 +151,7 @@ def _row(row: Row, gain: str) -> str:
     figures = (row.log_loss, row.calibration_error, row.ndcg, row.hit_rate, row.reciprocal_rank)
     shown = " | ".join("" if math.isnan(figure) else f"{figure:.4f}" for figure in figures)
     return (
-        f"| {row.contestant} | {row.seeds} | {row.auc:.4f} | {row.gauc:.4f} | {gain} | {row.themed:.4f} | {shown} | "
+        f"| {row.model} | {row.seeds} | {row.auc:.4f} | {row.gauc:.4f} | {gain} | {row.themed:.4f} | {shown} | "
         f"{row.parameters:,} | {row.seconds:.0f} | {row.milliseconds_scoring:.2f} |"
     )
 

@@ -1,4 +1,4 @@
-"""The report of a rolling comparison: Markdown and one figure."""
+"""The report of a experiment comparison: Markdown and one figure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from evaluation.protocol.store import Store
-from evaluation.report.measures import Results
+from evaluation.candidates.counting import COUNTING_MODELS
 from evaluation.report.plots import BLUE, GREY, ORANGE
 from evaluation.report.static import interval
-from evaluation.rivals.counting import COUNTING
-from evaluation.walk_forward.models import ROLLED, SCHEDULES
+from evaluation.results.measures import Results
+from evaluation.results.store import Store
 from evaluation.walk_forward.new_item_routing import WATCHED, Routability
+from evaluation.walk_forward.schedules import COMPARED, SCHEDULES
 
 BACKBONE = "gru4rec"
 PAIRS = (
@@ -27,10 +27,10 @@ PAIRS = (
 )
 
 
-def write_rolling_report(store: Store) -> Path:
+def write_walk_forward_report(store: Store) -> Path:
     """Write ``report.md`` and its figure into the store's folder."""
     results = Results(store)
-    lines = ["# Rolling comparison\n"]
+    lines = ["# WalkForwardData comparison\n"]
     for dataset in results.datasets:
         lines += _dataset(results, dataset)
         _figure(results, dataset).savefig(
@@ -53,10 +53,10 @@ def _dataset(results: Results, dataset: str) -> Iterator[str]:
         f"and not updated in between. Those who count learn every click at once; what is popular is told to all others "
         f"at every {config['fresh']}th judged click. Intervals: 95 %, by drawing user-hours. Data {about['data']}.\n"
     )
-    yield "| contestant | seeds | GAUC | same theme | NDCG@10 | HR@10 | MRR@20 | NDCG@10 on new items | s |"
+    yield "| model | seeds | GAUC | same theme | NDCG@10 | HR@10 | MRR@20 | NDCG@10 on new items | s |"
     yield "|---|---|---|---|---|---|---|---|---|"
-    rows = [(BACKBONE, f"{name}@{schedule}") for schedule in SCHEDULES for name in ROLLED]
-    for backbone, name in [*rows, *(("counting", name) for name in COUNTING)]:
+    rows = [(BACKBONE, f"{name}@{schedule}") for schedule in SCHEDULES for name in COMPARED]
+    for backbone, name in [*rows, *(("counting", name) for name in COUNTING_MODELS)]:
         group = results.group(dataset, backbone, name)
         row, new = group.row(), group.ndcg()[:, facts["new"].astype(bool)].mean()
         yield (
@@ -70,7 +70,7 @@ def _dataset(results: Results, dataset: str) -> Iterator[str]:
         gauc = results.gauc_gain(dataset, BACKBONE, one, other)
         ndcg = results.ndcg_gain(dataset, BACKBONE, one, other, BACKBONE)
         yield f"| {one} - {other} | {interval(gauc)} | {interval(ndcg)} |"
-    for name in COUNTING:
+    for name in COUNTING_MODELS:
         ndcg = results.ndcg_gain(dataset, BACKBONE, "mos@updated", name, "counting")
         yield f"| mos@updated - {name} | | {interval(ndcg)} |"
     yield ""
@@ -81,9 +81,9 @@ def _new_items(new: Routability) -> Iterator[str]:
     yield (
         f"New items: {new.items:,} were first clicked during the steps and got at least {WATCHED} clicks there. "
         f"{new.by_category:.0%} of them are placed by their category at once; {new.with_row:.0%} came to a row of "
-        f"their own by company, after {new.minutes[0]:.0f} minutes and {new.clicks[0]:.0f} clicks (median; 90 % "
+        f"their own by what they were clicked with, after {new.minutes[0]:.0f} minutes and {new.clicks[0]:.0f} clicks (median; 90 % "
         f"quantile: {new.minutes[1]:.0f} minutes, {new.clicks[1]:.0f} clicks; a session teaches when it closes). The "
-        f"theme that all their company gives in hindsight is also the category's for {new.category_agrees:.0%} and the "
+        f"theme that all those items give in hindsight is also the category's for {new.category_agrees:.0%} and the "
         f"first row's for {new.first_agrees:.0%}.\n"
     )
 

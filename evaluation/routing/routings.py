@@ -7,97 +7,100 @@ from dataclasses import replace
 
 import numpy as np
 
-from evaluation.protocol.data import Routing, Trial
+from evaluation.protocol.data import ExperimentData
 from evaluation.routing.contrastive import contrastive_table
-from mos_online.themes import Router, RouterConfig, TableConfig
-from mos_online.training.log import themes_of_events
+from mos_online.themes import Router, RouterConfig, TableConfig, fit_router, router_from_table
+from mos_online.training.routing import Routing, item_themes, item_vectors, themes_of_events
 
 
-def learned(trial: Trial, seed: int) -> Routing:
-    """By the router of the trial: in-session co-occurrence before the first cut."""
-    return trial.routing
+def learned(data: ExperimentData, seed: int) -> Routing:
+    """By the router of the experiment: in-session co-occurrence before the first cut."""
+    return data.routing
 
 
-def unrouted(trial: Trial, seed: int) -> Routing:
+def unrouted(data: ExperimentData, seed: int) -> Routing:
     """No session has a theme: what remains of MoS is the global and the short-term expert."""
-    return Routing(
-        event_theme=np.zeros_like(trial.routing.event_theme),
-        item_theme=np.zeros_like(trial.routing.item_theme),
-        themes=trial.routing.themes,
-        table=trial.table,
-    )
+    nothing = np.zeros_like(data.routing.event_theme), np.zeros_like(data.routing.item_theme)
+    return replace(data.routing, event_theme=nothing[0], item_theme=nothing[1])
 
 
-def themes_without_rings(trial: Trial, seed: int) -> Routing:
+def themes_without_rings(data: ExperimentData, seed: int) -> Routing:
     """Items have their themes and sessions none: what remains is the prior of the themes, read from recent events."""
-    return Routing(
-        event_theme=np.zeros_like(trial.routing.event_theme),
-        item_theme=trial.routing.item_theme,
-        themes=trial.routing.themes,
-        table=trial.table,
-    )
+    return replace(data.routing, event_theme=np.zeros_like(data.routing.event_theme))
 
 
-def random(trial: Trial, seed: int) -> Routing:
-    """Every session and every item has a fixed random theme: the same experts and gates, nothing to gain by themes."""
+def random_themes(routing: Routing, sessions: np.typing.NDArray[np.int64], seed: int) -> Routing:
+    """Give every session and every item a fixed random theme.
+
+    Args:
+        routing: whose number of themes and routing vectors are kept.
+        sessions: int64 (n,), session number of each position.
+        seed: of the draw.
+    """
     rng = np.random.default_rng([seed, 17])
-    themes = trial.routing.themes
-    session = rng.integers(1, themes + 1, int(trial.log.sessions.max()) + 1)
-    item = rng.integers(1, themes + 1, len(trial.known))
+    session = rng.integers(1, routing.themes + 1, int(sessions.max()) + 1)
+    item = rng.integers(1, routing.themes + 1, len(routing.item_theme))
     item[0] = 0
-    return Routing(event_theme=session[trial.log.sessions], item_theme=item, themes=themes, table=trial.table)
+    return replace(routing, event_theme=session[sessions], item_theme=item)
 
 
-def category(trial: Trial, seed: int) -> Routing:
+def random(data: ExperimentData, seed: int) -> Routing:
+    """By fixed random themes: the same experts and gates, nothing to gain by themes."""
+    return random_themes(data.routing, data.log.sessions, seed)
+
+
+def category(data: ExperimentData, seed: int) -> Routing:
     """Every event goes to the ring of its item's category, as SIM's hard search does (Pi et al., CIKM 2020)."""
-    item = trial.catalogue.item_category
+    item = data.catalogue.item_category
     themes = max(int(item.max()), 1)
-    return Routing(event_theme=item[trial.log.items], item_theme=item, themes=themes, table=trial.table)
+    return replace(data.routing, event_theme=item[data.item_rows], item_theme=item, themes=themes)
 
 
-def contrastive(trial: Trial, seed: int) -> Routing:
+def contrastive(data: ExperimentData, seed: int) -> Routing:
     """By item vectors learned from the contrast of session halves, on the same events as ours."""
-    past = trial.past(0)
-    table = TableConfig(seed=seed)
-    names, rows = contrastive_table(past, table)
-    return _by(trial, Router.from_table(names, rows, past, trial.items, _config(trial, seed)))
+    past = data.past(0)
+    names, rows = contrastive_table(past, TableConfig(seed=seed))
+    return _themes_by(data, router_from_table(names, rows, past, data.log.items, _config(data, seed)))
 
 
-def same_window(trial: Trial, seed: int) -> Routing:
+def same_window(data: ExperimentData, seed: int) -> Routing:
     """By a router fitted on the training examples too; the items' features stay those of the earlier one."""
-    return _by(trial, Router.fit(trial.past(1), trial.items, _config(trial, seed)))
+    return _themes_by(data, fit_router(data.past(1), data.log.items, _config(data, seed)))
 
 
-def fresh(trial: Trial, seed: int) -> Routing:
-    """Likewise, and the items' features too: nothing of validation, but what routes the examples has seen them."""
-    router = Router.fit(trial.past(1), trial.items, _config(trial, seed))
-    return replace(_by(trial, router), table=trial.vectors(router))
+def fresh(data: ExperimentData, seed: int) -> Routing:
+    """By a router fitted on the training examples too, and so are the items' features.
+
+    Nothing of validation is seen, but what routes the examples has seen them.
+    """
+    router = fit_router(data.past(1), data.log.items, _config(data, seed))
+    return replace(_themes_by(data, router), table=item_vectors(router, data.catalogue, data.log))
 
 
-def from_rows(trial: Trial, rows: np.typing.NDArray[np.float32], seed: int) -> Routing:
+def from_rows(data: ExperimentData, rows: np.typing.NDArray[np.float32], seed: int) -> Routing:
     """By any vectors of the items, float32 (items + 1, d), such as a trained model's own."""
     norms = np.linalg.norm(rows, axis=1)
-    kept = np.flatnonzero((norms > 1e-6) & (trial.known.numpy() > 0))
-    names = [trial.catalogue.items[row - 1] for row in kept.tolist()]
+    kept = np.flatnonzero((norms > 1e-6) & (data.known.numpy() > 0))
+    names = [data.catalogue.items[row - 1] for row in kept.tolist()]
     unit = (rows[kept] / norms[kept, None]).astype(np.float32)
-    return _by(trial, Router.from_table(names, unit, trial.past(0), trial.items, _config(trial, seed)))
+    return _themes_by(data, router_from_table(names, unit, data.past(0), data.log.items, _config(data, seed)))
 
 
-def _config(trial: Trial, seed: int) -> RouterConfig:
-    return RouterConfig(themes=trial.config.themes, seed=seed)
+def _config(data: ExperimentData, seed: int) -> RouterConfig:
+    return RouterConfig(themes=data.config.themes, seed=seed)
 
 
-def _by(trial: Trial, router: Router) -> Routing:
-    names = [trial.categories.get(item) for item in trial.catalogue.items]
-    return Routing(
-        event_theme=themes_of_events(trial.frame, router, trial.categories),
-        item_theme=np.concatenate([[0], router.item_themes(trial.catalogue.items, names)]).astype(np.int64),
+def _themes_by(data: ExperimentData, router: Router) -> Routing:
+    """Themes by another router; the items' features stay those of the experiment's."""
+    return replace(
+        data.routing,
+        event_theme=themes_of_events(data.log.events, router, data.log.categories),
+        item_theme=item_themes(router, data.catalogue, data.log),
         themes=router.n_themes,
-        table=trial.table,
     )
 
 
-ROUTINGS: dict[str, Callable[[Trial, int], Routing]] = {
+ROUTINGS: dict[str, Callable[[ExperimentData, int], Routing]] = {
     "learned": learned,
     "unrouted": unrouted,
     "no_rings": themes_without_rings,
@@ -107,4 +110,4 @@ ROUTINGS: dict[str, Callable[[Trial, int], Routing]] = {
     "same_window": same_window,
     "fresh": fresh,
 }
-"""name -> routing of a trial by seed."""
+"""name -> routing of an experiment by seed."""

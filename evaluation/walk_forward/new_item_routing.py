@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from evaluation.walk_forward.data import Rolling
+from evaluation.walk_forward.data import WalkForwardData
 from mos_online.themes.new_items import NewItems
 
 MINUTE = 60_000
@@ -20,8 +20,8 @@ class Routability(msgspec.Struct, frozen=True, kw_only=True):
         items: how many; by_category: share that the category's row places at once.
         with_row: share that came to a row of their own before the log ends.
         minutes, clicks: until then, since the first click: median and 90 % quantile.
-        category_agrees, first_agrees: share whose theme by category, and by the first row, is the one that all their
-            company gives in hindsight; of the items that have both.
+        category_agrees, first_agrees: share whose theme by category, and by the first row, is the one that all
+            the items they were clicked with give in hindsight; of the items that have both.
     """
 
     items: int
@@ -33,23 +33,23 @@ class Routability(msgspec.Struct, frozen=True, kw_only=True):
     first_agrees: float
 
 
-def routability(rolling: Rolling) -> Routability:
+def routability(data: WalkForwardData) -> Routability:
     """Walk through the closed sessions of the log once."""
-    router = rolling.routers[0]
-    company, whole = NewItems(router), NewItems(router, prior=0.0)
+    router = data.routers[0]
+    early, whole = NewItems(router), NewItems(router, prior=0.0)
     clicks: dict[str, int] = {}
     first: dict[str, tuple[int, int, int]] = {}
-    for ended, names in rolling.closed().select("ended_at", "item_id").iter_rows():
+    for ended, names in data.closed().select("ended_at", "item_id").iter_rows():
         for name in names:
             clicks[name] = clicks.get(name, 0) + 1
-        categories = [rolling.categories.get(name) for name in names]
+        categories = data.log.categories_of(names)
         whole.learn(names, categories)
-        for name in company.learn(names, categories):
-            row = company.row(name)
+        for name in early.learn(names, categories):
+            row = early.row(name)
             if row is not None:
                 first[name] = (ended, clicks[name], int((router.prototypes @ row).argmax()) + 1)
-    watched = [(name, when) for name, when in rolling.new_items() if clicks.get(name, 0) >= WATCHED]
-    placed = {name: router.item_theme(name, rolling.categories.get(name)) for name, _ in watched}
+    watched = [(name, when) for name, when in data.new_items() if clicks.get(name, 0) >= WATCHED]
+    placed = {name: router.item_theme(name, data.log.categories.get(name)) for name, _ in watched}
     own = [(name, when) for name, when in watched if name in first]
     hindsight = {name: int((router.prototypes @ row).argmax()) + 1 for name, row in _rows(whole, own)}
     minutes = [(first[name][0] - when) / MINUTE for name, when in own]

@@ -8,17 +8,14 @@ from rich.console import Console
 from features.backfill import fill
 from features.store import OnlineStore
 from mos_cli.progress import progress_bar
-from mos_online.items.popularity import ACTIVE_LISTED, ItemPopularity
+from mos_online.items.clicks import to_clicks
+from mos_online.items.popularity import ACTIVE_LISTED, WARM_UP_CLICKS, ItemPopularity
 from mos_online.registry.registry import Registry
 from mos_online.settings import Settings
-from mos_online.themes import Router
-from mos_online.training import to_clicks
+from mos_online.themes import load_router
 from mos_online.users.backfill import past_sessions, profiles
 from simulator.dataset import Dataset
 from streams.model import load_config
-
-RECENT = 300_000
-"""So many of the newest clicks tell which items are alive."""
 
 
 def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings, console: Console) -> int:
@@ -38,10 +35,10 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
         StoreError: the store cannot be written; running it again does no harm.
     """
     folder = Registry(settings.models_dir).current()
-    router, config = Router.load(folder), load_config(folder)
+    router, config = load_router(folder), load_config(folder)
     total = clicks["user_id"].n_unique()
     popularity = ItemPopularity(half_life_ms=config.half_life_ms, partition=0)
-    for click in to_clicks(log.clicks.tail(RECENT), log.categories):
+    for click in to_clicks(log.clicks.tail(WARM_UP_CLICKS), log.categories):
         popularity.observe(click)
     store = OnlineStore.open(settings)
     try:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from mos_cli.extras import need_evaluation
 from mos_cli.options import BackboneOption, DatasetOfDemoOption, FromOption, MinutesOption, SpeedOption
 
 app = typer.Typer()
@@ -26,6 +27,7 @@ def demo(
     Runs on embedded defaults (Kafka in memory, Feast on SQLite, local Ray) in MOS_HOME/demo, which is emptied first.
     Exit status 1 means that something was lost or wrong; the report says what. Ctrl-C stops every started process.
     """
+    need_evaluation()
     from mos_cli.demo.run import DemoConfig, run_demo  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
     from simulator.speed import Speed  # noqa: PLC0415

@@ -14,10 +14,11 @@ from rich.console import Console
 from mos_cli.demo.display import Display, Moment, median
 from mos_cli.demo.observer import Observer, Seen, wait_until
 from mos_cli.supervisor import Supervisor
-from mos_online.baselines import LastItemKnn, RecentPopularity
+from mos_online.baselines import LastItemKnn, RecentPopularity, knn_half_life
+from mos_online.items.clicks import to_clicks
+from mos_online.items.popularity import WARM_UP_CLICKS
 from mos_online.sessions import offline_sessions
 from mos_online.settings import Settings
-from mos_online.training import knn_half_life, to_clicks
 from simulator.kafka import ClicksTopic, lag_guard
 from simulator.replay import Progress, Replay
 from simulator.replay_config import ReplayConfig
@@ -29,9 +30,6 @@ REQUESTS = 3000
 click in ``SELDOM``."""
 
 SELDOM = 10
-
-WARM = 300_000
-"""So many clicks before the replay teach the baselines."""
 
 PATIENCE = 30.0
 """Seconds without any progress after which what has not come out of the system counts as lost."""
@@ -134,7 +132,7 @@ def _visitors(
 ) -> Visitors:
     popularity = RecentPopularity(half_life_ms=half_life_ms)
     knn = LastItemKnn(gap_ms=settings.sessions.gap, half_life_ms=knn_half_life(half_life_ms), fill=popularity)
-    for click in to_clicks(before.tail(WARM), categories):
+    for click in to_clicks(before.tail(WARM_UP_CLICKS), categories):
         popularity.observe(click)
         knn.observe(click)
     return Visitors(

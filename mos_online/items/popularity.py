@@ -17,6 +17,9 @@ SLOW = 24
 ACTIVE_LISTED = 2000
 """Items that a snapshot lists: in training, of each partition, and of all partitions together in service."""
 
+WARM_UP_CLICKS = 300_000
+"""So many clicks before a moment are counted to know what is popular then; older ones hardly weigh anything."""
+
 FADED = 1e-9
 """An item with a smaller share of the clicks than this is not listed."""
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from mos_online.errors import ModelError
 from mos_online.model.config import MoSConfig
 from mos_online.model.mos import MoS
-from mos_online.themes import Router
+from mos_online.themes import Router, load_router, save_router
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
 FORMAT = 4
@@ -89,7 +89,7 @@ class Checkpoint:
             training=self.training,
         )
         save_file({name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}, folder / WEIGHTS)
-        self.router.save(folder)
+        save_router(self.router, folder)
         (folder / CONFIG).write_bytes(msgspec.json.format(msgspec.json.encode(document)))
         (folder / CARD).write_text(card)
 
@@ -116,7 +116,7 @@ class Checkpoint:
         missing = sorted({field.name for field in fields(MoSConfig)} - document.model.keys())
         if missing:
             raise ModelError(f"{folder / CONFIG} does not say {', '.join(missing)} of its model; train again")
-        router = Router.load(folder)
+        router = load_router(folder)
         if router.version != document.router_version:
             raise ModelError(
                 f"the model in {folder} was trained with router {document.router_version}, the folder holds "

@@ -14,7 +14,7 @@ NOTHING = 1e-9
 
 
 class NewItems:
-    """Collects the company of new items, session by session; order does not matter.
+    """Collects which old items new ones co-occur with, session by session; order does not matter.
 
     A new item's row is the unit mean of the rows of the old items it shared sessions with, where its category's row
     counts like ``prior`` of them: what a fold-in of one co-occurrence row into the factorisation would give if all
@@ -45,28 +45,28 @@ class NewItems:
         if not new:
             return []
         old = [item for item in category if self._router.has_row(item)]
-        company = self._router.vectors(old, [None] * len(old)).astype(np.float64).sum(0)
+        met = self._router.vectors(old, [None] * len(old)).astype(np.float64).sum(0)
         reached = []
         for item in new:
             before = self._count.get(item, 0)
             self._category[item] = category[item] or self._category.get(item)
             if not old:
                 continue
-            self._sum[item] = self._sum.get(item, 0.0) + company
+            self._sum[item] = self._sum.get(item, 0.0) + met
             self._count[item] = before + len(old)
             if before < self._least <= self._count[item]:
                 reached.append(item)
         return reached
 
     def row(self, item: str) -> NDArray[np.float32] | None:
-        """The item's unit row, float32 (d_r,), whatever its company so far; None if it has no direction."""
+        """The item's unit row, float32 (d_r,), however few items it has met; None if it has no direction."""
         prior = self._router.vectors([item], [self._category.get(item)])[0].astype(np.float64)
         row = self._sum.get(item, 0.0) + self._prior * prior
         norm = np.linalg.norm(row)
         return (row / norm).astype(np.float32) if norm > NOTHING else None
 
     def rows(self) -> tuple[list[str], NDArray[np.float32]]:
-        """The items with company enough, and their unit rows, float32 (n, d_r)."""
+        """The items that have met enough others, and their unit rows, float32 (n, d_r)."""
         enough = [item for item, count in self._count.items() if count >= self._least]
         found = {item: row for item in enough if (row := self.row(item)) is not None}
         table = np.stack(list(found.values())) if found else np.zeros((0, self._router.dimensions), np.float32)

@@ -1,47 +1,24 @@
-"""The router: routing table and prototypes as one versioned artefact, and the rule that gives a session its theme."""
+"""The router: the rule that gives a session its theme, over a routing table and prototypes that never change."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
 import msgspec
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from mos_online.contracts import SESSION_END, Session
 from mos_online.errors import ModelError
-from mos_online.themes.config import RouterConfig
-from mos_online.themes.cooccurrence import Vectors, routing_table
-from mos_online.themes.labels import theme_labels
-from mos_online.themes.means import category_means, session_means
-from mos_online.themes.prototypes import spherical_kmeans
+from mos_online.themes.cooccurrence import Vectors
 from mos_online.themes.routed import UNROUTED, Routed
-
-FORMAT = 1
-TENSORS, DOCUMENT = "router.safetensors", "router.json"
 
 GRID = 2.0**14
 """Routing vectors and prototypes are whole multiples of 1 / GRID, so that sums over a session and cosines are exact in
 float64 (up to thousands of events): no order of events, batch, processor or library can change a theme."""
-
-
-class _Document(msgspec.Struct, kw_only=True):
-    format: int
-    version: str
-    tau: float
-    items: list[str]
-    categories: dict[str, str]
-    category_rows: list[str]
-    labels: list[str]
-    config: dict[str, object]
 
 
 class Router:
@@ -52,9 +29,13 @@ class Router:
     not count. Nothing moves: another assignment needs another version.
 
     Attributes:
-        version: short hash of the artefact's content, e.g. ``r-3f2a9c1b``.
+        version: short hash of the content, e.g. ``r-3f2a9c1b``.
         labels: readable name of each theme; index 0 is "unrouted".
         tau: least cosine of a routed session.
+        items: ids of the items with a row of their own.
+        category_rows: names of the categories with a row.
+        categories: item -> category, of every item known at fitting time.
+        config: how the router was fitted, for the record.
     """
 
     def __init__(
@@ -65,12 +46,12 @@ class Router:
         prototypes: Vectors,
         category_rows: Sequence[str],
         category_table: Vectors,
-        categories: dict[str, str],
+        categories: Mapping[str, str],
         tau: float,
         labels: Sequence[str],
-        config: dict[str, object],
+        config: Mapping[str, object],
     ) -> None:
-        """Use ``fit`` or ``load``.
+        """Take the parts as they are; ``fit_router`` learns them and ``load_router`` reads them.
 
         Args:
             items: ids of the items with a row.
@@ -89,17 +70,17 @@ class Router:
         rows = np.concatenate([np.asarray(part, np.float64) for part in (table, category_table)])
         self.tau = tau
         self.labels = list(labels)
-        self._items = list(items)
-        self._category_rows = list(category_rows)
-        self._categories = categories
-        self._config = config
+        self.items = list(items)
+        self.category_rows = list(category_rows)
+        self.categories = dict(categories)
+        self.config = dict(config)
         nowhere = np.zeros((1, rows.shape[1]))  # the last row: of items without one
         self._rows = np.concatenate([np.rint(rows * GRID) / GRID, nowhere])
         self._prototypes = np.rint(np.asarray(prototypes, np.float64) * GRID) / GRID
-        self._item_row = {item: row for row, item in enumerate(self._items)}
-        self._category_row = {name: row for row, name in enumerate(self._category_rows, len(self._items))}
-        expected = (len(self._items) + len(self._category_rows) + 1, self.dimensions)
-        if self._rows.shape != expected or len(table) != len(self._items) or len(self.labels) != self.n_themes + 1:
+        self._item_row = {item: row for row, item in enumerate(self.items)}
+        self._category_row = {name: row for row, name in enumerate(self.category_rows, len(self.items))}
+        expected = (len(self.items) + len(self.category_rows) + 1, self.dimensions)
+        if self._rows.shape != expected or len(table) != len(self.items) or len(self.labels) != self.n_themes + 1:
             raise ValueError(f"{len(self.labels)} labels, rows {self._rows.shape}, expected {expected}")
         self.version = self._hash()
 
@@ -117,72 +98,6 @@ class Router:
     def prototypes(self) -> Vectors:
         """Unit rows of themes 1..K, float32 (K, d_r), a copy."""
         return self._prototypes.astype(np.float32)
-
-    @classmethod
-    def fit(cls, events: pl.DataFrame, items: pl.DataFrame, config: RouterConfig | None = None) -> Self:
-        """Learn table and prototypes from an earlier slice of the log than the model will be trained on.
-
-        Args:
-            events: columns session, item_id (str), one row per event, ascending in time; without a session: left out.
-            items: columns item_id, title, category (str or null).
-            config: sizes.
-
-        Raises:
-            ModelError: too little co-occurrence for a table, or too few sessions for so many themes.
-        """
-        config = config or RouterConfig()
-        events = _newest(events, config)
-        names, table = routing_table(events, config.table)
-        return cls.from_table(names, table, events, items, config)
-
-    @classmethod
-    def from_table(
-        cls,
-        names: Sequence[str],
-        table: Vectors,
-        events: pl.DataFrame,
-        items: pl.DataFrame,
-        config: RouterConfig | None = None,
-    ) -> Self:
-        """Category rows, prototypes, tau and labels for a routing table that was learned in any way.
-
-        ``fit`` is this with ``routing_table``; for another table pass the names and rows of ``contrastive_table``.
-
-        Args:
-            names: ids of the items with a row, each once.
-            table: their unit rows, float32 (items, d_r).
-            events: as for ``fit``: the log that the table was learned from.
-            items: as for ``fit``.
-            config: sizes; ``config.table`` is only kept for the record.
-
-        Raises:
-            ModelError: names and rows do not belong together, rows are not of unit length, or too few sessions for so
-                many themes.
-        """
-        config = config or RouterConfig()
-        _check_table(names, table)
-        events = _newest(events, config)
-        known = items.filter(pl.col("category").is_not_null())
-        categories = dict(zip(known["item_id"].to_list(), known["category"].to_list(), strict=True))
-        category_rows, category_table = category_means(names, table, categories)
-        points = session_means(events, names, table)
-        rng = np.random.default_rng(config.seed)
-        if len(points) > config.sample:
-            points = points[np.sort(rng.choice(len(points), config.sample, replace=False))]
-        prototypes = spherical_kmeans(points, config.themes, seed=config.seed)
-        tau = min(float(np.quantile((points @ prototypes.T).max(1), config.unrouted_share)), config.most_tau)
-        themes = dict(zip(names, ((table @ prototypes.T).argmax(1) + 1).tolist(), strict=True))
-        return cls(
-            items=names,
-            table=table,
-            prototypes=prototypes,
-            category_rows=category_rows,
-            category_table=category_table,
-            categories=categories,
-            tau=tau,
-            labels=theme_labels(events, items, themes, config.themes),
-            config=asdict(config),
-        )
 
     def route(self, session: Session) -> Routed:
         """Place a closed session among the themes; O(events * d_r + K * d_r), independent of everything else."""
@@ -223,7 +138,12 @@ class Router:
         return themes
 
     def route_items(self, item_ids: Iterable[str], categories: Iterable[str | None]) -> Routed:
-        """Likewise for items that are no session yet; ``categories`` in the same order, None where unknown."""
+        """Place items that are no session yet, as ``route`` would if they were one.
+
+        Args:
+            item_ids: the items, repeats included.
+            categories: the category of each, None where it is unknown.
+        """
         rows = [self._row(item, category) for item, category in zip(item_ids, categories, strict=True)]
         return self._assign([row for row in rows if row is not None])
 
@@ -264,33 +184,33 @@ class Router:
             ModelError: an item has a row already, names and rows do not belong together, or rows are not of unit
                 length.
         """
-        _check_table(names, table)
+        check_table(names, table)
         again = [name for name in names if self.has_row(name)]
         if again:
             raise ModelError(f"{len(again)} items have rows already, {again[0]!r} among them; give new items only")
-        tensors = self._tensors()
+        tensors = self.tensors()
         return type(self)(
-            items=[*self._items, *names],
+            items=[*self.items, *names],
             table=np.concatenate([tensors["table"], table.astype(np.float32)]),
             prototypes=tensors["prototypes"],
-            category_rows=self._category_rows,
+            category_rows=self.category_rows,
             category_table=tensors["category_table"],
-            categories=self._categories,
+            categories=self.categories,
             tau=self.tau,
             labels=self.labels,
-            config=self._config,
+            config=self.config,
         )
 
     def category(self, item_id: str) -> str | None:
         """The category that the item had when the router was fitted."""
-        return self._categories.get(item_id)
+        return self.categories.get(item_id)
 
     def _row(self, item_id: str, category: str | None) -> int | None:
         """Row of the item, else of its category as the event names it, else as it was known at fitting time."""
         row = self._item_row.get(item_id)
         if row is None and category is not None:
             row = self._category_row.get(category)
-        if row is None and (known := self._categories.get(item_id)) is not None:
+        if row is None and (known := self.categories.get(item_id)) is not None:
             row = self._category_row.get(known)
         return row
 
@@ -305,54 +225,9 @@ class Router:
         # float32 is what the store keeps: a profile read back equals the one written.
         return Routed(theme, (total / norm).astype(np.float32).tolist(), (weights / norm).astype(np.float32).tolist())
 
-    def save(self, folder: Path) -> None:
-        """Write ``router.safetensors`` and ``router.json``."""
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(self._tensors(), folder / TENSORS)
-        document = _Document(
-            format=FORMAT,
-            version=self.version,
-            tau=self.tau,
-            items=self._items,
-            categories=self._categories,
-            category_rows=self._category_rows,
-            labels=self.labels,
-            config=self._config,
-        )
-        (folder / DOCUMENT).write_bytes(msgspec.json.encode(document))
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what ``save`` wrote.
-
-        Raises:
-            ModelError: a file is missing or damaged, or of another format.
-        """
-        try:
-            tensors = load_file(folder / TENSORS)
-            document = msgspec.json.decode((folder / DOCUMENT).read_bytes(), type=_Document)
-            router = cls(
-                items=document.items,
-                table=tensors["table"],
-                prototypes=tensors["prototypes"],
-                category_rows=document.category_rows,
-                category_table=tensors["category_table"],
-                categories=document.categories,
-                tau=document.tau,
-                labels=document.labels,
-                config=document.config,
-            )
-        except (OSError, SafetensorError, msgspec.MsgspecError, LookupError, ValueError) as error:
-            raise ModelError(f"cannot read the router in {folder}: {error}; train again with `mos train`") from None
-        if document.format != FORMAT or document.version != router.version:
-            raise ModelError(
-                f"the router in {folder} is damaged or of another format: it says {document.version} (format "
-                f"{document.format}), its content is {router.version} (format {FORMAT}); train again with `mos train`"
-            )
-        return router
-
-    def _tensors(self) -> dict[str, Vectors]:
-        table, category_table = np.split(self._rows[:-1].astype(np.float32), [len(self._items)])
+    def tensors(self) -> dict[str, Vectors]:
+        """Routing table, prototypes and category table, float32, as they are stored; copies."""
+        table, category_table = np.split(self._rows[:-1].astype(np.float32), [len(self.items)])
         return {
             "table": table.copy(),
             "prototypes": self._prototypes.astype(np.float32),
@@ -361,20 +236,18 @@ class Router:
 
     def _hash(self) -> str:
         digest = hashlib.blake2s()
-        for _, tensor in sorted(self._tensors().items()):
+        for _, tensor in sorted(self.tensors().items()):
             digest.update(str(tensor.shape).encode() + tensor.tobytes())
-        digest.update(
-            msgspec.json.encode([self._items, self._category_rows, sorted(self._categories.items()), self.tau])
-        )
+        digest.update(msgspec.json.encode([self.items, self.category_rows, sorted(self.categories.items()), self.tau]))
         return f"r-{digest.hexdigest()[:8]}"
 
 
-def _newest(events: pl.DataFrame, config: RouterConfig) -> pl.DataFrame:
-    """The events that a router is learned from; of these again the same ones."""
-    return events.drop_nulls("session").tail(config.newest)
+def check_table(names: Sequence[str], table: Vectors) -> None:
+    """Check that each name has one row of unit length.
 
-
-def _check_table(names: Sequence[str], table: Vectors) -> None:
+    Raises:
+        ModelError: names and rows do not belong together, or rows are not of unit length.
+    """
     if table.ndim != 2 or len(table) != len(names) or len(set(names)) != len(names):
         raise ModelError(
             f"a routing table of shape {table.shape} for {len(names)} names, {len(set(names))} of them distinct; "

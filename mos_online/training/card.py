@@ -5,11 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from mos_online.training.train import TrainReport
-
+from mos_online.training.report import TrainReport
 
 PACKAGES = ("mos-online", "torch", "numpy", "polars")
 

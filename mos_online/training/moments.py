@@ -1,4 +1,4 @@
-"""The log in chunks of time: targets that share one view of what was popular, as replicas do in service."""
+"""The log in chunks of time: positions that share one view of what was popular, as replicas do in service."""
 
 from __future__ import annotations
 
@@ -8,40 +8,43 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mos_online.contracts import Click
-from mos_online.items.popularity import ItemPopularity, PopularitySnapshot
+from mos_online.items.popularity import ACTIVE_LISTED, WARM_UP_CLICKS, ItemPopularity, PopularitySnapshot
+from mos_online.training.click_log import ClickLog
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """Targets of a short span of time, and the popularity at its start.
+    """Positions of a short span of time, and the popularity at its start.
 
     Attributes:
-        targets: int64 (B,), positions in the ``SequenceLog``.
-        popularity: popularity before the first of them.
+        positions: int64 (B,), of the ``ClickLog``.
+        clicks_before: how many clicks of the log come before the first of them.
+        popularity: counted over the last ``WARM_UP_CLICKS`` of those and more.
     """
 
-    targets: Ints
+    positions: Ints
+    clicks_before: int
     popularity: PopularitySnapshot
 
 
-def moments(clicks: list[Click], at: Ints, *, first: int, size: int, half_life_ms: float, top: int) -> Iterator[Moment]:
-    """Walk through the log in time and cut it into moments.
+def moments(log: ClickLog, positions: Ints, *, size: int, half_life_ms: float) -> Iterator[Moment]:
+    """Walk through the log in time and stop before each chunk of the positions.
 
     Args:
-        clicks: the log in order of time.
-        at: int64 (n,), position of each click in the ``SequenceLog``.
-        first: the first click that is a target; those before it only warm the counts up.
-        size: targets of a moment.
-        half_life_ms, top: of the popularity.
+        log: all clicks.
+        positions: int64 (p,), in order of time.
+        size: positions of a moment.
+        half_life_ms: of item popularity.
     """
+    if not len(positions):
+        return
     counts = ItemPopularity(half_life_ms=half_life_ms, partition=-1)
-    for click in clicks[:first]:
-        counts.observe(click)
-    for begin in range(first, len(clicks), size):
-        end = min(begin + size, len(clicks))
-        yield Moment(targets=at[begin:end], popularity=counts.snapshot(top=top))
-        for click in clicks[begin:end]:
+    done = max(0, int(log.rank[positions[0]]) - WARM_UP_CLICKS)
+    for chosen in np.split(positions, np.arange(size, len(positions), size)):
+        begin = int(log.rank[chosen].min())
+        for click in log.clicks[done:begin]:
             counts.observe(click)
+        done = max(done, begin)
+        yield Moment(positions=chosen, clicks_before=begin, popularity=counts.snapshot(top=ACTIVE_LISTED))

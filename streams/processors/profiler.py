@@ -12,7 +12,7 @@ from mos_online import contracts
 from mos_online.contracts import Session, SessionEmbedding
 from mos_online.errors import StoreError
 from mos_online.registry.registry import Registry
-from mos_online.themes.router import Router
+from mos_online.themes import Router
 from mos_online.users.profile import UserProfile
 from mos_online.users.ring_sizes import RingSizes
 from mos_online.users.update import apply_sessions

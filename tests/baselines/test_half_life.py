@@ -17,7 +17,8 @@ GAP = 30 * 60_000
 def log(rows: Sequence[tuple[str, str, int]]) -> pl.DataFrame:
     """(user, item, ms) in order of time."""
     named = [(user, item, f"e{number}", time) for number, (user, item, time) in enumerate(rows)]
-    return pl.DataFrame(named, schema=["user_id", "item_id", "event_id", "timestamp"], orient="row")
+    made = pl.DataFrame(named, schema=["user_id", "item_id", "event_id", "timestamp"], orient="row")
+    return made.with_columns(event_type=pl.lit("click"))
 
 
 def news(hours: int) -> pl.DataFrame:

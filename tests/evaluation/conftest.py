@@ -3,18 +3,18 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evaluation.protocol.data import Trial, TrialConfig
+from evaluation.protocol.data import ExperimentConfig, ExperimentData
 from evaluation.protocol.split import SplitConfig
 from mos_online.sessions import SessionConfig
 from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
 
 SPLIT = SplitConfig(examples=600, judged=200, tested=300, history=3)
-CONFIG = TrialConfig(split=SPLIT, themes=4, negatives=3, moment=64)
+CONFIG = ExperimentConfig(split=SPLIT, themes=4, negatives=3, moment=64)
 
 
-def small_trial(data: Dataset, config: TrialConfig = CONFIG) -> Trial:
-    return Trial(data.clicks, data.items, sessions=SessionConfig(), config=config, name="small")
+def small_experiment(data: Dataset, config: ExperimentConfig = CONFIG) -> ExperimentData:
+    return ExperimentData(data.clicks, data.items, sessions=SessionConfig(), config=config, name="small")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,5 +28,5 @@ def population() -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def trial(population: Dataset) -> Trial:
-    return small_trial(population)
+def experiment(population: Dataset) -> ExperimentData:
+    return small_experiment(population)

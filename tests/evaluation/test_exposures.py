@@ -4,11 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evaluation.exposures.data import ExposureTrial, fit_contestant, score_lists
+from evaluation.candidates.counting import COUNTING_MODELS
+from evaluation.candidates.sizes import Sizes
+from evaluation.exposures.data import ExposureData
 from evaluation.exposures.lists import Exposure, exposures
-from evaluation.protocol.candidates import Sizes
-from evaluation.protocol.run import FitConfig
-from evaluation.rivals.counting import COUNTING
+from evaluation.exposures.ranking import fit_candidate, score_lists
+from evaluation.protocol.fitting import FitConfig
 from mos_online.errors import DatasetError, ModelError
 from mos_online.sessions import SessionConfig
 from simulator.dataset import Dataset
@@ -65,37 +66,37 @@ def events(population: Dataset) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def shown(events: pl.DataFrame, population: Dataset) -> ExposureTrial:
-    return ExposureTrial(events, population.items, sessions=SessionConfig(), config=CONFIG, name="shown")
+def shown(events: pl.DataFrame, population: Dataset) -> ExposureData:
+    return ExposureData(events, population.items, sessions=SessionConfig(), config=CONFIG, name="shown")
 
 
-def test_the_fit_ends_where_the_first_list_begins(shown: ExposureTrial) -> None:
+def test_the_fit_ends_where_the_first_list_begins(shown: ExposureData) -> None:
     begin = shown.shown[0].time
-    for parts in (shown.train, shown.validation):
-        assert max(shown.log.times[part.positions].max() for part in parts) < begin
+    for batches in (shown.train, shown.validation):
+        assert max(shown.log.times[requests.positions].max() for requests in batches) < begin
     assert shown.past(1)["timestamp"].max() < begin
-    assert "impression" not in set(shown.frame["event_type"])
+    assert "impression" not in set(shown.log.events["event_type"])
 
 
-def test_items_that_were_only_shown_have_rows_like_those_of_items_clicked_later(shown: ExposureTrial) -> None:
+def test_items_that_were_only_shown_have_rows_like_those_of_items_clicked_later(shown: ExposureData) -> None:
     row = shown.catalogue.items.index("never clicked") + 1
-    sizes = {len(shown.known), len(shown.table), len(shown.catalogue.item_theme), len(shown.catalogue.items) + 1}
+    sizes = {len(shown.known), len(shown.routing.table), len(shown.routing.item_theme), len(shown.catalogue.items) + 1}
     assert sizes == {row + 1}
     assert shown.known[row] == 0
-    assert not shown.table[row].any()
+    assert not shown.routing.table[row].any()
 
 
-def test_a_list_is_scored_by_what_came_before_it(shown: ExposureTrial, events: pl.DataFrame) -> None:
-    popularity = COUNTING["popularity"](shown)
-    fitted = [fit_contestant(shown, "mos", backbone="gru4rec", sizes=Sizes(width=8), config=BUDGET, seed=0)]
+def test_a_list_is_scored_by_what_came_before_it(shown: ExposureData, events: pl.DataFrame) -> None:
+    popularity = COUNTING_MODELS["popularity"](shown)
+    fitted = [fit_candidate(shown, "mos", backbone="gru4rec", sizes=Sizes(width=8), config=BUDGET, seed=0)]
     neural, counted = score_lists(shown, fitted, [popularity])
     assert len(neural) == len(counted) == len(shown.shown)
     for scores in (*neural, *counted):
         assert np.exp(scores).sum() == pytest.approx(1.0)
     number = len(shown.shown) // 2
     one = shown.shown[number]
-    by_hand = COUNTING["popularity"](shown)
-    for position, click in shown.walk(300_000):
+    by_hand = COUNTING_MODELS["popularity"](shown)
+    for position, click in shown.replay():
         if position == shown.position[number]:
             break
         by_hand.observe(click)
@@ -103,10 +104,10 @@ def test_a_list_is_scored_by_what_came_before_it(shown: ExposureTrial, events: p
     assert np.exp(counted[number]) == pytest.approx(chances / chances.sum())
 
 
-def test_the_label_does_not_show(shown: ExposureTrial) -> None:
+def test_the_label_does_not_show(shown: ExposureData) -> None:
     """An item whose first click answers the list scores exactly like one that is never clicked."""
-    fitted = [fit_contestant(shown, "mos", backbone="gru4rec", sizes=Sizes(width=8), config=BUDGET, seed=0)]
-    scores = score_lists(shown, fitted, [COUNTING["item-knn"](shown)])
+    fitted = [fit_candidate(shown, "mos", backbone="gru4rec", sizes=Sizes(width=8), config=BUDGET, seed=0)]
+    scores = score_lists(shown, fitted, [COUNTING_MODELS["item-knn"](shown)])
     number = next(n for n, one in enumerate(shown.shown) if "fresh" in one.items)
     one = shown.shown[number]
     clicked, beside = one.items.index("fresh"), one.items.index("never clicked")
@@ -116,6 +117,6 @@ def test_the_label_does_not_show(shown: ExposureTrial) -> None:
         assert np.ptp(made[number]) > 1e-3
 
 
-def test_unknown_contestants_are_named(shown: ExposureTrial) -> None:
+def test_unknown_contestants_are_named(shown: ExposureData) -> None:
     with pytest.raises(ModelError, match="cannot rank lists; choose one of backbone"):
-        fit_contestant(shown, "mos-own", backbone="gru4rec", sizes=Sizes(width=8), config=BUDGET, seed=0)
+        fit_candidate(shown, "mos-own", backbone="gru4rec", sizes=Sizes(width=8), config=BUDGET, seed=0)

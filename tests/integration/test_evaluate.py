@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.protocol.store import Store
-from evaluation.report.measures import Results
+from evaluation.results.measures import Results
+from evaluation.results.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def test_a_comparison_is_reported_and_taken_up_again(tmp_path: Path) -> None:
         (["--plan", "huge"], "full, quick"),
         (["--plan", "quick", "--dataset", "nowhere"], "give all three"),
         ([*SMALL, "--backbone", "lstm", "--model", "mos"], "unknown backbone 'lstm'"),
-        ([*SMALL, "--backbone", "gru4rec", "--model", "oracle"], "unknown contestant 'oracle'"),
+        ([*SMALL, "--backbone", "gru4rec", "--model", "oracle"], "unknown model 'oracle'"),
         (["--dataset", "synthetic:hops=1", *PAIR], "no setting of the population"),
     ],
 )

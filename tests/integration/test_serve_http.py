@@ -23,7 +23,7 @@ from mos_online.ports import free_port
 from mos_online.registry.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.settings import Settings
-from mos_online.training.train import TrainConfig, train
+from mos_online.training import TrainConfig, train
 from mos_online.users.profile import UserProfile
 from serving.ray.reaper import processes
 

@@ -17,7 +17,7 @@ from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import Recommendation, Session, SessionEvent
 from mos_online.registry.registry import Registry
-from mos_online.themes.router import Router
+from mos_online.themes import Router, save_router
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +62,7 @@ def publish_model(folder: Path, models: Path) -> Router:
         labels=["unrouted", "one", "two"],
         config={},
     )
-    router.save(folder)
+    save_router(router, folder)
     (folder / "config.json").write_text('{"version": "m1", "recent": 3, "theme_ring": 2, "half_life_ms": 1000}')
     Registry(models).publish(folder)
     return router

@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 
 from evaluation.hopping.analysis import Extent, Hopping
 from evaluation.hopping.hop_rate import Hops
-from evaluation.hopping.likeness import Likeness
 from evaluation.hopping.report import HEADINGS, note, row
+from evaluation.hopping.similarity import Similarity
 from evaluation.hopping.verdict import verdict, warnings
 from mos_cli.main import command_line
 from mos_online.errors import SettingsError
@@ -37,16 +37,16 @@ FIGURES = Hopping(
         events_per_session=3.3,
         over_20=0.1,
         over_50=0.0,
-        long_lives=0.1,
+        long_histories=0.1,
         repeats=0.1,
-        newcomers=0.0,
+        new_items=0.0,
     ),
     kept_users=1.0,
     measured_users=30,
     themes=2,
     labels=["unrouted", "a", "b"],
     routed=1.0,
-    cosine=Likeness(
+    cosine=Similarity(
         inside=0.6,
         across=0.4,
         random=0.4,
@@ -99,12 +99,12 @@ FEW = [1.0, 1, 2, 3, 4, 5]
         (thematic(0.04, 0.2), "uncertain", ["sessions are thematic"]),
         (thematic(0.01, 0.04), "unlikely", ["sessions are thematic"]),
         (changed(extent={"sessions_per_user": FEW}), "unlikely", ["histories are long enough"]),
-        (changed(extent={"sessions_per_user": FEW, "long_lives": 0.2}), "likely", []),
+        (changed(extent={"sessions_per_user": FEW, "long_histories": 0.2}), "likely", []),
         (changed(extent={"sessions_per_user": FEW, "over_20": 0.9}), "unlikely", ["histories are long enough"]),
         (order(0.03, 0.01, 0.05), "likely", []),
         (order(-0.019, -0.03, -0.01), "uncertain", ["order tells themes"]),
         (order(-0.03, -0.07, 0.01), "uncertain", ["order tells themes"]),
-        (changed(extent={"newcomers": 0.5}), "likely", []),
+        (changed(extent={"new_items": 0.5}), "likely", []),
         (changed(hops={"difference": Comparison(mean=0.0, low=-0.1, high=0.1, p=1.0)}), "likely", []),
     ],
 )
@@ -116,16 +116,16 @@ def test_the_verdict_follows_its_rules_and_names_what_failed(figures: Hopping, w
 
 def test_warnings() -> None:
     assert warnings(FIGURES) == []
-    beware = changed(extent={"newcomers": 0.5})
+    beware = changed(extent={"new_items": 0.5})
     assert ["fast catalogue" in text for text in warnings(beware)] == [True]
     assert "16.0% of the users" in warnings(msgspec.structs.replace(FIGURES, kept_users=0.16))[0]
 
 
 def test_a_row_says_what_its_headings_say() -> None:
-    cells = dict(zip(HEADINGS, row("log", FIGURES), strict=True))
-    assert cells["hop rate / shuffled / by time"] == "0.400 / 0.500 / 0.490"
-    assert cells["rate − shuffled (95 %)"] == "-0.100 (-0.150, -0.050)"
-    assert cells["rate − by time (95 %)"] == "-0.090 (-0.140, -0.040)"
+    runs = dict(zip(HEADINGS, row("log", FIGURES), strict=True))
+    assert runs["hop rate / shuffled / by time"] == "0.400 / 0.500 / 0.490"
+    assert runs["rate − shuffled (95 %)"] == "-0.100 (-0.150, -0.050)"
+    assert runs["rate − by time (95 %)"] == "-0.090 (-0.140, -0.040)"
     assert "by time (0.490): -0.090" in note("log", FIGURES)
 
 

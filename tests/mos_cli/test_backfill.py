@@ -16,7 +16,7 @@ from mos_cli.backfill.command import app
 from mos_online.errors import DatasetError, ModelError
 from mos_online.registry.registry import Registry
 from mos_online.settings import Settings
-from mos_online.themes import Router, RouterConfig
+from mos_online.themes import Router, RouterConfig, fit_router, save_router
 from mos_online.users.backfill import past_sessions, profiles
 from mos_online.users.ring_sizes import RingSizes
 from simulator.dataset import Dataset
@@ -37,8 +37,8 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Dataset:
 @pytest.fixture
 def router(mos_home: Settings, tmp_path: Path) -> Router:
     """In service."""
-    made = Router.fit(LOG.clicks, LOG.items, RouterConfig(themes=3))
-    made.save(tmp_path / "model")
+    made = fit_router(LOG.clicks, LOG.items, RouterConfig(themes=3))
+    save_router(made, tmp_path / "model")
     (tmp_path / "model" / "config.json").write_text(json.dumps(CONFIG))
     Registry(mos_home.models_dir).publish(tmp_path / "model")
     return made

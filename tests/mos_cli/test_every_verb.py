@@ -18,7 +18,7 @@ import mos_cli
 from mos_cli.main import COMMANDS, command_line
 from mos_online.registry.registry import Registry
 from mos_online.settings import Settings
-from mos_online.themes import Router, RouterConfig
+from mos_online.themes import RouterConfig, fit_router, save_router
 from simulator.population import SyntheticConfig, synthesize
 
 
@@ -184,7 +184,7 @@ TO_LOAD = {("evaluate",): ["--plan", "quick", "--backbone", "gru4rec", "--model"
 def model(mos_home: Settings, tmp_path: Path) -> None:
     """A router in service: `mos backfill` asks for one before it loads anything."""
     log = synthesize(SyntheticConfig(users=60, themes=3, items_per_theme=12, themes_per_user=2, days=10))
-    Router.fit(log.clicks, log.items, RouterConfig(themes=3)).save(tmp_path / "model")
+    save_router(fit_router(log.clicks, log.items, RouterConfig(themes=3)), tmp_path / "model")
     (tmp_path / "model" / "config.json").write_text(
         json.dumps({"version": "m1", "recent": 50, "theme_ring": 20, "half_life_ms": 86_400_000})
     )

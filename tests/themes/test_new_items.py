@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mos_online.errors import ModelError
-from mos_online.themes import Router, RouterConfig
+from mos_online.themes import Router, RouterConfig, fit_router
 from mos_online.themes.new_items import NewItems
 from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
@@ -30,7 +30,7 @@ def absent(population: Dataset) -> list[str]:
 def router(population: Dataset, absent: list[str]) -> Router:
     old = population.events.filter(~pl.col("item_id").is_in(absent))
     nameless = population.items.with_columns(category=pl.lit(None, pl.String))
-    return Router.fit(old, nameless, RouterConfig(themes=4))
+    return fit_router(old, nameless, RouterConfig(themes=4))
 
 
 def sessions(population: Dataset) -> list[list[str]]:
@@ -80,7 +80,7 @@ def test_order_does_not_matter(population: Dataset, router: Router, seed: int) -
 
 
 def test_a_row_needs_company_and_says_when_it_has_it(router: Router, absent: list[str]) -> None:
-    old = [item for item in ("x", *router._items) if router.has_row(item)][:3]
+    old = [item for item in ("x", *router.items) if router.has_row(item)][:3]
     made = NewItems(router, least=3)
     assert made.learn([absent[0], old[0]], [None, None]) == []
     assert made.learn([absent[0], absent[1]], [None, None]) == []  # new ones do not teach each other
@@ -96,7 +96,7 @@ def test_a_row_needs_company_and_says_when_it_has_it(router: Router, absent: lis
 
 def test_wrong_rows_are_refused(router: Router) -> None:
     unit = np.eye(1, router.dimensions, dtype=np.float32)
-    known = router._items[0]
+    known = router.items[0]
     with pytest.raises(ModelError, match="have rows already"):
         router.with_rows([known], unit)
     with pytest.raises(ModelError, match="must be 1"):

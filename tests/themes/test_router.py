@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from evaluation.hopping.agreement import mutual_information
 from mos_online.contracts import Session, SessionEvent
 from mos_online.errors import ModelError
-from mos_online.themes import Router, RouterConfig
+from mos_online.themes import Router, RouterConfig, fit_router, load_router, router_from_table, save_router
 from mos_online.themes.cooccurrence import routing_table
 from simulator.population import SyntheticConfig, synthesize
 
@@ -43,7 +43,7 @@ def log() -> Log:
 
 @pytest.fixture(scope="module")
 def router(log: Log) -> Router:
-    return Router.fit(log[0], log[2], RouterConfig(themes=THEMES))
+    return fit_router(log[0], log[2], RouterConfig(themes=THEMES))
 
 
 def test_planted_themes_are_recovered_on_unseen_sessions(log: Log, router: Router) -> None:
@@ -104,13 +104,13 @@ def test_what_nothing_is_known_of_is_unrouted(router: Router) -> None:
 
 
 def test_fitting_again_gives_the_same_artefact(router: Router, log: Log) -> None:
-    assert Router.fit(log[0], log[2], RouterConfig(themes=THEMES)).version == router.version
-    assert Router.fit(log[0], log[2], RouterConfig(themes=THEMES - 1)).version != router.version
+    assert fit_router(log[0], log[2], RouterConfig(themes=THEMES)).version == router.version
+    assert fit_router(log[0], log[2], RouterConfig(themes=THEMES - 1)).version != router.version
 
 
 def test_what_was_saved_routes_the_same(router: Router, tmp_path: Path) -> None:
-    router.save(tmp_path)
-    again = Router.load(tmp_path)
+    save_router(router, tmp_path)
+    again = load_router(tmp_path)
     assert (again.version, again.labels, again.tau) == (router.version, router.labels, router.tau)
     some = session(["0-1", "0-2"], ["jazz", None])
     assert again.route(some) == router.route(some)
@@ -118,39 +118,39 @@ def test_what_was_saved_routes_the_same(router: Router, tmp_path: Path) -> None:
 
 def test_damage_is_noticed(router: Router, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="mos train"):
-        Router.load(tmp_path / "nowhere")
-    router.save(tmp_path)
+        load_router(tmp_path / "nowhere")
+    save_router(router, tmp_path)
     text = (tmp_path / "router.json").read_text()
     (tmp_path / "router.json").write_text(text.replace(f'"tau":{router.tau}', '"tau":0.5'))
     with pytest.raises(ModelError, match="damaged"):
-        Router.load(tmp_path)
+        load_router(tmp_path)
 
 
 def test_a_log_without_sessions_of_several_items_has_no_themes() -> None:
     events = pl.DataFrame({"session": [f"s{n}" for n in range(200)], "item_id": [f"i{n % 40}" for n in range(200)]})
     items = pl.DataFrame({"item_id": ["i0"], "title": [None], "category": [None]}, schema_overrides={"category": str})
     with pytest.raises(ModelError, match="share a session"):
-        Router.fit(events, items)
+        fit_router(events, items)
 
 
 def test_a_table_learned_apart_gives_the_router_of_fit(router: Router, log: Log) -> None:
     config = RouterConfig(themes=THEMES)
     names, table = routing_table(log[0], config.table)
-    again = Router.from_table(names, table, log[0], log[2], config)
+    again = router_from_table(names, table, log[0], log[2], config)
     assert (again.version, again.tau, again.labels) == (router.version, router.tau, router.labels)
     assert np.array_equal(again.prototypes, router.prototypes)
     # Only the newest events with a session count, as in fit.
     lost = log[0].head(50).with_columns(session=pl.lit(None, pl.String))
     short = replace(config, newest=3000)
     names, table = routing_table(log[0].tail(3000), short.table)
-    apart = Router.from_table(names, table, pl.concat([log[0], lost]), log[2], short)
-    assert apart.version == Router.fit(log[0], log[2], short).version != router.version
+    apart = router_from_table(names, table, pl.concat([log[0], lost]), log[2], short)
+    assert apart.version == fit_router(log[0], log[2], short).version != router.version
 
 
 def test_another_table_gives_another_router(log: Log) -> None:
     config = RouterConfig(themes=THEMES)
     names, table = routing_table(log[0], config.table)
-    turned = Router.from_table(names, np.roll(table, 1, axis=1), log[0], log[2], config)
+    turned = router_from_table(names, np.roll(table, 1, axis=1), log[0], log[2], config)
     assert turned.vectors(names[:1], [None])[0] == pytest.approx(np.roll(table[0], 1), abs=1e-4)
     assert np.linalg.norm(turned.prototypes, axis=1) == pytest.approx(1, abs=1e-3)
 
@@ -165,4 +165,4 @@ def test_tables_that_are_none(log: Log) -> None:
         (["never clicked"], row, "fewer themes"),
     ]:
         with pytest.raises(ModelError, match=message):
-            Router.from_table(names, table, log[0], log[2])
+            router_from_table(names, table, log[0], log[2])

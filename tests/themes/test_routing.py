@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mos_online.contracts import SESSION_END, Session, SessionEvent
 from mos_online.errors import ModelError
-from mos_online.themes import Router, RouterConfig
+from mos_online.themes import Router, RouterConfig, fit_router, load_router, save_router
 from mos_online.themes.labels import theme_labels
 
 NAMES = [f"i{n}" for n in range(200)]
@@ -136,13 +136,13 @@ def test_what_fits_no_prototype_is_unrouted_and_keeps_its_embedding() -> None:
 
 
 def test_what_was_saved_routes_the_same_to_the_bit(tmp_path: Path) -> None:
-    ROUTER.save(tmp_path)
-    again = Router.load(tmp_path)
+    save_router(ROUTER, tmp_path)
+    again = load_router(tmp_path)
     assert again.version == ROUTER.version
     for number in range(200):
         some = session([NAMES[number], NAMES[-number], "new"], KINDS[number % 3])
         assert again.route(some) == ROUTER.route(some)
-    again.save(tmp_path / "copy")
+    save_router(again, tmp_path / "copy")
     for name in ("router.json", "router.safetensors"):
         assert (tmp_path / "copy" / name).read_bytes() == (tmp_path / name).read_bytes()
 
@@ -156,25 +156,25 @@ def test_the_version_is_the_content() -> None:
 @pytest.mark.parametrize("name", ["router.json", "router.safetensors"])
 @pytest.mark.parametrize("harm", ["missing", "cut", "of another router"])
 def test_a_damaged_artefact_is_refused(tmp_path: Path, name: str, harm: str) -> None:
-    ROUTER.save(tmp_path)
+    save_router(ROUTER, tmp_path)
     file = tmp_path / name
     if harm == "missing":
         file.unlink()
     elif harm == "cut":
         file.write_bytes(file.read_bytes()[:-40])
     else:
-        random_router(seed=1, tau=0.4).save(tmp_path / "other")
+        save_router(random_router(seed=1, tau=0.4), tmp_path / "other")
         file.write_bytes((tmp_path / "other" / name).read_bytes())
     with pytest.raises(ModelError, match="mos train"):
-        Router.load(tmp_path)
+        load_router(tmp_path)
 
 
 def test_an_artefact_of_another_format_is_refused(tmp_path: Path) -> None:
-    ROUTER.save(tmp_path)
+    save_router(ROUTER, tmp_path)
     text = (tmp_path / "router.json").read_text()
     (tmp_path / "router.json").write_text(text.replace('"format":1', '"format":2'))
     with pytest.raises(ModelError, match="format 2"):
-        Router.load(tmp_path)
+        load_router(tmp_path)
 
 
 def planted(noise: float, seed: int) -> tuple[pl.DataFrame, list[int]]:
@@ -200,7 +200,7 @@ NO_CATALOGUE = pl.DataFrame(schema={"item_id": pl.String, "title": pl.String, "c
 def test_planted_themes_are_found_without_categories(noise: float, least: float) -> None:
     events, themes = planted(noise, seed=11)
     half = f"{len(themes) // 2:05}"
-    router = Router.fit(events.filter(pl.col("session") < half), NO_CATALOGUE, RouterConfig(themes=8))
+    router = fit_router(events.filter(pl.col("session") < half), NO_CATALOGUE, RouterConfig(themes=8))
     later = events.filter(pl.col("session") >= half).group_by("session", maintain_order=True).agg("item_id")
     found = [router.route(session(items)).theme for items in later["item_id"]]
     true = [themes[int(name)] for name in later["session"]]
@@ -218,8 +218,8 @@ def test_only_the_newest_events_are_learned_from() -> None:
     old = events.with_columns(session="old" + pl.col("session"), item_id="old" + pl.col("item_id"))
     config = RouterConfig(themes=8, newest=len(events))
     assert (
-        Router.fit(pl.concat([old, events]), NO_CATALOGUE, config).version
-        == Router.fit(events, NO_CATALOGUE, config).version
+        fit_router(pl.concat([old, events]), NO_CATALOGUE, config).version
+        == fit_router(events, NO_CATALOGUE, config).version
     )
 
 

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from mos_online.model.batch import Batch, History, collate
 from mos_online.sessions import SessionConfig
-from mos_online.themes import Router, RouterConfig, TableConfig
-from mos_online.training.log import Catalogue, SequenceLog, themes_of_events, with_sessions
+from mos_online.themes import Router, RouterConfig, TableConfig, fit_router
+from mos_online.training.catalogue import Catalogue
+from mos_online.training.click_log import with_sessions
+from mos_online.training.routing import themes_of_events
+from mos_online.training.sequence_log import SequenceLog
 from mos_online.users.backfill import past_sessions
 from mos_online.users.profile import UserProfile
 from mos_online.users.ring_sizes import RingSizes
@@ -29,11 +32,11 @@ def fitted_router() -> Router:
     """Two planted groups of items that never share a session."""
     rows = [(f"s{g}{n}", f"{g}{(n + k) % 12}") for g in "ab" for n in range(40) for k in (0, 1, 3)]
     events = pl.DataFrame(rows, schema=["session", "item_id"], orient="row")
-    return Router.fit(events, ITEM_FRAME, RouterConfig(themes=2, table=TableConfig(dimensions=4, min_sessions=2)))
+    return fit_router(events, ITEM_FRAME, RouterConfig(themes=2, table=TableConfig(dimensions=4, min_sessions=2)))
 
 
 ROUTER = fitted_router()
-CATALOGUE = Catalogue.of(ITEMS, CATEGORY, ROUTER)
+CATALOGUE = Catalogue.of(ITEMS, CATEGORY)
 ROWS = {item: row for row, item in enumerate(ITEMS, 1)}
 
 

@@ -17,8 +17,11 @@ from mos_online.model.batch import Batch, collate
 from mos_online.recommend.history import history_of
 from mos_online.recommend.query import Query
 from mos_online.sessions import SessionConfig
-from mos_online.themes import Router, RouterConfig, TableConfig
-from mos_online.training.log import Catalogue, SequenceLog, themes_of_events, with_sessions
+from mos_online.themes import Router, RouterConfig, TableConfig, fit_router
+from mos_online.training.catalogue import Catalogue
+from mos_online.training.click_log import with_sessions
+from mos_online.training.routing import themes_of_events
+from mos_online.training.sequence_log import SequenceLog
 from mos_online.users.backfill import past_sessions
 from mos_online.users.profile import UserProfile
 from mos_online.users.ring_sizes import RingSizes
@@ -38,12 +41,12 @@ def fitted() -> Router:
     rows = [(f"{g}/{n}", f"{g}{(n + k) % 10}") for g in "abc" for n in range(30) for k in (0, 1, 3)]
     events = pl.DataFrame(rows, schema=["session", "item_id"], orient="row")
     table = TableConfig(dimensions=5, min_sessions=2)
-    return Router.fit(events, ITEMS.filter(pl.col("item_id").is_in(ROUTED)), RouterConfig(themes=THEMES, table=table))
+    return fit_router(events, ITEMS.filter(pl.col("item_id").is_in(ROUTED)), RouterConfig(themes=THEMES, table=table))
 
 
 ROUTER = fitted()
-CATALOGUE = Catalogue.of(ROUTED + YOUNG, CATEGORY, ROUTER)
-ROWS = {item: row for row, item in enumerate(CATALOGUE.items, 1)}
+CATALOGUE = Catalogue.of(ROUTED + YOUNG, CATEGORY)
+ROWS = CATALOGUE.rows
 SIZES = RingSizes(recent=RECENT, theme=RING)
 
 

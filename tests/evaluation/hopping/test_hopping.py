@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evaluation.hopping.analysis import Analysis, measure_hopping
 from evaluation.hopping.by_time import LIVES, life_groups, nearest_strangers
 from evaluation.hopping.hop_rate import Hops, hop_rate
-from evaluation.hopping.likeness import likeness
+from evaluation.hopping.similarity import similarity
 from evaluation.hopping.verdict import LEAST_ORDER
 from mos_online.errors import DatasetError
 from mos_online.sessions import SessionConfig
@@ -207,7 +207,7 @@ def test_likeness_by_hand() -> None:
     """a and b point one way, c the other way round the corner; v has one session only and does not count."""
     events = pl.concat([life("abb", "ac"), life("ccc", user="v"), life("ab", "bc", user="w")])
     direction = {"a": (3.0, 0.0), "b": (0.6, 0.8), "c": (0.0, 1.0)}  # a's length must not matter
-    found = likeness(events, sp.csr_matrix([direction[item] for item in events["item_id"]]))
+    found = similarity(events, sp.csr_matrix([direction[item] for item in events["item_id"]]))
     # u: ab | (bb is one item) | b-a across | ac; w: ab | (b-b across is one item) | bc
     assert (found.inside_pairs, found.across_pairs) == (4, 1)
     assert found.inside == pytest.approx((0.6 + 0.0 + 0.6 + 0.8) / 4)
@@ -222,7 +222,7 @@ def test_events_without_a_vector_are_left_out() -> None:
     events = life("axb", "bxa")
     direction = {"a": (1.0, 0.0), "b": (0.6, 0.8), "x": (0.0, 0.0)}
     with pytest.raises(DatasetError, match="2 pairs of different items inside sessions and 0 across"):
-        likeness(events, sp.csr_matrix([direction[item] for item in events["item_id"]]))
+        similarity(events, sp.csr_matrix([direction[item] for item in events["item_id"]]))
 
 
 def test_the_interval_widens_with_fewer_users() -> None:
@@ -235,7 +235,7 @@ def test_the_interval_widens_with_fewer_users() -> None:
         ]
         events = pl.concat(lives)
         axes = {"a": 0, "b": 1, "c": 1}
-        found = likeness(events, sp.csr_matrix(np.eye(2)[[axes[item] for item in events["item_id"]]]))
+        found = similarity(events, sp.csr_matrix(np.eye(2)[[axes[item] for item in events["item_id"]]]))
         assert found.difference.low < found.difference.mean < found.difference.high
         return found.difference.high - found.difference.low
 
@@ -252,9 +252,9 @@ def test_extent_counts_what_is_in_the_log() -> None:
     assert extent.events_per_user[2] == per_user.median()
     assert extent.over_20 == pytest.approx((per_user > 20).mean())
     per_life = data.clicks.group_by("user_id").agg(pl.len(), pl.col("session").n_unique())
-    assert extent.long_lives == pytest.approx(len(per_life.filter(pl.col("len") > 20, pl.col("session") > 2)) / 300)
+    assert extent.long_histories == pytest.approx(len(per_life.filter(pl.col("len") > 20, pl.col("session") > 2)) / 300)
     assert extent.repeats == pytest.approx(1 - len(data.clicks.unique(["user_id", "item_id"])) / len(data.clicks))
-    assert extent.newcomers == 0.0
+    assert extent.new_items == 0.0
     assert 0.2 * 300 < figures.measured_users < 0.4 * 300
 
 
@@ -265,7 +265,7 @@ def test_items_that_appear_late_are_noticed() -> None:
     news = clicks.with_columns(
         pl.when((row >= half) & (row % 4 == 0)).then("new-" + pl.col("item_id")).otherwise("item_id").alias("item_id")
     )
-    found = measured(0.5, events=news).figures.extent.newcomers
+    found = measured(0.5, events=news).figures.extent.new_items
     assert found == pytest.approx(0.25, abs=1 / tenth)
 
 

@@ -8,45 +8,40 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluation.protocol.candidates import CONTESTANTS
-from evaluation.protocol.data import Trial
+from evaluation.candidates.fitted import CANDIDATE_MODELS
+from evaluation.protocol.data import ExperimentData
 from mos_online.model import Batch, MoSConfig, SequenceModel
 from mos_online.model.config import REALTIME_FEATURES
-from mos_online.training.log import SequenceLog
+from mos_online.training.routing import describe_items
 
 CONFIG = MoSConfig(items=1, themes=1, width=16, recent=12, short=4, theme_ring=6)
 
 
-def ready(trial: Trial, name: str, backbone: str) -> tuple[SequenceModel, Batch, Tensor]:
+def ready(experiment: ExperimentData, name: str, backbone: str) -> tuple[SequenceModel, Batch, Tensor]:
     torch.manual_seed(1)
     config = replace(
         CONFIG,
         backbone=backbone,
-        items=len(trial.catalogue.items),
-        categories=len(trial.catalogue.categories),
-        themes=trial.routing.themes,
-        table=trial.table.shape[1],
+        items=len(experiment.catalogue.items),
+        categories=len(experiment.catalogue.categories),
+        themes=experiment.routing.themes,
+        table=experiment.routing.table.shape[1],
     )
-    model = CONTESTANTS[name].make(config).eval()
-    model.set_catalogue(
-        torch.from_numpy(trial.catalogue.item_category),
-        torch.from_numpy(trial.routing.item_theme),
-        trial.known,
-        trial.table,
-    )
+    model = CANDIDATE_MODELS[name].make(config).eval()
+    describe_items(model, experiment.catalogue, experiment.routing, experiment.known)
     with torch.no_grad():
         for weight in model.parameters():  # what starts at zero must count too
             weight.add_(0.1 * torch.randn_like(weight))
-    log = SequenceLog(trial.frame, trial.catalogue, trial.routing.event_theme, trial.routing.themes)
-    batch = log.batch(trial.test[0].positions[:12], recent=model.config.recent, ring=model.config.theme_ring)
+    log = experiment.sequences(experiment.routing)
+    batch = log.batch(experiment.test[0].positions[:12], recent=model.config.recent, ring=model.config.theme_ring)
     features = torch.rand(config.items + 1, REALTIME_FEATURES)
     return model, batch, features
 
 
 @pytest.mark.parametrize("name", ["backbone+table", "mos", "mos-residual", "mmoe", "comirec", "hrnn", "dsin"])
 @torch.inference_mode()
-def test_pairs_equal_the_catalogue(trial: Trial, name: str) -> None:
-    model, batch, features = ready(trial, name, "gru4rec")
+def test_pairs_equal_the_catalogue(experiment: ExperimentData, name: str) -> None:
+    model, batch, features = ready(experiment, name, "gru4rec")
     everything = torch.arange(1, model.config.items + 1)
     slot = torch.cat([torch.tensor([-1]), torch.arange(model.config.items)])
     scores = model.score(model.encode(batch), everything, features[everything])
@@ -60,8 +55,8 @@ def test_pairs_equal_the_catalogue(trial: Trial, name: str) -> None:
 @pytest.mark.parametrize("name", ["backbone+table", "mos"])
 @pytest.mark.parametrize("backbone", ["din", "sdim", "twin"])
 @torch.inference_mode()
-def test_a_candidates_score_is_its_own_affair(trial: Trial, name: str, backbone: str) -> None:
-    model, batch, features = ready(trial, name, backbone)
+def test_a_candidates_score_is_its_own_affair(experiment: ExperimentData, name: str, backbone: str) -> None:
+    model, batch, features = ready(experiment, name, backbone)
     candidates = torch.randint(1, model.config.items + 1, (len(batch.items), 6), generator=torch.Generator())
     together = model.score_pairs(batch, candidates, features)
     for column in (0, 5):

@@ -36,18 +36,18 @@ def test_ranges_keep_to_their_time(
     assert ((times[made.validation] >= middle) & (times[made.validation] < last)).all()
     assert (times[made.test] >= last).all()
     eligible = before >= history
-    for part in (made.train, made.validation, made.test):
-        assert eligible[part].all()
-        assert (np.diff(times[part]) >= 0).all()
-        assert len(np.unique(part)) == len(part)
+    for requests in (made.train, made.validation, made.test):
+        assert eligible[requests].all()
+        assert (np.diff(times[requests]) >= 0).all()
+        assert len(np.unique(requests)) == len(requests)
     could = np.flatnonzero(eligible & (times >= first) & (times < middle))
     assert len(made.train) == min(len(could), 25)
     left = np.setdiff1d(could, made.train)
     assert not len(left) or times[left].max() <= times[made.train].min()
-    for part, begin, end in ((made.validation, middle, last), (made.test, last, np.inf)):
-        whole = np.flatnonzero(eligible & (times >= begin) & (times < end) & np.isin(users, users[part]))
-        assert set(whole) == set(part)
-        assert len(part) <= judged or len(np.unique(users[part])) == 1
+    for requests, begin, end in ((made.validation, middle, last), (made.test, last, np.inf)):
+        whole = np.flatnonzero(eligible & (times >= begin) & (times < end) & np.isin(users, users[requests]))
+        assert set(whole) == set(requests)
+        assert len(requests) <= judged or len(np.unique(users[requests])) == 1
 
 
 def test_other_seeds_choose_other_users() -> None:
@@ -74,10 +74,10 @@ def test_a_log_without_enough_history_is_refused() -> None:
         split(times, np.zeros(100, np.int64), users, SplitConfig())
 
 
-@pytest.mark.parametrize("part", ["train", "validation", "test"])
-def test_a_position_outside_its_range_is_noticed(part: str) -> None:
+@pytest.mark.parametrize("requests", ["train", "validation", "test"])
+def test_a_position_outside_its_range_is_noticed(requests: str) -> None:
     good = {"train": [5], "validation": [6], "test": [8]}
-    strayed = good | {part: {"train": [6], "validation": [8], "test": [7]}[part]}
+    strayed = good | {requests: {"train": [6], "validation": [8], "test": [7]}[requests]}
     for positions, fine in ((good, True), (strayed, False)):
         made = Split(borders=(5, 6, 8), **{name: np.array(at) for name, at in positions.items()})
         if fine:

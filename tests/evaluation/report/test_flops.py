@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from evaluation.protocol.candidates import CONTESTANTS
+from evaluation.candidates.fitted import CANDIDATE_MODELS
 from evaluation.report.flops import costs, flops, gru
 from mos_online.model import MoS, MoSConfig
 
@@ -26,7 +26,7 @@ def pool_events(count: int) -> int:
 
 def test_a_gru_costs_its_matrix_products() -> None:
     longer, shorter = (
-        flops(CONTESTANTS["backbone+table"].make(replace(CONFIG, recent=recent)), candidates=1, themes=0)
+        flops(CANDIDATE_MODELS["backbone+table"].make(replace(CONFIG, recent=recent)), candidates=1, themes=0)
         for recent in (100, 40)
     )
     assert longer - shorter == read_events(60)
@@ -41,8 +41,8 @@ def test_a_ring_costs_its_events_and_its_gate(themes: int) -> None:
 
 
 def test_every_expert_of_a_mixture_costs_as_much_as_one() -> None:
-    backbone = flops(CONTESTANTS["backbone+table"].make(CONFIG), candidates=1, themes=0)
-    mixture = flops(CONTESTANTS["mmoe-full"].make(CONFIG), candidates=1, themes=0)
+    backbone = flops(CANDIDATE_MODELS["backbone+table"].make(CONFIG), candidates=1, themes=0)
+    mixture = flops(CANDIDATE_MODELS["mmoe-full"].make(CONFIG), candidates=1, themes=0)
     gate = 2 * (2 * D) * 4
     assert mixture - backbone == 3 * gru(D, 100) + gate
 
@@ -52,7 +52,7 @@ def test_every_expert_of_a_mixture_costs_as_much_as_one() -> None:
     [("gru4rec", 1.2, 0.4), ("pooling", 1.5, 0.4), ("sasrec", 1.2, 0.4), ("din", 1.5, 0.5), ("twin", 1.5, 0.4)],
 )
 def test_mos_is_cheaper_than_a_dense_mixture(backbone: str, of_backbone: float, of_mixture: float) -> None:
-    cost = {one.contestant: one for one in costs(backbone)}
+    cost = {one.model: one for one in costs(backbone)}
     assert cost["mos"].one <= of_backbone * cost["backbone+table"].one
     assert cost["mos"].one <= of_mixture * cost["mmoe-full"].one
     assert cost["backbone+table"].one <= cost["backbone+table"].hundred

@@ -1,0 +1,147 @@
+"""Results on disk: one folder per run, so that a run that was interrupted goes on where it stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.protocol.scores import Run, Scores
+from evaluation.results.provenance import commit, package_versions
+
+SCORES, RECORD, FACTS, MAP = "scores.npz", "record.json", "facts.npz", "map.npz"
+
+
+def folder_name(dataset: str) -> str:
+    """The folder in which results of a dataset lie; a dataset that is given by its path has no folder of its name.
+
+    >>> folder_name("globo_news"), folder_name("/logs/mine"), folder_name("../mine")
+    ('globo_news', 'logs_mine', 'mine')
+    """
+    return dataset.strip("./").replace("/", "_")
+
+
+class RunKey(msgspec.Struct, frozen=True, order=True):
+    """Names a run: a dataset, a backbone, a candidate model and a seed."""
+
+    dataset: str
+    backbone: str
+    model: str
+    seed: int
+
+    @property
+    def path(self) -> Path:
+        """Its folder inside the store."""
+        return Path(folder_name(self.dataset), self.backbone, self.model, str(self.seed))
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run was made and what it cost.
+
+    Attributes:
+        protocol: digest of the data, the protocol and the budget; a run of another protocol is fitted anew.
+        commit, versions: of the code, and of the packages that matter.
+        validation, rate, passes, seconds, seconds_scoring, parameters: see ``Run``.
+    """
+
+    key: RunKey
+    protocol: str
+    commit: str
+    versions: dict[str, str]
+    validation: float | None
+    rate: float
+    passes: int
+    seconds: float
+    seconds_scoring: float
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of results."""
+
+    root: Path
+
+    def record(self, key: RunKey, protocol: str) -> RunRecord | None:
+        """What was done for the run under this protocol, None if nothing."""
+        file = self.root / key.path / RECORD
+        if not file.exists():
+            return None
+        record = msgspec.json.decode(file.read_bytes(), type=RunRecord)
+        return record if record.protocol == protocol else None
+
+    def write_run(self, key: RunKey, protocol: str, run: Run) -> RunRecord:
+        """Store a run: scores first, so that a record means a whole run.
+
+        Args:
+            key: which run it is.
+            protocol: digest of what must be equal for two runs to be comparable.
+            run: what came out.
+        """
+        record = RunRecord(
+            key=key,
+            protocol=protocol,
+            commit=commit(),
+            versions=package_versions(),
+            validation=run.validation,
+            rate=run.rate,
+            passes=run.passes,
+            seconds=round(run.seconds, 2),
+            seconds_scoring=round(run.seconds_scoring, 3),
+            parameters=run.parameters,
+        )
+        folder = self.root / key.path
+        folder.mkdir(parents=True, exist_ok=True)
+        scores = run.scores
+        np.savez_compressed(folder / SCORES, logits=scores.logits, themed=scores.themed, ranks=scores.ranks)
+        (folder / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record)))
+        return record
+
+    def scores(self, key: RunKey) -> Scores:
+        """What a run scored."""
+        with np.load(self.root / key.path / SCORES) as read:
+            return Scores(logits=read["logits"], themed=read["themed"], ranks=read["ranks"])
+
+    def write_facts(self, dataset: str, about: dict[str, Any], columns: dict[str, NDArray[np.generic]]) -> None:
+        """What is true of a dataset's test positions, and of the dataset."""
+        folder = self.root / folder_name(dataset)
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(folder / FACTS, **columns)  # type: ignore[arg-type]
+        (folder / "about.json").write_bytes(msgspec.json.format(msgspec.json.encode(about)))
+
+    def facts(self, dataset: str) -> dict[str, NDArray[np.generic]]:
+        """Columns of ``write_facts``."""
+        with np.load(self.root / folder_name(dataset) / FACTS) as read:
+            return dict(read)
+
+    def write_map(self, dataset: str, columns: dict[str, NDArray[np.generic]]) -> None:
+        """Where items and themes of a dataset lie, see ``theme_map``."""
+        np.savez_compressed(self.root / folder_name(dataset) / MAP, **columns)  # type: ignore[arg-type]
+
+    def map(self, dataset: str) -> dict[str, NDArray[np.generic]] | None:
+        """Columns of ``write_map``; None where there are none."""
+        file = self.root / folder_name(dataset) / MAP
+        if not file.exists():
+            return None
+        with np.load(file) as read:
+            return dict(read)
+
+    def describes(self, dataset: str, revision: int) -> bool:
+        """Whether there are facts of this revision."""
+        return (self.root / folder_name(dataset) / "about.json").exists() and self.about(dataset).get(
+            "revision"
+        ) == revision
+
+    def about(self, dataset: str) -> dict[str, Any]:
+        """What ``write_facts`` was told of the dataset."""
+        document: dict[str, Any] = msgspec.json.decode((self.root / folder_name(dataset) / "about.json").read_bytes())
+        return document
+
+    def records(self) -> list[RunRecord]:
+        """All runs, by key."""
+        found = [msgspec.json.decode(file.read_bytes(), type=RunRecord) for file in self.root.rglob(RECORD)]
+        return sorted(found, key=lambda record: record.key)

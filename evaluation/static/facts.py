@@ -1,0 +1,61 @@
+"""What is true of every test position, whatever the model: the slices of the tables."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.protocol.data import ExperimentData
+from mos_online.training.routing import Routing
+
+Ints = NDArray[np.int64]
+
+INSIDE, SAME, RETURNING, NEW = range(4)
+"""Kinds of position: inside a session; at its start, with a target of the last session's theme, of an earlier one's, or
+of a theme that the user never had. Unrouted targets at a start count as NEW."""
+
+
+def facts(data: ExperimentData, positions: Ints) -> dict[str, NDArray[np.generic]]:
+    """Columns (n,) by name, for positions of the log.
+
+    Returns:
+        user: int64; history: int64, events before; hop_rate: float32, share of the user's consecutive earlier sessions
+        whose themes differ, nan with fewer than two; kind: int8, see above; cold: bool, the target was not seen before
+        validation; time: int64, ms.
+    """
+    log, routing = data.log, data.routing
+    target = data.item_rows[positions]
+    rate, last, had = _earlier_sessions(log.sessions, log.users, routing, positions)
+    first = np.diff(log.sessions, prepend=-1)[positions] != 0
+    theme = routing.item_theme[target]
+    seen = had[np.arange(len(positions)), theme] & (theme > 0)
+    kind = np.where(theme == last, SAME, np.where(seen, RETURNING, NEW))
+    return {
+        "user": log.users[positions],
+        "history": log.history[positions],
+        "hop_rate": rate.astype(np.float32),
+        "kind": np.where(first, kind, INSIDE).astype(np.int8),
+        "cold": data.known.numpy()[target] == 0,
+        "time": log.times[positions],
+    }
+
+
+def _earlier_sessions(
+    session: Ints, user: Ints, routing: Routing, positions: Ints
+) -> tuple[NDArray[np.float64], Ints, NDArray[np.bool_]]:
+    """Of the routed sessions before each position's own: hop rate, last theme (-1: none), which themes there were."""
+    starts = np.flatnonzero(np.diff(session, prepend=-1))
+    theme, owner = routing.event_theme[starts], user[starts]
+    first_of_user = np.searchsorted(owner, owner)
+    rate = np.full(len(positions), np.nan)
+    last = np.full(len(positions), -1, np.int64)
+    had = np.zeros((len(positions), routing.themes + 1), bool)
+    for row, number in enumerate(session[positions]):
+        past = theme[first_of_user[number] : number]
+        past = past[past > 0]
+        if len(past):
+            last[row] = past[-1]
+            had[row, past] = True
+        if len(past) > 1:
+            rate[row] = float((past[1:] != past[:-1]).mean())
+    return rate, last, had

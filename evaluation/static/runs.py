@@ -1,0 +1,96 @@
+"""From a candidate model's name to runs on disk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from evaluation.candidates.counting import COUNTING_MODELS, count_run
+from evaluation.candidates.fitted import CANDIDATE_MODELS
+from evaluation.candidates.sizes import Sizes
+from evaluation.protocol.data import ExperimentData
+from evaluation.protocol.fitting import FitConfig, fit_model, fit_run
+from evaluation.protocol.scores import Run
+from evaluation.results.provenance import REVISION, data_hash, digest
+from evaluation.results.store import RunKey, RunRecord, Store
+from evaluation.routing.routings import ROUTINGS, from_rows
+from evaluation.static.plan import Task
+from mos_online.errors import ModelError
+from mos_online.training.routing import Routing
+
+
+def protocol(data: ExperimentData, config: FitConfig, sizes: Sizes) -> str:
+    """Short hash of everything that must be equal for two runs to be comparable."""
+    return digest(REVISION, data_hash(data.log.events), data.config, config, sizes)
+
+
+def run_task(task: Task, data: ExperimentData, store: Store, *, config: FitConfig, sizes: Sizes) -> list[RunRecord]:
+    """Fit and score a candidate model with all its seeds, but for those that are there.
+
+    The first ``config.tuning`` seeds try every learning rate, and the rate of the best mean on validation counts for
+    all of them: chosen by one seed, luck decided between models.
+
+    Raises:
+        ModelError: no such model or backbone.
+    """
+    about = protocol(data, config, sizes)
+    keys = [RunKey(task.dataset, task.backbone, task.model, seed) for seed in range(task.seeds)]
+    there = [store.record(key, about) for key in keys]
+    done = {record.key: record for record in there if record is not None}
+    tried: dict[float, list[Run]] = {}
+    if task.model in COUNTING_MODELS:
+        tried[0.0] = []
+    elif done:
+        tried[next(iter(done.values())).rate] = []
+    else:
+        for rate in config.rates:
+            tried[rate] = [run_once(key, data, config, rate, sizes) for key in keys[: config.tuning]]
+    rate = max(tried, key=lambda one: _mean_quality(tried[one]))
+    for key, run in zip(keys, tried[rate], strict=False):
+        done[key] = store.write_run(key, about, run)
+    for key in keys:
+        if key not in done:
+            done[key] = store.write_run(key, about, run_once(key, data, config, rate, sizes))
+    return [done[key] for key in keys]
+
+
+def _mean_quality(runs: list[Run]) -> float:
+    return sum(run.validation or 0.0 for run in runs) / max(len(runs), 1)
+
+
+def run_once(key: RunKey, data: ExperimentData, config: FitConfig, rate: float, sizes: Sizes) -> Run:
+    """Fit and score one candidate model with one seed and one learning rate.
+
+    Raises:
+        ModelError: no such model or backbone.
+    """
+    if key.model in COUNTING_MODELS:
+        return count_run(COUNTING_MODELS[key.model], data)
+    if key.model not in CANDIDATE_MODELS:
+        known = ", ".join([*CANDIDATE_MODELS, *COUNTING_MODELS])
+        raise ModelError(f"unknown model {key.model!r}; there are: {known}")
+    candidate = CANDIDATE_MODELS[key.model]
+    if candidate.routing == "own":
+        routing = _own_routing(key, data, config, rate, sizes)
+    else:
+        routing = ROUTINGS[candidate.routing](data, key.seed)
+    return fit_run(
+        lambda: candidate.make(sizes.config(data.catalogue, key.backbone, routing)),
+        data,
+        routing,
+        config=config,
+        rate=rate,
+        seed=key.seed,
+    )
+
+
+def _own_routing(key: RunKey, data: ExperimentData, config: FitConfig, rate: float, sizes: Sizes) -> Routing:
+    """Themes from the item vectors of the backbone after one pass: what the click loss alone finds."""
+    fitted = fit_model(
+        lambda: CANDIDATE_MODELS["backbone"].make(sizes.config(data.catalogue, key.backbone, data.routing)),
+        data,
+        data.routing,
+        config=replace(config, epochs=1),
+        rate=rate,
+        seed=key.seed,
+    )
+    return from_rows(data, fitted.model.get_parameter("item.weight").detach().numpy(), key.seed)

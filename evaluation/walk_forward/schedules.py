@@ -1,0 +1,175 @@
+"""Candidate models on schedules over a log that goes on: fit, update, score."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from evaluation.candidates.fitted import CANDIDATE_MODELS
+from evaluation.candidates.sizes import Sizes
+from evaluation.protocol.fitting import FitConfig, fit_requests
+from evaluation.protocol.request_set import RequestSet
+from evaluation.protocol.requests import RequestBatch
+from evaluation.protocol.scores import Run, Scores, parameters
+from evaluation.routing.routings import random_themes
+from evaluation.walk_forward.data import WalkForwardData
+from evaluation.walk_forward.knowledge import Knowledge, by_router, updated, with_known_items
+from mos_online.model import SequenceModel
+from mos_online.training.fit import one_pass
+from mos_online.training.routing import Routing, describe_items
+from mos_online.training.sequence_log import SequenceLog
+
+SCHEDULES = ("frozen", "updated", "retrained")
+"""As of the first step for ever; a pass over each step's clicks when it is over; fitted anew every few steps."""
+
+COMPARED = ("backbone+table", "mos", "mos-random")
+
+BACKBONE = "gru4rec"
+
+UPDATE_RATE = 0.3
+"""Learning rate of updates, as a share of the fits'."""
+
+
+def walk_forward(
+    data: WalkForwardData, seed: int, *, config: FitConfig, sizes: Sizes, on_progress: Callable[[int], None]
+) -> dict[str, Run]:
+    """Take every compared model on every schedule through all steps.
+
+    Args:
+        data: the log.
+        seed: of the models.
+        config: budget of a fit; the first of its rates counts.
+        sizes: of the models.
+        on_progress: called with each step done.
+
+    Returns:
+        "model@schedule" -> what it scored on all judged positions, in order of the steps.
+    """
+    models = {
+        (name, schedule): _ScheduledModel(data, name, seed, config, sizes)
+        for name in COMPARED
+        for schedule in SCHEDULES
+    }
+    known_by_update = updated(data)
+    fitted = newest = by_router(data, data.routers[0], 0)
+    for step in range(data.config.steps):
+        if step in data.routers and step:
+            newest = by_router(data, data.routers[step], step)
+        known = dict(zip(SCHEDULES, (fitted, next(known_by_update), newest), strict=True))
+        if step == 0:
+            _fit_first(models, fitted)
+        for (_, schedule), model in models.items():
+            if schedule == "updated" and step:
+                model.update(step, known[schedule])
+            if schedule == "retrained" and step and step in data.routers:
+                model.fit(step, known[schedule])
+            model.score(step, known[schedule])
+        on_progress(step)
+    return {f"{name}@{schedule}": model.run() for (name, schedule), model in models.items()}
+
+
+def _fit_first(models: dict[tuple[str, str], _ScheduledModel], known: Knowledge) -> None:
+    """Fit each model once; all its schedules start from it."""
+    for name in COMPARED:
+        models[name, "frozen"].fit(0, known)
+        for schedule in ("updated", "retrained"):
+            models[name, schedule].start_from(models[name, "frozen"])
+
+
+class _ScheduledModel:
+    """One model on its way through the steps."""
+
+    def __init__(self, data: WalkForwardData, name: str, seed: int, config: FitConfig, sizes: Sizes) -> None:
+        self._data, self._candidate, self._seed, self._config = data, CANDIDATE_MODELS[name], seed, config
+        self._sizes = sizes
+        self._model: SequenceModel
+        self._random: tuple[Routing, SequenceLog] | None = None
+        self._scored: list[Scores] = []
+        self._seconds, self._scoring, self._passes, self._quality = 0.0, 0.0, 0, 0.0
+
+    def start_from(self, other: _ScheduledModel) -> None:
+        """Copy another's model."""
+        self._model = copy.deepcopy(other._model)
+        self._quality, self._passes = other._quality, other._passes
+
+    def fit(self, step: int, known: Knowledge) -> None:
+        """Fit from scratch on the examples before the step; then one pass over those that it was stopped by."""
+        began = time.monotonic()
+        torch.manual_seed(self._seed)
+        self._model = self._candidate.make(self._sizes.config(self._data.catalogue, BACKBONE, known.routing))
+        sequences = self._tell(known)
+        train, validation = (self._requests(part, sequences) for part in self._data.training(step))
+        self._quality, self._passes = fit_requests(
+            self._model, train, validation, config=self._config, rate=self._config.rates[0], seed=self._seed
+        )
+        self._one_pass(validation)
+        self._seconds += time.monotonic() - began
+
+    def update(self, step: int, known: Knowledge) -> None:
+        """Make one pass over the clicks since the step before began."""
+        began = time.monotonic()
+        sequences = self._tell(known)
+        requests = self._data.update(step)
+        if requests:
+            self._one_pass(self._requests(requests, sequences))
+        self._seconds += time.monotonic() - began
+
+    def score(self, step: int, known: Knowledge) -> None:
+        """Score the judged positions of the step."""
+        requests = self._data.judged[step]
+        if not requests:
+            return
+        judged = self._requests(with_known_items(requests, known.known), self._tell(known))
+        began = time.monotonic()
+        self._scored.append(judged.score(self._model))
+        self._scoring += time.monotonic() - began
+
+    def run(self) -> Run:
+        """All of it, as one run."""
+        return Run(
+            scores=Scores(
+                logits=np.concatenate([one.logits for one in self._scored]),
+                themed=np.concatenate([one.themed for one in self._scored]),
+                ranks=np.concatenate([one.ranks for one in self._scored]),
+            ),
+            validation=self._quality,
+            rate=self._config.rates[0],
+            passes=self._passes,
+            seconds=self._seconds,
+            seconds_scoring=self._scoring,
+            parameters=parameters(self._model),
+        )
+
+    def _tell(self, known: Knowledge) -> SequenceLog:
+        """Tell the model what is known, and return the histories; random routing has themes of its own."""
+        if self._candidate.routing == "random":
+            known = self._with_random_themes(known)
+        describe_items(self._model, self._data.catalogue, known.routing, known.known)
+        return known.sequences
+
+    def _requests(self, requests: list[RequestBatch], sequences: SequenceLog) -> RequestSet:
+        return RequestSet(requests, sequences, self._model.config)
+
+    def _with_random_themes(self, known: Knowledge) -> Knowledge:
+        """What is known, but with themes of items and sessions that were drawn once."""
+        if self._random is None:
+            drawn = random_themes(known.routing, self._data.log.sessions, self._seed)
+            self._random = drawn, self._data.sequences(drawn)
+        drawn, sequences = self._random
+        routing = replace(known.routing, item_theme=drawn.item_theme, event_theme=drawn.event_theme)
+        return replace(known, routing=routing, sequences=sequences)
+
+    def _one_pass(self, requests: RequestSet) -> None:
+        """Over the requests in order of time."""
+        generator = torch.Generator().manual_seed(self._seed)
+        one_pass(
+            self._model,
+            len(requests.requests),
+            lambda index: requests.loss(self._model, index, generator),
+            rate=UPDATE_RATE * self._config.rates[0],
+        )

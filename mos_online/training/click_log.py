@@ -1,0 +1,119 @@
+"""A click log made ready to learn from: sessions cut, events in order, categories at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from mos_online.contracts import SESSION_END, Click
+from mos_online.items.clicks import item_categories, to_clicks
+from mos_online.sessions import SessionConfig, offline_sessions
+
+Ints = NDArray[np.int64]
+
+
+def with_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
+    """The events with the column ``session`` that the sessionizer would have given them.
+
+    Args:
+        events: columns user_id, event_id, item_id (str), timestamp (ms), event_type (str).
+        config: gap and caps.
+
+    Returns:
+        The same rows (repeats of an event once, ``session_end`` left out), sorted by user and time.
+    """
+    sessions = offline_sessions(events, config).select(
+        pl.col("session_id").alias("session"), "user_id", pl.col("event_ids").alias("event_id")
+    )
+    named = sessions.explode("event_id")
+    first = events.unique(["user_id", "event_id"], keep="first", maintain_order=True)
+    joined = first.drop("session", strict=False).join(named, on=["user_id", "event_id"])
+    return joined.filter(pl.col("event_type") != SESSION_END).sort("user_id", "timestamp", "event_id")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClickLog:
+    """The events of a log in two orders. Training, the comparisons and fine-tuning all begin with one.
+
+    A *position* is the number of an event in the order by user and time.
+
+    Attributes:
+        events: by user and time, as ``with_sessions`` returns them; row number = position.
+        by_time: the same events by time, with their positions in the column ``at``.
+        items: columns item_id, title, category.
+        categories: item_id -> category, for the items that have one.
+    """
+
+    events: pl.DataFrame
+    by_time: pl.DataFrame
+    items: pl.DataFrame
+    categories: dict[str, str]
+
+    @classmethod
+    def cut(cls, events: pl.DataFrame, items: pl.DataFrame, sessions: SessionConfig) -> Self:
+        """Cut the sessions of a log.
+
+        Args:
+            events: columns user_id, item_id, event_id (str), timestamp (ms), event_type (str).
+            items: columns item_id, title, category.
+            sessions: the rules by which sessions end.
+        """
+        named = with_sessions(events, sessions)
+        by_time = named.with_row_index("at").sort("timestamp", "event_id")
+        return cls(events=named, by_time=by_time, items=items, categories=item_categories(items))
+
+    @cached_property
+    def order(self) -> Ints:
+        """Positions in order of time, int64 (n,)."""
+        return self.by_time["at"].to_numpy().astype(np.int64)
+
+    @cached_property
+    def clicks(self) -> list[Click]:
+        """The events in order of time, as a site would send them."""
+        return to_clicks(self.by_time, self.categories)
+
+    @cached_property
+    def times(self) -> Ints:
+        """Time of each position in ms, int64 (n,)."""
+        return self.events["timestamp"].to_numpy().astype(np.int64)
+
+    @cached_property
+    def users(self) -> Ints:
+        """User number of each position, ascending, int64 (n,)."""
+        return self.events["user_id"].rle_id().to_numpy().astype(np.int64)
+
+    @cached_property
+    def sessions(self) -> Ints:
+        """Session number of each position, ascending, int64 (n,)."""
+        return self.events["session"].rle_id().to_numpy().astype(np.int64)
+
+    @cached_property
+    def history(self) -> Ints:
+        """How many events the same user has before each position, int64 (n,)."""
+        return np.arange(len(self.users)) - np.searchsorted(self.users, self.users)
+
+    @cached_property
+    def rank(self) -> Ints:
+        """Place of each position in order of time, int64 (n,): the inverse of ``order``."""
+        rank = np.empty(len(self.order), np.int64)
+        rank[self.order] = np.arange(len(self.order))
+        return rank
+
+    def before(self, time: int) -> pl.DataFrame:
+        """The events before a time (ms), ascending in time."""
+        return self.by_time.filter(pl.col("timestamp") < time)
+
+    def item_ids(self) -> list[str]:
+        """The distinct items, by their first click."""
+        names: list[str] = self.by_time["item_id"].unique(maintain_order=True).to_list()
+        return names
+
+    def categories_of(self, items: Sequence[str]) -> list[str | None]:
+        """The category of each item, None where it has none."""
+        return [self.categories.get(item) for item in items]

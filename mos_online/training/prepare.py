@@ -1,0 +1,154 @@
+"""From a log to what a model is trained and measured on: split by time, routed, as histories and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from mos_online.baselines import choose_half_life
+from mos_online.errors import DatasetError
+from mos_online.model import MoS, MoSConfig
+from mos_online.sessions import SessionConfig
+from mos_online.themes import Router, RouterConfig, TableConfig, fit_router
+from mos_online.themes.cooccurrence import routing_table
+from mos_online.training.catalogue import Catalogue
+from mos_online.training.click_log import ClickLog
+from mos_online.training.config import TrainConfig
+from mos_online.training.examples import Examples, examples
+from mos_online.training.moments import moments
+from mos_online.training.routing import Routing, describe_items, route_log
+from mos_online.training.sequence_log import SequenceLog
+
+Progress = Callable[[str, float, str], None]
+"""Called with the stage, the share of it that is done (0..1) and a line of words."""
+
+FEWEST_EVENTS = 200
+FEWEST_VALIDATED = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """A log, split by time: themes from the oldest events, training examples after them, validation the newest.
+
+    Attributes:
+        log, catalogue, routing, router: the events, the item rows, and their themes.
+        half_life_ms: of item popularity, chosen on events before validation.
+        first, border: numbers, in order of time, of the first event that is predicted and of the first of validation.
+        model_config: sizes of the model.
+        learned, validation: examples, in order of time.
+    """
+
+    log: ClickLog
+    catalogue: Catalogue
+    routing: Routing
+    router: Router
+    half_life_ms: float
+    first: int
+    border: int
+    model_config: MoSConfig
+    learned: list[Examples]
+    validation: list[Examples]
+
+    @property
+    def past(self) -> pl.DataFrame:
+        """The events before validation, ascending in time."""
+        return self.log.by_time.head(self.border)
+
+    @property
+    def known(self) -> Tensor:
+        """Items clicked before validation, float32 (items + 1,): 1 for those, else 0."""
+        return self.catalogue.marked(set(self.past["item_id"]))
+
+
+def prepare(
+    events: pl.DataFrame, items: pl.DataFrame, sessions: SessionConfig, config: TrainConfig, on_progress: Progress
+) -> TrainingData:
+    """Cut, split, route and lay out a log.
+
+    Args:
+        events: columns user_id, item_id, event_id (str), timestamp (ms), event_type (str), ascending in time.
+        items: columns item_id, title, category.
+        sessions: rules by which the log is cut.
+        config: sizes and shares.
+        on_progress: see ``Progress``.
+
+    Raises:
+        DatasetError: the log is too short.
+        ModelError: no themes can be learned from it.
+    """
+    on_progress("sessions", 0.0, "cutting the log")
+    log = ClickLog.cut(events.tail(config.longest_log), items, sessions)
+    count = len(log.by_time)
+    if count < FEWEST_EVENTS:
+        raise DatasetError(f"{count} events are too few to train on; at least {FEWEST_EVENTS} are needed")
+    targets = min(config.examples, count // 2)
+    first, held_out = count - targets, count - max(int(targets * config.validation), FEWEST_VALIDATED)
+    on_progress("themes", 0.0, f"from the {first:,} oldest events")
+    half_life = choose_half_life(log.by_time.head(held_out))
+    router = fit_router(log.by_time.head(first), items, RouterConfig(themes=config.themes, seed=config.seed))
+    on_progress("examples", 0.0, f"{targets:,} positions")
+    catalogue = Catalogue.of_log(log)
+    routing = route_log(router, catalogue, log)
+    sizes = _sizes(config, catalogue, router)
+    learned_moments = (held_out - first) // config.moment
+    border = first + learned_moments * config.moment
+    known = catalogue.marked(set(log.by_time["item_id"].head(border)))
+    sequences = SequenceLog(log.events, catalogue, routing.event_theme, routing.themes)
+    made: list[Examples] = []
+    total = -(-targets // config.moment)
+    for moment in moments(log, log.order[first:], size=config.moment, half_life_ms=half_life):
+        made.append(examples(moment, sequences, catalogue, known, sizes))
+        on_progress("examples", len(made) / total, f"{len(made)} of {total} moments")
+    return TrainingData(
+        log=log,
+        catalogue=catalogue,
+        routing=routing,
+        router=router,
+        half_life_ms=half_life,
+        first=first,
+        border=border,
+        model_config=sizes,
+        learned=made[:learned_moments],
+        validation=made[learned_moments:],
+    )
+
+
+def untrained_model(data: TrainingData, *, seed: int) -> MoS:
+    """A model that knows the items clicked before validation; items that share sessions start out alike.
+
+    Args:
+        data: the log.
+        seed: of the first rows; other weights come from the random state of torch.
+    """
+    model = MoS(data.model_config)
+    describe_items(model, data.catalogue, data.routing, data.known)
+    model.start_from(_first_rows(data, seed))
+    return model
+
+
+def _sizes(config: TrainConfig, catalogue: Catalogue, router: Router) -> MoSConfig:
+    return MoSConfig(
+        backbone=config.backbone,
+        items=len(catalogue.items),
+        categories=len(catalogue.categories),
+        themes=router.n_themes,
+        width=config.width,
+        recent=config.recent,
+        short=config.short,
+        theme_ring=config.theme_ring,
+        table=router.dimensions,
+    )
+
+
+def _first_rows(data: TrainingData, seed: int) -> Tensor:
+    """Unit vectors of in-session co-occurrence for the model's own item table, zero for items too rare for one."""
+    past, rows = data.past, data.catalogue.rows
+    start = torch.zeros(len(rows) + 1, data.model_config.width)
+    width = min(data.model_config.width, past["item_id"].n_unique() // 4)
+    names, table = routing_table(past, TableConfig(dimensions=width, min_sessions=2, seed=seed))
+    start[[rows[name] for name in names], :width] = torch.from_numpy(table)
+    return start

@@ -1,0 +1,61 @@
+"""A trained model goes into the registry, with its card."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+
+from mos_online.model import MoS
+from mos_online.model.checkpoint import Checkpoint
+from mos_online.registry.registry import Registry
+from mos_online.training.card import model_card
+from mos_online.training.config import TrainConfig
+from mos_online.training.prepare import TrainingData
+from mos_online.training.report import TrainReport
+
+POPULAR_OF, POPULAR = 100_000, 200
+"""The most clicked items of so many newest clicks are kept, so many of them, as the last resort of the service."""
+
+
+def as_checkpoint(model: MoS, data: TrainingData) -> Checkpoint:
+    """A model with all that it needs to serve."""
+    newest = data.log.by_time["item_id"].tail(POPULAR_OF)
+    return Checkpoint(
+        model=model,
+        router=data.router,
+        items=list(data.catalogue.items),
+        categories=list(data.catalogue.categories),
+        popular=newest.value_counts(sort=True)["item_id"].head(POPULAR).to_list(),
+        half_life_ms=data.half_life_ms,
+        training={},
+    )
+
+
+def publish(
+    checkpoint: Checkpoint,
+    report: TrainReport,
+    data: TrainingData,
+    registry: Registry,
+    *,
+    config: TrainConfig,
+    dataset: str,
+) -> None:
+    """Write the card and put the model into the registry.
+
+    Args:
+        checkpoint: the model; the report and the configuration are added to its ``training``.
+        report: what was made and measured.
+        data: what it was made from.
+        registry: where the model goes.
+        config: how it was made.
+        dataset: name of the log.
+    """
+    checkpoint.training.update(msgspec.to_builtins(report) | {"config": asdict(config), "dataset": dataset})
+    times = data.log.by_time["timestamp"]
+    card = model_card(report, name=dataset, span=(int(times[0]), int(times[-1])), backbone=config.backbone)
+    with tempfile.TemporaryDirectory() as draft:
+        checkpoint.save_pretrained(Path(draft), card)
+        registry.publish(Path(draft))

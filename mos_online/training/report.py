@@ -1,0 +1,38 @@
+"""What a training made, and how good it is."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mos_online.metrics import Estimate
+
+
+class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was made, and how good it is on the validation positions, full ranking at 10.
+
+    Attributes:
+        version, router_version: of the published model.
+        events, router_events, examples, validation_examples: how many were used for what.
+        items: rows of the model.
+        half_life_hours: of item popularity, chosen on events before the validation.
+        mos_hit_rate, mos_ndcg, untrained_ndcg: of the model, and of its start.
+        baselines: what popularity and last-item kNN reach on the same positions, every click known at once.
+        passes, seconds: spent.
+        theme_labels: readable names; index 0 is "unrouted".
+    """
+
+    version: str
+    router_version: str
+    events: int
+    items: int
+    router_events: int
+    examples: int
+    validation_examples: int
+    half_life_hours: float
+    mos_hit_rate: float
+    mos_ndcg: float
+    untrained_ndcg: float
+    baselines: dict[str, dict[str, Estimate]]
+    passes: int
+    seconds: float
+    theme_labels: list[str]
