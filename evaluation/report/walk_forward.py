@@ -81,7 +81,8 @@ def _new_items(new: Routability) -> Iterator[str]:
     yield (
         f"New items: {new.items:,} were first clicked during the steps and got at least {WATCHED} clicks there. "
         f"{new.by_category:.0%} of them are placed by their category at once; {new.with_row:.0%} came to a row of "
-        f"their own by what they were clicked with, after {new.minutes[0]:.0f} minutes and {new.clicks[0]:.0f} clicks (median; 90 % "
+        f"their own by what they were clicked with, after {new.minutes[0]:.0f} minutes and {new.clicks[0]:.0f} "
+        f"clicks (median; 90 % "
         f"quantile: {new.minutes[1]:.0f} minutes, {new.clicks[1]:.0f} clicks; a session teaches when it closes). The "
         f"theme that all those items give in hindsight is also the category's for {new.category_agrees:.0%} and the "
         f"first row's for {new.first_agrees:.0%}.\n"
