@@ -30,7 +30,7 @@ PAIRS = (
 def write_walk_forward_report(store: Store) -> Path:
     """Write ``report.md`` and its figure into the store's folder."""
     results = Results(store)
-    lines = ["# WalkForwardData comparison\n"]
+    lines = ["# Walk-forward comparison\n"]
     for dataset in results.datasets:
         lines += _dataset(results, dataset)
         _figure(results, dataset).savefig(
