@@ -167,7 +167,7 @@ def test_without_a_model_it_says_how_to_make_one(verb: str, mos: Mos) -> None:
         (["train", "--until", "1.5"], "1.5"),
         (["train", "--backbone", "lstm"], "lstm"),
         (["analyze", "hopping", "--dataset", "a", "--dataset", "b", "--out", "x"], "name one dataset"),
-        (["evaluate", "--plan", "huge"], "there are full, quick, rolling"),
+        (["evaluate", "--plan", "huge"], "there are full, quick, walk-forward"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
