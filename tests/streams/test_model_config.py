@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from evaluation.protocol.candidates import Sizes
 
+from evaluation.candidates.sizes import Sizes
 from mos_online.errors import ModelError
 from mos_online.model import MoSConfig
 from mos_online.training import TrainConfig
