@@ -15,9 +15,12 @@ import pytest
 from typer.main import get_command
 
 from mos_cli.main import COMMANDS, command_line
-from mos_online.contracts import Click, Recommendation
+from mos_online.contracts import CLICKS, SESSION_END, Click, Heartbeat, Recommendation, decode_clicks
+from mos_online.kafka_config import PARTITIONER, BrokerAddress
+from mos_online.model import BACKBONES, MoS
 from mos_online.settings import PREFIX, Settings
 from serving.http.api import RecommendResponse
+from simulator.datasets import load
 from streams.runtime.worker import PROCESSORS
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +33,7 @@ PAGES = [
 ]
 HISTORY = ROOT / "CHANGELOG.md"
 """It also names what has been renamed."""
-PRINTED = {ROOT / "docs/results/static.md", ROOT / "docs/results/walk_forward.md"}
+PRINTED = {ROOT / "docs/topics.md", *(ROOT / "docs/results").glob("*.md")}
 """Programs write these."""
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
@@ -197,6 +200,86 @@ def test_every_field_is_documented(message: type[msgspec.Struct]) -> None:
     assert set(message.__struct_fields__) <= set(CODE.findall(page))
 
 
+def example(page: str, language: str, about: str) -> str:
+    """The code block of a page that holds a word."""
+    blocks = [block for kind, block in FENCE.findall((ROOT / page).read_text()) if kind == language and about in block]
+    assert len(blocks) == 1, f"{page} has {len(blocks)} blocks about {about}"
+    return str(blocks[0])
+
+
+def run(code: str) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec(compile(code, "documentation", "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("about", ["8f1c", "clicks"])
+def test_the_messages_that_are_shown_are_clicks(about: str) -> None:
+    blocks = [block for kind, block in FENCE.findall((ROOT / "docs/your-data.md").read_text()) if kind == "json"]
+    for block in [block for block in blocks if about in block]:
+        assert isinstance(decode_clicks(block.encode()), list)
+    assert isinstance(decode_clicks(b'{"heartbeat": 1760000000000}'), Heartbeat)
+
+
+def test_the_example_sends_clicks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    sent: list[tuple[str, str, bytes]] = []
+    addresses: list[str] = []
+
+    class Producer:
+        def __init__(self, config: dict[str, str]) -> None:
+            addresses.append(config["bootstrap.servers"])
+            assert config["partitioner"] == PARTITIONER
+
+        def produce(self, topic: str, *, key: str, value: str) -> None:
+            sent.append((topic, key, value.encode()))
+
+        def flush(self, seconds: float) -> int:
+            return 0
+
+    monkeypatch.setattr("confluent_kafka.Producer", Producer)
+    settings = Settings(home=tmp_path)
+    settings.broker_file.write_bytes(msgspec.json.encode(BrokerAddress(bootstrap="127.0.0.1:7")))
+    monkeypatch.setenv("MOS_HOME", str(tmp_path))
+    monkeypatch.delenv("MOS_KAFKA", raising=False)
+    code = example("docs/your-data.md", "python", "Producer")
+    run(code)
+    monkeypatch.setenv("MOS_KAFKA", "cluster:9092")
+    run(code)
+    assert addresses == ["127.0.0.1:7", "cluster:9092"]
+    clicks = [click for topic, _, value in sent if topic == CLICKS for click in _clicks(value)]
+    assert [click.user_id for click in clicks] == [key for _, key, _ in sent]
+    assert clicks[2].event_type == SESSION_END
+    assert len(clicks) == 6
+
+
+def _clicks(value: bytes) -> list[Click]:
+    decoded = decode_clicks(value)
+    assert not isinstance(decoded, Heartbeat)
+    return decoded
+
+
+def test_the_example_makes_a_dataset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(example("docs/your-data.md", "python", "polars"))
+    dataset = load("./mine", None)
+    assert dataset.clicks["timestamp"].to_list() == [1760000000000, 1760000004000]
+
+
+def test_the_example_of_a_backbone_is_one() -> None:
+    before = dict(BACKBONES)
+    try:
+        assert isinstance(run(example("docs/model.md", "python", "@backbone"))["model"], MoS)
+    finally:
+        BACKBONES.clear()
+        BACKBONES.update(before)
+
+
+@pytest.mark.parametrize("path", pages(HISTORY, *PRINTED))
+def test_lines_are_short_enough_to_read(path: Path) -> None:
+    lines = enumerate(path.read_text().splitlines(), 1)
+    assert [n for n, line in lines if len(line) > LONGEST and not line.lstrip().startswith("|")] == []
+
+
 @pytest.mark.parametrize("path", pages(HISTORY))
 def test_make_targets_exist(path: Path) -> None:
     there = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -219,3 +302,9 @@ def _tests() -> set[str]:
     for path in (ROOT / "tests").rglob("test_*.py"):
         found |= {path.stem, *re.findall(r"def (test_\w+)", path.read_text())}
     return found
+
+
+def test_the_architecture_names_every_package() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    packages = {path.parent.relative_to(ROOT) for source in SOURCES for path in (ROOT / source).glob("*/__init__.py")}
+    assert {str(path) for path in packages if path.parts[0] != "mos_cli"} <= set(CODE.findall(page))
