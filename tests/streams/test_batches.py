@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import pytest
+from stream_doubles import Stream
 
 from streams.kafka.records import Record
 from streams.processors.batches import BatchConsumer
 
 
-class Stream:
-    """A Faust stream of fetches (lists of offsets) that never ends; remembers which were acknowledged."""
-
-    def __init__(self, *fetches: list[int]) -> None:
-        self.acked: list[int] = []
-        self.more: asyncio.Queue[list[int]] = asyncio.Queue()
-        for fetch in fetches:
-            self.more.put_nowait(fetch)
-
-    def noack(self) -> Stream:
-        return self
-
-    async def events(self) -> AsyncIterator[Any]:
-        while True:
-            fetch = await self.more.get()
-            records = [
-                Record(topic="t", partition=0, offset=o, key=None, value=b"", arrived_at=1, headers={}) for o in fetch
-            ]
-            message = SimpleNamespace(value=records)
-            yield SimpleNamespace(message=message, ack=lambda last=fetch[-1]: self.acked.append(last))
+def fetch(*offsets: int) -> list[Record]:
+    return [Record(topic="t", partition=0, offset=o, key=None, value=b"", arrived_at=1, headers={}) for o in offsets]
 
 
 class Work:
@@ -64,7 +45,7 @@ async def drive(batches: BatchConsumer, stream: Stream, *steps: Callable[[], Awa
 
 
 def test_a_fetch_is_acknowledged_after_its_last_batch() -> None:
-    stream = Stream([0, 1, 2], [3, 4])
+    stream = Stream(fetch(0, 1, 2), fetch(3, 4))
     acked_before: list[list[int]] = []
 
     async def note(_: int) -> None:
@@ -78,7 +59,7 @@ def test_a_fetch_is_acknowledged_after_its_last_batch() -> None:
 
 
 def test_fetches_that_come_together_share_a_batch() -> None:
-    stream, work = Stream([0], [1], [2]), Work()
+    stream, work = Stream(fetch(0), fetch(1), fetch(2)), Work()
     asyncio.run(drive(BatchConsumer(work, size=10, within=0.01), stream))
     assert work.seen == [[0, 1, 2]]
     assert stream.acked == [0, 1, 2]
@@ -88,14 +69,14 @@ def test_what_fails_ends_the_agent_and_is_not_acknowledged() -> None:
     async def fail(_: int) -> None:
         raise ValueError("of a test")
 
-    stream = Stream([0], [1])
+    stream = Stream(fetch(0), fetch(1))
     with pytest.raises(ValueError, match="of a test"):
         asyncio.run(BatchConsumer(Work(fail), size=1).run(stream))
     assert stream.acked == []
 
 
 def test_a_cancelled_agent_acknowledges_nothing_unfinished() -> None:
-    stream = Stream([0], [1])
+    stream = Stream(fetch(0), fetch(1))
     work = Work(lambda n: forever() if n == 2 else asyncio.sleep(0))
     asyncio.run(drive(BatchConsumer(work, size=1), stream))
     assert work.seen == [[0], [1]]
@@ -103,7 +84,7 @@ def test_a_cancelled_agent_acknowledges_nothing_unfinished() -> None:
 
 
 def test_revoking_breaks_off_what_is_at_work_and_forgets_what_waits() -> None:
-    stream, work = Stream([0, 1], [2], [3]), Work(forever)
+    stream, work = Stream(fetch(0, 1), fetch(2), fetch(3)), Work(forever)
     batches = BatchConsumer(work, size=1)
     asyncio.run(drive(batches, stream, batches.revoke))
     assert work.seen == [[0]]
@@ -111,14 +92,26 @@ def test_revoking_breaks_off_what_is_at_work_and_forgets_what_waits() -> None:
 
 
 def test_records_delivered_again_after_a_rebalance_are_worked_off() -> None:
-    stream = Stream([0, 1])
+    stream = Stream(fetch(0, 1))
     work = Work(lambda n: forever() if n == 1 else asyncio.sleep(0))
     batches = BatchConsumer(work, size=5)
 
     async def deliver_again() -> None:
-        stream.more.put_nowait([0, 1])
-        stream.more.put_nowait([2])
+        stream.add(fetch(0, 1))
+        stream.add(fetch(2))
 
     asyncio.run(drive(batches, stream, batches.revoke, deliver_again))
     assert [offset for batch in work.seen for offset in batch] == [0, 1, 0, 1, 2]
     assert stream.acked == [1, 2]
+
+
+def test_a_closed_consumer_breaks_off_what_is_at_work_and_takes_nothing_any_more() -> None:
+    stream, work = Stream(fetch(0, 1)), Work(forever)
+    batches = BatchConsumer(work, size=1)
+
+    async def deliver_more() -> None:
+        stream.add(fetch(2))
+
+    asyncio.run(drive(batches, stream, batches.close, deliver_more))
+    assert work.seen == [[0]]
+    assert stream.acked == []

@@ -10,37 +10,24 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from stream_doubles import Producer
 
 from mos_online import contracts
-from mos_online.contracts import DeadLetter, Fallback, Recommendation, SessionEmbedding
+from mos_online.contracts import Fallback, Recommendation, SessionEmbedding
 from mos_online.settings import Settings
 from streams.kafka.records import Record
 from streams.processors import base
-from streams.processors import retry as backoff
 from streams.processors.base import Context
 from streams.processors.recommender import TRIES, RecommenderProcessor
 
 
-class RecordProducer:
-    def __init__(self) -> None:
-        self.published: list[tuple[str, bytes, dict[str, bytes]]] = []
-        self.flushed = 0
+def fail(error: Exception) -> None:
+    raise error
 
-    def publish(
-        self, topic: str, key: bytes | None, value: bytes, *, partition: int | None = None, headers: Any = None
-    ) -> None:
-        self.published.append((topic, value, dict(headers or {})))
 
-    async def flush(self) -> None:
-        self.flushed = len(self.published)
-
-    def recommendations(self) -> list[Recommendation]:
-        topic = contracts.RECOMMENDATIONS
-        return [msgspec.json.decode(value, type=Recommendation) for name, value, _ in self.published if name == topic]
-
-    def letters(self) -> list[DeadLetter]:
-        topic = contracts.DEAD_LETTERS
-        return [msgspec.json.decode(value, type=DeadLetter) for name, value, _ in self.published if name == topic]
+def recommendations(producer: Producer) -> list[Recommendation]:
+    published = producer.published.get(contracts.RECOMMENDATIONS, [])
+    return [msgspec.json.decode(value, type=Recommendation) for _, value, *_ in published]
 
 
 def embedding(user: str) -> Record:
@@ -79,9 +66,9 @@ def answer(request: dict[str, Any], fallback: str | None = None) -> dict[str, An
 
 def ask(
     handler: Callable[[list[dict[str, Any]]], httpx.Response], records: list[Record], monkeypatch: pytest.MonkeyPatch
-) -> tuple[RecordProducer, list[float]]:
+) -> tuple[Producer, list[float]]:
     """Let the recommender work off the records; returns what it published and how long it paused each time."""
-    producer, pauses = RecordProducer(), []
+    producer, pauses = Producer(), []
 
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
@@ -89,7 +76,7 @@ def ask(
     async def run() -> None:
         settings = Settings(kafka="127.0.0.1:9", api_key="secret")
         monkeypatch.setattr(base, "RecordProducer", lambda _: producer)
-        processor = RecommenderProcessor(Context(settings=settings, fail=pytest.fail))
+        processor = RecommenderProcessor(Context(settings=settings, fail=fail))
         headers = processor._client.headers
 
         def respond(request: httpx.Request) -> httpx.Response:
@@ -100,12 +87,11 @@ def ask(
             transport=httpx.MockTransport(respond), base_url="http://service", headers=headers
         )
         assert headers["X-API-Key"] == "secret"
-        monkeypatch.setattr(backoff.asyncio, "sleep", pause)
+        monkeypatch.setattr("streams.processors.retry.asyncio.sleep", pause)
         await processor.process(records)
 
     asyncio.run(run())
     monkeypatch.undo()
-    assert producer.flushed == len(producer.published)
     return producer, pauses
 
 
@@ -118,14 +104,14 @@ def test_a_batch_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     producer, _ = ask(handler, [embedding("u"), embedding("v")], monkeypatch)
     assert asked == [[{"request_id": f"rec-s-{user}", "user_id": user, "k": 10, "timestamp": 7} for user in "uv"]]
-    found = producer.recommendations()
+    found = recommendations(producer)
     fallback = Fallback(source="popularity", reason="unknown_user")
     assert [(r.request_id, r.user_id, r.session_id, r.fallback) for r in found] == [
         ("rec-s-u", "u", "s-u", fallback),
         ("rec-s-v", "v", "s-v", fallback),
     ]
     assert {(r.experiment, r.arm, r.model_version, r.router_version) for r in found} == {("e1", "b", "m", "r")}
-    assert [headers for _, _, headers in producer.published] == [{"closable_at": b"8"}] * 2
+    assert [headers for *_, headers in producer.published[contracts.RECOMMENDATIONS]] == [{"closable_at": b"8"}] * 2
 
 
 def test_it_waits_for_as_long_as_the_service_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +122,7 @@ def test_it_waits_for_as_long_as_the_service_says(monkeypatch: pytest.MonkeyPatc
 
     producer, pauses = ask(handler, [embedding("u")], monkeypatch)
     assert pauses == [3.0, 0.2, 0.4]
-    assert len(producer.recommendations()) == 1
+    assert len(recommendations(producer)) == 1
     assert producer.letters() == []
 
 
@@ -148,7 +134,7 @@ def test_answers_to_other_requests_are_not_taken_for_ours(monkeypatch: pytest.Mo
 
     producer, pauses = ask(handler, [embedding("u"), embedding("v")], monkeypatch)
     assert len(pauses) == 2
-    assert [(r.request_id, r.user_id) for r in producer.recommendations()] == [("rec-s-u", "u"), ("rec-s-v", "v")]
+    assert [(r.request_id, r.user_id) for r in recommendations(producer)] == [("rec-s-u", "u"), ("rec-s-v", "v")]
 
 
 def test_a_session_id_that_is_too_long_for_a_request_still_gives_one_id(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +145,7 @@ def test_a_session_id_that_is_too_long_for_a_request_still_gives_one_id(monkeypa
         return answers(requests)
 
     producer, _ = ask(handler, [embedding("u" * 256), embedding("u" * 255 + "v")], monkeypatch)
-    assert [r.request_id for r in producer.recommendations()] == asked
+    assert [r.request_id for r in recommendations(producer)] == asked
     assert len(set(asked)) == 2
     assert max(map(len, asked)) <= 256
 
@@ -176,7 +162,7 @@ def test_one_request_that_is_never_answered_does_not_take_the_others_with_it(
         return httpx.Response(status, text="cannot") if bad else answers(requests)
 
     producer, _ = ask(handler, [embedding("u"), embedding("bad"), embedding("v")], monkeypatch)
-    assert [r.user_id for r in producer.recommendations()] == ["u", "v"]
+    assert [r.user_id for r in recommendations(producer)] == ["u", "v"]
     assert [(x.reason, x.key) for x in producer.letters()] == [("request_refused", b"bad")]
     tries = TRIES if status == 500 else 1
     assert calls == [3] * tries + [1] + [1] * tries + [1]
@@ -186,4 +172,4 @@ def test_a_record_that_is_no_embedding_becomes_a_dead_letter(monkeypatch: pytest
     broken = msgspec.structs.replace(embedding("u"), value=b"{}")
     producer, _ = ask(answers, [broken, embedding("v")], monkeypatch)
     assert [x.reason for x in producer.letters()] == ["invalid"]
-    assert [r.user_id for r in producer.recommendations()] == ["v"]
+    assert [r.user_id for r in recommendations(producer)] == ["v"]

@@ -1,0 +1,282 @@
+"""Each stream processor in a world of its own, so that one suite can be run over all of them."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import numpy as np
+import pytest
+from stream_doubles import Log, Producer, Store
+
+from mos_online import contracts
+from mos_online.contracts import Click, ClickEnvelope, Session, SessionEmbedding, SessionEvent
+from mos_online.items.popularity import ItemPopularity
+from mos_online.registry.registry import Registry
+from mos_online.sessions import Sessionizer
+from mos_online.settings import Settings
+from mos_online.themes.router import Router
+from mos_online.users.update import apply_sessions
+from streams.kafka.records import Record
+from streams.processors import base, popularity, profiler, recommender, sessionizer
+from streams.processors.base import Context, Processor
+
+NOW = 1_700_000_000_000
+HOUR = 3_600_000
+PARTITION = 1
+GOOD = b"a value that the processor can use"
+
+
+class Case(ABC):
+    """One processor, and what a test must know of it.
+
+    Attributes:
+        failures: the errors with which it stopped the worker.
+        needs: the service without which it waits; None if there is none.
+        refused: the reason of a dead letter for a record on which ``poison`` makes it fail.
+        letters_of_undecodable: how many dead letters it makes of such a record.
+        publishes: whether its work is to publish.
+    """
+
+    needs: str | None = None
+    refused = "internal_error"
+    letters_of_undecodable = 1
+    publishes = True
+
+    def __init__(self, home: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.settings, self.folder, self.monkeypatch = home, folder, monkeypatch
+        self.failures: list[Exception] = []
+        self.producer = Producer()
+        monkeypatch.setattr(base, "RecordProducer", lambda _: self.producer)
+        self.prepare()
+        self.processor = self.build(Context(settings=home, fail=self.failures.append))
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Put doubles in place of other services."""
+
+    @abstractmethod
+    def build(self, context: Context) -> Processor[Any]:
+        """The processor."""
+
+    @abstractmethod
+    def value(self, user: str, number: int) -> bytes:
+        """What the ``number``-th good record says of a user."""
+
+    @abstractmethod
+    def poison(self, user: str) -> None:
+        """Make the work on records of a user fail for good."""
+
+    @abstractmethod
+    def outage(self, *, down: bool) -> None:
+        """Take away or bring back what it needs."""
+
+    @abstractmethod
+    def done(self) -> set[str]:
+        """The users whose records have been worked off."""
+
+    def record(self, offset: int, user: str, value: bytes | None = GOOD) -> Record:
+        """The record at an offset of its topic, by default a good one."""
+        return Record(
+            topic=self.processor.topic,
+            partition=PARTITION,
+            offset=offset,
+            key=user.encode(),
+            value=self.value(user, offset) if value is GOOD else value,
+            arrived_at=NOW + offset,
+            headers={"closable_at": b"8"},
+        )
+
+
+class SessionizerCase(Case):
+    """Its good records are two clicks of a user, so far apart that the second closes the session of the first."""
+
+    def prepare(self) -> None:
+        self.log = Log()
+        self.monkeypatch.setattr(sessionizer, "LogReader", lambda _: self.log)
+
+    def build(self, context: Context) -> Processor[Any]:
+        return sessionizer.SessionizerProcessor(context)
+
+    def value(self, user: str, number: int) -> bytes:
+        times = [NOW - 1000 * HOUR + (2 * number + half) * HOUR for half in (0, 1)]
+        clicks = [SessionEvent(event_id=f"{user}-{time}", item_id="a", timestamp=time) for time in times]
+        return contracts.encode(ClickEnvelope(user_id=user, clicks=clicks))
+
+    def poison(self, user: str) -> None:
+        process = Sessionizer.process
+
+        def fails(self: Sessionizer, message: Any, **options: int) -> Any:
+            if isinstance(message, list) and message[0].user_id == user:
+                raise RuntimeError("of a test")
+            return process(self, message, **options)
+
+        self.monkeypatch.setattr(Sessionizer, "process", fails)
+
+    def outage(self, *, down: bool) -> None:
+        self.log.up.clear() if down else self.log.up.set()
+
+    def done(self) -> set[str]:
+        return set(self.producer.keys(contracts.SESSIONS))
+
+
+class ProfilerCase(Case):
+    needs = "the store is down"
+
+    def prepare(self) -> None:
+        self.store = Store()
+        self.monkeypatch.setattr("streams.processors.profiler.OnlineStore.open", lambda _: self.store)
+        publish_model(self.folder, self.settings)
+
+    def build(self, context: Context) -> Processor[Any]:
+        return profiler.ProfilerProcessor(context)
+
+    def value(self, user: str, number: int) -> bytes:
+        time = NOW - 1000 * HOUR + number
+        event = SessionEvent(event_id=f"e{number}", item_id="a", timestamp=time)
+        session = Session(
+            session_id=f"{user}:{time}:e{number}",
+            user_id=user,
+            started_at=time,
+            ended_at=time,
+            events=[event],
+            close_reason="gap",
+            watermark=time + 1,
+        )
+        return contracts.encode(session)
+
+    def poison(self, user: str) -> None:
+        def fails(sessions: list[Session], *arguments: Any) -> Any:
+            if any(session.user_id == user for session in sessions):
+                raise RuntimeError("of a test")
+            return apply_sessions(sessions, *arguments)
+
+        self.monkeypatch.setattr("streams.processors.profiler.apply_sessions", fails)
+
+    def outage(self, *, down: bool) -> None:
+        self.store.down = down
+
+    def done(self) -> set[str]:
+        embedded = set(self.producer.keys(contracts.SESSION_EMBEDDINGS))
+        assert embedded <= self.store.profiles.keys()
+        return embedded
+
+
+class PopularityCase(Case):
+    """Its good records are clicks of a user on the item of the same name."""
+
+    needs = "the store is down"
+    letters_of_undecodable = 0  # the sessionizer reads the same topic
+    publishes = False
+
+    def prepare(self) -> None:
+        self.store = Store()
+        self.monkeypatch.setattr("streams.processors.popularity.OnlineStore.open", lambda _: self.store)
+        publish_model(self.folder, self.settings)
+
+    def build(self, context: Context) -> Processor[Any]:
+        return popularity.PopularityProcessor(context)
+
+    def value(self, user: str, number: int) -> bytes:
+        return contracts.encode(Click(event_id=f"e{number}", user_id=user, item_id=user, timestamp=NOW - HOUR + number))
+
+    def poison(self, user: str) -> None:
+        observe = ItemPopularity.observe
+
+        def fails(self: ItemPopularity, click: Click) -> None:
+            if click.user_id == user:
+                raise RuntimeError("of a test")
+            observe(self, click)
+
+        self.monkeypatch.setattr(ItemPopularity, "observe", fails)
+
+    def outage(self, *, down: bool) -> None:
+        self.store.down = down
+
+    def done(self) -> set[str]:
+        assert isinstance(self.processor, popularity.PopularityProcessor)
+        counted = [counts.snapshot(top=100).item_ids for counts in self.processor._counts.values()]
+        written = [snapshot.item_ids for snapshot in self.store.popularity.values()]
+        return {item for items in (*counted, *written) for item in items}
+
+
+class RecommenderCase(Case):
+    needs = "status 503"
+    refused = "request_refused"
+
+    def prepare(self) -> None:
+        self.poisoned: str | None = None
+        self.down = False
+        client, transport = httpx.AsyncClient, httpx.MockTransport(self._respond)
+        self.monkeypatch.setattr(
+            "streams.processors.recommender.httpx.AsyncClient", lambda **options: client(**options, transport=transport)
+        )
+
+    def _respond(self, request: httpx.Request) -> httpx.Response:
+        requests = json.loads(request.content)["requests"]
+        users = [asked["user_id"] for asked in requests]
+        if self.down:
+            return httpx.Response(503)
+        if self.poisoned in users:
+            return httpx.Response(422)
+        rest = {"items": [], "themes": [], "experiment": None, "arm": None, "fallback": None}
+        rest |= {"model_version": "m", "router_version": "r"}
+        answers = [{"request_id": asked["request_id"], "user_id": asked["user_id"], **rest} for asked in requests]
+        return httpx.Response(200, json={"responses": answers})
+
+    def build(self, context: Context) -> Processor[Any]:
+        return recommender.RecommenderProcessor(context)
+
+    def value(self, user: str, number: int) -> bytes:
+        embedding = SessionEmbedding(
+            session_id=f"s{number}",
+            user_id=user,
+            ended_at=NOW,
+            embedding=[1.0],
+            theme=0,
+            theme_weights=[],
+            router_version="r",
+        )
+        return contracts.encode(embedding)
+
+    def poison(self, user: str) -> None:
+        self.poisoned = user
+
+    def outage(self, *, down: bool) -> None:
+        self.down = down
+
+    def done(self) -> set[str]:
+        return set(self.producer.keys(contracts.RECOMMENDATIONS))
+
+
+CASES: dict[str, Callable[[Settings, Path, pytest.MonkeyPatch], Case]] = {
+    "sessionizer": SessionizerCase,
+    "profiler": ProfilerCase,
+    "popularity": PopularityCase,
+    "recommender": RecommenderCase,
+}
+"""By the name of the processor."""
+
+
+def publish_model(folder: Path, settings: Settings) -> None:
+    """Put a model into service that knows the items a and b."""
+    axes = np.eye(2, dtype=np.float32)
+    router = Router(
+        items=["a", "b"],
+        table=axes,
+        prototypes=axes,
+        category_rows=[],
+        category_table=np.zeros((0, 2), np.float32),
+        categories={},
+        tau=0.5,
+        labels=["unrouted", "one", "two"],
+        config={},
+    )
+    router.save(folder)
+    (folder / "config.json").write_bytes(msgspec.json.encode({"version": "m1", "half_life_ms": 1000.0}))
+    Registry(settings.models_dir).publish(folder)

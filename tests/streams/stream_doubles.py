@@ -1,0 +1,148 @@
+"""A Faust stream, a producer, a log and an online store for tests without processes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+from mos_online import contracts
+from mos_online.contracts import DeadLetter
+from mos_online.errors import BrokerError, ContractError, StoreError
+from mos_online.items.popularity import PopularitySnapshot
+from mos_online.users.profile import UserProfile
+from streams.kafka.records import Record
+
+
+class Stream:
+    """A Faust stream of fetches that never ends; remembers the last offsets of those that were acknowledged."""
+
+    def __init__(self, *fetches: list[Record]) -> None:
+        self.acked: list[int] = []
+        self._more: asyncio.Queue[list[Record]] = asyncio.Queue()
+        for fetch in fetches:
+            self.add(fetch)
+
+    def add(self, fetch: list[Record]) -> None:
+        self._more.put_nowait(fetch)
+
+    def noack(self) -> Stream:
+        return self
+
+    async def events(self) -> AsyncIterator[Any]:
+        while True:
+            fetch = await self._more.get()
+            message = SimpleNamespace(value=fetch)
+            yield SimpleNamespace(message=message, ack=lambda last=fetch[-1].offset: self.acked.append(last))
+
+
+class Producer:
+    """In place of ``RecordProducer``: what was published, by topic.
+
+    Attributes:
+        refuses: records with this key are too large for any topic but that of dead letters.
+        broken: deliver nothing any more.
+    """
+
+    def __init__(self) -> None:
+        self.published: dict[str, list[tuple[bytes | None, bytes, int | None, dict[str, bytes]]]] = {}
+        self.refuses: bytes | None = None
+        self.broken = False
+
+    def publish(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes,
+        *,
+        partition: int | None = None,
+        headers: Mapping[str, bytes] | None = None,
+        delay: object = None,
+    ) -> None:
+        if key is not None and key == self.refuses and topic != contracts.DEAD_LETTERS:
+            raise ContractError("too_large", "of a test")
+        self.published.setdefault(topic, []).append((key, value, partition, dict(headers or {})))
+
+    async def flush(self) -> None:
+        if self.broken:
+            raise BrokerError("nothing is delivered")
+
+    relieve = flush
+
+    def keys(self, topic: str) -> list[str]:
+        return [(key or b"").decode() for key, _, _, _ in self.published.get(topic, [])]
+
+    def letters(self) -> list[DeadLetter]:
+        found = self.published.get(contracts.DEAD_LETTERS, [])
+        return [msgspec.json.decode(value, type=DeadLetter) for _, value, _, _ in found]
+
+
+class Log:
+    """In place of ``LogReader``: empty topics, of which nothing is known while Kafka is down."""
+
+    def __init__(self) -> None:
+        self.up = threading.Event()
+
+    def last(self, topic: str, partition: int) -> None:
+        self.up.wait()
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        self.up.wait()
+        return 0, 0
+
+    def committed(self, name: str, topic: str, partition: int) -> int:
+        return 0
+
+    def read(self, topic: str, partition: int, start: int, stop: int) -> Iterator[Any]:
+        return iter(())
+
+    def close(self) -> None:
+        self.up.set()
+
+
+class Store:
+    """In place of ``OnlineStore``: rows in memory, or an error while it is down."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.profiles: dict[str, UserProfile] = {}
+        self.popularity: dict[int, PopularitySnapshot] = {}
+
+    def _access(self) -> None:
+        if self.down:
+            raise StoreError("the store is down")
+
+    def read_profiles(self, users: Sequence[str]) -> dict[str, UserProfile]:
+        self._access()
+        return {user: self.profiles[user] for user in users if user in self.profiles}
+
+    def write_profiles(self, profiles: Sequence[UserProfile]) -> int:
+        self._access()
+        self.profiles |= {profile.user_id: profile for profile in profiles}
+        return len(profiles)
+
+    def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
+        self._access()
+        return [self.popularity[number] for number in range(partitions) if number in self.popularity]
+
+    def write_popularity(self, snapshots: Sequence[PopularitySnapshot]) -> None:
+        self._access()
+        self.popularity |= {snapshot.partition: snapshot for snapshot in snapshots}
+
+
+async def eventually(done: Any, what: str) -> None:
+    """Let the loop run until ``done()``; fails after many turns."""
+    for _ in range(2000):
+        if done():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError(f"waited in vain until {what}")
+
+
+async def quiet() -> None:
+    """Let the loop run for a while in which what must not happen could happen."""
+    await asyncio.sleep(0.05)
