@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import signal
 import socket
 import subprocess
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,27 +14,15 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from mos_online.errors import BrokerError
-from mos_online.ports import HOST, free_port
+from mos_online.ports import HOST
+from mos_online.processes import StalledError, deferred_signals, wait_until, work_of
+from streams.broker.apache_config import format_data, write_properties
+from streams.broker.child import GuardedChild
 from streams.broker.java import class_path, java
 
-START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
 JVM = ("-Xmx512m", "-Djava.awt.headless=true", "-Dlog4j2.level=WARN")
 MAIN = "kafka.Kafka"
-DEFAULTS = {
-    "process.roles": "broker,controller",
-    "node.id": "1",
-    "controller.listener.names": "CONTROLLER",
-    "offsets.topic.replication.factor": "1",
-    "offsets.topic.num.partitions": "4",
-    "transaction.state.log.replication.factor": "1",
-    "transaction.state.log.min.isr": "1",
-    "transaction.state.log.num.partitions": "4",
-    "share.coordinator.state.topic.replication.factor": "1",
-    "share.coordinator.state.topic.min.isr": "1",
-    "group.initial.rebalance.delay.ms": "0",
-    "auto.create.topics.enable": "false",
-}
 
 
 class ApacheBroker:
@@ -69,8 +55,7 @@ class ApacheBroker:
         self.port = port
         self._properties = dict(properties or {})
         self._client = dict(client or {})
-        self._process: subprocess.Popen[bytes] | None = None
-        self._guard: subprocess.Popen[bytes] | None = None
+        self._child: GuardedChild | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -84,7 +69,7 @@ class ApacheBroker:
 
     @property
     def log(self) -> Path:
-        """What Kafka printed in all its lives: warnings and errors."""
+        """The warnings and errors that Kafka printed, of all its runs."""
         return self.folder / "kafka.log"
 
     def start(self) -> None:
@@ -92,11 +77,13 @@ class ApacheBroker:
 
         Raises:
             BrokerError: Java or Maven is missing, the folder is used by another broker, the port is taken, or Kafka
-                stopped or was not ready in ``START_TIMEOUT``: then the end of its log is in the message.
+                stopped or made no progress: then the end of its log is in the message.
         """
-        if self._process is not None and self._process.poll() is None:
-            return
-        self._release()
+        if self._child is not None:
+            if self._child.status() is None:
+                return
+            self._child.release()
+            self._child = None
         command = [str(java()), *JVM, "-cp", class_path()]
         self.folder.mkdir(parents=True, exist_ok=True)
         self._refuse_a_second()
@@ -105,18 +92,21 @@ class ApacheBroker:
                 f"port {self.port} of {HOST} is taken (`lsof -i :{self.port}` names by whom): stop that, or choose "
                 "another port with `mos kafka --real --port`"
             )
-        self._write_properties()
-        if not (self._data / "meta.properties").exists():
-            self._format(command)
+        write_properties(self._config, data=self._data.name, port=self.port, changes=self._properties)
+        if not (self._data / "meta.properties").exists() and not format_data(command, self._config, self.log):
+            raise BrokerError(f"Kafka could not make its data folder {self._data}. {self._end_of_log()}")
         try:
-            self._launch([*command, MAIN, self._config.name])
+            with deferred_signals():
+                self._child = GuardedChild(
+                    [*command, MAIN, self._config.name], folder=self.folder, log=self.log, pid_file=self._pid_file
+                )
             self._until_ready()
         except BaseException:
             self.kill()
             raise
 
     def stop(self) -> None:
-        """SIGTERM: Kafka writes all to disk and ends; SIGKILL after ``STOP_TIMEOUT``. Nothing to do where it is not."""
+        """Let Kafka write all to disk and end; SIGKILL after ``STOP_TIMEOUT``. Does nothing where it does not run."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -134,10 +124,10 @@ class ApacheBroker:
         Raises:
             BrokerError: it ended by itself.
         """
-        process = self._running()
-        while process.poll() is None:
+        child = self._running()
+        while child.status() is None:
             time.sleep(0.2)  # Popen.wait() would sleep through a Ctrl-C: Polars has system calls go on after one
-        raise BrokerError(f"Kafka ended with status {process.returncode}. {self._end_of_log()}")
+        raise BrokerError(f"Kafka ended with status {child.status()}. {self._end_of_log()}")
 
     @property
     def _data(self) -> Path:
@@ -151,10 +141,10 @@ class ApacheBroker:
     def _pid_file(self) -> Path:
         return self.folder / "kafka.pid"
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
+    def _running(self) -> GuardedChild:
+        if self._child is None:
             raise BrokerError("the broker does not run: start it first")
-        return self._process
+        return self._child
 
     def _refuse_a_second(self) -> None:
         try:
@@ -167,92 +157,30 @@ class ApacheBroker:
                 "choose another folder with `mos kafka --real --dir`"
             )
 
-    def _write_properties(self) -> None:
-        controller = free_port()
-        properties = {
-            **DEFAULTS,
-            "log.dirs": self._data.name,  # Kafka takes a comma in it for two folders
-            "listeners": f"PLAINTEXT://{HOST}:{self.port},CONTROLLER://{HOST}:{controller}",
-            "controller.quorum.voters": f"1@{HOST}:{controller}",
-            **self._properties,
-        }
-        if "CONTROLLER://" not in properties["listeners"]:  # the caller's: it need not know of our controller
-            properties["listeners"] += f",CONTROLLER://{HOST}:{controller}"
-        lines = "".join(f"{name}={value}\n".replace("\\", "\\\\") for name, value in properties.items())
-        self._config.touch(mode=0o600)  # it may hold passwords
-        self._config.write_bytes(lines.encode("latin-1", "backslashreplace"))
-
-    def _format(self, command: list[str]) -> None:
-        """Make an empty data folder ready, under a cluster id of its own."""
-        cluster = base64.urlsafe_b64encode(b"m" + uuid.uuid4().bytes[1:]).decode().rstrip("=")  # must not begin with -
-        tool = [*command, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._config.name, "-g"]
-        with self.log.open("ab") as log:
-            done = subprocess.run(  # noqa: S603 - our own command line
-                tool, check=False, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        if done.returncode != 0:
-            raise BrokerError(f"Kafka could not make its data folder {self._data}. {self._end_of_log()}")
-
-    def _launch(self, command: list[str]) -> None:
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own command line
-                command,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # a Ctrl-C at the terminal is for us: we stop it
-            )
-        pid = str(self._process.pid)
-        self._pid_file.write_text(pid)
-        # Its standard input ends when we do, even by SIGKILL: nobody else has the other end.
-        self._guard = subprocess.Popen(  # noqa: S603
-            ["/bin/sh", "-c", 'read _; kill "$0"', pid],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
     def _until_ready(self) -> None:
-        process = self._running()
+        child = self._running()
         quiet = {"log_level": 0, "reconnect.backoff.max.ms": 200}
         admin = AdminClient({"bootstrap.servers": self.bootstrap, **quiet, **self._client})
-        deadline = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
+
+        def ready() -> bool:
+            if child.status() is not None:
                 raise BrokerError(
-                    f"Kafka stopped at its start, with status {process.returncode}. If its data is damaged, move "
+                    f"Kafka stopped at its start, with status {child.status()}. If its data is damaged, move "
                     f"{self.folder} away. {self._end_of_log()}"
                 )
             with suppress(KafkaException):
-                if _leads_all(admin):
-                    return
-            time.sleep(0.05)
-        raise BrokerError(f"Kafka was not ready after {START_TIMEOUT:.0f} s. {self._end_of_log()}")
+                return _leads_all(admin)
+            return False
+
+        try:
+            wait_until(ready, progress=lambda: work_of(child.pid, self.log), pause=0.05)
+        except StalledError as error:
+            raise BrokerError(f"Kafka did not become ready: {error}. {self._end_of_log()}") from None
 
     def _end(self, number: signal.Signals) -> None:
-        process = self._process
-        if process is None:
-            return
-        try:
-            process.send_signal(number)
-            process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            process.kill()
-            process.wait()
-            self._process = None
-            self._release()
-
-    def _release(self) -> None:
-        """Forget a broker that has ended."""
-        if self._guard is not None:
-            self._guard.kill()
-            self._guard.communicate()
-            self._guard = None
-            self._pid_file.unlink(missing_ok=True)
+        if self._child is not None:
+            self._child.end(number, timeout=STOP_TIMEOUT)
+            self._child = None
 
     def _end_of_log(self, lines: int = 15) -> str:
         """Without Java's stack frames, among which the reason would be lost."""
