@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from types import FrameType, TracebackType
 import httpx
 
 from mos_online.errors import MosError
+from mos_online.processes import StalledError, deferred_signals, wait_until, work_of
 from mos_online.settings import Settings
 
 STOP_TIMEOUT = 20.0
@@ -29,13 +29,11 @@ class Service:
         name: also the name of its log file.
         arguments: of the ``mos`` command.
         ready: whether it can be used; asked again and again, must not raise.
-        timeout: seconds it may take to become ready.
     """
 
     name: str
     arguments: tuple[str, ...]
     ready: Callable[[], bool]
-    timeout: float = 60.0
 
 
 @dataclass
@@ -62,13 +60,13 @@ class Supervisor:
         self.stop()
 
     def start(self, service: Service) -> None:
-        """Start a service and wait until it is ready.
+        """Start a service and wait until it is ready, for as long as it works or writes to its log.
 
         Raises:
-            MosError: it exited or did not become ready in time; the end of its log is in the message.
+            MosError: it exited, or makes no progress; the end of its log is in the message.
         """
         log = self._log(service)
-        with log.open("wb") as out:
+        with log.open("wb") as out, deferred_signals():
             child = subprocess.Popen(  # noqa: S603 - our own command line
                 [sys.executable, "-m", "mos_cli", *service.arguments],
                 stdin=subprocess.DEVNULL,
@@ -77,13 +75,16 @@ class Supervisor:
                 env={**os.environ, **self.environment},
                 start_new_session=True,
             )
-        self._children.append((service, child))
-        deadline = time.monotonic() + service.timeout
-        while not service.ready():
+            self._children.append((service, child))
+
+        def ready() -> bool:
             self.check()
-            if time.monotonic() > deadline:
-                raise MosError(f"{service.name} is not ready after {service.timeout:.0f} s. {_tail(log)}")
-            time.sleep(0.1)
+            return service.ready()
+
+        try:
+            wait_until(ready, progress=lambda: work_of(child.pid, log))
+        except StalledError as error:
+            raise MosError(f"{service.name} did not become ready: {error}. {_tail(log)}") from None
 
     def check(self) -> None:
         """Raise MosError if a child has exited."""
@@ -118,11 +119,11 @@ def local_services(settings: Settings) -> list[Service]:
     """The services of a single machine, in the order in which they start."""
     services = []
     if settings.kafka == "embedded":
-        services.append(Service(name="kafka", arguments=("kafka",), ready=settings.broker_file.exists, timeout=20))
+        services.append(Service(name="kafka", arguments=("kafka",), ready=settings.broker_file.exists))
     worker = f"http://127.0.0.1:{settings.worker_port}/healthz"
     serve = f"http://127.0.0.1:{settings.serve_port}/readyz"
-    services.append(Service(name="serve", arguments=("serve",), ready=lambda: answers(serve), timeout=120))
-    services.append(Service(name="worker", arguments=("worker",), ready=lambda: answers(worker), timeout=90))
+    services.append(Service(name="serve", arguments=("serve",), ready=lambda: answers(serve)))
+    services.append(Service(name="worker", arguments=("worker",), ready=lambda: answers(worker)))
     return services
 
 
