@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from mos_online import ports
+from mos_online.processes import wait_until, work_of
 from mos_online.settings import PREFIX, Settings, settings
 
 hypothesis_settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
@@ -33,6 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_unmet] = {}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with real processes wait for progress, which takes long on a busy machine; this bound is for what hangs."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1800))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -99,13 +106,14 @@ class RedisServer:
     def start(self) -> None:
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
         command += ["--appendonly", "yes", "--appendfsync", "always", "--requirepass", self.password]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        for _ in range(500):
+        self._process = process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+        def listens() -> bool:
+            assert process.poll() is None, f"redis-server has ended with status {process.returncode}"
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise TimeoutError(f"redis-server does not listen on {self.port}")
+                return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+        wait_until(listens, progress=lambda: work_of(process.pid), pause=0.02)
 
     def stop(self) -> None:
         if self._process:

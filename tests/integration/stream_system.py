@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +15,14 @@ import httpx
 from confluent_kafka import Producer
 
 from mos_online.kafka_config import producer_config
+from mos_online.processes import StalledError, wait_until, work_of
 from mos_online.settings import Settings
 from streams.kafka.log_reader import LogReader
 from streams.kafka.records import Record, of_confluent
 
 PARTITIONS = 3
+FLUSH = 600
+"""Seconds for the delivery of records: a bound for what is broken, not for what is slow."""
 
 
 class StreamSystem:
@@ -33,16 +35,17 @@ class StreamSystem:
         }
         names = {name.removeprefix("MOS_").lower(): value for name, value in self.variables.items()}
         self.settings = Settings.load(**names)
-        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("MOS_")} | self.variables
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("MOS_")} | self.variables
         self._home = home
         self._sending: Producer | None = None
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._ports: list[int] = []
 
     def mos(self, *arguments: str) -> subprocess.Popen[bytes]:
         self._home.mkdir(parents=True, exist_ok=True)
-        with (self._home / f"{arguments[0]}.log").open("ab") as log:
+        with self._log(arguments[0]).open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "mos_cli", *arguments], env=self._environment, stdout=log, stderr=log
+                [sys.executable, "-m", "mos_cli", *arguments], env=self.environment, stdout=log, stderr=log
             )
         self._processes.append(process)
         return process
@@ -50,7 +53,8 @@ class StreamSystem:
     def worker(self, only: str, *options: str, port: int | None = None) -> subprocess.Popen[bytes]:
         port = port or self.settings.worker_port
         process = self.mos("worker", "--only", only, "--port", str(port), *options)
-        self.until(lambda: self._ready(process, port), "the worker is ready", 120)
+        self.until(lambda: self._ready(process, port), "the worker is ready")
+        self._ports.append(port)
         return process
 
     def _ready(self, process: subprocess.Popen[bytes], port: int) -> bool:
@@ -60,14 +64,37 @@ class StreamSystem:
         except httpx.HTTPError:
             return False
 
-    def log(self, command: str) -> str:
-        return (self._home / f"{command}.log").read_text()
+    def _log(self, command: str) -> Path:
+        return self._home / f"{command}.log"
 
-    def until(self, done: Callable[[], bool], what: str, seconds: float = 60) -> None:
-        deadline = time.monotonic() + seconds
-        while not done():
-            assert time.monotonic() < deadline, f"waited in vain until {what}"
-            time.sleep(0.1)
+    def log(self, command: str) -> str:
+        return self._log(command).read_text()
+
+    def until(self, done: Callable[[], bool], what: str) -> None:
+        """Wait until ``done``, for as long as a process works, writes to its log, or a worker's metrics change."""
+        try:
+            wait_until(done, progress=self._progress)
+        except StalledError as error:
+            raise AssertionError(f"waited in vain until {what}: {error}") from None
+
+    def _progress(self) -> tuple[object, ...]:
+        logs = [self._log(name) for name in ("kafka", "topics", "worker")]
+        metrics = {port: self._metrics(port) for port in self._ports}
+        return (*(work_of(process.pid, *logs) for process in self._processes), *metrics.values())
+
+    @staticmethod
+    def _metrics(port: int) -> tuple[str, ...]:
+        try:
+            text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        except httpx.HTTPError:
+            return ()
+        return tuple(line for line in text.splitlines() if line.startswith("mos_"))
+
+    def ended(self, process: subprocess.Popen[bytes]) -> int:
+        """The status with which a process ends by itself."""
+        self.until(lambda: process.poll() is not None, f"{process.args!r} ends")
+        assert process.returncode is not None
+        return process.returncode
 
     def _producer(self) -> Producer:
         self._sending = self._sending or Producer(producer_config(self.settings))
@@ -77,13 +104,13 @@ class StreamSystem:
         producer = self._producer()
         for key, value in records:
             producer.produce(self.settings.topic(topic), value, key.encode(), timestamp=timestamp)
-        assert producer.flush(30) == 0
+        assert producer.flush(FLUSH) == 0
 
     def send_to_all(self, topic: str, value: bytes, timestamp: int = 0) -> None:
         producer = self._producer()
         for partition in range(PARTITIONS):
             producer.produce(self.settings.topic(topic), value, partition=partition, timestamp=timestamp)
-        assert producer.flush(30) == 0
+        assert producer.flush(FLUSH) == 0
 
     def records(self, topic: str) -> list[Record]:
         reader, name = LogReader(self.settings), self.settings.topic(topic)
@@ -94,7 +121,7 @@ class StreamSystem:
         ]
 
     def metric(self, name: str) -> float:
-        text = httpx.get(f"http://127.0.0.1:{self.settings.worker_port}/metrics").text
+        text = httpx.get(f"http://127.0.0.1:{self.settings.worker_port}/metrics", timeout=60).text
         return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
 
     def close(self) -> None:
@@ -110,15 +137,20 @@ def stream_system(home: Path, port: int, **variables: str) -> Iterator[StreamSys
     system = StreamSystem(home, port, variables)
     try:
         if "MOS_KAFKA" in variables:
-            assert system.mos("topics", "create").wait(60) == 0, system.log("topics")
+            assert system.ended(system.mos("topics", "create")) == 0, system.log("topics")
         else:
-            system.mos("kafka")
-            system.until(system.settings.broker_file.exists, "the broker is ready")
+            broker = system.mos("kafka")
+            system.until(
+                lambda: system.settings.broker_file.exists() or broker.poll() is not None, "the broker is ready"
+            )
         yield system
     finally:
         system.close()
 
 
 def stop(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM) -> int:
+    """Send a signal and wait, while the process works, until it has ended; its status."""
     process.send_signal(number)
-    return process.wait(30)
+    wait_until(lambda: process.poll() is not None, progress=lambda: work_of(process.pid))
+    assert process.returncode is not None
+    return process.returncode

@@ -16,7 +16,6 @@ EVENTS = 1500
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_the_demo_loses_nothing_and_leaves_nothing_behind(tmp_path: Path, free_port: Callable[[], int]) -> None:
     before = {process.pid for process in psutil.process_iter()}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MOS_")}

@@ -24,7 +24,6 @@ def mos(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"MOS_HOME": str(home), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=280,
         check=False,
     )
 

@@ -1,15 +1,14 @@
-"""`mos kafka --real`, Apache Kafka as a child, and the secured listener of a real broker."""
+"""What only Apache Kafka does: it keeps its data, has transactions, and listeners with TLS and SASL."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from signal import SIGINT, SIGKILL
+from signal import SIGKILL
 
 import msgspec
 import psutil
@@ -21,14 +20,14 @@ from confluent_kafka.admin import (
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
-from stream_system import PARTITIONS, StreamSystem, stop, stream_system
+from stream_system import FLUSH, PARTITIONS, StreamSystem, stop, stream_system
 
 from mos_online import contracts
 from mos_online.contracts import Click, Heartbeat, Session
 from mos_online.errors import BrokerError
 from mos_online.kafka_config import librdkafka_config, producer_config
 from streams.broker.apache import ApacheBroker
-from streams.broker.java import cached_class_path, class_path, java
+from streams.broker.java import java
 from streams.kafka.admin import check_topics, create_topics
 
 OwnKafka = Callable[..., ApacheBroker]
@@ -49,17 +48,19 @@ def a_session_passes(system: StreamSystem) -> None:
     click = Click(event_id="e", user_id="u", item_id="i", timestamp=BEGIN)
     system.send(contracts.CLICKS, [("u", contracts.encode(click))])
     system.send_to_all(contracts.CLICKS, contracts.encode(Heartbeat(heartbeat=BEGIN + 10**9)))
-    system.until(lambda: len(system.records(contracts.SESSIONS)) == 1, "the session is closed", 30)
+    system.until(lambda: len(system.records(contracts.SESSIONS)) == 1, "the session is closed")
     (record,) = system.records(contracts.SESSIONS)
     assert [e.event_id for e in msgspec.json.decode(record.value or b"", type=Session).events] == ["e"]
     assert stop(worker) == 0
 
 
-# --- the command
+# --- the data
 
 
 @pytest.mark.slow
-def test_the_command_and_its_data(need_kafka: None, tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_what_was_sent_is_there_after_a_restart_and_after_a_crash(
+    need_kafka: None, tmp_path: Path, free_port: Callable[[], int]
+) -> None:
     home, port = tmp_path / "mos", free_port()
     sent = [b"%d" % n for n in range(1000)]
 
@@ -79,122 +80,27 @@ def test_the_command_and_its_data(need_kafka: None, tmp_path: Path, free_port: C
         first = real()
         broker = ready(first, 1)
         assert f"export MOS_KAFKA=127.0.0.1:{port}\n" in system.log("kafka")
-        assert check_topics(system.settings) == PARTITIONS
-        second, third = real(), real("--dir", str(tmp_path / "other"))
         system.send(contracts.CLICKS, [("u", value) for value in sent])
-        assert (second.wait(60), third.wait(60)) == (2, 2)
-        assert f"(process {broker}) already runs on" in system.log("kafka")
+        other = real("--dir", str(tmp_path / "other"))
+        assert system.ended(other) == 2
         assert f"port {port} of 127.0.0.1 is taken" in system.log("kafka")
         os.kill(broker, SIGKILL)
-        assert first.wait(30) == 2
+        assert system.ended(first) == 2
         assert "Kafka ended with status -9" in system.log("kafka")
 
-        fourth = real()
-        broker = ready(fourth, 2)
+        second = real()
+        ready(second, 2)
         assert [r.value for r in system.records(contracts.CLICKS)] == sent
-        assert stop(fourth) == 0
-        assert not psutil.pid_exists(broker)
+        assert stop(second) == 0
 
-        fifth = real()
-        broker = ready(fifth, 3)
+        third = real()
+        ready(third, 3)
         assert [r.value for r in system.records(contracts.CLICKS)] == sent
-        fifth.send_signal(SIGKILL)
-        system.until(lambda: not psutil.pid_exists(broker), "the broker has followed")
-
-
-@pytest.mark.slow
-def test_a_ctrl_c_while_it_starts_leaves_nothing(
-    need_kafka: None, tmp_path: Path, free_port: Callable[[], int]
-) -> None:
-    home, port = tmp_path / "mos", free_port()
-    with clients_of(f"127.0.0.1:{port}", home, free_port()) as system:
-        command = system.mos("kafka", "--real", "--port", str(port))
-        system.until((home / "kafka" / "kafka.pid").exists, "Kafka starts")
-        system.until(lambda: broker_of(home) > 0, "its process is known")
-        broker = broker_of(home)
-        assert stop(command, SIGINT) == 130
-        assert not psutil.pid_exists(broker)
-        assert not (home / "kafka" / "kafka.pid").exists()
+        assert stop(third) == 0
 
 
 def broker_of(home: Path) -> int:
     return int((home / "kafka" / "kafka.pid").read_text() or 0)
-
-
-# --- what may be missing
-
-
-def program(folder: Path, name: str, says: str, status: int = 0) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    path.write_text(f"#!/bin/sh\necho '{says}' >&2\nexit {status}\n")
-    path.chmod(0o755)
-
-
-@pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder of PATH; nothing is cached."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("JAVA_HOME", raising=False)
-    return folder
-
-
-@pytest.mark.slow
-def test_the_command_tells_what_to_install(programs: Path, tmp_path: Path) -> None:
-    def real() -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "mos_cli", "kafka", "--real"]
-        environment = {**os.environ, "MOS_HOME": str(tmp_path / "mos")}
-        return subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=60)
-
-    without_java = real()
-    program(programs, "java", 'openjdk version "21.0.1" 2023-10-17')
-    without_maven = real()
-    for done, wanted in ((without_java, "openjdk-17-jre-headless"), (without_maven, "apt-get install maven")):
-        assert done.returncode == 2
-        assert wanted in done.stderr
-        assert "brew install" in done.stderr
-        assert "Traceback" not in done.stderr
-    assert not (tmp_path / "mos").exists()
-
-
-def test_an_old_java_is_named_and_java_home_goes_first(
-    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program(programs, "java", 'java version "1.8.0_402"')
-    with pytest.raises(BrokerError, match=r"is Java 8; install it: .*openjdk-17"):
-        java()
-    program(tmp_path / "newer" / "bin", "java", 'openjdk version "17" 2021-09-14')
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "newer"))
-    assert java() == tmp_path / "newer" / "bin" / "java"
-
-
-def test_a_java_that_is_none_is_named(programs: Path) -> None:
-    program(programs, "java", "Unable to locate a Java Runtime.", 1)
-    with pytest.raises(BrokerError, match=r"Unable to locate a Java Runtime.*brew install openjdk@17"):
-        java()
-
-
-def test_maven_s_fault_is_told(programs: Path) -> None:
-    program(programs, "mvn", "[ERROR] Unknown host", 1)
-    with pytest.raises(BrokerError, match=r"(?s)Is the network there.*Unknown host"):
-        class_path()
-
-
-def test_maven_is_asked_again_when_a_jar_or_the_pom_has_changed(programs: Path, tmp_path: Path) -> None:
-    jar, pom = tmp_path / "a.jar", tmp_path / "pom.xml"
-    pom.write_text("<project/>")
-    maven = f'for x in "$@"; do case $x in -Dmdep.outputFile=*) echo {jar} > "${{x#*=}}"; : > {jar};; esac; done'
-    program(programs, "mvn", f"'; {maven}; echo '")
-    assert cached_class_path(pom) is None
-    assert class_path(pom) == str(jar) == cached_class_path(pom)
-    jar.unlink()
-    assert cached_class_path(pom) is None
-    assert class_path(pom) == str(jar)
-    pom.write_text("<project></project>")
-    assert cached_class_path(pom) is None
 
 
 # --- the broker
@@ -303,14 +209,14 @@ def test_transactions_are_read_as_their_producers_mean_them(
         system.worker("sessionizer")
         topic = system.settings.topic(contracts.CLICKS)
         producer = Producer({**producer_config(system.settings), "transactional.id": topic})
-        producer.init_transactions(30)
+        producer.init_transactions(FLUSH)
         for item, commit in (("kept", True), ("dropped", False)):
             producer.begin_transaction()
             click = Click(event_id=item, user_id="u", item_id=item, timestamp=time.time_ns() // 1_000_000)
             producer.produce(topic, contracts.encode(click), "u")
-            producer.flush(30)
-            producer.commit_transaction(30) if commit else producer.abort_transaction(30)
-        system.until(lambda: len(system.records(contracts.SESSIONS)) > 0, "the session is closed", 20)
+            producer.flush(FLUSH)
+            producer.commit_transaction(FLUSH) if commit else producer.abort_transaction(FLUSH)
+        system.until(lambda: len(system.records(contracts.SESSIONS)) > 0, "the session is closed")
         time.sleep(2.5)  # had the aborted click been taken, its session would close by now
         (record,) = system.records(contracts.SESSIONS)
         assert [e.item_id for e in msgspec.json.decode(record.value or b"", type=Session).events] == ["kept"]

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 
 from features.store import OnlineStore
 from mos_online.ports import free_port
+from mos_online.processes import StalledError, wait_until, work_of
 from mos_online.registry.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.settings import Settings
@@ -29,8 +29,6 @@ from serving.ray.reaper import processes
 
 pytestmark = pytest.mark.slow
 
-START = 180
-"""Seconds; 20 to 45 on two free cores."""
 MINUTE = 60_000
 NOW = 1_700_000_000_000
 
@@ -88,7 +86,7 @@ class Serve:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.client = httpx.Client(base_url=self.url, headers={"X-API-Key": "key"}, timeout=30)
+        self.client = httpx.Client(base_url=self.url, headers={"X-API-Key": "key"}, timeout=300)
         self.wait_until("ready after")
         (self.run,) = (Path(p.cmdline()[3]) for p in self.children("serving.ray.reaper"))
         self.everything = processes(self.run)
@@ -101,16 +99,25 @@ class Serve:
         return self._log.read_text()
 
     def wait_until(self, words: str) -> None:
-        deadline = time.monotonic() + START
-        while words not in self.log():
+        def said() -> bool:
             assert self.process.poll() is None, self.log()
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.2)
+            return words in self.log()
+
+        self.until(said)
+
+    def until(self, done: Callable[[], object]) -> None:
+        """Wait until ``done``, for as long as Ray works or the log grows."""
+        try:
+            wait_until(lambda: bool(done()), progress=lambda: work_of(self.process.pid, self._log))
+        except StalledError as error:
+            raise AssertionError(f"{error}: {self.log()}") from None
 
     def stop(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
         self.client.close()
-        return self.process.wait(60)
+        self.until(lambda: self.process.poll() is not None)
+        assert self.process.returncode is not None
+        return self.process.returncode
 
     def left(self) -> list[str]:
         return [process.name() for process in self.everything if alive(process)] + [
@@ -125,13 +132,6 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-def eventually(condition: Callable[[], object], serve: Serve, timeout: float = 30) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, serve.log()
-        time.sleep(0.1)
-
-
 class Hammer:
     """A client that never pauses; counts what it is answered."""
 
@@ -141,7 +141,7 @@ class Hammer:
         self._thread = threading.Thread(target=self._run, args=(serve,))
 
     def _run(self, serve: Serve) -> None:
-        with httpx.Client(base_url=serve.url, headers={"X-API-Key": "key"}, timeout=30) as client:
+        with httpx.Client(base_url=serve.url, headers={"X-API-Key": "key"}, timeout=300) as client:
             while not self._stop.is_set():
                 answer = client.post("/v1/recommend", json={"user_id": "u1", "k": 3})
                 self.seen[answer.json()["model_version"] if answer.status_code == 200 else answer.text] += 1
@@ -173,7 +173,7 @@ def serve(home: Path, port: int) -> Iterator[Serve]:
     yield started
     if started.process.poll() is None:
         started.stop(signal.SIGKILL)
-        eventually(lambda: not started.left(), started)
+        started.until(lambda: not started.left())
 
 
 def test_it_announces_itself_and_runs_on_haproxy(serve: Serve) -> None:
@@ -185,7 +185,7 @@ def test_it_announces_itself_and_runs_on_haproxy(serve: Serve) -> None:
 
 
 def test_it_answers_from_the_profile_in_the_store(serve: Serve) -> None:
-    eventually(lambda: serve.client.get("/readyz").status_code == 200, serve)
+    serve.until(lambda: serve.client.get("/readyz").status_code == 200)
     model = serve.client.get("/v1/model").json()
     profile = UserProfile(
         user_id="known",
@@ -248,7 +248,7 @@ def test_a_newly_trained_model_goes_into_service_without_a_dropped_request(serve
     with Hammer(serve) as hammer:
         new = put_model(serve.home, seed=1)
         assert new != old
-        eventually(lambda: hammer.seen[new] > 20, serve)
+        serve.until(lambda: hammer.seen[new] > 20)
     assert set(hammer.seen) == {old, new}
 
 
@@ -268,6 +268,6 @@ def test_kill_9_ends_everything_it_started_too_and_frees_the_port(serve: Serve, 
         serve.stop(signal.SIGTERM)
     again = Serve(folder=home, port=port)
     assert again.stop(signal.SIGKILL) == -signal.SIGKILL
-    eventually(lambda: not again.left(), again)
-    eventually(lambda: not again.run.exists(), again)
+    again.until(lambda: not again.left())
+    again.until(lambda: not again.run.exists())
     assert list(again.home.glob("serve-*.json")) == []

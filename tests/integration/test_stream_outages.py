@@ -101,7 +101,7 @@ def test_a_dead_service_holds_up_no_sessions_no_rebalance_and_no_stop(
 
         works.set()
         system.worker("recommender")
-        system.until(lambda: recommended(system) == {f"s{n}" for n in range(ASKED)}, "nobody was forgotten", 120)
+        system.until(lambda: recommended(system) == {f"s{n}" for n in range(ASKED)}, "nobody was forgotten")
 
 
 def test_dropped_records_stop_the_worker_unless_their_loss_is_accepted(
@@ -118,7 +118,7 @@ def test_dropped_records_stop_the_worker_unless_their_loss_is_accepted(
         for _ in range(12):  # 12 x 700 kB per partition; the embedded broker keeps 5 MiB
             system.send_to_all(contracts.CLICKS, b"x" * 700_000)
         failed = system.mos("worker", "--only", "sessionizer")
-        assert failed.wait(120) == 2
+        assert system.ended(failed) == 2
         message = system.log("worker").splitlines()[-1]
         assert "retention dropped" in message
         assert "--accept-loss" in message

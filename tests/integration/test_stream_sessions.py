@@ -88,7 +88,7 @@ def test_sessions_equal_the_oracle_and_bad_records_are_kept(tmp_path: Path, free
         assert b"no json" in [x.raw for x in letters]
         repeats = len(found) - 1500
         system.until(
-            lambda: system.metric("mos_sessionizer_duplicate_clicks_total") == repeats, "all repeats are counted", 10
+            lambda: system.metric("mos_sessionizer_duplicate_clicks_total") == repeats, "all repeats are counted"
         )
         assert stop(worker) == 0
 
@@ -133,5 +133,5 @@ def test_the_wall_clock_closes_the_session_of_a_quiet_live_user(tmp_path: Path, 
         system.worker("sessionizer")
         click = Click(event_id="e", user_id="u", item_id="i", timestamp=time.time_ns() // 1_000_000)
         system.send(contracts.CLICKS, [("u", contracts.encode(click))])
-        system.until(lambda: len(system.records(contracts.SESSIONS)) == 1, "the session is closed", 20)
+        system.until(lambda: len(system.records(contracts.SESSIONS)) == 1, "the session is closed")
         assert published(system)[0].keys() == {f"u:{click.timestamp}:e"}

@@ -11,7 +11,7 @@ from types import TracebackType
 import msgspec
 import polars as pl
 from confluent_kafka import Producer
-from stream_system import StreamSystem
+from stream_system import FLUSH, StreamSystem
 
 from mos_online import contracts
 from mos_online.contracts import Click, ClickEnvelope, DeadLetter, Heartbeat, LateEvent, Session, SessionEvent
@@ -47,7 +47,7 @@ class Traffic:
         self._last: tuple[str, bytes] | None = None
         self._enough = threading.Event()
         self._thread = threading.Thread(target=self._run)
-        self._producer = Producer({**producer_config(system.settings), "message.timeout.ms": 120_000})
+        self._producer = Producer({**producer_config(system.settings), "message.timeout.ms": 1000 * FLUSH})
 
     def __enter__(self) -> Traffic:
         self._thread.start()
@@ -71,7 +71,7 @@ class Traffic:
                 user, value = self._message()
                 self._producer.produce(topic, value, user.encode())
             self._producer.poll(0)
-        assert self._producer.flush(120) == 0
+        assert self._producer.flush(FLUSH) == 0
 
     def _message(self) -> tuple[str, bytes]:
         draw, fault = self._random, self._random.randrange(100)
@@ -156,7 +156,7 @@ class Expected:
 
         Waits until the last session is there.
         """
-        system.until(lambda: len(_values(system)) >= len(self.sessions), "all sessions are published", 120)
+        system.until(lambda: len(_values(system)) >= len(self.sessions), "all sessions are published")
         values = _values(system)
         sessions = [msgspec.json.decode(value, type=Session) for value in values.values()]
         found = {s.session_id: ([e.event_id for e in s.events], s.close_reason, s.watermark) for s in sessions}
