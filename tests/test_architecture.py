@@ -26,7 +26,7 @@ ALLOWED = {
     "features": {"mos_online", "feast", "redis"},
     "streams": {"mos_online", "features", "faust", "mode", "confluent_kafka", "httpx", "aiokafka"},
     "serving": {"mos_online", "features", "ray", "fastapi", "starlette"},
-    "simulator": {"mos_online", "confluent_kafka", "httpx"},
+    "simulator": {"mos_online", "confluent_kafka", "httpx", "aiokafka"},  # aiokafka: the hash of keys
     "evaluation": {"mos_online"},
     "mos_cli": OURS | INFRASTRUCTURE,
 }

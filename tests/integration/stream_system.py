@@ -140,9 +140,12 @@ def stream_system(home: Path, port: int, **variables: str) -> Iterator[StreamSys
             assert system.ended(system.mos("topics", "create")) == 0, system.log("topics")
         else:
             broker = system.mos("kafka")
-            system.until(
-                lambda: system.settings.broker_file.exists() or broker.poll() is not None, "the broker is ready"
-            )
+
+            def ready() -> bool:
+                assert broker.poll() is None, system.log("kafka")
+                return system.settings.broker_file.exists()
+
+            system.until(ready, "the broker is ready")
         yield system
     finally:
         system.close()

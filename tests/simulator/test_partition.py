@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.partition import murmur2
+from simulator.partition import partition_of
 
 
-# The vectors of Kafka's own UtilsTest, as signed integers.
+# The hashes of Kafka's own UtilsTest, as signed integers.
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
@@ -19,5 +19,6 @@ from simulator.partition import murmur2
         (b"abc", 479470107),
     ],
 )
-def test_the_hash_is_the_java_client_s(key: bytes, expected: int) -> None:
-    assert murmur2(key) == expected % 2**32
+def test_the_partition_is_the_java_client_s(key: bytes, expected: int) -> None:
+    for partitions in (1, 3, 12, 1000, 2**31 - 1):
+        assert partition_of(key, partitions) == (expected & 0x7FFFFFFF) % partitions
