@@ -224,7 +224,7 @@ class RecommenderCase(Case):
             return httpx.Response(503)
         if self.poisoned in users:
             return httpx.Response(422)
-        rest = {"items": [], "themes": [], "experiment": None, "arm": None, "fallback": None}
+        rest: dict[str, Any] = {"items": [], "themes": [], "experiment": None, "arm": None, "fallback": None}
         rest |= {"model_version": "m", "router_version": "r"}
         answers = [{"request_id": asked["request_id"], "user_id": asked["user_id"], **rest} for asked in requests]
         return httpx.Response(200, json={"responses": answers})
@@ -278,5 +278,7 @@ def publish_model(folder: Path, settings: Settings) -> None:
         config={},
     )
     router.save(folder)
-    (folder / "config.json").write_bytes(msgspec.json.encode({"version": "m1", "half_life_ms": 1000.0}))
+    (folder / "config.json").write_bytes(
+        msgspec.json.encode({"version": "m1", "recent": 3, "theme_ring": 2, "half_life_ms": 1000.0})
+    )
     Registry(settings.models_dir).publish(folder)
