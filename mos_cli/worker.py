@@ -1,4 +1,4 @@
-"""``mos worker``: the stream processor in the foreground."""
+"""``mos worker``: stream processors in the foreground."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ def worker(
 ) -> None:
     """Turn clicks into sessions, profiles and recommendations until Ctrl-C or SIGTERM.
 
-    Start as many as you like: they share the partitions, each needs a port of its own. Processors can be spread over
-    workers with --only, but sessionizer and popularity read the same topic and belong into the same workers.
+    Start as many workers as you like: they share the partitions. Each needs a port of its own. With --only each worker
+    runs some of the processors. Where popularity runs, the sessionizer must run too: both read the clicks, and the
+    sessionizer reports those that cannot be read.
     """
     from mos_online.settings import Settings  # noqa: PLC0415
     from streams.runtime.worker import PROCESSORS, run_worker  # noqa: PLC0415
@@ -49,7 +50,9 @@ def worker(
             f"--only {only}: no processor is called {', '.join(unknown)}; there are {', '.join(PROCESSORS)}"
         )
     if "popularity" in chosen and "sessionizer" not in chosen:
-        raise SettingsError(f"--only {only}: popularity reads the sessionizer's topic, name both")
+        raise SettingsError(
+            f"--only {only}: popularity leaves unreadable clicks to the sessionizer, name both"
+        )
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("faust", "mode", "aiokafka", "httpx"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
