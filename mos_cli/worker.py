@@ -50,9 +50,7 @@ def worker(
             f"--only {only}: no processor is called {', '.join(unknown)}; there are {', '.join(PROCESSORS)}"
         )
     if "popularity" in chosen and "sessionizer" not in chosen:
-        raise SettingsError(
-            f"--only {only}: popularity leaves unreadable clicks to the sessionizer, name both"
-        )
+        raise SettingsError(f"--only {only}: popularity leaves unreadable clicks to the sessionizer, name both")
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("faust", "mode", "aiokafka", "httpx"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))

@@ -56,3 +56,25 @@ def test_no_file_is_longer_than_a_person_can_hold(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):
         lines = len(path.read_text().splitlines())
         assert lines <= 400, f"{path.relative_to(ROOT)} has {lines} lines"
+
+
+ROOMS_OF_STREAMS: dict[str, set[str]] = {
+    "metrics": set(),
+    "kafka": {"metrics"},
+    "broker": {"kafka"},
+    "processors": {"kafka", "metrics", "model"},
+    "runtime": {"kafka", "metrics", "processors"},
+}
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS_OF_STREAMS))
+def test_the_rooms_of_streams_depend_on_each_other_in_one_direction(room: str) -> None:
+    folder = ROOT / "streams" / room
+    files = sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    assert files
+    for path in files:
+        imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        modules = [f"{node.module}.{name.name}" for node in imports for name in node.names]
+        rooms = {module.split(".")[1] for module in modules if module.startswith("streams.")}
+        assert rooms <= ROOMS_OF_STREAMS[room] | {room}, f"{path.relative_to(ROOT)} imports {sorted(rooms)}"
+        assert room == "runtime" or not imported(path) & {"faust", "mode", "aiokafka"}, path

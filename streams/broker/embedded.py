@@ -46,7 +46,7 @@ def embedded_broker(settings: Settings) -> Iterator[str]:
 
 @contextmanager
 def _owned(settings: Settings) -> Iterator[None]:
-    """Be the only broker of this MOS_HOME. The system frees a file lock with its process, however that ends."""
+    """Hold the lock of this MOS_HOME. The system frees a file lock with its process, however that ends."""
     path = settings.broker_file.with_suffix(".lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:

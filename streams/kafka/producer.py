@@ -1,4 +1,4 @@
-"""The one way in which the worker publishes."""
+"""Publishes the worker's records."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Delay:
 
 
 class _Timed:
-    """A delivery report that is measured, too."""
+    """A delivery report that also measures the delay."""
 
     __slots__ = ("_batch", "_delay")
 

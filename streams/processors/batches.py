@@ -1,4 +1,4 @@
-"""From a Faust stream to the work of one processor, in batches that are acknowledged once they are done, and only then.
+"""Gives a Faust stream to the work of one processor, in batches that are acknowledged when they are done, not before.
 
 Faust's own ``take`` acknowledges a batch also when its reader failed or was cancelled in the middle of it.
 """

@@ -32,7 +32,7 @@ _decode = json_decoder(Session)
 
 
 class ProfilerProcessor(Processor[Session]):
-    """See docs/adr/0004: the online store holds the truth; what is cached here is what was last written there."""
+    """The online store holds the truth; what is cached here is what was last written there (docs/adr/0004)."""
 
     name = "profiler"
     topic = contracts.SESSIONS

@@ -1,4 +1,4 @@
-"""Trying again, ever more slowly, what another service could not do just now."""
+"""Calls another service again, after longer and longer pauses, until it works."""
 
 from __future__ import annotations
 

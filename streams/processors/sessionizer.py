@@ -1,4 +1,4 @@
-"""Clicks in, closed sessions out: a Faust agent over one ``Partition`` for each partition of ``clicks``."""
+"""Clicks in, closed sessions out, with one ``Partition`` for each partition of ``clicks``."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ PERIOD = 1.0
 TICK = 0.25
 """Seconds between two looks whether the wall clock lets a session of a quiet partition close."""
 
-PATIENCE = 5.0
+LAST_CHECKPOINT_TIMEOUT = 5.0
 """Seconds that a rebalance waits for the last checkpoints."""
 
 log = logging.getLogger(__name__)
 
 
 class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
-    """See docs/adr/0001: open sessions are in memory, the log and a small checkpoint bring them back."""
+    """Open sessions are in memory; the log and a small checkpoint bring them back (docs/adr/0001)."""
 
     name = "sessionizer"
     topic = contracts.CLICKS
@@ -75,9 +75,9 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
     async def on_revoked(self) -> None:
         """Store the last checkpoints and keep the partitions aside: they may well be ours again in a moment."""
         try:
-            await asyncio.wait_for(self._store(), PATIENCE)
+            await asyncio.wait_for(self._store(), LAST_CHECKPOINT_TIMEOUT)
         except TimeoutError:
-            log.warning("no checkpoints within %.0f s; the next owner begins with older ones", PATIENCE)
+            log.warning("no checkpoints within %.0f s; the next owner begins with older ones", LAST_CHECKPOINT_TIMEOUT)
         for partition in self._partitions.values():
             partition.wanted = partition.restored
         self._kept = {number: p for number, p in self._partitions.items() if p.restored}

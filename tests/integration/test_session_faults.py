@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from published_model import publish_model
 from stream_system import StreamSystem, stop, stream_system
-from test_stream_profiles import publish_model
 from traffic import Expected, Traffic
 
 from features.store import OnlineStore

@@ -9,15 +9,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
+from published_model import publish_model
 from stream_system import stop, stream_system
 
 from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import Recommendation, Session, SessionEvent
-from mos_online.registry.registry import Registry
-from mos_online.themes import Router, save_router
 
 pytestmark = pytest.mark.slow
 
@@ -47,25 +45,6 @@ class Service(BaseHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         pass
-
-
-def publish_model(folder: Path, models: Path) -> Router:
-    axes = np.eye(2, dtype=np.float32)
-    router = Router(
-        items=["a", "b"],
-        table=axes,
-        prototypes=axes,
-        category_rows=[],
-        category_table=np.zeros((0, 2), np.float32),
-        categories={},
-        tau=0.5,
-        labels=["unrouted", "one", "two"],
-        config={},
-    )
-    save_router(router, folder)
-    (folder / "config.json").write_text('{"version": "m1", "recent": 3, "theme_ring": 2, "half_life_ms": 1000}')
-    Registry(models).publish(folder)
-    return router
 
 
 def test_sessions_become_profiles_and_recommendations(tmp_path: Path, free_port: Callable[[], int]) -> None:

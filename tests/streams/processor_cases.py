@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
-import numpy as np
 import pytest
+from published_model import publish_model
 from stream_doubles import Log, Producer, Store
 
 from mos_online import contracts
 from mos_online.contracts import Click, ClickEnvelope, Session, SessionEmbedding, SessionEvent
 from mos_online.items.popularity import ItemPopularity
-from mos_online.registry.registry import Registry
 from mos_online.sessions import Sessionizer
 from mos_online.settings import Settings
-from mos_online.themes.router import Router
 from mos_online.users.update import apply_sessions
 from streams.kafka.records import Record
 from streams.processors import base, popularity, profiler, recommender, sessionizer
@@ -131,7 +128,7 @@ class ProfilerCase(Case):
     def prepare(self) -> None:
         self.store = Store()
         self.monkeypatch.setattr("streams.processors.profiler.OnlineStore.open", lambda _: self.store)
-        publish_model(self.folder, self.settings)
+        publish_model(self.folder, self.settings.models_dir)
 
     def build(self, context: Context) -> Processor[Any]:
         return profiler.ProfilerProcessor(context)
@@ -177,7 +174,7 @@ class PopularityCase(Case):
     def prepare(self) -> None:
         self.store = Store()
         self.monkeypatch.setattr("streams.processors.popularity.OnlineStore.open", lambda _: self.store)
-        publish_model(self.folder, self.settings)
+        publish_model(self.folder, self.settings.models_dir)
 
     def build(self, context: Context) -> Processor[Any]:
         return popularity.PopularityProcessor(context)
@@ -261,24 +258,3 @@ CASES: dict[str, Callable[[Settings, Path, pytest.MonkeyPatch], Case]] = {
     "recommender": RecommenderCase,
 }
 """By the name of the processor."""
-
-
-def publish_model(folder: Path, settings: Settings) -> None:
-    """Put a model into service that knows the items a and b."""
-    axes = np.eye(2, dtype=np.float32)
-    router = Router(
-        items=["a", "b"],
-        table=axes,
-        prototypes=axes,
-        category_rows=[],
-        category_table=np.zeros((0, 2), np.float32),
-        categories={},
-        tau=0.5,
-        labels=["unrouted", "one", "two"],
-        config={},
-    )
-    router.save(folder)
-    (folder / "config.json").write_bytes(
-        msgspec.json.encode({"version": "m1", "recent": 3, "theme_ring": 2, "half_life_ms": 1000.0})
-    )
-    Registry(settings.models_dir).publish(folder)

@@ -294,9 +294,3 @@ def test_a_partition_that_is_not_wanted_any_more_is_left(settings: Settings, top
     target.restore(topics)  # type: ignore[arg-type]
     assert not target.restored
     assert topics.published == {}
-
-
-def test_a_checkpoint_that_cannot_be_read_is_named(settings: Settings, topics: Topics) -> None:
-    topics.publish("sessionizer-checkpoints", b"3", b'{"version": 99}', partition=3)
-    with pytest.raises(BrokerError, match=r"sessionizer-checkpoints\[3\] cannot be read .*mos topics create"):
-        partition(settings, topics).restore(topics)  # type: ignore[arg-type]

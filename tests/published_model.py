@@ -1,0 +1,31 @@
+"""A small model in service, for tests of those who follow it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mos_online.registry.registry import Registry
+from mos_online.themes.artefact import save_router
+from mos_online.themes.router import Router
+
+
+def publish_model(folder: Path, models: Path) -> Router:
+    """Put a model into service that knows the items a and b, in two themes, and give its router."""
+    axes = np.eye(2, dtype=np.float32)
+    router = Router(
+        items=["a", "b"],
+        table=axes,
+        prototypes=axes,
+        category_rows=[],
+        category_table=np.zeros((0, 2), np.float32),
+        categories={},
+        tau=0.5,
+        labels=["unrouted", "one", "two"],
+        config={},
+    )
+    save_router(router, folder)
+    (folder / "config.json").write_text('{"version": "m1", "recent": 3, "theme_ring": 2, "half_life_ms": 1000}')
+    Registry(models).publish(folder)
+    return router
