@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, TopicPartition
 
+from mos_cli.demo.seen import Seen
 from mos_online import contracts
 from mos_online.contracts import DeadLetter, Recommendation, Session, SessionEmbedding
 from mos_online.errors import BrokerError
@@ -24,36 +22,6 @@ TOPICS = (
     contracts.RECOMMENDATIONS,
     contracts.DEAD_LETTERS,
 )
-
-
-@dataclass
-class Seen:
-    """What has come out of the system so far.
-
-    Attributes:
-        sessions: session_id -> the session, as first published.
-        changed: ids of sessions that were published again with other content.
-        repeated: sessions published again, identically.
-        embedded: session_id -> theme of the session, once its embedding was published.
-        recommendations: session_id -> what was recommended after it.
-        freshness_ms: for each recommendation, ms from the click that let the session close to its record on the topic.
-        close_ms: likewise to the session's record.
-        embedding_ms: likewise to the session's embedding record, when the profile is readable in the store.
-        fallbacks: reason -> how often the model did not answer.
-        dead_letters: reason -> how many.
-    """
-
-    sessions: dict[str, Session] = field(default_factory=dict)
-    changed: set[str] = field(default_factory=set)
-    repeated: int = 0
-    embedded: dict[str, int] = field(default_factory=dict)
-    recommendations: dict[str, Recommendation] = field(default_factory=dict)
-    freshness_ms: list[int] = field(default_factory=list)
-    close_ms: list[int] = field(default_factory=list)
-    embedding_ms: list[int] = field(default_factory=list)
-    fallbacks: Counter[str] = field(default_factory=Counter)
-    dead_letters: Counter[str] = field(default_factory=Counter)
-    late: int = 0
 
 
 class Observer:
@@ -166,16 +134,3 @@ def _note_delay(delays: list[int], message: Message) -> None:
     for key, value in message.headers() or ():
         if key == "closable_at" and isinstance(value, bytes):
             delays.append(max(0, message.timestamp()[1] - int(value)))
-
-
-def wait_until(done: Callable[[], bool], *, progress: Callable[[], int], patience: float, poll: float = 0.1) -> bool:
-    """Wait until ``done``; give up when ``progress`` has not moved for ``patience`` seconds."""
-    last, since = progress(), time.monotonic()
-    while not done():
-        time.sleep(poll)
-        now = progress()
-        if now != last:
-            last, since = now, time.monotonic()
-        elif time.monotonic() - since > patience:
-            return False
-    return True

@@ -1,34 +1,131 @@
-"""The demo's report as ``report.json`` and as a self-contained HTML page; docs/report.md explains its keys."""
+"""From what was seen to the report's keys; docs/report.md explains them."""
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from mos_cli.demo import plots
+from mos_cli.demo.log import DemoLog
+from mos_cli.demo.machine import machine
+from mos_cli.demo.phases import Phases
+from mos_cli.demo.samples import samples
+from mos_cli.demo.seen import Seen
+from mos_cli.demo.verify import ProfileCheck, SessionCheck
+from mos_cli.demo.watch import Watched
+from mos_cli.moment import moment
+from mos_online import __version__
+from mos_online.metrics import Judged
+from mos_online.training import TrainReport
+from simulator.visitors import Visitors
 
 Report = dict[str, Any]
-
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24; }
-h1 { margin-bottom: 0; }
-h2 { margin-top: 2.2rem; font-size: 1.15rem; }
-table { border-collapse: collapse; }
-td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; }
-figure { margin: 1.5rem 0; }
-svg { max-width: 100%; height: auto; }
-.verdict { font-weight: 600; }
-.muted { color: #667; }
-"""
+"""What ``report.json`` holds."""
 
 
-def percentiles(values: Sequence[float]) -> dict[str, float | int | None]:
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Everything that a run of the demo found out.
+
+    Attributes:
+        log: what was learned from and what was replayed.
+        trained: how good the model is on its validation part.
+        backfilled: profiles that were written before the replay.
+        watched: the replay.
+        sessions, profiles: what came out, compared with what had to.
+        phases: how long each step took.
+    """
+
+    log: DemoLog
+    trained: TrainReport
+    backfilled: int
+    watched: Watched
+    sessions: SessionCheck
+    profiles: ProfileCheck
+    phases: Phases
+
+
+def build_report(outcome: Outcome) -> Report:
+    """The report as documented in docs/report.md."""
+    log, watched = outcome.log, outcome.watched
+    seen, visitors = watched.seen, watched.visitors
+    faults = _faults(outcome)
+    return {
+        "passed": not faults,
+        "faults": faults,
+        "mos_online": __version__,
+        "wall_seconds": outcome.phases.total,
+        "dataset": _dataset(log),
+        "machine": machine(),
+        "phases": dict(outcome.phases.seconds),
+        "training": msgspec.to_builtins(outcome.trained),
+        "events": _events(log, watched),
+        "sessions": _sessions(outcome.sessions, seen),
+        "late_events": seen.late,
+        "dead_letters": dict(seen.dead_letters),
+        "profiles": {"backfilled": outcome.backfilled, **asdict(outcome.profiles)},
+        "embeddings": {"published": len(seen.embedded)},
+        "recommendations": {
+            "published": len(seen.recommendations),
+            "per_second": _rate(len(seen.recommendations), watched.seconds),
+            "fallbacks": dict(seen.fallbacks),
+        },
+        "requests": {
+            "answered": len(visitors.http_ms),
+            "failed": dict(visitors.failures),
+            "fallbacks": dict(visitors.fallbacks),
+        },
+        "quality": {kind: _quality(visitors.judge.result(kind)) for kind in visitors.judge.kinds},
+        "latency_ms": _latency(seen, visitors),
+        "samples": samples(seen, log.before.items, outcome.trained.theme_labels),
+    }
+
+
+def _dataset(log: DemoLog) -> dict[str, Any]:
+    first, last = log.span
+    return {
+        "name": log.name,
+        "events_before": len(log.before.clicks),
+        "events_replayed": len(log.replayed),
+        "from": moment(first),
+        "to": moment(last),
+    }
+
+
+def _events(log: DemoLog, watched: Watched) -> dict[str, Any]:
+    first, last = log.span
+    return {
+        "sent": watched.timeline[-1].events if watched.timeline else 0,
+        "per_second": _rate(len(log.replayed), watched.seconds),
+        "event_hours": round((last - first) / 3_600_000, 2),
+    }
+
+
+def _sessions(check: SessionCheck, seen: Seen) -> dict[str, int]:
+    return {
+        "closed": check.closed,
+        "oracle": check.oracle,
+        "missing": check.missing,
+        "different": check.different,
+        "unexpected": check.unexpected,
+        "repeated": seen.repeated,
+        "changed": len(seen.changed),
+    }
+
+
+def _latency(seen: Seen, visitors: Visitors) -> dict[str, Any]:
+    return {
+        "http": percentiles(visitors.http_ms),
+        "click_to_session": percentiles(seen.close_ms),
+        "click_to_profile": percentiles(seen.embedding_ms),
+        "click_to_recommendation": percentiles(seen.freshness_ms),
+    }
+
+
+def percentiles(values: Sequence[float]) -> Mapping[str, float | int | None]:
     """Count, median, p90, p99 and maximum of a list of milliseconds; None where there is nothing to measure."""
     if not values:
         return {"n": 0, "p50": None, "p90": None, "p99": None, "max": None}
@@ -42,101 +139,49 @@ def percentiles(values: Sequence[float]) -> dict[str, float | int | None]:
     }
 
 
-def write(
-    report: Report, timeline: Sequence[Mapping[str, float]], delays: Mapping[str, Sequence[float]], folder: Path
-) -> None:
-    """Write ``report.json`` and ``report.html`` into ``folder``.
-
-    Args:
-        report: the figures.
-        timeline: one row per second of the replay: seconds, events, sessions, recommendations, open (running totals).
-        delays: name -> milliseconds, drawn as histograms.
-        folder: created if missing.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    (folder / "report.html").write_text(_page(report, timeline, delays))
+def _rate(count: int, seconds: float) -> float | None:
+    return round(count / seconds, 1) if seconds else None
 
 
-def _page(report: Report, timeline: Sequence[Mapping[str, float]], delays: Mapping[str, Sequence[float]]) -> str:
-    verdict = "passed" if report["passed"] else "FAILED: " + "; ".join(report["faults"])
-    dataset = report["dataset"]
-    drawn = [plots.timeline(timeline), plots.delays(delays), plots.quality(report["quality"])]
-    figures = "\n".join(f"<figure>{svg}</figure>" for svg in drawn if svg)
-    sections = "\n".join(
-        _table(title, report[key])
-        for title, key in (
-            ("Sessions, stream beside oracle", "sessions"),
-            ("Events", "events"),
-            ("Dead letters, by reason", "dead_letters"),
-            ("Profiles read back from Feast", "profiles"),
-            ("Recommendations", "recommendations"),
-            ("Latency, ms", "latency_ms"),
-            ("Training", "training"),
-            ("Phases, seconds", "phases"),
-            ("Machine", "machine"),
+def _faults(outcome: Outcome) -> list[str]:
+    """What was lost or wrong, in words."""
+    seen, visitors = outcome.watched.seen, outcome.watched.visitors
+    sessions, profiles = outcome.sessions, outcome.profiles
+    faults = list(sessions.examples)
+    if not sessions.passed:
+        faults.insert(
+            0, f"sessions: {sessions.missing} missing, {sessions.different} different, {sessions.unexpected} unexpected"
         )
-    )
-    title = f"MoS Online on {html.escape(dataset['name'])}"
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{STYLE}</style></head><body>
-<h1>{title}</h1>
-<p class="verdict">{html.escape(verdict)}</p>
-<p class="muted">{dataset["events_replayed"]:,} clicks of {dataset["from"]} to {dataset["to"]} (UTC), replayed
-after training on the {dataset["events_before"]:,} clicks before them. Every figure was measured in this run.</p>
-{figures}
-{_quality_table(report["quality"])}
-{_samples(report["samples"])}
-{sections}
-</body></html>
-"""
-
-
-def _table(title: str, content: Mapping[str, Any]) -> str:
-    if not content:
-        return f"<h2>{html.escape(title)}</h2><p>none</p>"
-    rows = "".join(
-        f"<tr><td>{html.escape(str(key)).replace('_', ' ')}</td><td class='n'>{_value(value)}</td></tr>"
-        for key, value in content.items()
-    )
-    return f"<h2>{html.escape(title)}</h2><table>{rows}</table>"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return " &nbsp; ".join(f"{html.escape(str(k))} {_value(v)}" for k, v in value.items()) or "none"
-    if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 10 else f"{value:,.1f}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return html.escape(str(value))
-
-
-def _quality_table(quality: Mapping[str, Any]) -> str:
-    blocks = []
-    for kind, judged in quality.items():
-        rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td class='n'>{_interval(r['hit_rate_at_10'])}</td>"
-            f"<td class='n'>{_interval(r['ndcg_at_10'])}</td></tr>"
-            for name, r in judged["recommenders"].items()
+    if seen.changed:
+        faults.append(f"{len(seen.changed)} sessions were published again with other content")
+    if len(seen.embedded) < sessions.closed:
+        faults.append(f"{sessions.closed - len(seen.embedded)} closed sessions have no embedding")
+    if len(seen.recommendations) < sessions.closed:
+        faults.append(f"{sessions.closed - len(seen.recommendations)} closed sessions have no recommendation")
+    if not profiles.passed:
+        faults.append(
+            f"Feast: {profiles.expected - profiles.readable} users not readable, {profiles.stale} not up to date"
         )
-        blocks.append(
-            f"<h2>Prequential quality: {html.escape(kind.replace('_', ' '))} ({judged['requests']:,} requests)</h2>"
-            f"<table><tr><th>recommender</th><th>hit-rate@10</th><th>NDCG@10</th></tr>{rows}</table>"
-        )
-    return "\n".join(blocks)
+    if seen.late or seen.dead_letters:
+        faults.append(f"{seen.late} late events and {sum(seen.dead_letters.values())} dead letters in a clean replay")
+    if visitors.failures:
+        faults.append(f"requests failed: {dict(visitors.failures)}")
+    return faults
 
 
-def _interval(measured: Mapping[str, float]) -> str:
-    return f"{measured['mean']:.4f} [{measured['low']:.4f}, {measured['high']:.4f}]"
-
-
-def _samples(samples: Sequence[Mapping[str, Any]]) -> str:
-    blocks = [
-        f"<p><b>{html.escape(s['user_id'])}</b> after a session on {html.escape(s['session_theme'])}: "
-        f"{html.escape(', '.join(s['clicked']))}<br>recommended: {html.escape('; '.join(s['recommended']))}</p>"
-        for s in samples
-    ]
-    return "<h2>Sample recommendations</h2>" + "".join(blocks) if blocks else ""
+def _quality(judged: Judged) -> dict[str, Any]:
+    plain = msgspec.to_builtins
+    return {
+        "requests": judged.requests,
+        "recommenders": {
+            who: {"hit_rate_at_10": plain(judged.hit_rate[who]), "ndcg_at_10": plain(judged.ndcg[who])}
+            for who in judged.hit_rate
+        },
+        "mos_minus": {
+            who: {
+                "hit_rate_at_10": plain(judged.hit_rate_difference[who]),
+                "ndcg_at_10": plain(judged.ndcg_difference[who]),
+            }
+            for who in judged.hit_rate_difference
+        },
+    }

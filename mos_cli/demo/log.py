@@ -1,0 +1,66 @@
+"""Which part of a log the demo learns from, and which part it replays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from mos_cli.moment import moment
+from mos_online.errors import DatasetError
+from mos_online.settings import Settings
+from simulator.dataset import Dataset
+from simulator.datasets import load, require_clock
+from simulator.window import window
+
+FEWEST = 400
+"""A model is not worth making from fewer clicks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoLog:
+    """A log, cut in two.
+
+    Attributes:
+        before: the events before the replay, to learn from, and all items.
+        replayed: the clicks to replay; columns of ``Dataset.events``.
+    """
+
+    before: Dataset
+    replayed: pl.DataFrame
+
+    @property
+    def name(self) -> str:
+        """Name of the dataset."""
+        return self.before.name
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Times of the first and the last click of the replay, ms since epoch."""
+        return int(self.replayed["timestamp"][0]), int(self.replayed["timestamp"][-1])
+
+    def __str__(self) -> str:
+        first, last = map(moment, self.span)
+        return (
+            f"[bold]{self.name}[/]: {len(self.before.clicks):,} clicks before {first} UTC to learn from, "
+            f"{len(self.replayed):,} to replay until {last}"
+        )
+
+
+def cut(dataset: str, *, start: str, count: int, settings: Settings) -> DemoLog:
+    """Load a dataset and cut it where the replay begins.
+
+    Raises:
+        DatasetError: there is no such dataset, it has no clock, or there is too little of it.
+    """
+    whole = load(dataset, settings.data_dir)
+    require_clock(whole, settings.data_dir)
+    replayed = window(whole.clicks, start=start, count=count)
+    begin = int(replayed["timestamp"][0])
+    before = whole.before(begin)
+    clicks = len(before.clicks)
+    if clicks < FEWEST:
+        raise DatasetError(
+            f"{clicks} clicks before {moment(begin)} are too few to train on, {FEWEST} are needed: start later"
+        )
+    return DemoLog(before=before, replayed=replayed)

@@ -1,0 +1,73 @@
+"""The report in one screen of the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mos_cli.demo.report import Report
+
+
+def print_report(report: Report, console: Console, page: Path) -> None:
+    """Print the quality of each recommender, some samples, what was lost if anything, and where the page is."""
+    for kind, judged in report["quality"].items():
+        console.print(_quality(kind, judged))
+    for sample in report["samples"]:
+        console.print(
+            f"user {sample['user_id']}, theme {sample['session_theme']}, clicked {', '.join(sample['clicked'])}\n"
+            f"  -> {'; '.join(sample['recommended'])}",
+            highlight=False,
+            markup=False,
+        )
+    table = Table(box=None, show_header=False)
+    for name, value in _rows(report):
+        table.add_row(name, value)
+    console.print(table)
+    verdict = "[bold green]passed[/]" if report["passed"] else "[bold red]FAILED[/]: " + "; ".join(report["faults"])
+    console.print(f"{verdict} in {report['wall_seconds']:.0f} s. Report: {page}", soft_wrap=True)
+
+
+def _quality(kind: str, judged: Mapping[str, Any]) -> Table:
+    title = f"{kind.replace('_', ' ')}: {judged['requests']:,} requests"
+    table = Table(title=title, title_justify="left", box=None)
+    for column in ("recommender", "hit-rate@10", "NDCG@10", "MoS minus it, NDCG@10"):
+        table.add_column(column, justify="left" if column == "recommender" else "right")
+    for who, measured in judged["recommenders"].items():
+        minus = judged["mos_minus"].get(who)
+        table.add_row(
+            who,
+            _interval(measured["hit_rate_at_10"]),
+            _interval(measured["ndcg_at_10"]),
+            _interval(minus["ndcg_at_10"]) if minus else "",
+        )
+    return table
+
+
+def _rows(report: Report) -> Iterator[tuple[str, str]]:
+    events, sessions, profiles = report["events"], report["sessions"], report["profiles"]
+    seconds = report["phases"]["replay"]
+    yield "clicks", f"{events['sent']:,} in {seconds:.0f} s = {events['per_second']}/s"
+    yield (
+        "sessions",
+        f"{sessions['closed']:,} closed, oracle {sessions['oracle']:,}: "
+        f"{sessions['missing']} missing, {sessions['different']} different",
+    )
+    yield "profiles", f"{profiles['readable']:,} of {profiles['expected']:,} users readable from Feast"
+    yield "recommendations", f"{report['recommendations']['published']:,} on the topic"
+    yield "late, dead letters", f"{report['late_events']}, {sum(report['dead_letters'].values())}"
+    yield "HTTP", _milliseconds(report["latency_ms"]["http"])
+    yield "click to recommendation", _milliseconds(report["latency_ms"]["click_to_recommendation"])
+
+
+def _interval(measured: Mapping[str, float]) -> str:
+    return f"{measured['mean']:.3f} [{measured['low']:.3f}, {measured['high']:.3f}]"
+
+
+def _milliseconds(measured: Mapping[str, Any]) -> str:
+    if not measured["n"]:
+        return "nothing measured"
+    return f"p50 {measured['p50']:,.0f} ms, p99 {measured['p99']:,.0f} ms ({measured['n']:,})"
