@@ -30,7 +30,7 @@ def demo(
     need_evaluation()
     from mos_cli.demo.run import DemoConfig, run_demo  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
-    from simulator.speed import Speed  # noqa: PLC0415
+    from simulator.replay import Speed  # noqa: PLC0415
 
     configured = settings()
     console = Console()

@@ -1,4 +1,4 @@
-"""What happens, while it happens: a live panel in the terminal, one line every few seconds elsewhere."""
+"""Shows a running replay: a live panel in a terminal, one line every few seconds elsewhere."""
 
 from __future__ import annotations
 

@@ -22,5 +22,5 @@ def open_sessions(settings: Settings) -> int:
 
 
 def count_open(metrics: str) -> int:
-    """The same, from the text of the worker's metrics."""
+    """The sum of the gauge in the text of the worker's metrics."""
     return int(sum(float(value) for value in _OPEN.findall(metrics)))

@@ -24,7 +24,7 @@ SECTIONS = {
 
 
 def render(report: Report, timeline: Sequence[Mapping[str, float]], delays: Mapping[str, Sequence[float]]) -> str:
-    """The page.
+    """Render the report as a page of HTML.
 
     Args:
         report: the figures, as in ``report.json``.

@@ -25,13 +25,13 @@ from mos_online.ports import free_port
 from mos_online.settings import PREFIX, Settings
 from mos_online.training import TrainConfig, TrainReport
 from mos_online.users.backfill import of_users
-from simulator.speed import Speed
+from simulator.replay import Speed
 from streams.kafka.admin import create_topics
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoConfig:
-    """What to show.
+    """Options of the demo.
 
     Attributes:
         dataset: see ``simulator.datasets.load``.

@@ -1,4 +1,4 @@
-"""A few recommendations in words, for whoever reads the report."""
+"""A few recommendations in words, for the readers of the report."""
 
 from __future__ import annotations
 

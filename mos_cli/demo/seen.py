@@ -19,8 +19,8 @@ class Seen:
         embedded: session_id -> theme of the session, once its embedding was published.
         recommendations: session_id -> what was recommended after it.
         freshness_ms: for each recommendation, ms from the click that let the session close to its record on the topic.
-        close_ms: likewise to the session's record.
-        embedding_ms: likewise to the session's embedding record, when the profile is readable in the store.
+        close_ms: for each session, ms from that click to the session's record on the topic.
+        embedding_ms: for each session, ms from that click to its embedding record; the profile can be read then.
         fallbacks: reason -> how often the model did not answer.
         dead_letters: reason -> how many.
     """

@@ -1,4 +1,4 @@
-"""Nothing lost, nothing different: the checks that decide the demo's exit status."""
+"""Checks that nothing was lost or changed; they decide the demo's exit status."""
 
 from __future__ import annotations
 

@@ -19,10 +19,7 @@ from mos_cli.supervisor import Supervisor
 from mos_cli.waiting import wait_until
 from mos_online.sessions import offline_sessions
 from mos_online.settings import Settings
-from simulator.kafka import ClicksTopic, lag_guard
-from simulator.replay import Progress, Replay
-from simulator.replay_config import ReplayConfig
-from simulator.speed import Speed
+from simulator.replay import ClicksTopic, Progress, Replay, ReplayConfig, Speed, lag_guard
 from simulator.visitors import Visitors
 
 PATIENCE = 30.0

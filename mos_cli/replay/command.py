@@ -69,8 +69,7 @@ def replay(
     from mos_cli.replay.run import load_clicks, replay_and_show  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
     from simulator.faults import Faults  # noqa: PLC0415
-    from simulator.replay_config import ReplayConfig  # noqa: PLC0415
-    from simulator.speed import Speed  # noqa: PLC0415
+    from simulator.replay import ReplayConfig, Speed  # noqa: PLC0415
 
     configured, console = settings(), Console()
     faults = Faults(

@@ -13,9 +13,7 @@ from mos_cli.progress import progress_bar
 from mos_online.settings import Settings
 from simulator.dataset import Dataset
 from simulator.datasets import load, require_clock
-from simulator.kafka import ClicksTopic, lag_guard
-from simulator.replay import Progress, Replay
-from simulator.replay_config import ReplayConfig
+from simulator.replay import ClicksTopic, Progress, Replay, ReplayConfig, lag_guard
 from simulator.window import window
 
 

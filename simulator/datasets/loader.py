@@ -1,4 +1,4 @@
-"""From what ``--dataset`` says to a ``Dataset``: the one way in which every verb of ``mos`` gets a log."""
+"""From what ``--dataset`` says to a ``Dataset``: every verb of ``mos`` gets its log here."""
 
 from __future__ import annotations
 

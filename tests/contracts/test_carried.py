@@ -16,7 +16,7 @@ from mos_online.sessions import SessionConfig, Sessionizer
 from serving.http.api import RecommendEvent, RecommendRequest, session_events
 from serving.http.body import BodyReader
 from serving.http.problem import Problem
-from simulator.envelopes import Envelope
+from simulator.replay.envelopes import Envelope
 
 CLICK = Click(
     event_id="e",

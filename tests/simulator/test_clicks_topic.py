@@ -16,12 +16,11 @@ from mos_online.contracts import Click, Heartbeat, decode_clicks
 from mos_online.errors import BrokerError
 from mos_online.kafka_config import PARTITIONER
 from mos_online.settings import Settings
-from simulator.kafka import ClicksTopic, GroupOffsets, lag_guard
 from simulator.partition import partition_of
 from simulator.population import SyntheticConfig, synthesize
-from simulator.replay import Replay
-from simulator.replay_config import ReplayConfig
-from simulator.speed import Speed
+from simulator.replay import Replay, ReplayConfig, Speed
+from simulator.replay.clicks_topic import ClicksTopic
+from simulator.replay.group_offsets import GroupOffsets, lag_guard
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import pytest
 
 from mos_online.errors import BrokerError
 from mos_online.settings import Settings
-from simulator.lag import RECORD_OVERHEAD, LagGuard, LagLimits
+from simulator.replay.lag import RECORD_OVERHEAD, LagGuard, LagLimits
 
 
 class Group:

@@ -17,12 +17,10 @@ from mos_online.contracts import Click, Heartbeat, LateEvent, Session, decode_cl
 from mos_online.errors import BrokerError, ContractError, DatasetError, SettingsError
 from mos_online.sessions import Rejected, SessionConfig, Sessionizer, offline_sessions
 from simulator.faults import Faults
-from simulator.lag import LagGuard, LagLimits
 from simulator.partition import partition_of
 from simulator.population import SyntheticConfig, synthesize
-from simulator.replay import Progress, Replay, WallClock
-from simulator.replay_config import ReplayConfig
-from simulator.speed import Speed
+from simulator.replay import Progress, Replay, ReplayConfig, Speed, WallClock
+from simulator.replay.lag import LagGuard, LagLimits
 
 NOW = 1_800_000_000_000
 RULES = SessionConfig(lateness=300_000)

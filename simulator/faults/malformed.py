@@ -1,4 +1,4 @@
-"""Ways in which a message can be broken, each with the reason its dead letter will give."""
+"""Malformed messages, each with the reason that its dead letter will give."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ MALFORMATIONS: tuple[tuple[str, Callable[[bytes], bytes | None]], ...] = (
 """(reason of ``ContractError``, what it does to an encoded click); None is a message without a value."""
 
 
-def malform(click: Click, way: int) -> bytes | None:
-    """The value of a message that ought to have been ``click``, broken in one of ``MALFORMATIONS``."""
-    _, breaks = MALFORMATIONS[way]
+def malform(click: Click, malformation: int) -> bytes | None:
+    """The value of a message that ought to have been ``click``, broken as ``MALFORMATIONS`` says at this index."""
+    _, breaks = MALFORMATIONS[malformation]
     return breaks(contracts.encode(click))

@@ -10,13 +10,13 @@ from typing import Protocol
 
 from mos_online import contracts
 from mos_online.contracts import Click, Heartbeat
-from simulator.envelopes import Envelope, Envelopes
-from simulator.lag import LagGuard
 from simulator.partition import partition_of
+from simulator.replay.envelopes import Envelope, Envelopes
+from simulator.replay.lag import LagGuard
 
 
 class Topic(Protocol):
-    """Where messages go: ``simulator.kafka.ClicksTopic``, or a list in a test."""
+    """Where messages go: ``simulator.replay.clicks_topic.ClicksTopic``, or a list in a test."""
 
     partitions: int
 

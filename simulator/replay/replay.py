@@ -13,12 +13,12 @@ from mos_online import contracts
 from mos_online.contracts import Click, Context
 from mos_online.sessions.config import SessionConfig
 from simulator.dataset import EVENT_COLUMNS
-from simulator.envelopes import Envelopes
-from simulator.faults import Kind, plan
-from simulator.lag import LagGuard
-from simulator.malform import malform
-from simulator.publisher import Publisher, Topic
-from simulator.replay_config import ReplayConfig, check_clicks, check_times
+from simulator.faults.malformed import malform
+from simulator.faults.plan import Kind, plan
+from simulator.replay.config import ReplayConfig, check_clicks, check_times
+from simulator.replay.envelopes import Envelopes
+from simulator.replay.lag import LagGuard
+from simulator.replay.publisher import Publisher, Topic
 
 EARLY = 0.002
 """Seconds that a click may be sent before its time: to sleep for less is not worth it."""
@@ -28,7 +28,7 @@ REPORT_EVERY, BEAT_EVERY, LOOK_EVERY = 0.2, 1.0, 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class WallClock:
-    """Time as the replay sees it; a test has its own."""
+    """The clock that a replay reads and sleeps by; a test puts one of its own in its place."""
 
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -37,7 +37,7 @@ class WallClock:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where the replay stands.
+    """How far a replay has come.
 
     Attributes:
         sent, total: clicks, counting repeated ones twice.
@@ -60,7 +60,7 @@ class Progress:
 
 
 class Replay:
-    """One pass over a click log.
+    """A single pass over a click log.
 
     Args:
         clicks: rows as of ``Dataset.clicks``, ascending in (timestamp, event_id), at least one.
@@ -156,7 +156,7 @@ class Replay:
         yield self._report()
 
     def _send(self, row: tuple[Any, ...]) -> None:
-        user_id, item_id, event_id, timestamp, event_type, session, _, kind, way = row
+        user_id, item_id, event_id, timestamp, event_type, session, _, kind, malformation = row
         click = Click(
             user_id=user_id,
             item_id=item_id,
@@ -172,7 +172,7 @@ class Replay:
                 self._before_click(click)
             self._publisher.click(click)
         elif kind == Kind.MALFORMED:
-            self._publisher.alone(user_id, malform(click, way))
+            self._publisher.alone(user_id, malform(click, malformation))
         else:
             if kind == Kind.TOO_LATE:
                 self._publisher.promise(user_id)

@@ -8,13 +8,13 @@ import polars as pl
 
 from mos_online.errors import DatasetError, SettingsError
 from mos_online.sessions.config import SessionConfig
-from simulator.faults import Faults
-from simulator.speed import Speed
+from simulator.faults.plan import Faults
+from simulator.replay.speed import Speed
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayConfig:
-    """How to replay.
+    """Options of a replay.
 
     Attributes:
         speed: see ``Speed``.
@@ -80,7 +80,7 @@ class ReplayConfig:
 
 
 def check_clicks(clicks: pl.DataFrame) -> None:
-    """Refuse what is no log.
+    """Refuse clicks that cannot be replayed.
 
     Raises:
         DatasetError: no clicks, or they are out of order.

@@ -15,7 +15,7 @@ import polars as pl
 
 from mos_online.errors import SettingsError
 from mos_online.sessions.config import SessionConfig
-from simulator.malform import MALFORMATIONS
+from simulator.faults.malformed import MALFORMATIONS
 
 YEAR_MS = 365 * 86_400_000
 LATE_BY = (1_000, 600_000)
@@ -23,7 +23,7 @@ LATE_BY = (1_000, 600_000)
 
 
 class Kind(IntEnum):
-    """What is done to a click."""
+    """The fault that a click suffers, or none."""
 
     ON_TIME = 0
     DISORDERED = 1
@@ -73,7 +73,7 @@ class Faults:
 
 @dataclass(frozen=True, kw_only=True)
 class Injected:
-    """What the plan does, for an oracle.
+    """The faults that a plan injects, so that an oracle knows what must come out.
 
     Attributes:
         counts: name of the fault -> clicks that suffer it.
@@ -88,11 +88,11 @@ class Injected:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """What is sent, in order.
+    """All messages of a replay, in the order in which they are sent.
 
     Attributes:
         frame: the columns of ``Dataset.events``, and release (int64, event time in ms at which to send; ascending),
-            kind (int8, a ``Kind``) and way (int8, index of ``MALFORMATIONS``).
+            kind (int8, a ``Kind``) and malformation (int8, index of ``MALFORMATIONS``).
         expected: rows, as of ``Dataset.events``, that must be in sessions: all clicks but the excluded.
         injected: the faults.
     """
@@ -115,7 +115,7 @@ def plan(clicks: pl.DataFrame, faults: Faults, sessions: SessionConfig, *, slack
     rng = np.random.default_rng(faults.seed)
     count = len(clicks)
     kind = _draw(faults, count, rng)
-    way = rng.integers(0, len(MALFORMATIONS), count)
+    malformation = rng.integers(0, len(MALFORMATIONS), count)
     true_time = clicks["timestamp"].to_numpy()
     delays = {
         Kind.DISORDERED: rng.integers(0, faults.disorder + 1, count),
@@ -127,7 +127,7 @@ def plan(clicks: pl.DataFrame, faults: Faults, sessions: SessionConfig, *, slack
         timestamp=pl.Series(np.where(kind == Kind.SKEWED, ahead, true_time)),
         release=pl.Series(release, dtype=pl.Int64),
         kind=pl.Series(np.where(kind == Kind.DUPLICATE, Kind.ON_TIME, kind), dtype=pl.Int8),
-        way=pl.Series(way, dtype=pl.Int8),
+        malformation=pl.Series(malformation, dtype=pl.Int8),
     )
     again = pl.Series(true_time + rng.integers(0, slack + 1, count), dtype=pl.Int64)
     copies = planned.with_columns(release=again, kind=pl.lit(int(Kind.DUPLICATE), pl.Int8)).filter(
@@ -139,7 +139,7 @@ def plan(clicks: pl.DataFrame, faults: Faults, sessions: SessionConfig, *, slack
         expected=clicks.filter(pl.Series(~lost)),
         injected=Injected(
             counts={which.name.lower(): int((kind == which).sum()) for which in Kind if which is not Kind.ON_TIME},
-            dead_letters=_dead_letters(way[kind == Kind.MALFORMED].tolist(), int((kind == Kind.SKEWED).sum())),
+            dead_letters=_dead_letters(malformation[kind == Kind.MALFORMED].tolist(), int((kind == Kind.SKEWED).sum())),
             excluded=frozenset(clicks.filter(pl.Series(lost))["event_id"]),
         ),
     )
@@ -157,8 +157,8 @@ def _draw(faults: Faults, count: int, rng: np.random.Generator) -> np.typing.NDA
     return rng.choice([Kind.ON_TIME, *shares], count, p=weights / weights.sum())
 
 
-def _dead_letters(ways: list[int], skewed: int) -> Mapping[str, int]:
-    reasons = Counter(MALFORMATIONS[way][0] for way in ways)
+def _dead_letters(malformations: list[int], skewed: int) -> Mapping[str, int]:
+    reasons = Counter(MALFORMATIONS[index][0] for index in malformations)
     if skewed:
         reasons["future_timestamp"] = skewed
     return reasons

@@ -32,7 +32,7 @@ class LagLimits:
 
     @classmethod
     def of(cls, settings: Settings) -> LagLimits:
-        """Tight for the embedded broker, which drops what it cannot hold; wide for a cluster, which does not."""
+        """Tight limits for the embedded broker, which drops what it cannot hold, and wide ones for a cluster."""
         return cls() if settings.kafka == "embedded" else cls(messages=200_000, size=64 * 2**20)
 
 
