@@ -24,7 +24,8 @@ def mutual_information(a: ArrayLike, b: ArrayLike) -> float:
         raise DatasetError(f"labels of shapes {one.shape} and {other.shape}: give two of one length, at least 1")
     x, y = (np.unique(labels, return_inverse=True)[1] for labels in (one, other))
     joint = np.zeros((x.max() + 1, y.max() + 1))
-    np.add.at(joint, (x, y), 1 / len(x))
+    np.add.at(joint, (x, y), 1)
+    joint /= len(x)  # counts first: shares that are added up are not exactly 1 where all have one group
     px, py, kept = joint.sum(1), joint.sum(0), joint > 0
     information = float((joint[kept] * np.log(joint[kept] / np.outer(px, py)[kept])).sum())
     entropy = -float((px * np.log(px)).sum() + (py * np.log(py)).sum())
