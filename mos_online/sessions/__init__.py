@@ -1,8 +1,18 @@
-"""Sessions in event time: the streaming sessionizer and its offline oracle."""
+"""Sessions in event time. What a session is, and what is promised about it, stands in ``docs/sessions.md``.
+
+- ``config``: the rules.
+- ``sessionizer``: the sessionizer of one partition, which joins the pieces below. Records go in, sessions come out.
+- ``windows``: where sessions are opened, extended, joined and **closed** (``SessionWindows.close``).
+- ``cut``: where a run of events is cut into sessions; ``open_events``: the open events of one user.
+- ``clock``: the watermark, and what is late. ``rejection``: times that cannot be believed.
+- ``offsets``, ``rule_history``, ``checkpoint``: what is stored about once a second. ``recovery``: the way back from it.
+- ``oracle``: the same sessions computed from a whole log at once; it shares no code with the stream.
+"""
 
 from mos_online.sessions.checkpoint import Checkpoint, ClockState
 from mos_online.sessions.config import SessionConfig
 from mos_online.sessions.oracle import offline_sessions
-from mos_online.sessions.sessionizer import Output, Rejected, Sessionizer
+from mos_online.sessions.rejection import Rejected
+from mos_online.sessions.sessionizer import Output, Sessionizer
 
 __all__ = ["Checkpoint", "ClockState", "Output", "Rejected", "SessionConfig", "Sessionizer", "offline_sessions"]

@@ -8,7 +8,7 @@ from mos_online.sessions.config import SessionConfig
 
 
 class ClockState(msgspec.Struct, frozen=True, kw_only=True):
-    """Event-time clock of one partition.
+    """A moment of the event-time clock of one partition.
 
     Attributes:
         newest: largest event time seen (ms), -1 before the first event.
@@ -22,7 +22,13 @@ class ClockState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuleChange(msgspec.Struct, frozen=True, kw_only=True):
-    """Other rules were in force from ``offset`` on, when the watermark was ``watermark``."""
+    """Other rules were in force from an offset on.
+
+    Attributes:
+        offset: the first offset processed under the new rules.
+        watermark: the watermark (ms) when they changed.
+        rules: the new rules.
+    """
 
     offset: int
     watermark: int
@@ -37,10 +43,10 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         clock: the clock just before ``offset``; lateness is judged again exactly as it was.
         published_to: everything that the records before this offset closed has been published.
         watermark: the watermark at ``published_to``; a quiet partition's had advanced by the wall clock.
-        floors: per user, (timestamp, event_id) of the last event of a session that ended by a cap or an end event
+        floors: per user, the (timestamp, event_id) of the last event of a session that ended by a cap or an end event
             while the user may have gone on; re-read events up to there belong to sessions already published.
         rules: in force at ``offset``. The re-read decides as was decided then, whatever the settings say by now.
-        changes: of the rules, between ``offset`` and ``published_to``.
+        changes: how the rules changed between ``offset`` and ``published_to``, oldest first.
     """
 
     offset: int

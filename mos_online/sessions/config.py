@@ -17,7 +17,7 @@ class SessionConfig:
         gap: a session ends when its user is silent for longer than this.
         lateness: how far behind the newest event of its partition an event may arrive.
         max_events: a longer session is cut; the next event opens a new one.
-        max_duration: likewise, counted from the session's first event; no session stays open for longer.
+        max_duration: no session lasts longer than this from its first event; the next event opens a new one.
         idle_timeout: a partition without new records for this long advances by the wall clock (live data only).
         live_within: data counts as live when its newest event is at most this much older than its arrival. A replay
             of last year's log is not live, so the wall clock never cuts its sessions.

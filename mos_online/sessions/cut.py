@@ -1,4 +1,4 @@
-"""Where one run of events is cut into sessions: the rule itself, shared by the stream and by no one else."""
+"""Where a sequence of events is cut into sessions. The oracle states the same rule in its own way."""
 
 from __future__ import annotations
 

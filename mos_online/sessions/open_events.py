@@ -5,19 +5,22 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from mos_online.contracts import SessionEvent
+from mos_online.sessions.offsets import Block
 
 FEW = 16
 """Up to so many events are looked through for a repeated id; a set would take more memory than they do."""
 
 
 class OpenEvents:
-    """Ordered by (timestamp, event_id). A million of these must fit into memory, hence the bare lists.
+    """The open events of one user, ordered by (timestamp, event_id).
+
+    A million of these must fit into memory, hence the bare lists.
 
     Attributes:
-        user_id: whose they are.
+        user_id: the user.
         events: not empty while a session is open.
-        blocks: of each event, the block of offsets in which it was read.
-        whole: whether they are known to be one run: no gap, no end event and no cap among them.
+        blocks: of each event, the block of offsets in which it was read. The block counts the event while it is here.
+        whole: whether the events are known to be one session so far: no gap, no end event and no cap among them.
         floor: (timestamp, event_id) where the last session was cut while the user may have gone on.
     """
 
@@ -26,7 +29,7 @@ class OpenEvents:
     def __init__(self) -> None:
         self.user_id = ""
         self.events: list[SessionEvent] = []
-        self.blocks: list[int] = []
+        self.blocks: list[Block] = []
         self.whole = True
         self.floor: tuple[int, str] | None = None
         self._ids: set[str] | None = None
@@ -43,10 +46,11 @@ class OpenEvents:
                 return True
         return False
 
-    def add(self, event: SessionEvent, block: int) -> bool:
+    def add(self, event: SessionEvent, block: Block) -> bool:
         """Put a new event into its place; returns whether that is the last one."""
         if self._ids is not None:
             self._ids.add(event.event_id)
+        block.open_events += 1
         events = self.events
         if not events or _order(events[-1]) < _order(event):
             events.append(event)
@@ -57,12 +61,14 @@ class OpenEvents:
         self.blocks.insert(place, block)
         return False
 
-    def cut(self, length: int) -> tuple[list[SessionEvent], list[int]]:
-        """Take the first events off; returns them and their blocks."""
+    def cut(self, length: int) -> list[SessionEvent]:
+        """Take the first ``length`` events off and return them."""
         events, blocks = self.events, self.blocks
+        for block in blocks[:length]:
+            block.open_events -= 1
         self.events, self.blocks = events[length:], blocks[length:]
         self._ids = None
-        return events[:length], blocks[:length]
+        return events[:length]
 
 
 def _order(event: SessionEvent) -> tuple[int, str]:

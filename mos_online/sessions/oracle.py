@@ -25,35 +25,57 @@ def offline_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFram
     >>> offline_sessions(frame, SessionConfig(gap=1000, min_timestamp=0))["session_id"].to_list()
     ['u:0:a', 'u:5000:b']
     """
-    whose = ["user_id", "session_id"] if config.publisher_ids and "session_id" in events.columns else ["user_id"]
+    key = ["user_id", "session_id"] if config.publisher_ids and "session_id" in events.columns else ["user_id"]
     ordered = (
-        events.with_columns(pl.col(whose).fill_null(""))
-        .unique([*whose, "event_id"], keep="first", maintain_order=True)
-        .sort(*whose, "timestamp", "event_id")
+        events.with_columns(pl.col(key).fill_null(""))
+        .unique([*key, "event_id"], keep="first", maintain_order=True)
+        .sort(*key, "timestamp", "event_id")
     )
-    # Gaps and end events cut independently of what came before; caps are then counted inside each run.
-    previous = pl.col("timestamp").shift(1).over(whose)
-    ended = (pl.col("event_type") == SESSION_END).shift(1, fill_value=False).over(whose)
-    run_start = previous.is_null() | (pl.col("timestamp") - previous > config.gap) | ended
-    frame = ordered.with_columns(run=run_start.cum_sum())
-    capped = frame.group_by("run", maintain_order=True).agg(
-        pl.len().alias("n"), (pl.col("timestamp").max() - pl.col("timestamp").min()).alias("span")
+    runs = _number_runs(ordered, key, config)
+    sessions = (
+        _number_parts(runs, config)
+        .sort(*key, "timestamp", "event_id")
+        .group_by("run", "part", maintain_order=True)
+        .agg(
+            pl.col("user_id").first(),
+            pl.col("timestamp").first().alias("started_at"),
+            pl.col("timestamp").last().alias("ended_at"),
+            pl.col("event_id").alias("event_ids"),
+            pl.col("item_id").alias("item_ids"),
+            (pl.col("event_type").last() == SESSION_END).alias("has_end"),
+        )
     )
-    over = capped.filter((pl.col("n") >= config.max_events) | (pl.col("span") > config.max_duration))["run"]
-    parts = pl.concat(
+    session_id = pl.format("{}:{}:{}", "user_id", "started_at", pl.col("event_ids").list.first())
+    found = sessions.with_columns(session_id=session_id, **_closing(config)).sort("user_id", "started_at", "session_id")
+    return found.select(
+        "session_id", "user_id", "started_at", "ended_at", "close_reason", "closes_at", "event_ids", "item_ids"
+    )
+
+
+def _number_runs(ordered: pl.DataFrame, key: list[str], config: SessionConfig) -> pl.DataFrame:
+    """Add ``run``: a gap or an end event begins another, whatever came before it."""
+    previous = pl.col("timestamp").shift(1).over(key)
+    ended = (pl.col("event_type") == SESSION_END).shift(1, fill_value=False).over(key)
+    starts = previous.is_null() | (pl.col("timestamp") - previous > config.gap) | ended
+    return ordered.with_columns(run=starts.cum_sum())
+
+
+def _number_parts(runs: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
+    """Add ``part``: the caps cut a run into parts, counted from 0."""
+    span = pl.col("timestamp").max() - pl.col("timestamp").min()
+    sizes = runs.group_by("run", maintain_order=True).agg(pl.len().alias("n"), span.alias("span"))
+    over = sizes.filter((pl.col("n") >= config.max_events) | (pl.col("span") > config.max_duration))["run"]
+    capped = pl.col("run").is_in(over.implode())
+    return pl.concat(
         [
-            frame.filter(~pl.col("run").is_in(over.implode())).with_columns(part=pl.lit(0, pl.Int64)),
-            _cut_by_caps(frame.filter(pl.col("run").is_in(over.implode())), config),
+            runs.filter(~capped).with_columns(part=pl.lit(0, pl.Int64)),
+            _cut_by_caps(runs.filter(capped), config),
         ]
-    ).sort(*whose, "timestamp", "event_id")
-    sessions = parts.group_by("run", "part", maintain_order=True).agg(
-        pl.col("user_id").first(),
-        pl.col("timestamp").first().alias("started_at"),
-        pl.col("timestamp").last().alias("ended_at"),
-        pl.col("event_id").alias("event_ids"),
-        pl.col("item_id").alias("item_ids"),
-        (pl.col("event_type").last() == SESSION_END).alias("has_end"),
     )
+
+
+def _closing(config: SessionConfig) -> dict[str, pl.Expr]:
+    """``close_reason`` and ``closes_at`` of a session, from its length, its times and ``has_end``."""
     full = pl.col("event_ids").list.len() == config.max_events
     silent, too_old = pl.col("ended_at") + config.gap, pl.col("started_at") + config.max_duration
     reason = (
@@ -65,13 +87,8 @@ def offline_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFram
         .then(pl.lit("max_duration"))
         .otherwise(pl.lit("gap"))
     )
-    at = pl.when(pl.col("has_end") | full).then("ended_at").otherwise(pl.min_horizontal(silent, too_old))
-    first = pl.col("event_ids").list.first()
-    name = pl.format("{}:{}:{}", "user_id", "started_at", first)
-    found = sessions.with_columns(session_id=name, close_reason=reason, closes_at=at + 1)
-    return found.sort("user_id", "started_at", "session_id").select(
-        "session_id", "user_id", "started_at", "ended_at", "close_reason", "closes_at", "event_ids", "item_ids"
-    )
+    last = pl.when(pl.col("has_end") | full).then("ended_at").otherwise(pl.min_horizontal(silent, too_old))
+    return {"close_reason": reason, "closes_at": last + 1}
 
 
 def _cut_by_caps(runs: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:

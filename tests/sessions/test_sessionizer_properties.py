@@ -71,7 +71,7 @@ def oracle(clicks: list[Click], config: SessionConfig = CONFIG) -> Found:
 
 def as_oracle(out: list[Session | LateEvent | Rejected]) -> Found:
     sessions = [s for s in out if isinstance(s, Session)]
-    found = {s.session_id: (s.close_reason, s.watermark, [e.event_id for e in s.events]) for s in sessions}
+    found: Found = {s.session_id: (s.close_reason, s.watermark, [e.event_id for e in s.events]) for s in sessions}
     assert len(found) == len(sessions), "a session was closed twice"
     return found
 

@@ -1,0 +1,98 @@
+"""The event time of one partition: how far it has come, and when the wall clock may move it. Reads no clock itself."""
+
+from __future__ import annotations
+
+from mos_online.sessions.checkpoint import ClockState
+from mos_online.sessions.config import SessionConfig
+
+
+class EventTimeClock:
+    """Keeps the watermark of one partition. The watermark never goes back.
+
+    Events move it to their timestamp minus the allowed lateness. A producer's heartbeat moves it to the heartbeat. In
+    a partition that is quiet and holds live data, the wall clock moves it (ADR 3).
+
+    Attributes:
+        config: the rules; ``lateness``, ``idle_timeout`` and ``live_within`` are used.
+        newest: largest event time seen (ms), -1 before the first event.
+        watermark: event time (ms) up to which the partition is complete, -1 before the first event. An older event
+            is late.
+        arrived_at: Kafka timestamp of the last record (ms), -1 before the first record.
+
+    >>> clock = EventTimeClock(SessionConfig(lateness=5_000))
+    >>> clock.observe(60_000), clock.watermark
+    (True, 55000)
+    >>> clock.observe(58_000), clock.watermark
+    (False, 55000)
+    """
+
+    __slots__ = ("arrived_at", "config", "newest", "watermark")
+
+    def __init__(self, config: SessionConfig, state: ClockState | None = None) -> None:
+        state = state or ClockState()
+        self.config = config
+        self.newest = state.newest
+        self.watermark = state.watermark
+        self.arrived_at = state.arrived_at
+
+    def state(self) -> ClockState:
+        """Describe this moment, for a checkpoint."""
+        return ClockState(newest=self.newest, watermark=self.watermark, arrived_at=self.arrived_at)
+
+    def advance(self, watermark: int) -> bool:
+        """Move the watermark to ``watermark`` (ms) unless it is there already. Returns whether it moved."""
+        if watermark <= self.watermark:
+            return False
+        self.watermark = watermark
+        return True
+
+    def observe(self, timestamp: int) -> bool:
+        """Take note of an accepted event of this time (ms). Returns whether the watermark moved."""
+        if timestamp <= self.newest:
+            return False
+        self.newest = timestamp
+        return self.advance(timestamp - self.config.lateness)
+
+    def heartbeat(self, timestamp: int) -> bool:
+        """Take a producer's promise that nothing older than ``timestamp`` (ms) follows.
+
+        The lateness is not subtracted, because a promise needs none. Returns whether the watermark moved.
+        """
+        self.newest = max(self.newest, timestamp)
+        return self.advance(timestamp)
+
+    def arrive(self, arrived_at: int) -> bool:
+        """Take note that a record has arrived (Kafka timestamp, ms), before its events are looked at.
+
+        If the partition was quiet for ``idle_timeout``, its event time has run on with the wall clock. Returns
+        whether the watermark moved.
+        """
+        before = self.arrived_at
+        if arrived_at <= before:
+            return False
+        was_quiet = before >= 0 and arrived_at - before >= self.config.idle_timeout
+        moved = was_quiet and self.advance(self._run_on(arrived_at))
+        self.arrived_at = arrived_at
+        return moved
+
+    def idle_watermark(self, now: int) -> int | None:
+        """The watermark that the wall clock ``now`` (ms) allows; None while the partition is not quiet yet.
+
+        It stays ``idle_timeout`` behind what a record arriving now would bring about, so that a record stamped by
+        another machine's clock cannot find its session closed too early.
+        """
+        idle_timeout = self.config.idle_timeout
+        if self.arrived_at < 0 or now - self.arrived_at < idle_timeout:
+            return None
+        return self._run_on(now - idle_timeout)
+
+    def wall_clock_of(self, watermark: int) -> int:
+        """When (ms, wall clock) ``idle_watermark`` reaches ``watermark`` if the partition stays quiet."""
+        config = self.config
+        return self.arrived_at + (watermark - self.newest) + config.lateness + config.idle_timeout
+
+    def _run_on(self, now: int) -> int:
+        """The watermark if event time had run with the wall clock since the last record; live data only."""
+        if self.newest < 0 or self.arrived_at - self.newest > self.config.live_within:
+            return self.watermark
+        return self.newest + (now - self.arrived_at) - self.config.lateness
