@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mos_online.contracts import Click, Heartbeat, LateEvent, Session
 from mos_online.sessions import Checkpoint, Rejected, SessionConfig, Sessionizer, offline_sessions
+from mos_online.sessions.offsets import BLOCK_SIZE
 
 CONFIG = SessionConfig(gap=100, lateness=30, max_events=4, max_duration=250, idle_timeout=50, min_timestamp=0)
 COLUMNS = ("user_id", "event_id", "item_id", "timestamp", "event_type", "session_id")
@@ -167,21 +168,37 @@ def test_redelivered_events_change_nothing(clicks: list[Click], again: list[int]
 
 @dataclass
 class Crashing:
-    """A worker that publishes, checkpoints now and then, crashes now and then and re-reads the log."""
+    """A worker that publishes, checkpoints now and then, crashes now and then and re-reads the log.
+
+    With ``stride`` 1 all records lie in one block of offsets, and each restart re-reads from the first one. With a
+    whole block between two records a restart begins in the middle, as it does in a long log.
+    """
 
     log: list[list[Click] | Heartbeat]
     rules: SessionConfig
+    stride: int = 1
     published: list[Session | LateEvent | Rejected] = field(default_factory=list)
     checkpoint: Checkpoint | None = None
 
+    @property
+    def published_to(self) -> int:
+        """The number of records whose output had been published at the last checkpoint."""
+        return self.records_before(self.checkpoint.published_to) if self.checkpoint else 0
+
+    def records_before(self, offset: int) -> int:
+        return -(-offset // self.stride)
+
     def live(self, until: int, checkpoint_at: set[int]) -> None:
         sessionizer = Sessionizer(self.rules, partition=0, checkpoint=self.checkpoint)
-        start = self.checkpoint.offset if self.checkpoint else 0
-        for offset in range(start, until):
-            self.published += sessionizer.process(self.log[offset], offset=offset, arrived_at=ARRIVAL + offset)
-            restored = self.checkpoint is None or offset + 1 >= self.checkpoint.published_to
-            if offset in checkpoint_at and restored:
+        for number in range(self.records_before(self.checkpoint.offset) if self.checkpoint else 0, until):
+            self.published += sessionizer.process(
+                self.log[number], offset=number * self.stride, arrived_at=ARRIVAL + number
+            )
+            if number in checkpoint_at and number + 1 >= self.published_to:
                 self.checkpoint = sessionizer.checkpoint()
+
+
+STRIDES = st.sampled_from([1, BLOCK_SIZE])
 
 
 @given(logs(disorder=60), RULES, st.data())
@@ -191,10 +208,10 @@ def test_crashes_lose_nothing_and_repeat_only_identically(
 ) -> None:
     log = whole(clicks)
     straight = run(Sessionizer(rules, partition=0), log)
-    worker = Crashing(log, rules)
+    worker = Crashing(log, rules, data.draw(STRIDES))
     points = st.integers(0, len(log) - 1)
     for _ in range(data.draw(st.integers(1, 4))):
-        until = data.draw(st.integers(worker.checkpoint.published_to if worker.checkpoint else 0, len(log)))
+        until = data.draw(st.integers(worker.published_to, len(log)))
         worker.live(until, data.draw(st.sets(points, max_size=4)))
     worker.live(len(log), set())
     expected = {s.session_id: s for s in straight if isinstance(s, Session)}
@@ -214,7 +231,8 @@ def test_other_rules_after_a_restart_lose_no_event_and_repeat_none(
     clicks: list[Click], old: SessionConfig, new: SessionConfig, data: st.DataObject
 ) -> None:
     log = whole(clicks)
-    before, after = Crashing(log, replace(old, gap=data.draw(st.sampled_from([30, 100, 400])))), Crashing(log, new)
+    stride, gap = data.draw(STRIDES), data.draw(st.sampled_from([30, 100, 400]))
+    before, after = Crashing(log, replace(old, gap=gap), stride), Crashing(log, new, stride)
     until = data.draw(st.integers(1, len(log)))
     before.live(until, {until - 1})  # a clean stop
     after.checkpoint = before.checkpoint

@@ -191,11 +191,25 @@ def test_a_shorter_gap_closes_a_session_earlier() -> None:
 def test_a_session_keeps_what_the_click_had() -> None:
     w = SessionWindows(replace(CONFIG, revision=7))
     click = Click(
-        event_id="e", user_id="u", item_id="i", timestamp=1000, event_type="buy", session_id="s", context={"page": 3}
+        event_id="e",
+        user_id="u",
+        item_id="i",
+        timestamp=1000,
+        event_type="buy",
+        session_id="s",
+        request_id="r",
+        context={"page": 3},
     )
     w.add("some key", click, Block(0, ClockState()))
     (session,) = w.close(5000)
     (event,) = session.events
     assert (session.user_id, session.revision) == ("u", 7)
     assert (event.event_id, event.item_id, event.timestamp) == ("e", "i", 1000)
-    assert (event.event_type, event.session_id, event.context) == ("buy", "s", {"page": 3})
+    assert (event.event_type, event.session_id, event.request_id) == ("buy", "s", "r")
+    assert event.context == {"page": 3}
+
+
+def test_a_longest_duration_shorter_than_the_gap_closes_a_session_of_one_event() -> None:
+    assert described(windows(1000, config=replace(CONFIG, max_duration=50)).close(1051)) == [
+        ("max_duration", [1000], 1051)
+    ]
