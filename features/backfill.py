@@ -13,9 +13,9 @@ def fill(store: OnlineStore, profiles: Iterable[UserProfile], *, advance: Callab
     """Write profiles, `features.store.BATCH` at a time.
 
     Args:
-        store: where to; a newer profile that it already holds stays.
-        profiles: any number, made while they are written.
-        advance: told after each batch how many profiles it had.
+        store: the store to write to; a newer profile that it already holds stays.
+        profiles: any number of them; an iterator is read while they are written.
+        advance: called after each batch with the number of its profiles.
 
     Returns:
         How many rows were written; the rest were older than what the store holds.

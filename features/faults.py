@@ -1,4 +1,4 @@
-"""What the clients of the online store complain of, in our words and with the remedy."""
+"""Messages for the errors of the online store's clients: what is wrong and how to mend it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from features.location import Location
 
 
 def sqlite_fault(error: sqlite3.Error) -> str:
-    """The message of a `StoreError` for what SQLite says."""
+    """The message of the `StoreError` that an error of SQLite becomes."""
     message = str(error)
     if "locked" in message or "busy" in message:
         remedy = (
@@ -25,7 +25,7 @@ def sqlite_fault(error: sqlite3.Error) -> str:
 
 
 def redis_fault(error: redis.RedisError, location: Location) -> str:
-    """The message of a `StoreError` for what redis-py says."""
+    """The message of the `StoreError` that an error of redis-py becomes."""
     if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
         remedy = "correct the user or password in MOS_STORE (redis://[user]:password@host:port/db)"
     elif "CERTIFICATE_VERIFY_FAILED" in str(error):

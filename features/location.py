@@ -1,4 +1,4 @@
-"""Where the online store is: `MOS_STORE` in, Feast's `online_store` section out. Imports nothing heavy."""
+"""Translates `MOS_STORE` into the `online_store` section of Feast's configuration. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from mos_online.errors import SettingsError
 
 SQLITE_FILE = "online_store.db"
-"""Inside `Settings.feast_dir`."""
+"""The name of the SQLite file in `Settings.feast_dir`."""
 
 CONNECT_TIMEOUT = 1.0
 """Seconds that opening a connection to Redis may take."""
 
 SOCKET_TIMEOUT = 2.0
-"""Seconds that Redis may take to answer; a request of the service rather falls back than waits."""
+"""Seconds that Redis may take to answer. A request that waits longer gets a fallback answer."""
 
 _ALLOWED = 'allowed: "sqlite", redis://[[user]:password@]host[:port][/db], and rediss://... for TLS'
 
 
 @dataclass(frozen=True, kw_only=True)
 class Location:
-    """A parsed `MOS_STORE`.
+    """Where the online store is, as `MOS_STORE` says.
 
     Attributes:
         kind: the Feast store that serves it.
-        label: for people; never holds a password.
-        feast: the `online_store` section of feature_store.yaml. Holds the password.
+        label: its name in messages; it never holds a password.
+        feast: the `online_store` section of feature_store.yaml. It holds the password.
     """
 
     kind: Literal["sqlite", "redis"]
@@ -37,10 +37,10 @@ class Location:
 
 
 def parse_location(store: str) -> Location:
-    """Parse `MOS_STORE`.
+    """Parse the value of `MOS_STORE`.
 
     Raises:
-        SettingsError: neither "sqlite" nor a Redis URL that Feast can express.
+        SettingsError: the value is neither "sqlite" nor a Redis URL that Feast can express.
 
     >>> parse_location("redis://:secret@cache:6380/2").label
     'redis://cache:6380/2'

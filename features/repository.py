@@ -1,4 +1,4 @@
-"""The Feast repository on disk: feature_store.yaml, the registry, and what has been applied to it."""
+"""The Feast repository on disk: feature_store.yaml, the registry, and a note of what was applied to it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,13 @@ LOCK_FILE = "apply.lock"
 
 
 def open_repository(folder: Path, location: Location) -> feast.FeatureStore:
-    """The Feast repository in ``folder``, created or brought up to date if it is not what this code defines.
+    """Open the Feast repository in ``folder``. Create it or bring it up to date if it is not what this code defines.
 
-    Several processes may call this at once: a lock file lets one apply, the others wait and find the work done.
-    Does not connect to Redis.
+    Several processes may call this at once. A lock file lets one apply the definitions; the others wait and find the
+    work done. It does not connect to Redis.
+
+    Raises:
+        OSError, sqlite3.Error, FeastError: the folder or the SQLite file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = _config(location)

@@ -39,7 +39,7 @@ from mos_online.users.profile import UserProfile
 T = TypeVar("T")
 
 BATCH = 500
-"""Rows in one round trip: few enough that Redis answers within its time-out and SQLite holds its lock briefly."""
+"""Rows in one round trip. They are few enough that Redis answers in time and SQLite holds its lock briefly."""
 
 
 class OnlineStore:
@@ -54,7 +54,7 @@ class OnlineStore:
     """
 
     def __init__(self, *, location: Location, repository: Any) -> None:
-        """Use `OnlineStore.open`.
+        """Wrap an open repository; most callers use `OnlineStore.open`.
 
         Args:
             location: where the rows are.
@@ -70,9 +70,9 @@ class OnlineStore:
 
     @classmethod
     def open(cls, settings: Settings) -> OnlineStore:
-        """The online store of `MOS_STORE`; creates the Feast repository in ``settings.feast_dir`` where needed.
+        """Open the online store of `MOS_STORE`. Create the Feast repository in ``settings.feast_dir`` where needed.
 
-        Does not connect to Redis: a service may start before it. Call `ping` to know.
+        It does not connect to Redis, so a service may start before Redis does. Call `ping` to see whether it answers.
 
         Raises:
             SettingsError: `MOS_STORE` is neither "sqlite" nor a Redis URL.
@@ -163,7 +163,7 @@ class OnlineStore:
         return [popularity_of(p, values) for p, values in enumerate(rows) if values]
 
     def ping(self) -> None:
-        """Read one row that does not exist.
+        """Check that the store answers, by reading a row that does not exist.
 
         Raises:
             StoreError: the store cannot be reached or read.
@@ -171,7 +171,7 @@ class OnlineStore:
         self._read(self._users, [user_key("")], MARK_FEATURES)
 
     def close(self) -> None:
-        """Let go of connections; afterwards every method raises `StoreError`."""
+        """Close the connections. Afterwards every method raises `StoreError`."""
         self._online = None  # Feast has no close for its synchronous clients; they close when nobody holds them
 
     def _read(self, view: Any, keys: list[Any], features: list[str] | None = None) -> list[Values]:

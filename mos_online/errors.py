@@ -1,4 +1,4 @@
-"""Every error that MoS Online raises on purpose.
+"""Defines every error that MoS Online raises on purpose.
 
 ```
 MosError
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 
 class MosError(Exception):
-    """Base of every deliberate error; catch it to tell user errors from bugs."""
+    """The base of every deliberate error. Catch it to tell user errors from bugs."""
 
 
 class SettingsError(MosError):

@@ -1,4 +1,4 @@
-"""From our settings to librdkafka's names; builds dictionaries only, so this package still knows no Kafka."""
+"""Translates our settings into librdkafka's names. It builds dictionaries only and imports no Kafka client."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from mos_online.errors import BrokerError, SettingsError
 from mos_online.settings import Settings
 
 PARTITIONER = "murmur2_random"
-"""Of every producer: the Java client's, so that a user has one partition number in every topic, whoever wrote it."""
+"""The partitioner of every producer. It is the Java client's default, so a user has the same partition number in every
+topic, whoever wrote it."""
 
 
 class BrokerAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """What the embedded broker leaves in ``Settings.broker_file``: its ``bootstrap`` address, host:port."""
+    """The content of ``Settings.broker_file``, which the embedded broker writes.
+
+    Attributes:
+        bootstrap: its address, host:port.
+    """
 
     bootstrap: str
 
 
 def librdkafka_config(settings: Settings) -> dict[str, str | int]:
-    """Address and credentials of the cluster; common to consumers, producers and admin clients.
+    """The address and credentials of the cluster, which consumers, producers and admin clients share.
 
     Raises:
         BrokerError: the embedded broker has not been started.
@@ -51,10 +56,13 @@ def librdkafka_config(settings: Settings) -> dict[str, str | int]:
 
 
 def producer_config(settings: Settings) -> dict[str, str | int]:
-    """``librdkafka_config`` for a producer: no record lost, doubled or reordered by a retry; batches for 5 ms.
+    """The configuration of a producer.
+
+    A retry loses, doubles or reorders no record. Records are collected into batches for 5 ms.
 
     Raises:
-        BrokerError, SettingsError: as ``librdkafka_config``.
+        BrokerError: the embedded broker has not been started.
+        SettingsError: SASL without credentials, or a certificate file that does not exist.
     """
     return {
         **librdkafka_config(settings),

@@ -1,4 +1,4 @@
-"""Free TCP ports of this machine."""
+"""Finds free TCP ports of this machine."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from mos_online.errors import MosError
 HOST = "127.0.0.1"
 
 LOWEST, HIGHEST = 20_000, 32_000
-"""Below the ports that outgoing connections get (Linux: from 32768, macOS: from 49152): none of those can take a port
-between the moment it is found free and the moment a service listens there."""
+"""The range is below the ports that outgoing connections get (Linux: from 32768, macOS: from 49152). So no such connection
+takes a port between the moment it is found free and the moment a service listens there."""
 
 TRIES = 200
+"""How many random ports are tried."""
 
 
 def free_port(preferred: int | None = None) -> int:
-    """``preferred`` if nobody listens there on the loopback address, else a random port where nobody does.
+    """Find a port of the loopback address on which nobody listens.
+
+    Args:
+        preferred: returned if it is free; otherwise the port is a random one.
 
     Raises:
-        MosError: none was found.
+        MosError: none of ``TRIES`` ports is free.
     """
     drawn = random.SystemRandom().sample(range(LOWEST, HIGHEST), TRIES)
     for port in drawn if preferred is None else [preferred, *drawn]:

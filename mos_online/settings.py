@@ -1,4 +1,4 @@
-"""Settings of every part, read from ``MOS_*`` environment variables; the command line's options override them."""
+"""The settings of all programs, read from ``MOS_*`` environment variables. Command-line options override them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PREFIX = "MOS_"
 
 
 class Settings(BaseSettings):
-    """One flat list, so that one table documents it all. Durations are in seconds.
+    """All settings in one flat list, so that one table documents them. Durations are in seconds.
 
-    Load with ``Settings.load()``, which turns every fault into a ``SettingsError`` that names the variable.
+    Load them with ``Settings.load()``, which turns every fault into a ``SettingsError`` that names the variable.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
@@ -64,7 +64,10 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **overrides: object) -> Settings:
-        """Read the environment.
+        """Read the settings from the environment.
+
+        Args:
+            **overrides: values that take precedence over the environment; None means that there is none.
 
         Raises:
             SettingsError: a variable is unknown (the nearest names are given) or its value is impossible.
@@ -96,31 +99,31 @@ class Settings(BaseSettings):
         )
 
     def topic(self, name: str) -> str:
-        """The name on the cluster of one of ``contracts.TOPICS``."""
+        """The name that one of ``contracts.TOPICS`` has on the cluster: the namespace is put before it."""
         return f"{self.namespace}{name}"
 
     def group(self, reader: str) -> str:
-        """Consumer group of one part of the worker, or of another reader."""
+        """The consumer group of one stream processor, or of another reader."""
         return f"{self.namespace}mos-online-{reader}"
 
     @property
     def recommend_url(self) -> str:
-        """Base URL of the recommendation service, without a trailing slash."""
+        """The base URL of the recommendation service, without a trailing slash."""
         return (self.serve_url or f"http://{self.serve_host}:{self.serve_port}").rstrip("/")
 
     @property
     def models_dir(self) -> Path:
-        """Model registry: one folder per version and a pointer to the one in service."""
+        """The model registry: one folder per version and a pointer to the one in service."""
         return self.home / "models"
 
     @property
     def feast_dir(self) -> Path:
-        """Feast registry and, with SQLite, the online store."""
+        """The folder of the Feast registry and, with SQLite, of the online store."""
         return self.home / "feast"
 
     @property
     def broker_file(self) -> Path:
-        """Where the embedded broker leaves its address (JSON)."""
+        """The file (JSON) in which the embedded broker leaves its address."""
         return self.home / "kafka.json"
 
 
@@ -131,5 +134,5 @@ def _describe(fault: ErrorDetails) -> str:
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this process, read once."""
+    """The settings of this process. They are read once, at the first call."""
     return Settings.load()
