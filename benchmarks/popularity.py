@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from mos_online.contracts import Click, SessionEvent
-from mos_online.items.popularity import ACTIVE_LISTED, ItemPopularity, PopularitySnapshot, merge
+from mos_online.items.popularity import ItemPopularity
+from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, merge
 from mos_online.model import MoS, MoSConfig
 from mos_online.model.checkpoint import Checkpoint
 from mos_online.recommend.candidates import SPARE
@@ -37,7 +38,7 @@ def lists(clicks: list[Click], partitions: int) -> list[PopularitySnapshot]:
     counts = [ItemPopularity(half_life_ms=HALF_LIFE, partition=number) for number in range(partitions)]
     for click in clicks:
         counts[partition_of(click.user_id.encode(), partitions)].observe(click)
-    return [one.snapshot(top=ACTIVE_LISTED) for one in counts]
+    return [one.snapshot(top=LISTED_ITEMS) for one in counts]
 
 
 def shares(snapshot: PopularitySnapshot) -> dict[str, float]:
@@ -53,7 +54,7 @@ def compare(clicks: list[Click]) -> None:
     print("| partitions | listed | of training's list | of its first 1,000 | largest difference of a share |")
     print("|---:|---:|---:|---:|---:|")
     for partitions in PARTITIONS:
-        merged = shares(merge(lists(clicks, partitions), half_life_ms=HALF_LIFE, top=ACTIVE_LISTED))
+        merged = shares(merge(lists(clicks, partitions), half_life_ms=HALF_LIFE, top=LISTED_ITEMS))
         both = len(merged.keys() & expected.keys())
         first = sum(item in merged for item in trained.item_ids[:1000])
         worst = max(abs(merged.get(item, 0.0) - share) for item, share in expected.items())
@@ -105,8 +106,8 @@ def cost() -> None:
     rng = np.random.default_rng(1)
     snapshots = []
     for number in range(8):
-        chosen = rng.choice(ITEMS, ACTIVE_LISTED, replace=False)
-        counts = np.sort(rng.pareto(1.0, ACTIVE_LISTED))[::-1].tolist()
+        chosen = rng.choice(ITEMS, LISTED_ITEMS, replace=False)
+        counts = np.sort(rng.pareto(1.0, LISTED_ITEMS))[::-1].tolist()
         snapshots.append(
             PopularitySnapshot(
                 partition=number,
@@ -116,14 +117,14 @@ def cost() -> None:
                 item_ids=[names[n] for n in chosen],
                 counts=counts,
                 slow_counts=counts,
-                first_seen=[0] * ACTIVE_LISTED,
-                categories=["news"] * ACTIVE_LISTED,
+                first_seen=[0] * LISTED_ITEMS,
+                categories=["news"] * LISTED_ITEMS,
             )
         )
     service = recommender(names)
     events = [SessionEvent(event_id=f"e{n}", item_id=names[n], timestamp=n) for n in range(5)]
     query = Query(user_id="u", profile=None, events=events, timestamp=10, k=10, exclude=[])
-    merging = milliseconds(lambda: merge(snapshots, half_life_ms=HALF_LIFE, top=ACTIVE_LISTED), 30, time.thread_time)
+    merging = milliseconds(lambda: merge(snapshots, half_life_ms=HALF_LIFE, top=LISTED_ITEMS), 30, time.thread_time)
     taking = milliseconds(lambda: service.observe_popularity(snapshots), 30, time.thread_time)
     alone = milliseconds(lambda: service.recommend([query]), 300, time.perf_counter)
     stopped = threading.Event()
@@ -137,7 +138,7 @@ def cost() -> None:
     beside = milliseconds(lambda: service.recommend([query]), 1000, time.perf_counter)
     stopped.set()
     thread.join()
-    print(f"8 lists of {ACTIVE_LISTED:,}, {ITEMS:,} items:")
+    print(f"8 lists of {LISTED_ITEMS:,}, {ITEMS:,} items:")
     print(f"  merged in {statistics.median(merging):.1f} ms; taken in, with the candidates, in", end=" ")
     print(f"{statistics.median(taking):.1f} ms (processor time of one thread)")
     for label, taken in (("alone", alone), ("while lists are taken in ten times a second", beside)):

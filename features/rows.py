@@ -13,7 +13,7 @@ from feast.protos.feast.types import Value_pb2
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 
 from mos_online.errors import StoreError
-from mos_online.items.popularity import PopularitySnapshot
+from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.users.profile import UserProfile
 
 Value: Any = Value_pb2.Value

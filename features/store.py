@@ -32,7 +32,7 @@ from features.rows import (
     user_key,
 )
 from mos_online.errors import StoreError
-from mos_online.items.popularity import PopularitySnapshot
+from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
 

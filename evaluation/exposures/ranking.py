@@ -20,7 +20,8 @@ from evaluation.exposures.lists import Exposure
 from evaluation.protocol.fitting import FitConfig, Fitted, fit_model
 from evaluation.routing.routings import ROUTINGS
 from mos_online.errors import ModelError
-from mos_online.items.popularity import ACTIVE_LISTED, ItemPopularity
+from mos_online.items.popularity import ItemPopularity
+from mos_online.items.snapshot import LISTED_ITEMS
 from mos_online.model.realtime import realtime_table
 
 Floats = NDArray[np.float64]
@@ -83,7 +84,7 @@ def score_lists(data: ExposureData, fitted: Sequence[Fitted], counting: Sequence
         if position in wanted:
             number = wanted[position]
             one = data.shown[number]
-            _, features = realtime_table(popularity.snapshot(top=ACTIVE_LISTED), rows, data.known)
+            _, features = realtime_table(popularity.snapshot(top=LISTED_ITEMS), rows, data.known)
             asked, at = torch.tensor([[rows[item] for item in one.items]]), np.array([position])
             for scores, model in zip(made, fitted, strict=False):
                 sizes = model.model.config

@@ -9,7 +9,8 @@ from features.backfill import fill
 from features.store import OnlineStore
 from mos_cli.progress import progress_bar
 from mos_online.items.clicks import to_clicks
-from mos_online.items.popularity import ACTIVE_LISTED, WARM_UP_CLICKS, ItemPopularity
+from mos_online.items.popularity import WARM_UP_CLICKS, ItemPopularity
+from mos_online.items.snapshot import LISTED_ITEMS
 from mos_online.registry.registry import Registry
 from mos_online.settings import Settings
 from mos_online.themes import load_router
@@ -43,7 +44,7 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
     store = OnlineStore.open(settings)
     try:
         store.ping()
-        store.write_popularity([popularity.snapshot(top=ACTIVE_LISTED)])
+        store.write_popularity([popularity.snapshot(top=LISTED_ITEMS)])
         with progress_bar(console, transient=True) as bar:
             task = bar.add_task("profiles", total=total)
             made = profiles(past_sessions(clicks, log.items, settings.sessions), router, config.sizes)

@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from collections.abc import Collection, Mapping, Sequence
 
 from mos_online.contracts import SESSION_END, Click
-from mos_online.items.popularity import DecayClock
+from mos_online.items.decay import DecayClock
 
 TRACKED = 200
 """How many of the most popular items are kept in view, and so the most that can be asked for."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mos_online.contracts import FallbackReason, RankedItem
-from mos_online.items.popularity import PopularitySnapshot
+from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.model.batch import History
 from mos_online.recommend.candidates import Candidates
 from mos_online.recommend.query import Query

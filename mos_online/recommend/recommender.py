@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mos_online.contracts import RankedItem
-from mos_online.items.popularity import ACTIVE_LISTED, PopularitySnapshot, merge
+from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, merge
 from mos_online.model.batch import collate
 from mos_online.model.checkpoint import Checkpoint
 from mos_online.recommend.candidates import SPARE, CandidateItems, Candidates
@@ -56,7 +56,7 @@ class Recommender:
 
         Batches that are asked for from now on see them. By one thread at a time.
         """
-        popularity = merge(snapshots, half_life_ms=self.half_life_ms, top=ACTIVE_LISTED)
+        popularity = merge(snapshots, half_life_ms=self.half_life_ms, top=LISTED_ITEMS)
         self._now = self._items.at(popularity), PopularItems(popularity, self._trained_popular)
 
     def recommend(self, queries: Sequence[Query]) -> list[Ranking]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mos_online.items.popularity import ACTIVE_LISTED, WARM_UP_CLICKS, ItemPopularity, PopularitySnapshot
+from mos_online.items.popularity import WARM_UP_CLICKS, ItemPopularity
+from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot
 from mos_online.training.click_log import ClickLog
 
 Ints = NDArray[np.int64]
@@ -47,4 +48,4 @@ def moments(log: ClickLog, positions: Ints, *, size: int, half_life_ms: float) -
         for click in log.clicks[done:begin]:
             counts.observe(click)
         done = max(done, begin)
-        yield Moment(positions=chosen, clicks_before=begin, popularity=counts.snapshot(top=ACTIVE_LISTED))
+        yield Moment(positions=chosen, clicks_before=begin, popularity=counts.snapshot(top=LISTED_ITEMS))

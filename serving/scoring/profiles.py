@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from mos_online.items.popularity import PopularitySnapshot
+from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.users.profile import UserProfile
 from serving.metrics import Metrics
 

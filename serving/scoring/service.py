@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from mos_online.errors import ModelError
-from mos_online.items.popularity import PopularitySnapshot
+from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
 from mos_online.registry.registry import Registry

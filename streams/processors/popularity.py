@@ -9,7 +9,8 @@ from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import Click, Heartbeat
 from mos_online.errors import StoreError
-from mos_online.items.popularity import ACTIVE_LISTED, ItemPopularity, PopularitySnapshot
+from mos_online.items.popularity import ItemPopularity
+from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot
 from mos_online.registry.registry import Registry
 from streams import metrics
 from streams.kafka.records import Record
@@ -108,7 +109,7 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
 
     def _snapshots(self) -> list[PopularitySnapshot]:
         changed, self._changed = self._changed, set()
-        return [self._counts[number].snapshot(top=ACTIVE_LISTED) for number in sorted(changed)]
+        return [self._counts[number].snapshot(top=LISTED_ITEMS) for number in sorted(changed)]
 
     def _follow_model(self) -> None:
         """Count with the half-life of the model in service."""
@@ -118,4 +119,4 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
         self._folder, self._half_life = folder, load_config(folder).half_life_ms
         for number, counts in self._counts.items():
             self._counts[number] = ItemPopularity(half_life_ms=self._half_life, partition=number)
-            self._counts[number].resume(counts.snapshot(top=ACTIVE_LISTED))
+            self._counts[number].resume(counts.snapshot(top=LISTED_ITEMS))

@@ -15,7 +15,7 @@ import redis
 
 from features.store import BATCH, OnlineStore
 from mos_online.errors import StoreError
-from mos_online.items.popularity import PopularitySnapshot
+from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
 

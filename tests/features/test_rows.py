@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from features.rows import popularity_of, popularity_row, profile_of, profile_row, stored_mark
 from mos_online.errors import StoreError
-from mos_online.items.popularity import PopularitySnapshot
+from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.users.profile import UserProfile
 
 IDS = st.text(min_size=1, max_size=12).filter(lambda s: s.isprintable())

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.contracts import SESSION_END, Click
-from mos_online.items.popularity import SLOW, ItemPopularity, PopularitySnapshot, merge
+from mos_online.items.popularity import ItemPopularity
+from mos_online.items.snapshot import SLOW, PopularitySnapshot, merge
 from mos_online.model.realtime import realtime_table
 
 HALF_LIFE = 1000.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mos_online.contracts import RankedItem
 from mos_online.errors import ModelError, StoreError
-from mos_online.items.popularity import PopularitySnapshot
+from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.recommend.query import Query, Ranking, ThemeShare
 from mos_online.users.profile import UserProfile
 from serving.scoring.limits import Limits

@@ -11,7 +11,7 @@ import pytest
 from serving_doubles import FakeRecommender, FakeRegistry, FakeStore, make_service, wait_for
 
 from mos_online.errors import ModelError, StoreError
-from mos_online.items.popularity import PopularitySnapshot
+from mos_online.items.snapshot import PopularitySnapshot
 from serving.http.api import RecommendRequest
 from serving.scoring.limits import Limits
 from serving.scoring.service import Service

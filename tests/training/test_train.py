@@ -11,7 +11,7 @@ import torch
 
 from mos_online.contracts import SessionEvent
 from mos_online.errors import DatasetError, ModelError
-from mos_online.items.popularity import merge
+from mos_online.items.snapshot import merge
 from mos_online.model import History, collate
 from mos_online.model.checkpoint import Checkpoint
 from mos_online.model.realtime import realtime_table

@@ -1,0 +1,105 @@
+"""What is popular at one moment, as it is stored per partition and added up by whoever ranks with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+SLOW = 24
+"""Slow counts have a half-life this many times as long."""
+
+LISTED_ITEMS = 2000
+"""How many items a snapshot lists: in training, of each partition, and of all partitions together in service."""
+
+FADED = 1e-9
+"""An item with a smaller share of the clicks than this is not listed."""
+
+
+class PopularitySnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The most popular items of one partition. Snapshots of all partitions add up, see ``merge``.
+
+    Attributes:
+        partition: the partition of the click topic it was counted in, -1 for a sum.
+        as_of: newest event time counted (ms); counts and totals are decayed to this moment.
+        total, slow_total: decayed counts of all items together, also of those not listed.
+        item_ids, counts, slow_counts, first_seen, categories: parallel lists; ``slow_counts`` decay ``SLOW`` times
+            more slowly, ``first_seen`` in ms, category "" where unknown.
+    """
+
+    partition: int
+    as_of: int
+    total: float
+    slow_total: float
+    item_ids: list[str]
+    counts: list[float]
+    slow_counts: list[float]
+    first_seen: list[int]
+    categories: list[str]
+
+
+def most_popular(share: NDArray[np.float64], first_seen: Sequence[int], items: Sequence[str], top: int) -> list[int]:
+    """Rank items by their share of the clicks.
+
+    Args:
+        share: float64 (n,), by row.
+        first_seen: ms, by row; among equals those first seen come first.
+        items: names by row; they decide among what is still equal.
+        top: how many rows to return at most.
+
+    Returns:
+        Rows of the items that have not faded, the most popular first.
+    """
+    least = np.partition(share, len(share) - top)[len(share) - top] if len(share) > top else 0.0
+    rows = np.flatnonzero((share >= least) & (share > FADED))
+    ranked = list(zip((-share[rows]).tolist(), rows.tolist(), strict=True))
+    ranked.sort(key=lambda one: (one[0], first_seen[one[1]], items[one[1]]))
+    return [row for _, row in ranked[:top]]
+
+
+def merge(snapshots: Sequence[PopularitySnapshot], *, half_life_ms: float, top: int) -> PopularitySnapshot:
+    """Add up snapshots of several partitions, decayed to the newest of them.
+
+    The result equals, up to rounding, the snapshot of one count of all their clicks as long as each partition lists
+    all of its items that have not faded. Otherwise a partition's last items are missing from the sum. An item then
+    counts for too little by at most what the last listed item has in each partition that does not list it. An item
+    that is spread thinly over many partitions may be missing.
+
+    Args:
+        snapshots: at most one of each partition.
+        half_life_ms: half-life of the fast counts.
+        top: at most so many items are listed, by slow plus fast share; among equals those first seen first.
+    """
+    as_of = max((s.as_of for s in snapshots), default=0)
+    decays = [0.5 ** ((as_of - s.as_of) / half_life_ms) for s in snapshots]
+    slow_decays = [0.5 ** ((as_of - s.as_of) / half_life_ms / SLOW) for s in snapshots]
+    total = sum(s.total * decay for s, decay in zip(snapshots, decays, strict=True))
+    slow_total = sum(s.slow_total * decay for s, decay in zip(snapshots, slow_decays, strict=True))
+    rows: dict[str, int] = {}
+    at = [rows.setdefault(item, len(rows)) for s in snapshots for item in s.item_ids]
+    lengths = [len(s.item_ids) for s in snapshots]
+    counts = np.array([count for s in snapshots for count in s.counts]) * np.repeat(decays, lengths)
+    slow_counts = np.array([count for s in snapshots for count in s.slow_counts]) * np.repeat(slow_decays, lengths)
+    fast, slow = np.bincount(at, counts, len(rows)), np.bincount(at, slow_counts, len(rows))
+    first = np.full(len(rows), np.iinfo(np.int64).max)
+    np.minimum.at(first, at, np.array([seen for s in snapshots for seen in s.first_seen], np.int64))
+    names = [""] * len(rows)
+    for row, name in zip(at, (name for s in snapshots for name in s.categories), strict=True):
+        names[row] = name or names[row]
+    share = fast / max(total, 1e-300) + slow / max(slow_total, 1e-300)
+    items = list(rows)
+    first_seen = first.tolist()
+    best = most_popular(share, first_seen, items, top)
+    return PopularitySnapshot(
+        partition=-1,
+        as_of=as_of,
+        total=total,
+        slow_total=slow_total,
+        item_ids=[items[row] for row in best],
+        counts=fast[best].tolist(),
+        slow_counts=slow[best].tolist(),
+        first_seen=[first_seen[row] for row in best],
+        categories=[names[row] for row in best],
+    )
