@@ -10,8 +10,8 @@ from mos_online.errors import MosError
 HOST = "127.0.0.1"
 
 LOWEST, HIGHEST = 20_000, 32_000
-"""The range is below the ports that outgoing connections get (Linux: from 32768, macOS: from 49152). So no such connection
-takes a port between the moment it is found free and the moment a service listens there."""
+"""The range lies below the ports that outgoing connections get (Linux: from 32768, macOS: from 49152). So no such
+connection takes a port between the moment it is found free and the moment a service listens there."""
 
 TRIES = 200
 """How many random ports are tried."""

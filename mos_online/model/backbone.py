@@ -1,4 +1,4 @@
-"""Sequence encoders that MoS can stand on: the contract, and the register of those there are."""
+"""The contract of the sequence encoders that MoS can be built on, and the register of those that exist."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from mos_online.errors import ModelError
 
 
 class Backbone(nn.Module):
-    """Base of all sequence encoders.
+    """The base of all sequence encoders.
 
-    ``forward(events, mask, target)`` takes float32 (B, T, d), oldest event first, and bool (B, T), True where there is
-    an event; events come first and padding last. It returns float32 (B, d), zeros for a row without events. One that
-    reads the candidate (``target_aware``) takes the candidates' rows too, float32 (B, C, d), and returns (B, C, d): the
-    state for each of them. What is in the padding, which other rows are in the batch and which other candidates are
-    asked about must not matter.
+    The output of a row must not depend on what is in the padding, on the other rows of the batch, or on the other
+    candidates that are asked about.
 
     Attributes:
         target_aware: whether the state depends on the candidate.
@@ -31,16 +28,26 @@ class Backbone(nn.Module):
         super().__init__()
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
-        """See the class."""
+        """Encode B sequences of events.
+
+        Args:
+            events: float32 (B, T, d), oldest event first, padding last.
+            mask: bool (B, T), True where there is an event.
+            target: float32 (B, C, d), the rows of the candidates; read only where ``target_aware``.
+
+        Returns:
+            float32 (B, d), zeros for a row without events. Where ``target_aware``, float32 (B, C, d): the state for
+            each candidate.
+        """
         raise NotImplementedError
 
 
 BACKBONES: dict[str, type[Backbone]] = {}
-"""name -> class. To add one, write a subclass of ``Backbone`` and decorate it with ``backbone``."""
+"""The backbone classes by name. To add one, write a subclass of ``Backbone`` and decorate it with ``backbone``."""
 
 
 def backbone(name: str) -> Callable[[type[Backbone]], type[Backbone]]:
-    """Register a class under a name.
+    """Make a decorator that registers a backbone class under ``name``.
 
     >>> @backbone("mean")
     ... class Mean(Backbone):
@@ -59,10 +66,15 @@ def backbone(name: str) -> Callable[[type[Backbone]], type[Backbone]]:
 
 
 def build_backbone(name: str, width: int, longest: int) -> Backbone:
-    """Construct a backbone by name, for rows of ``width`` d and at most ``longest`` events.
+    """Construct a backbone by its registered name.
+
+    Args:
+        name: a key of ``BACKBONES``.
+        width: d, the length of an event's row.
+        longest: the largest number of events in a sequence.
 
     Raises:
-        ModelError: no such backbone.
+        ModelError: no backbone has that name.
     """
     if name not in BACKBONES:
         raise ModelError(f"unknown backbone {name!r}; there are: {', '.join(sorted(BACKBONES))}")
@@ -76,7 +88,7 @@ class Resized(Backbone):
     what goes with the last item as one without them. Candidates go through the same projection as events.
 
     Raises:
-        ModelError: no such backbone, or it cannot be ``hidden`` wide.
+        ModelError: no backbone has that name, or it cannot be ``hidden`` wide.
     """
 
     def __init__(self, name: str, width: int, longest: int, hidden: int) -> None:
@@ -91,7 +103,7 @@ class Resized(Backbone):
             self.widen.bias.zero_()
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
-        """As the inner backbone."""
+        """Encode events (B, T, d) with the inner backbone, between the two projections; see ``Backbone.forward``."""
         inner = self.inner(self.narrow(events), mask, None if target is None else self.narrow(target))
         self.penalty = self.inner.penalty
         known = mask.any(1).view(-1, *(1 for _ in inner.shape[1:]))
@@ -120,20 +132,29 @@ def from_newest(mask: Tensor, longest: int) -> Tensor:
 
 
 def check_heads(width: int, heads: int, who: str) -> None:
-    """Attention can split its rows evenly among the heads.
+    """Check that attention can split rows of ``width`` evenly among its heads.
+
+    Args:
+        width: d, the length of a row.
+        heads: the number of heads.
+        who: the name of the backbone, for the message.
 
     Raises:
-        ModelError: it cannot.
+        ModelError: the width is no multiple of the heads.
     """
     if width % heads:
         raise ModelError(f"{who} of width {width} cannot be split among {heads} heads: take a multiple of {heads}")
 
 
 def candidates_of(target: Tensor | None, who: str) -> Tensor:
-    """The candidates' rows.
+    """Return the candidates' rows, which a target-aware backbone needs.
+
+    Args:
+        target: float32 (B, C, d), or None if the caller gave none.
+        who: the name of the backbone, for the message.
 
     Raises:
-        ModelError: there are none.
+        ModelError: ``target`` is None.
     """
     if target is None:
         raise ModelError(f"{who} reads the candidate: pass `target`, float32 (B, C, d)")

@@ -18,7 +18,7 @@ class History:
     """One user at one moment, in indices of the catalogue; index 0 is an item of which nothing is known.
 
     Attributes:
-        items, times: last events over all sessions, the open one included, oldest first (ms).
+        items, times: int64 (n,), the last events over all sessions, the open one included, oldest first; times in ms.
         now: the moment of the request (ms).
         rings: theme (1..K) -> items and times of its ring; no empty rings.
         theme_sessions: theme -> sessions routed there.
@@ -37,7 +37,7 @@ class Batch:
 
     Attributes:
         items: int64 (B, T); ages: float32 (B, T), seconds from event to request; mask: bool (B, T).
-        ring_items, ring_ages, ring_mask: likewise (M, n), the M non-empty theme rings of all users.
+        ring_items, ring_ages, ring_mask: the same of the M non-empty theme rings of all users, (M, n).
         ring_user: int64 (M,), the row of each ring; ring_theme: int64 (M,), 1..K.
         ring_sessions: float32 (M,), sessions routed to the ring's theme.
     """
@@ -54,7 +54,7 @@ class Batch:
 
 
 def collate(histories: Sequence[History]) -> Batch:
-    """Pad histories to the longest of them."""
+    """Make a batch of histories, padded to the longest of them."""
     items, ages, mask = _pad([(h.items, h.times, h.now) for h in histories])
     rings = [(row, theme, h) for row, h in enumerate(histories) for theme in h.rings]
     ring_items, ring_ages, ring_mask = _pad([(*h.rings[theme], h.now) for _, theme, h in rings])

@@ -42,13 +42,13 @@ class Checkpoint:
     """A trained model and all that it needs to serve.
 
     Attributes:
-        model: weights, with the catalogue's buffers.
-        router: routes sessions and items.
+        model: the weights, with the catalogue's buffers.
+        router: the router of sessions and items to themes.
         items, categories: names of the rows 1, 2, ... of the embeddings.
-        popular: most popular items of the training log, the last resort.
-        half_life_ms: of item popularity.
-        training: what was done and measured; goes into the card.
-        stated_version: of a checkpoint that was read; spare rows do not change it.
+        popular: the most popular items of the training log, which are the last fallback source.
+        half_life_ms: the half-life of item popularity.
+        training: what was done and measured; it goes into the model card.
+        stated_version: the version that the files of a stored checkpoint state; spare rows do not change it.
     """
 
     model: MoS
@@ -95,11 +95,11 @@ class Checkpoint:
 
     @classmethod
     def from_pretrained(cls, folder: Path, spare: int = 0) -> Checkpoint:
-        """Read what ``save_pretrained`` wrote.
+        """Read the model that ``save_pretrained`` wrote.
 
         Args:
             folder: a version's folder in the registry.
-            spare: rows to add for items younger than the model; they are zero and not known.
+            spare: how many rows to add for items that are newer than the model; they are zero and untrained.
 
         Raises:
             ModelError: a file is missing or damaged, or of another format.

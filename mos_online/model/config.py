@@ -1,4 +1,4 @@
-"""Sizes of a model."""
+"""The sizes of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ AGE_BUCKETS = 16
 """Logarithmic buckets of the time since an event: under 10 s, then growing by a factor of 2.6."""
 
 REALTIME_FEATURES = 4
-"""Live features of a candidate, see ``mos_online.model.realtime``."""
+"""The number of real-time features of a candidate, see ``mos_online.model.realtime``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +23,11 @@ class MoSConfig:
         items, categories: rows of the embeddings without row 0, which stands for "unknown".
         themes: K.
         width: d.
-        recent: events the global expert reads; short: of which the short-term expert reads the last.
-        theme_ring: events of a theme that the theme expert reads.
-        table: d_r, length of the frozen routing vectors that are part of every item's row; 0: they are not.
-        realtime: length of a candidate's embedding of the real-time features.
+        recent: how many of the last events the global expert reads.
+        short: how many of these the short-term expert reads.
+        theme_ring: how many of the last events of a theme the theme expert reads.
+        table: d_r, length of the frozen routing vectors that are part of every item's row; 0 leaves them out.
+        realtime: length of the embedding of a candidate's real-time features.
         id_dropout: share of item ids hidden in training, so that category rows learn to stand alone.
 
     Raises:

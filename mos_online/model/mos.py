@@ -1,7 +1,7 @@
-"""MoS, Mixture of Sequence: global, short-term and theme experts fused by a softmax that starts nearly closed.
+"""MoS, Mixture of Sequence: a softmax mixes the states of a global, a short-term and a theme expert.
 
 Sessions that hop between themes are routed into theme-coherent subsequences (idea: arXiv 2604.20858). Encoders, gates,
-top-K form and everything live are our design; docs/model.md says which is which.
+top-K form and the real-time features are our design; docs/model.md says which is which.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class MoS(SequenceModel):
     """
 
     def __init__(self, config: MoSConfig | None = None, **sizes: Any) -> None:
-        """Build it untrained.
+        """Build an untrained model.
 
         Args:
-            config: all sizes; or
+            config: all sizes; if it is None, they are given one by one.
             **sizes: the fields of ``MoSConfig``.
 
         Raises:
-            ModelError: no such backbone, or a size out of range.
+            ModelError: no backbone has that name, or a size is out of range.
         """
         config = config or MoSConfig(**sizes)
         super().__init__(config)
@@ -66,10 +66,10 @@ class MoS(SequenceModel):
         nn.init.zeros_(self.ring_repeat.weight)
 
     def encode(self, batch: Batch) -> UserVectors:
-        """The experts' reading of B users, fused: K + 1 vectors each.
+        """Mix the experts' states of B users into K + 1 vectors each, see ``UserVectors``.
 
         Raises:
-            ModelError: the backbone reads the candidate.
+            ModelError: the backbone reads the candidate, so a user has no vectors without one.
         """
         if self.target_aware:
             return super().encode(batch)
@@ -125,7 +125,11 @@ class MoS(SequenceModel):
         return weight, weight
 
     def add_repeats(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:
-        """As every model, and for the events of the rings, which reach further back."""
+        """Add the learned biases of repeats to scores (B, C), also for the events of the rings.
+
+        The rings reach further back than the recent events, so they have biases of their own. The arguments are those
+        of ``SequenceModel.add_repeats``.
+        """
         scores = super().add_repeats(scores, batch, slot)
         columns = slot[batch.ring_items]
         rows, at = torch.nonzero((columns >= 0) & batch.ring_mask, as_tuple=True)

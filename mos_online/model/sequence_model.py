@@ -1,4 +1,4 @@
-"""What all sequence models share: item rows, real-time features, repeats, scoring. Only user vectors differ."""
+"""What all sequence models share: item rows, real-time features, repeats and scoring. Their user vectors differ."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LOG_SHARE = 4.0
 """Scale of the logarithm of a share in the real-time features."""
 
 SHARE_ONE = 2.0
-"""The feature of an item that has all clicks."""
+"""Added to that logarithm, so that its feature is 2 for an item that has all clicks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserVectors:
-    """B users, ready to score.
+    """The vectors of B users, from which scores are computed.
 
     Attributes:
         themed: float32 (B, V, d): V = K + 1, where row k scores the items of theme k and row 0 the unrouted ones, or
@@ -39,14 +39,20 @@ class UserVectors:
 
     @classmethod
     def single(cls, vectors: Tensor) -> UserVectors:
-        """One vector (B, d) each, which scores everything."""
+        """User vectors of a model with one vector (B, d) per user, which scores all items."""
         none = vectors.new_zeros(len(vectors), 1)
         return cls(themed=vectors.unsqueeze(1), bias=none, base=vectors, gates=none)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairVectors:
-    """What scores candidates (B, C): u_x (B, C, d), biases (B, C), and what weighs the real-time features (B, C, d)."""
+    """The vectors of B users for C candidates each, from which the scores of these pairs are computed.
+
+    Attributes:
+        vectors: float32 (B, C, d), u_x.
+        bias: float32 (B, C), added to the scores.
+        base: float32 (B, C, d), what weighs the real-time features.
+    """
 
     vectors: Tensor
     bias: Tensor
@@ -64,10 +70,10 @@ class SequenceModel(nn.Module):
     """
 
     target_aware = False
-    """Whether user vectors depend on the candidate: then only pairs can be scored, not a whole catalogue at once."""
+    """Whether user vectors depend on the candidate. Then only pairs can be scored, not a whole catalogue at once."""
 
     penalty: Tensor | None = None
-    """An auxiliary loss of the last reading in training, or None."""
+    """An auxiliary loss of the last ``encode`` or ``pair_vectors`` in training, or None."""
 
     def __init__(self, config: MoSConfig) -> None:
         super().__init__()
@@ -100,13 +106,16 @@ class SequenceModel(nn.Module):
         self.dropout = nn.Dropout(0.1)
 
     def set_catalogue(self, category: Tensor, theme: Tensor, known: Tensor, table: Tensor | None = None) -> None:
-        """What is known of each item row, (items + 1,).
+        """Set what is known of each item row, (items + 1,).
 
         Args:
             category: int64, 1.. or 0 where unknown.
             theme: int64, 1..K or 0 where unrouted.
             known: float32, 1 where the row has been trained; 0 where only the category's row counts.
             table: float32 (items + 1, d_r), routing vectors, zero where there is none; needed if ``config.table``.
+
+        Raises:
+            ModelError: ``config.table`` is set and ``table`` is None.
         """
         self.item_category.copy_(category)
         self.item_theme.copy_(theme)
@@ -117,9 +126,12 @@ class SequenceModel(nn.Module):
             self.item_table.copy_(table)
 
     def start_from(self, rows: Tensor) -> None:
-        """Give items their first rows, float32 (items + 1, d), unit or zero: what goes together starts out alike.
+        """Give items their first rows, so that items which occur together start out alike.
 
-        The routing vectors, which say the same more coarsely, then start out silent.
+        The projection of the routing vectors, which carry the same information more coarsely, starts at zero then.
+
+        Args:
+            rows: float32 (items + 1, d), each of length 1 or zero; a zero row leaves the item as it is.
         """
         with torch.no_grad():
             if self.config.table:
@@ -128,7 +140,7 @@ class SequenceModel(nn.Module):
             self.item.weight.add_(rows)
 
     def item_rows(self, items: Tensor) -> Tensor:
-        """e_x of items (...,) -> (..., d)."""
+        """The rows e_x (..., d) of items (...,)."""
         own = self.item(items) * self.item_known[items].unsqueeze(-1)
         if self.training and self.config.id_dropout:
             keep = torch.rand(items.shape) >= self.config.id_dropout
@@ -139,20 +151,20 @@ class SequenceModel(nn.Module):
         return rows
 
     def event_rows(self, items: Tensor, ages: Tensor) -> Tensor:
-        """What experts read of events (...,) at ``ages`` (s) -> (..., d)."""
+        """The rows (..., d) that experts read of events: of items (...,) and ages (...,) in seconds."""
         rows: Tensor = self.item_rows(items) + self.age(age_bucket(ages))
         return rows
 
     def encode(self, batch: Batch) -> UserVectors:
-        """The users' vectors, independent of any candidate.
+        """The vectors of B users, independent of any candidate.
 
         Raises:
-            ModelError: there are none: the backbone reads the candidate.
+            ModelError: the backbone reads the candidate, so a user has no vectors without one.
         """
         raise ModelError(f"{type(self).__name__} on {self.config.backbone} reads the candidate: only pairs have scores")
 
     def pair_vectors(self, batch: Batch, candidates: Tensor) -> PairVectors:
-        """The vectors that score candidates, int64 (B, C)."""
+        """The vectors of B users for C candidates each, given as item rows int64 (B, C)."""
         users = self.encode(batch)
         themes = self.item_theme[candidates] if users.themed.shape[1] > 1 else torch.zeros_like(candidates)
         wanted = themes.unsqueeze(-1).expand(-1, -1, self.config.width)
@@ -163,9 +175,9 @@ class SequenceModel(nn.Module):
         )
 
     def realtime_rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Real-time features (..., REALTIME_FEATURES) -> embeddings (..., realtime) and biases (...,).
+        """The embeddings (..., realtime) and biases (...,) of real-time features (..., REALTIME_FEATURES).
 
-        The bias starts at the log of the item's recent share of the clicks: an untrained model ranks by popularity.
+        The bias starts at the log of the item's recent share of the clicks, so an untrained model ranks by popularity.
         """
         out = self.realtime(features)
         return out[..., :-1], out[..., -1] + LOG_SHARE * (features[..., :2] - SHARE_ONE) @ self.prior
@@ -207,13 +219,13 @@ class SequenceModel(nn.Module):
         return torch.cat(pieces, 1)[:, back]
 
     def add_repeats(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:
-        """Add to scores (B, C), for every recent event of an item, a learned bias by the age of the event.
+        """Add a learned bias to scores (B, C) for every recent event of an item. It depends on the age of the event.
 
-        In news a clicked article is done with, in a shop or a city one returns; both are learned.
+        Readers rarely open a news article again, but customers come back to what they bought. The biases learn which.
 
         Args:
-            scores: of the candidates.
-            batch: the users.
+            scores: float32 (B, C), of the candidates.
+            batch: the B users.
             slot: int64 (items + 1,), the column of each item row, -1 for those that are no candidates.
         """
         columns = slot[batch.items]
@@ -222,7 +234,7 @@ class SequenceModel(nn.Module):
         return scores.index_put((rows, columns[rows, at]), bias, accumulate=True)
 
     def score_pairs(self, batch: Batch, candidates: Tensor, features: Tensor) -> Tensor:
-        """Scores (B, C) of each user's own candidates, repeats included: equal to ``score`` and ``add_repeats``.
+        """Scores (B, C) of each user's own candidates, with repeats: the same as ``score`` and ``add_repeats`` give.
 
         Args:
             batch: the users.
@@ -257,8 +269,8 @@ def realtime_features(share: Tensor, slow_share: Tensor, age_hours: Tensor, know
 
     Args:
         share: the item's share of the decayed clicks of all items, 0 where it has none.
-        slow_share: likewise with a half-life ``SLOW`` times as long.
-        age_hours: since its first click, 0 where unknown.
+        slow_share: the same with a half-life ``SLOW`` times as long.
+        age_hours: hours since the item's first click, 0 where unknown.
         known: 1 where the item has a row of its own, else 0.
     """
     fast, slow = (torch.log(part + 1e-5) / LOG_SHARE + SHARE_ONE for part in (share, slow_share))

@@ -1,4 +1,4 @@
-"""Which theme comes next: a bias per theme, shared by all of its items."""
+"""Learns which theme comes next, as a bias per theme that all of its items share."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 from mos_online.model.batch import Batch
 
 FACTS = 7
+"""How many facts describe a theme of a user, see ``theme_facts``."""
+
 RECENT_FACTS = 3
 """The first so many facts of a theme come from the recent events, the others from its ring."""
 
@@ -16,12 +18,16 @@ RECENT_FACTS = 3
 class ThemePrior(nn.Module):
     """log p(theme | user) up to a constant: an MLP of what the user did in the theme, plus <P g, name of the theme>.
 
-    With it a score is log p(theme | user) + log p(item | theme, user), and the experts are left with the second part.
-    Starts at zero.
+    With it a score is log p(theme | user) + log p(item | theme, user), and the experts need to learn the second part
+    only. It starts at zero.
     """
 
     def __init__(self, width: int) -> None:
-        """``width``: d."""
+        """Build an untrained prior.
+
+        Args:
+            width: d, the length of the users' states and the themes' embeddings.
+        """
         super().__init__()
         self.hidden, self.out = nn.Linear(FACTS, 16), nn.Linear(16, 1)
         self.state = nn.Linear(width, width, bias=False)
@@ -29,7 +35,7 @@ class ThemePrior(nn.Module):
             nn.init.zeros_(part)
 
     def forward(self, facts: Tensor, state: Tensor, names: Tensor) -> Tensor:
-        """Biases of the themes.
+        """Compute the biases of all themes.
 
         Args:
             facts: float32 (B, K + 1, FACTS), from ``theme_facts``.
@@ -47,10 +53,11 @@ class ThemePrior(nn.Module):
 
 
 def theme_facts(batch: Batch, item_theme: Tensor, *, themes: int, short: int) -> Tensor:
-    """What the users did in each theme, float32 (B, themes + 1, FACTS).
+    """Describe what the users did in each theme, float32 (B, themes + 1, FACTS).
 
-    Its share of the recent events, of the last few and of the last one (so of the open session, before it closes);
-    whether its ring holds anything, how many events, how old the newest is; its share of the routed sessions.
+    The facts are the theme's share of the recent events, of the last few and of the last one, which count the open
+    session too; whether its ring holds anything, how many events, and how old the newest is; and its share of the
+    routed sessions.
 
     Args:
         batch: B users.

@@ -1,4 +1,4 @@
-"""GRU4Rec."""
+"""The backbone GRU4Rec: a gated recurrent unit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class GRU4Rec(Backbone):
         self.gru = nn.GRU(width, width, batch_first=True)
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
-        """(B, T, d), (B, T) -> (B, d)."""
+        """Encode events (B, T, d) with mask (B, T) into states (B, d)."""
         if events.shape[1] == 0:
             return events.new_zeros(events.shape[0], events.shape[2])
         states, _ = self.gru(events)

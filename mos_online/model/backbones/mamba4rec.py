@@ -1,4 +1,4 @@
-"""Mamba4Rec."""
+"""The backbone Mamba4Rec: a selective state space."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Mamba4Rec(Backbone):
         self.states = state
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
-        """(B, T, d), (B, T) -> (B, d)."""
+        """Encode events (B, T, d) with mask (B, T) into states (B, d)."""
         length = events.shape[1]
         if length == 0:
             return events.new_zeros(events.shape[0], events.shape[2])

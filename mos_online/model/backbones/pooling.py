@@ -1,4 +1,4 @@
-"""Attentive pooling."""
+"""The backbone of attentive pooling: a weighted mean of the events."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mos_online.model.backbone import Backbone, backbone, from_newest, pooled
 
 @backbone("pooling")
 class AttentivePooling(Backbone):
-    """A weighted mean of the events, weights by a small network (Lin et al., ICLR 2017, eq. 5; one row of weights).
+    """A weighted mean of the events. A small network gives the weights (Lin et al., ICLR 2017, eq. 5, one row).
 
-    The weights see an event's row and its place counted from the newest; the mean is of the rows alone, so the state
-    lies where the items do, trained or not. A third of the products of a GRU.
+    The weights depend on an event's row and on its place counted from the newest. The mean is taken of the rows alone,
+    so the state lies among the items' vectors even before training. It costs a third of the products of a GRU.
     """
 
     def __init__(self, width: int, longest: int) -> None:
@@ -23,7 +23,7 @@ class AttentivePooling(Backbone):
         self.first, self.second = nn.Linear(width, 2 * width), nn.Linear(2 * width, 1, bias=False)
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
-        """(B, T, d), (B, T) -> (B, d)."""
+        """Encode events (B, T, d) with mask (B, T) into states (B, d)."""
         if events.shape[1] == 0:
             return events.new_zeros(events.shape[0], events.shape[2])
         place = self.place(from_newest(mask, self.place.num_embeddings))

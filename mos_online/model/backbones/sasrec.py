@@ -1,4 +1,4 @@
-"""SASRec."""
+"""The backbone SASRec: causal self-attention."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SASRec(Backbone):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
-        """(B, T, d), (B, T) -> (B, d); T at most ``longest``."""
+        """Encode events (B, T, d), T at most ``longest``, with mask (B, T) into states (B, d)."""
         length = events.shape[1]
         if length == 0:
             return events.new_zeros(events.shape[0], events.shape[2])
