@@ -70,7 +70,7 @@ class Metrics:
         self._seconds.labels(route).observe(seconds)
 
     def fell_back(self, reason: str) -> None:
-        """Count one fallback answer."""
+        """Count one answer that came from a fallback source."""
         self._fallbacks.labels(reason).inc()
 
     def reloaded(self, *, ok: bool) -> None:

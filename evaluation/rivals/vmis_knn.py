@@ -79,7 +79,7 @@ class VmisKnn:
         self._held_by: dict[str, int] = {}
 
     def observe(self, click: Click) -> None:
-        """Learn a click. Its cost is that of the session's different items."""
+        """Learn a click. The cost grows with the number of different items in its session."""
         self._now = max(self._now, click.timestamp)
         if click.event_type == SESSION_END:
             self._open.pop(click.user_id, None)

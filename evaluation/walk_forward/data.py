@@ -61,7 +61,7 @@ class WalkForwardData:
         config: WalkForwardConfig,
         name: str,
     ) -> None:
-        """Cut and route.
+        """Cut the log into sessions and steps, and route it.
 
         Args:
             events: columns user_id, item_id, event_id (str), timestamp (ms), event_type (str), ascending in time.
@@ -140,7 +140,7 @@ class WalkForwardData:
 
     @property
     def test(self) -> list[RequestBatch]:
-        """Requests of all steps."""
+        """The requests of all steps."""
         return [one for requests in self.judged for one in requests]
 
     def replay(self) -> Iterator[tuple[int, Click]]:

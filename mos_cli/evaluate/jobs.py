@@ -17,7 +17,7 @@ from mos_online.errors import MosError
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Work for one process.
+    """A piece of work for one process.
 
     Attributes:
         name: what is shown, and named if it fails.

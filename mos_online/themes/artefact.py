@@ -44,7 +44,7 @@ def save_router(router: Router, folder: Path) -> None:
 
 
 def load_router(folder: Path) -> Router:
-    """Read what ``save_router`` wrote.
+    """Read the router that ``save_router`` wrote.
 
     Raises:
         ModelError: a file is missing or damaged, or of another format.

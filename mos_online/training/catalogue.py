@@ -54,7 +54,7 @@ class Catalogue:
 
     @cached_property
     def rows(self) -> dict[str, int]:
-        """Map item to row."""
+        """The row of each item that has one."""
         return {item: row for row, item in enumerate(self.items, 1)}
 
     def rows_of(self, items: Sequence[str]) -> Ints:

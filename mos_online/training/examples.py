@@ -53,5 +53,5 @@ def examples(moment: Moment, log: SequenceLog, catalogue: Catalogue, known: Tens
 
 
 def count(data: Sequence[Examples]) -> int:
-    """How many targets there are."""
+    """The number of targets in all examples."""
     return sum(len(one.targets) for one in data)

@@ -24,7 +24,7 @@ class SequenceLog:
     """
 
     def __init__(self, events: pl.DataFrame, catalogue: Catalogue, event_theme: Ints, themes: int) -> None:
-        """Lay the events out.
+        """Sort the events by user and theme, so that a ring is a slice of them.
 
         Args:
             events: from ``with_sessions``.

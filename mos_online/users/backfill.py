@@ -83,7 +83,7 @@ def past_sessions(events: pl.DataFrame, items: pl.DataFrame, config: SessionConf
 
 
 def profiles(sessions: Iterable[Session], router: SessionRouter, sizes: RingSizes) -> Iterator[UserProfile]:
-    """One profile per user.
+    """Make one profile per user.
 
     Args:
         sessions: grouped by user, each user's in the order in which they close; see `past_sessions`.

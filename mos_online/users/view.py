@@ -20,7 +20,7 @@ Positions = NDArray[np.int64]
 
 
 class SessionRouter(Protocol):
-    """What is needed of `mos_online.themes.Router`."""
+    """The methods of `mos_online.themes.Router` that a view of a profile needs."""
 
     @property
     def version(self) -> str:
@@ -40,7 +40,7 @@ class SessionRouter(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProfileView:
-    """What one router makes of a profile.
+    """A profile as one router sees it: events in order, and by theme.
 
     Attributes:
         recent: the last events over all sessions.

@@ -99,7 +99,7 @@ class ThemeLabel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in service."""
+    """The model that is in service."""
 
     model_version: str
     router_version: str

@@ -43,7 +43,7 @@ class Problem(Exception):  # noqa: N818 - an outcome of a request, not a fault o
 
     @property
     def body(self) -> bytes:
-        """The answer's JSON."""
+        """The body of the answer, as JSON."""
         return msgspec.json.encode(ErrorBody(error=ErrorDetail(code=self.code, message=self.message, fix=self.fix)))
 
 
@@ -128,5 +128,5 @@ def internal(request_id: str) -> Problem:
 
 
 def new_request_id() -> str:
-    """32 random hex digits."""
+    """Make a request id: 32 random hexadecimal digits."""
     return os.urandom(16).hex()

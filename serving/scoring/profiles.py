@@ -17,19 +17,19 @@ log = logging.getLogger(__name__)
 
 
 class Store(Protocol):
-    """What serving needs of ``features.store.OnlineStore``."""
+    """The methods of ``features.store.OnlineStore`` that serving needs."""
 
     def read_profiles(self, user_ids: Sequence[str]) -> dict[str, UserProfile]:
         """The profiles of those users who have one."""
 
     def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
-        """What is active in each partition that has been written."""
+        """The popular items of each partition that has been written."""
 
     def ping(self) -> None:
         """Raise if the store cannot be read."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
 
 
 class Profiles:

@@ -11,7 +11,7 @@ from simulator.dataset import ITEM_COLUMNS, Dataset, numbered
 
 
 class Rows(NamedTuple):
-    """What a reader makes of a file.
+    """The rows that a reader has made of a file.
 
     Attributes:
         frame: in the order of the file; columns user_id, item_id (str), timestamp (int, ms since epoch UTC),

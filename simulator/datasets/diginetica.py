@@ -16,7 +16,7 @@ COLUMNS = ("session_id", "user_id", "item_id", "timeframe", "eventdate")
 
 
 def read(path: Path) -> Rows:
-    """Item views. ``timeframe`` is ms since the session began and ``eventdate`` a day without a time.
+    """Read item views. ``timeframe`` is ms since the session began and ``eventdate`` a day without a time.
 
     So every session of a day begins at midnight UTC: gaps inside sessions are real, the order of sessions within a
     day is not. A visitor who did not log in (user ``NA``) is known by the session, as ``session-<id>``.

@@ -19,7 +19,7 @@ NO_YEAR = "no year in the date"
 
 
 def read(path: Path) -> Rows:
-    """Reviews of games. Steam prints no year for the year of the crawl: such reviews are skipped and counted."""
+    """Read reviews of games. Steam prints no year for the year of the crawl; such reviews are skipped and counted."""
     dated: list[tuple[str, str, int]] = []
     skipped = 0
     for line, user_id, review in _reviews(path):

@@ -14,7 +14,7 @@ from simulator.datasets.lines import delimited, ids, parsed
 
 
 def read(path: Path) -> Rows:
-    """Clicks. Visitors are not known beyond a session, so a session is a user. Category 0 means none."""
+    """Read clicks. Visitors are not known beyond a session, so a session is a user. Category 0 means none."""
     frame = delimited(path, ("session", "timestamp", "item_id", "category"), separator=",", header=False)
     frame = ids(path, frame, "session", "item_id")
     moment = pl.col("timestamp").str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="ms", strict=False)

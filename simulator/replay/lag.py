@@ -37,7 +37,7 @@ class LagLimits:
 
 
 class Offsets(Protocol):
-    """What the guard asks of Kafka."""
+    """The offsets that the guard asks Kafka for."""
 
     @property
     def readers(self) -> str:

@@ -43,11 +43,11 @@ class MockCluster:
 
     @property
     def bootstrap(self) -> str:
-        """Address for clients, host:port."""
+        """The address for clients, host:port."""
         return str(self._library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode())
 
     def create_topics(self, names: Iterable[str], *, partitions: int) -> None:
-        """Create topics.
+        """Create topics with ``partitions`` partitions each.
 
         Raises:
             BrokerError: one cannot be created.

@@ -25,7 +25,7 @@ class TopicState:
 
 
 def topic_states(settings: Settings) -> list[TopicState]:
-    """How our topics stand.
+    """Ask Kafka for the state of each of our topics.
 
     Raises:
         BrokerError: Kafka cannot be reached.
@@ -42,7 +42,7 @@ def topic_states(settings: Settings) -> list[TopicState]:
 
 
 def check_topics(settings: Settings) -> int:
-    """How many partitions our topics have.
+    """Check our topics and return the number of partitions that they share.
 
     Raises:
         BrokerError: Kafka cannot be reached, a topic is missing, or they differ in their partitions: a user must have

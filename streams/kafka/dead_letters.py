@@ -27,7 +27,7 @@ class DeadLetters:
     """The dead letters of one processor. All of them are made here."""
 
     def __init__(self, producer: RecordProducer, settings: Settings, *, processor: str) -> None:
-        """See the class.
+        """Prepare the dead letters of one processor.
 
         Args:
             producer: publishes them.

@@ -60,7 +60,7 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
         self._client = httpx.AsyncClient(base_url=context.settings.recommend_url, headers=headers, timeout=TIMEOUT)
 
     def decode(self, value: bytes | None) -> SessionEmbedding:
-        """What the profiler made of a session."""
+        """Decode the embedding that the profiler has made of a session."""
         return _decode(value)
 
     async def on_close(self) -> None:

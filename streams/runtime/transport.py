@@ -46,7 +46,7 @@ class Fetches:
     """Faust's ``ConsumerScheduler``: takes what was fetched partition by partition, not record by record."""
 
     def iterate(self, records: Mapping[TP, Fetched]) -> Iterator[tuple[TP, Fetched]]:
-        """What ``FetchConsumer`` makes messages of."""
+        """Yield the fetches by partition; ``FetchConsumer`` makes messages of them."""
         return iter(records.items())
 
 
