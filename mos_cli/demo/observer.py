@@ -55,7 +55,7 @@ class Observer:
         self._dead = msgspec.json.Decoder(DeadLetter)
 
     def start(self) -> None:
-        """Begin to read."""
+        """Begin to read the topics, in a thread of its own."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -26,7 +26,7 @@ class SessionCheck:
 
     @property
     def passed(self) -> bool:
-        """Whether both hold exactly the same sessions."""
+        """Whether stream and oracle hold exactly the same sessions."""
         return not (self.missing or self.different or self.unexpected)
 
 

@@ -35,7 +35,7 @@ class GroupOffsets:
 
     @property
     def readers(self) -> str:
-        """Names of the groups."""
+        """The names of the consumer groups, for messages."""
         return "consumer group " + ", ".join(self._groups)
 
     def bounds(self) -> list[tuple[int, int]]:

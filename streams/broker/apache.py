@@ -43,7 +43,7 @@ class ApacheBroker:
         properties: Mapping[str, str] | None = None,
         client: Mapping[str, str | int] | None = None,
     ) -> None:
-        """See the class.
+        """Prepare a broker; ``start`` starts it.
 
         Args:
             folder: made if it does not exist.
@@ -59,7 +59,7 @@ class ApacheBroker:
 
     @property
     def bootstrap(self) -> str:
-        """host:port, for MOS_KAFKA."""
+        """The address of the broker, host:port, as MOS_KAFKA takes it."""
         return f"{HOST}:{self.port}"
 
     @property
@@ -119,7 +119,7 @@ class ApacheBroker:
         self.start()
 
     def wait(self) -> None:
-        """Sleep while Kafka runs.
+        """Block while Kafka runs.
 
         Raises:
             BrokerError: it ended by itself.
