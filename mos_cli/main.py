@@ -23,6 +23,7 @@ COMMANDS = {
     "worker": "The stream processor: sessions, profiles, recommendations.",
     "serve": "The recommendation service (Ray Serve): POST /v1/recommend.",
     "train": "Train themes and a MoS model on a dataset, and put it into service.",
+    "models": "The model registry: list, show and compare versions, promote one, roll back.",
     "evaluate": "MoS beside its rivals under one protocol, with intervals; resumable.",
     "analyze": "What a log is good for: do its users hop between themes?",
     "backfill": "Write the profiles of past users into the online store.",

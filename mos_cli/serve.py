@@ -40,14 +40,14 @@ def serve(
     """Answer POST /v1/recommend with the model in service, until stopped with Ctrl-C or SIGTERM.
 
     Starts Ray on this machine, or uses the cluster of RAY_ADDRESS. Follows the model registry: a version that is
-    published or chosen later goes into service without a restart. The API is described at /docs and /openapi.json.
+    promoted later goes into service without a restart. The API is described at /docs and /openapi.json.
     """
-    from mos_online.registry.registry import Registry  # noqa: PLC0415
+    from mos_online.registry import open_registry  # noqa: PLC0415
     from serving.ray.cluster import cluster_application, local_application, remote  # noqa: PLC0415
     from serving.ray.run import run_folder  # noqa: PLC0415
 
     settings = Settings.load(serve_host=host, serve_port=port, serve_replicas=replicas)
-    Registry(settings.models_dir).current()  # no model: say so now, not after Ray's start
+    open_registry(settings).champion()  # no model: say so now, not after Ray's start
     started = time.monotonic()
     with until_stopped(console), ExitStack() as stack:
         check: Callable[[], None] | None = None

@@ -18,12 +18,12 @@ def up() -> None:
     Logs are in MOS_HOME/logs. If one service ends, all are stopped and the end of its log is shown.
     """
     from mos_cli.supervisor import Supervisor, local_services  # noqa: PLC0415
-    from mos_online.registry.registry import Registry  # noqa: PLC0415
+    from mos_online.registry import open_registry  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
 
     console = Console()
     configured = settings()
-    Registry(configured.models_dir).current()  # the error says how to make a model
+    open_registry(configured).champion()  # the error says how to make a model
     with Supervisor(configured.home / "logs") as supervisor:
         try:
             for service in local_services(configured):

@@ -6,6 +6,7 @@ MosError
 ├── ContractError        a message on the wire does not follow its contract
 ├── DatasetError         a dataset is missing, unreadable or unfit for the job
 ├── ModelError           a checkpoint or a router artefact is missing, damaged or incompatible
+│   └── RegistryError    the model registry cannot be reached, read or written
 ├── BrokerError          Kafka cannot be reached, or refuses or has dropped what we need
 ├── StoreError           the online feature store cannot be reached or read
 └── ServingError         the recommendation service cannot be reached or answered with an error
@@ -44,6 +45,10 @@ class DatasetError(MosError):
 
 class ModelError(MosError):
     """A checkpoint or a router artefact is missing, damaged or incompatible."""
+
+
+class RegistryError(ModelError):
+    """The model registry cannot be reached, read or written; the same may work later."""
 
 
 class BrokerError(MosError):

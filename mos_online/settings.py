@@ -29,6 +29,12 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".mos"), description="Folder of everything that is written: model, store, logs, reports.")
     data_dir: Path | None = Field(None, description="Folder of datasets (one sub-folder each).")
 
+    models: str | None = Field(
+        None,
+        description="Model registry: a folder, or a URL that fsspec knows, such as s3://bucket/models, which several "
+        "machines share; default MOS_HOME/models.",
+    )
+
     kafka: str = Field("embedded", description='"embedded", or host:port[,host:port] of a Kafka cluster.')
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
@@ -111,10 +117,15 @@ class Settings(BaseSettings):
         """The base URL of the recommendation service, without a trailing slash."""
         return (self.serve_url or f"http://{self.serve_host}:{self.serve_port}").rstrip("/")
 
+    def with_absolute_paths(self) -> Settings:
+        """The same for a process that runs in another folder."""
+        models = self.models if self.models is None or "://" in self.models else str(Path(self.models).absolute())
+        return self.model_copy(update={"home": self.home.resolve(), "models": models})
+
     @property
-    def models_dir(self) -> Path:
-        """The model registry: one folder per version and a pointer to the one in service."""
-        return self.home / "models"
+    def models_location(self) -> str:
+        """The model registry: a folder or a URL; see ``mos_online.registry``."""
+        return self.models or str(self.home / "models")
 
     @property
     def feast_dir(self) -> Path:

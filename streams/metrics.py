@@ -15,6 +15,11 @@ from prometheus_client import Counter, Gauge, Histogram
 LAG = Gauge(
     "mos_consumer_lag_records", "Records of our partitions that have not been worked off and committed.", ["processor"]
 )
+STALE_MODEL = Gauge(
+    "mos_consumer_stale_model_info",
+    "1 while the model in service cannot be read and an older one is used.",
+    ["processor"],
+)
 STAGE_SECONDS = Histogram(
     "mos_consumer_stage_duration_seconds",
     "Duration of one stage of the work on a batch.",

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from model_folder import put_into_service, write_config
 
-from mos_online.registry.registry import Registry
+from mos_online.registry import open_registry
+from mos_online.settings import Settings
 from mos_online.themes.artefact import save_router
 from mos_online.themes.router import Router
 
 
-def publish_model(folder: Path, models: Path) -> Router:
+def publish_model(folder: Path, settings: Settings) -> Router:
     """Put a model into service that knows the items a and b, in two themes, and give its router."""
     axes = np.eye(2, dtype=np.float32)
     router = Router(
@@ -26,6 +28,6 @@ def publish_model(folder: Path, models: Path) -> Router:
         config={},
     )
     save_router(router, folder)
-    (folder / "config.json").write_text('{"version": "m1", "recent": 3, "theme_ring": 2, "half_life_ms": 1000}')
-    Registry(models).publish(folder)
+    write_config(folder, "m1", recent=3, theme_ring=2, half_life_ms=1000.0)
+    put_into_service(open_registry(settings), folder)
     return router

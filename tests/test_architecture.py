@@ -62,7 +62,7 @@ ROOMS_OF_STREAMS: dict[str, set[str]] = {
     "metrics": set(),
     "kafka": {"metrics"},
     "broker": {"kafka"},
-    "processors": {"kafka", "metrics", "model"},
+    "processors": {"kafka", "metrics"},
     "runtime": {"kafka", "metrics", "processors"},
 }
 

@@ -102,4 +102,17 @@ def test_where_the_service_is() -> None:
 
 def test_everything_written_is_below_home() -> None:
     loaded = Settings.load(home=Path("/h"))
-    assert all(path.is_relative_to("/h") for path in (loaded.models_dir, loaded.feast_dir, loaded.broker_file))
+    assert all(path.is_relative_to("/h") for path in (loaded.feast_dir, loaded.broker_file))
+    assert loaded.models_location == "/h/models"
+
+
+def test_models_may_be_elsewhere() -> None:
+    assert Settings.load(models="s3://bucket/models").models_location == "s3://bucket/models"
+
+
+def test_paths_hold_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    moved = Settings.load(home=Path("h"), models="m").with_absolute_paths()
+    assert (moved.home, moved.models) == (tmp_path / "h", str(tmp_path / "m"))
+    assert Settings.load(models="s3://b/m").with_absolute_paths().models == "s3://b/m"
+    assert Settings.load().with_absolute_paths().models is None

@@ -37,14 +37,14 @@ def backfill(
 
     from mos_cli.backfill.run import backfill_and_show  # noqa: PLC0415
     from mos_online.errors import DatasetError  # noqa: PLC0415
-    from mos_online.registry.registry import Registry  # noqa: PLC0415
+    from mos_online.registry import open_registry  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
     from mos_online.users.backfill import of_users  # noqa: PLC0415
     from simulator.datasets import load, require_clock  # noqa: PLC0415
     from simulator.window import take_until  # noqa: PLC0415
 
     configured = settings()
-    Registry(configured.models_dir).current()  # before anything slow: the error says how to make a model
+    open_registry(configured).champion()  # before anything slow: the error says how to make a model
     chosen = _user_ids(users) if users else None
     log = load(dataset, configured.data_dir)
     require_clock(log, configured.data_dir)

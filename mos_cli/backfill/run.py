@@ -11,12 +11,11 @@ from mos_cli.progress import progress_bar
 from mos_online.items.clicks import to_clicks
 from mos_online.items.popularity import WARM_UP_CLICKS, ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS
-from mos_online.registry.registry import Registry
+from mos_online.registry import load_config, open_registry
 from mos_online.settings import Settings
 from mos_online.themes import load_router
 from mos_online.users.backfill import past_sessions, profiles
 from simulator.dataset import Dataset
-from streams.model import load_config
 
 
 def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings, console: Console) -> int:
@@ -35,7 +34,7 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
         ModelError: no model is in service.
         StoreError: the store cannot be written; running it again does no harm.
     """
-    folder = Registry(settings.models_dir).current()
+    folder = open_registry(settings).fetch("champion")
     router, config = load_router(folder), load_config(folder)
     total = clicks["user_id"].n_unique()
     popularity = ItemPopularity(half_life_ms=config.half_life_ms, partition=0)

@@ -127,6 +127,7 @@ def _prepare(outer: Settings) -> Settings:
     home.mkdir(parents=True)
     changes: dict[str, Any] = {
         "home": home,
+        "models": None,  # the demo's model is for the demo alone
         "serve_port": free_port(outer.serve_port),
         "worker_port": free_port(outer.worker_port),
     }

@@ -119,24 +119,23 @@ def online_store(settings: Settings) -> Iterator[Finding]:
 
 
 def model(settings: Settings) -> Finding:
-    """Whether there is a model and it can be loaded."""
-    from mos_online.registry.registry import Registry  # noqa: PLC0415
-
-    registry = Registry(settings.models_dir)
-    if not registry.versions():
-        return Finding(
-            part="model",
-            status=Status.WARN,
-            found=f"none in {settings.models_dir}",
-            remedy="make one with `mos train` (or `mos demo`, or `docker compose run --rm train`)",
-        )
-    from mos_online.recommend.recommender import Recommender  # noqa: PLC0415
+    """Whether a model is in service, whole, and can be loaded."""
+    from mos_online.registry import open_registry  # noqa: PLC0415
 
     try:
-        recommender = Recommender.load(registry.current())
+        registry = open_registry(settings)
+        if not registry.versions():
+            return Finding(
+                part="model",
+                status=Status.WARN,
+                found=f"none in {registry.label}",
+                remedy="make one with `mos train` (or `mos demo`, or `docker compose run --rm train`)",
+            )
+        from mos_online.recommend.recommender import Recommender  # noqa: PLC0415
+
+        recommender = Recommender.load(registry.fetch("champion"))
     except MosError as error:
-        return Finding(
-            part="model", status=Status.FAIL, found=str(error), remedy="put another into service, or `mos train` anew"
-        )
+        found, _, remedy = str(error).partition("; ")  # our messages say what is wrong, then what to do
+        return Finding(part="model", status=Status.FAIL, found=found, remedy=remedy or "mos train")
     found = f"{recommender.model_version}, router {recommender.router_version}, {recommender.router.n_themes} themes"
     return Finding(part="model", status=Status.PASS, found=found)

@@ -20,15 +20,20 @@ def train(
     themes: Annotated[int, typer.Option(help="Number of latent themes.", min=1)] = 12,
     minutes: MinutesOption = 2.0,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    promote: Annotated[
+        bool,
+        typer.Option("--promote/--no-promote", help="Put it into service, or only add it as the candidate."),
+    ] = True,
 ) -> None:
     """Train themes and a MoS model on a dataset, and put the model into service.
 
-    The model goes into the registry in MOS_HOME/models with its card; a running service takes it up by itself.
+    The model goes into the registry (MOS_MODELS, or MOS_HOME/models) with its card; a running service takes it up by
+    itself. With --no-promote it waits there: `mos models compare champion candidate`, `mos models promote candidate`.
     Themes are learned from the oldest part of the log, the model from the part after it, and the newest part decides
     when to stop. Prints how the model does there beside recent popularity and last-item kNN.
     """
     from mos_cli.train.run import train_and_show  # noqa: PLC0415
-    from mos_online.registry.registry import Registry  # noqa: PLC0415
+    from mos_online.registry import open_registry  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
     from mos_online.training import TrainConfig  # noqa: PLC0415
     from simulator.datasets import load  # noqa: PLC0415
@@ -38,5 +43,6 @@ def train(
     console = Console()
     config = TrainConfig(backbone=backbone, themes=themes, minutes=minutes, seed=seed)
     log = take_until(load(dataset, configured.data_dir), until)
-    train_and_show(log, name=dataset, config=config, settings=configured, console=console)
-    console.print(f"in service: {Registry(configured.models_dir).current()}", soft_wrap=True)
+    report = train_and_show(log, name=dataset, config=config, settings=configured, console=console, promote=promote)
+    where = open_registry(configured).label
+    console.print(f"{'in service' if promote else 'candidate'}: {report.version} in {where}", soft_wrap=True)

@@ -6,14 +6,14 @@ from rich.console import Console
 from rich.progress import TaskID
 
 from mos_cli.progress import progress_bar
-from mos_online.registry.registry import Registry
+from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from mos_online.training import TrainConfig, TrainReport, train
 from simulator.dataset import Dataset
 
 
 def train_and_show(
-    log: Dataset, *, name: str, config: TrainConfig, settings: Settings, console: Console
+    log: Dataset, *, name: str, config: TrainConfig, settings: Settings, console: Console, promote: bool = True
 ) -> TrainReport:
     """Train on the clicks of a log, put the model into service, and say how good it is beside the baselines.
 
@@ -23,6 +23,7 @@ def train_and_show(
         config: of the model and its fitting.
         settings: of the registry and the sessions.
         console: for the bar and the result.
+        promote: whether to put it into service; else it becomes the candidate only.
 
     Raises:
         DatasetError, ModelError: as ``mos_online.training.train``.
@@ -38,7 +39,8 @@ def train_and_show(
         report = train(
             log.clicks,
             log.items,
-            Registry(settings.models_dir),
+            open_registry(settings),
+            promote=promote,
             sessions=log.session_rules(settings.sessions),
             config=config,
             name=name,

@@ -116,6 +116,12 @@ class Checkpoint:
         missing = sorted({field.name for field in fields(MoSConfig)} - document.model.keys())
         if missing:
             raise ModelError(f"{folder / CONFIG} does not say {', '.join(missing)} of its model; train again")
+        diverged = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+        if diverged:
+            raise ModelError(
+                f"the model in {folder} cannot rank: {diverged[0]} holds values that are no finite numbers; train "
+                f"again with `mos train`"
+            )
         router = load_router(folder)
         if router.version != document.router_version:
             raise ModelError(

@@ -1,122 +1,237 @@
-"""The model registry: a folder per version and a pointer to the one in service."""
+"""The model registry: versions, the aliases that name them, and one writer at a time (docs/adr/0011)."""
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import tempfile
-from contextlib import suppress
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-import msgspec
-
-from mos_online.errors import ModelError
+from mos_online.errors import ModelError, SettingsError
+from mos_online.registry import manifest as manifests
+from mos_online.registry.aliases import NAMES, Aliases, AliasHistory
+from mos_online.registry.cache import VersionCache
+from mos_online.registry.local_storage import LocalStorage
+from mos_online.registry.location import open_storage
+from mos_online.registry.lock import WriterLock
+from mos_online.registry.manifest import Manifest
+from mos_online.registry.storage import Storage
+from mos_online.registry.versions import FOLDER, Versions
+from mos_online.settings import Settings
 
 KEPT = 5
-"""Versions that ``publish`` leaves in place, the one in service among them; an older one can be put back by ``use``."""
+"""Newest versions that stay; those with an alias stay in any case."""
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+log = logging.getLogger(__name__)
 
 
 class Registry:
-    """Versions of models on disk; safe for any number of readers beside one writer.
+    """Versions of models in a folder or an object store; for any number of readers and writers on any machines.
 
-    ``versions/<version>/`` holds one model; ``current`` is a text file with the version in service, replaced in one
-    step, so a reader sees the old version or the new one and never a mixture.
+    Wherever a method takes a version, an alias will do: ``champion``, ``candidate`` or ``previous``.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._versions = folder / "versions"
-        self._pointer = folder / "current"
-
-    def publish(self, folder: Path) -> str:
-        """Copy a finished model in, put it into service and return its version.
+    def __init__(self, location: str | Path | Storage, *, cache: Path | None = None) -> None:
+        """Nothing is read or written yet.
 
         Args:
-            folder: holds ``config.json`` with the key ``version``, and whatever else belongs to the model.
+            location: a folder, a URL that fsspec knows, or files that have been opened already.
+            cache: folder of this machine for the versions of a remote registry; a local one needs none.
 
         Raises:
-            ModelError: there is no such file or key.
+            SettingsError: as ``open_storage``, or a remote registry has no ``cache``.
         """
-        version = read_version(folder)
-        self._versions.mkdir(parents=True, exist_ok=True)
-        target = self._versions / version
-        if not target.exists():
-            draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self._versions))
+        storage = location if isinstance(location, Storage) else open_storage(location)
+        self.label = storage.label
+        self._storage = storage
+        self._versions = Versions(storage)
+        self._aliases = AliasHistory(storage)
+        self._lock = WriterLock(storage)
+        self._fetch: Callable[[Manifest], Path]
+        if isinstance(storage, LocalStorage):
+            self._fetch = partial(_checked, storage.root / FOLDER)
+        elif cache is not None:
+            self._fetch = VersionCache(cache, self._versions).fetch
+        else:
+            raise SettingsError(f"the model registry {storage.label} is remote and needs a folder to fetch versions to")
+
+    def add(self, folder: Path, *, metrics: Mapping[str, float] | None = None) -> str:
+        """Copy a finished model in as the candidate, remove what has become too old, and return its version.
+
+        A version that is there already is left as it is, unless it is damaged.
+
+        Args:
+            folder: of this machine; its ``config.json`` names the version.
+            metrics: for the manifest.
+
+        Raises:
+            ModelError: the folder holds no model; or the aliases are damaged, and the model was stored without one.
+            RegistryError: the registry cannot be written.
+        """
+        manifest = manifests.describe(folder, metrics or {})
+        with self._lock.held() as lease:
+            if not self._holds(manifest):
+                self._versions.store(folder, manifest, lease.check)
             try:
-                shutil.copytree(folder, draft, dirs_exist_ok=True)
-                draft.chmod(0o755)
-                draft.rename(target)
-            except BaseException:
-                shutil.rmtree(draft)
-                raise
-        os.utime(target)
-        self.use(version)
-        for old in self.versions()[KEPT:]:
-            gone = self._versions / f".gone-{old}"
-            (self._versions / old).rename(gone)  # in one step: nobody sees half a model
-            shutil.rmtree(gone)
+                _, aliases = self._aliases.read()
+            except ModelError as error:
+                raise ModelError(f"model {manifest.version} is stored but is no candidate: {error}") from None
+            aliases = Aliases(champion=aliases.champion, candidate=manifest.version, previous=aliases.previous)
+            self._aliases.commit(aliases, lease.check)
+            self._versions.tidy(aliases.versions(), lease.check)
+            for old in self.versions()[KEPT:]:
+                if old not in aliases.versions():
+                    self._versions.remove(old, lease.check)
+        return manifest.version
+
+    def promote(self, version: str) -> str:
+        """Put a version into service and return it; the former champion becomes ``previous``.
+
+        Raises:
+            ModelError: there is no such version, or it is damaged.
+            RegistryError: the registry cannot be read or written.
+        """
+        version = self.resolve(version)
+        self.fetch(version)
+        with self._lock.held() as lease:
+            self._versions.manifest(version)  # it may have been removed while it was checked
+            former = self._read_or_none()
+            self._aliases.commit(_promoted(former, version), lease.check)
         return version
 
-    def use(self, version: str) -> None:
-        """Put a version into service; also the way back to an older one.
+    def rollback(self) -> str:
+        """Put the previous version back into service and return it; a second call undoes the first.
 
         Raises:
-            ModelError: there is no such version.
+            ModelError: there is no previous version, or it is damaged.
+            RegistryError: the registry cannot be read or written.
         """
-        if version not in self.versions():
-            raise ModelError(f"no model version {version}; there are: {', '.join(self.versions()) or 'none'}")
-        with tempfile.NamedTemporaryFile("w", dir=self._pointer.parent, prefix=".current-", delete=False) as draft:
-            draft.write(version + "\n")
-            draft.flush()
-            os.fsync(draft.fileno())  # or a power cut could leave an empty pointer
-        Path(draft.name).chmod(0o644)
-        os.replace(draft.name, self._pointer)
+        return self.promote("previous")
 
-    def current(self) -> Path:
-        """Folder of the model in service.
+    def champion(self) -> tuple[str, str]:
+        """Which version is in service, cheap enough to ask every second.
+
+        Returns:
+            The revision of the aliases, another one after each change, and the version.
 
         Raises:
-            ModelError: none has been published yet.
+            ModelError: no version is in service, or the aliases are damaged.
+            RegistryError: the registry cannot be read.
         """
-        try:
-            version = self._pointer.read_text().strip()
-        except FileNotFoundError:
-            raise ModelError(f"no model in {self._versions.parent}: make one with `mos train`") from None
-        folder = self._versions / version
-        if not _PLAIN_NAME.fullmatch(version) or not folder.is_dir():
-            raise ModelError(
-                f"the model in service, {version!r} of {self._versions}, is gone: `mos train` makes another"
-            )
-        return folder
+        revision, aliases = self._aliases.read()
+        if aliases.champion is None:
+            raise ModelError(self._no_champion(aliases))
+        return revision, aliases.champion
+
+    def aliases(self) -> Aliases:
+        """What the aliases name.
+
+        Raises:
+            ModelError: they are damaged.
+            RegistryError: the registry cannot be read.
+        """
+        return self._aliases.read()[1]
 
     def versions(self) -> list[str]:
-        """Published versions, newest first."""
-        if not self._versions.is_dir():
-            return []
-        published: list[tuple[int, str]] = []
-        for path in self._versions.iterdir():
-            with suppress(FileNotFoundError):  # removed by the writer in this very moment
-                if _PLAIN_NAME.fullmatch(path.name) and path.is_dir():
-                    published.append((-path.stat().st_mtime_ns, path.name))
-        return [name for _, name in sorted(published)]
+        """Versions, newest first; one whose manifest is damaged is last.
+
+        Raises:
+            RegistryError: the registry cannot be read.
+        """
+        return sorted(self._versions.names(), key=lambda version: (-self._created_at(version), version))
+
+    def manifest(self, version: str) -> Manifest:
+        """The manifest of a version.
+
+        Raises:
+            ModelError: there is no such version, or its manifest is damaged.
+            RegistryError: the registry cannot be read.
+        """
+        return self._versions.manifest(self.resolve(version))
+
+    def fetch(self, version: str) -> Path:
+        """A folder of this machine with the files of a version, each compared with the manifest. Change nothing in it.
+
+        Raises:
+            ModelError: there is no such version, or a file is missing, damaged or was not added with it.
+            RegistryError: the registry cannot be read.
+        """
+        return self._fetch(self.manifest(version))
+
+    def resolve(self, version: str) -> str:
+        """The version that an alias names, or the version itself.
+
+        Raises:
+            ModelError: there is no such version, or the alias names none.
+            RegistryError: the registry cannot be read.
+        """
+        if version == "champion":
+            return self.champion()[1]
+        if version in NAMES:
+            named: str | None = getattr(self.aliases(), version)
+            if named is None:
+                raise ModelError(f"no model of {self.label} is the {version}; `mos models list` shows what there is")
+            return named
+        if version not in self._versions.names():
+            known = ", ".join(self.versions()) or "none"
+            raise ModelError(f"no model version {version!r} in {self.label}; there are: {known}")
+        return version
+
+    def _holds(self, manifest: Manifest) -> bool:
+        """Whether the very same model is there, and whole."""
+        if manifest.version not in self._versions.names():
+            return False
+        try:
+            self.fetch(manifest.version)
+        except ModelError as error:
+            log.warning("storing %s again: %s", manifest.version, error)
+            return False
+        return True
+
+    def _read_or_none(self) -> Aliases:
+        try:
+            return self._aliases.read()[1]
+        except ModelError as error:
+            log.warning("the aliases are written anew, without a previous version: %s", error)
+            return Aliases()
+
+    def _created_at(self, version: str) -> int:
+        try:
+            return self._versions.manifest(version).created_at
+        except ModelError:
+            return 0
+
+    def _no_champion(self, aliases: Aliases) -> str:
+        if aliases.candidate is not None:
+            return (
+                f"no model of {self.label} is in service; put the candidate into service with "
+                f"`mos models promote candidate`"
+            )
+        if "current" in self._storage.names(""):
+            return (
+                f"the models in {self.label} were made by an older version of MoS Online, which kept no manifests: "
+                f"train again with `mos train`"
+            )
+        return f"no model in {self.label}: make one with `mos train`"
 
 
-class _Versioned(msgspec.Struct):
-    version: str
-
-
-def read_version(folder: Path) -> str:
-    """The version that a model folder's ``config.json`` states.
+def open_registry(settings: Settings) -> Registry:
+    """The registry of these settings.
 
     Raises:
-        ModelError: there is no such file or key, or the version is no plain name.
+        SettingsError: MOS_MODELS names no filesystem that can be used.
     """
-    try:
-        version = msgspec.json.decode((folder / "config.json").read_bytes(), type=_Versioned).version
-    except (OSError, msgspec.MsgspecError) as error:
-        raise ModelError(f"{folder} holds no model: config.json: {error}") from None
-    if not _PLAIN_NAME.fullmatch(version):
-        raise ModelError(f"{folder}/config.json: version {version!r} must be a plain name of letters, digits and ._-")
-    return version
+    return Registry(settings.models_location, cache=settings.home / "cache" / "models")
+
+
+def _checked(folder: Path, manifest: Manifest) -> Path:
+    manifest.check(folder / manifest.version)
+    return folder / manifest.version
+
+
+def _promoted(former: Aliases, version: str) -> Aliases:
+    return Aliases(
+        champion=version,
+        candidate=None if former.candidate == version else former.candidate,
+        previous=former.previous if former.champion in {version, None} else former.champion,
+    )

@@ -10,7 +10,7 @@ import msgspec
 
 from mos_online.model import MoS
 from mos_online.model.checkpoint import Checkpoint
-from mos_online.registry.registry import Registry
+from mos_online.registry import Registry
 from mos_online.training.card import model_card
 from mos_online.training.config import TrainConfig
 from mos_online.training.prepare import TrainingData
@@ -42,6 +42,7 @@ def publish(
     *,
     config: TrainConfig,
     dataset: str,
+    promote: bool,
 ) -> None:
     """Write the card and put the model into the registry.
 
@@ -52,10 +53,24 @@ def publish(
         registry: where the model goes.
         config: how it was made.
         dataset: name of the log.
+        promote: whether to put it into service; else it becomes the candidate only.
+
+    Raises:
+        ModelError: the registry is damaged or cannot be written.
     """
     checkpoint.training.update(msgspec.to_builtins(report) | {"config": asdict(config), "dataset": dataset})
     times = data.log.by_time["timestamp"]
     card = model_card(report, name=dataset, span=(int(times[0]), int(times[-1])), backbone=config.backbone)
     with tempfile.TemporaryDirectory() as draft:
         checkpoint.save_pretrained(Path(draft), card)
-        registry.publish(Path(draft))
+        version = registry.add(Path(draft), metrics=_metrics(report))
+    if promote:
+        registry.promote(version)
+
+
+def _metrics(report: TrainReport) -> dict[str, float]:
+    """What the manifest says of the model and of the baselines, on the validation positions."""
+    metrics = {"hit_rate_at_10": report.mos_hit_rate, "ndcg_at_10": report.mos_ndcg}
+    for who, measured in report.baselines.items():
+        metrics |= {f"{who}_{metric}": estimate.mean for metric, estimate in measured.items()}
+    return metrics

@@ -10,7 +10,7 @@ import torch
 from mos_online.metrics import Judged
 from mos_online.model import MoS
 from mos_online.model.checkpoint import Checkpoint
-from mos_online.registry.registry import Registry
+from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.training.config import TrainConfig
 from mos_online.training.examples import count
@@ -35,6 +35,7 @@ def train(
     config: TrainConfig,
     name: str,
     on_progress: Progress,
+    promote: bool = True,
 ) -> TrainReport:
     """Make a model and put it into service.
 
@@ -45,11 +46,12 @@ def train(
     Args:
         events: columns user_id, item_id, event_id (str), timestamp (ms), event_type (str), ascending in time.
         items: columns item_id, title, category.
-        registry: where the model is published.
+        registry: where the model is added.
         sessions: rules by which the log is cut.
         config: sizes and budget.
         name: of the dataset, for the card.
         on_progress: see ``Progress``.
+        promote: whether to put it into service; else it becomes the candidate only.
 
     Raises:
         DatasetError: the log is too short.
@@ -70,7 +72,7 @@ def train(
     report = _report(
         checkpoint, data, untrained, trained, baselines, passes=passes, seconds=round(time.monotonic() - started, 1)
     )
-    publish(checkpoint, report, data, registry, config=config, dataset=name)
+    publish(checkpoint, report, data, registry, config=config, dataset=name, promote=promote)
     return report
 
 

@@ -65,7 +65,7 @@ def application(settings: Settings, *, metrics_folder: str | None) -> serve.Appl
         graceful_shutdown_timeout_s=5,
         logging_config={"enable_access_log": False, "log_level": settings.log_level},
     )
-    return deployment.bind(settings.model_copy(update={"home": settings.home.resolve()}))
+    return deployment.bind(settings.with_absolute_paths())
 
 
 def _log_to_stderr(level: str) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from mos_online.errors import ModelError
 from mos_online.items.snapshot import PopularitySnapshot
-from mos_online.recommend.query import Query
+from mos_online.recommend.probe import require_finite_scores
 from mos_online.recommend.recommender import Recommender
-from mos_online.registry.registry import Registry
+from mos_online.registry import RegistryFollower, open_registry
+from mos_online.registry.follower import Versions
 from mos_online.settings import Settings
 from serving.http.api import ModelInfo, RecommendRequest, RecommendResponse, ThemeLabel
 from serving.metrics import Metrics
@@ -36,7 +36,7 @@ class Service:
     def __init__(
         self,
         *,
-        registry: Registry,
+        registry: Versions,
         load: Callable[[Path], Recommender],
         open_store: Callable[[], Store],
         partitions: int,
@@ -56,17 +56,16 @@ class Service:
         """
         self.metrics = Metrics()
         self.limits = limits
-        self._registry = registry
         self._load = load
         self._partitions = partitions
-        self._folder = registry.current()
-        self._model_problem = ""
         self._popularity: list[PopularitySnapshot] = []
+        self._follower = RegistryFollower(registry, self._load_model, every=0)
+        self._model_problem: str | None = None
         self._profiles = Profiles(open_store=open_store, timeout=limits.store_timeout, metrics=self.metrics)
-        recommender = load(self._folder)
-        warm_up(recommender)
         self._loaded_at = _now()
-        self._scorer = Scorer(recommender=recommender, profiles=self._profiles, limits=limits, metrics=self.metrics)
+        self._scorer = Scorer(
+            recommender=self._follower.loaded, profiles=self._profiles, limits=limits, metrics=self.metrics
+        )
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, name="refresh", daemon=True)
 
@@ -126,26 +125,21 @@ class Service:
         self._scorer.recommender.observe_popularity(snapshots)
 
     def _follow_registry(self) -> None:
-        try:
-            folder = self._registry.current()
-            if folder == self._folder:
-                return
-            self._folder = folder  # a damaged version is tried once, not every second
-            recommender = self._load(folder)
-            if self._popularity:
-                recommender.observe_popularity(self._popularity)
-            warm_up(recommender)
-        except ModelError as error:
-            if str(error) != self._model_problem:
-                self._model_problem = str(error)
-                self.metrics.reloaded(ok=False)
-                log.error("staying with model %s: %s", self._scorer.recommender.model_version, error)
-            return
-        self._model_problem = ""
-        self._scorer.use(recommender)
-        self._loaded_at = _now()
-        self.metrics.reloaded(ok=True)
-        log.info("model %s, router %s in service", recommender.model_version, recommender.router_version)
+        if self._follower.poll():
+            self._scorer.use(self._follower.loaded)
+            self._loaded_at = _now()
+            self.metrics.reloaded(ok=True)
+        problem = self._follower.problem
+        if problem is not None and problem != self._model_problem:
+            self.metrics.reloaded(ok=False)
+        self._model_problem = problem
+
+    def _load_model(self, folder: Path) -> Recommender:
+        recommender = self._load(folder)
+        require_finite_scores(recommender)  # and the first user does not pay for lazy initialisation
+        if self._popularity:
+            recommender.observe_popularity(self._popularity)
+        return recommender
 
 
 def open_service(settings: Settings) -> Service:
@@ -162,17 +156,12 @@ def open_service(settings: Settings) -> Service:
         return OnlineStore.open(settings)
 
     return Service(
-        registry=Registry(settings.models_dir),
+        registry=open_registry(settings),
         load=Recommender.load,
         open_store=open_store,
         partitions=settings.partitions,
         limits=Limits(),
     )
-
-
-def warm_up(recommender: Recommender) -> None:
-    """Ask once, so that the first user does not pay for lazy initialisation."""
-    recommender.recommend([Query(user_id="", profile=None, events=[], timestamp=_now(), k=1, exclude=[])])
 
 
 def _now() -> int:

@@ -197,6 +197,11 @@ class Processor(ABC, Generic[M]):
         """What another service that it cannot do without says instead of working; None if it works."""
         return self._retry.waiting if self._retry is not None else None
 
+    @property
+    def model_problem(self) -> str | None:
+        """Why it works with an older model than the one in service; None if it does not."""
+        return None
+
     async def run(self, stream: Any) -> None:
         """Body of its Faust agent: work off the stream; an error stops the worker."""
         try:

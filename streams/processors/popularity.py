@@ -11,10 +11,9 @@ from mos_online.contracts import Click, Heartbeat
 from mos_online.errors import StoreError
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot
-from mos_online.registry.registry import Registry
+from mos_online.registry import RegistryFollower, load_config, open_registry
 from streams import metrics
 from streams.kafka.records import Record
-from streams.model import load_config
 from streams.processors.base import Context, Processor, Timer
 from streams.processors.retry import RetryPolicy
 
@@ -40,9 +39,10 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
         """
         self._stores = RetryPolicy(on=StoreError, retries=metrics.RETRIES.labels(self.name, "store"))
         super().__init__(context, retry=self._stores)
-        self._registry = Registry(context.settings.models_dir)
-        self._folder = self._registry.current()
-        self._half_life = load_config(self._folder).half_life_ms
+        self._follower = RegistryFollower(
+            open_registry(context.settings), lambda folder: load_config(folder).half_life_ms
+        )
+        self._half_life = self._follower.loaded
         self._store = OnlineStore.open(context.settings)
         self._counts: dict[int, ItemPopularity] = {}
         self._changed: set[int] = set()
@@ -54,6 +54,11 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
     def timers(self) -> tuple[Timer, ...]:
         """Write what has changed."""
         return (Timer(name="write", seconds=PERIOD, action=self._write),)
+
+    @property
+    def model_problem(self) -> str | None:
+        """Why the half-life may not be that of the model in service."""
+        return self._follower.problem
 
     async def on_revoked(self) -> None:
         """Write the rows once more: the next owner goes on from them."""
@@ -100,7 +105,7 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
                 self._changed.add(number)
 
     async def _write(self) -> None:
-        self._follow_model()
+        await self._follow_model()
         snapshots = self._snapshots()
         if not snapshots:
             return
@@ -111,12 +116,12 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
         changed, self._changed = self._changed, set()
         return [self._counts[number].snapshot(top=LISTED_ITEMS) for number in sorted(changed)]
 
-    def _follow_model(self) -> None:
+    async def _follow_model(self) -> None:
         """Count with the half-life of the model in service."""
-        folder = self._registry.current()
-        if folder == self._folder:
+        await self._follower.poll_async()
+        if self._follower.loaded == self._half_life:
             return
-        self._folder, self._half_life = folder, load_config(folder).half_life_ms
+        self._half_life = self._follower.loaded
         for number, counts in self._counts.items():
             self._counts[number] = ItemPopularity(half_life_ms=self._half_life, partition=number)
             self._counts[number].resume(counts.snapshot(top=LISTED_ITEMS))

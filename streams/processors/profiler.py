@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import OrderedDict
 from pathlib import Path
+from typing import NamedTuple
 
 from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import Session, SessionEmbedding
 from mos_online.errors import StoreError
-from mos_online.registry.registry import Registry
-from mos_online.themes import Router
+from mos_online.registry import RegistryFollower, load_config, open_registry
+from mos_online.themes import Router, load_router
 from mos_online.users.profile import UserProfile
 from mos_online.users.ring_sizes import RingSizes
 from mos_online.users.update import apply_sessions
@@ -20,8 +20,7 @@ from streams import metrics
 from streams.kafka.dead_letters import record_at_fault
 from streams.kafka.decoding import json_decoder
 from streams.kafka.records import Record
-from streams.model import load_router
-from streams.processors.base import Context, Processor
+from streams.processors.base import Context, Processor, Timer
 from streams.processors.retry import RetryPolicy
 
 CACHED = 20_000
@@ -29,6 +28,17 @@ CACHED = 20_000
 
 log = logging.getLogger(__name__)
 _decode = json_decoder(Session)
+
+
+class _Model(NamedTuple):
+    """What a profile's update needs of a model."""
+
+    router: Router
+    sizes: RingSizes
+
+    @classmethod
+    def load(cls, folder: Path) -> _Model:
+        return cls(router=load_router(folder), sizes=load_config(folder).sizes)
 
 
 class ProfilerProcessor(Processor[Session]):
@@ -48,17 +58,23 @@ class ProfilerProcessor(Processor[Session]):
         """
         self._stores = RetryPolicy(on=StoreError, retries=metrics.RETRIES.labels(self.name, "store"))
         super().__init__(context, retry=self._stores)
-        self._registry = Registry(context.settings.models_dir)
-        self._folder: Path = self._registry.current()
-        self._router: Router
-        self._sizes: RingSizes
-        self._router, self._sizes = load_router(self._folder)
+        self._follower = RegistryFollower(open_registry(context.settings), _Model.load)
+        self._model = self._follower.loaded
         self._store = OnlineStore.open(context.settings)
         self._cache: OrderedDict[str, UserProfile] = OrderedDict()
 
     def decode(self, value: bytes | None) -> Session:
         """A closed session."""
         return _decode(value)
+
+    def timers(self) -> tuple[Timer, ...]:
+        """Look for another model in service, whether or not there are sessions."""
+        return (Timer(name="follow", seconds=1.0, action=self._follow),)
+
+    @property
+    def model_problem(self) -> str | None:
+        """Why the router may not be that of the model in service."""
+        return self._follower.problem
 
     async def on_revoked(self) -> None:
         """Forget the profiles: another worker may write them now."""
@@ -67,7 +83,7 @@ class ProfilerProcessor(Processor[Session]):
     async def work(self, records: list[Record]) -> None:
         """Update the profiles by a batch of sessions, and publish the embeddings once the profiles are readable."""
         cache = self._cache
-        await self._follow_model()
+        self._use_model_in_service()
         batch = self.read(records)
         known = await self._profiles([session.user_id for _, session in batch])
         changed: dict[str, UserProfile] = {}
@@ -105,16 +121,17 @@ class ProfilerProcessor(Processor[Session]):
     ) -> tuple[dict[str, UserProfile], list[SessionEmbedding]]:
         """Profiles that change, and an embedding for each session."""
         with record_at_fault():
-            return apply_sessions(sessions, known, self._router, self._sizes)
+            return apply_sessions(sessions, known, *self._model)
 
-    async def _follow_model(self) -> None:
-        """Use the router of the model in service; a version put into service later takes effect between batches."""
-        folder = self._registry.current()
-        if folder != self._folder:
-            self._router, self._sizes = await asyncio.to_thread(load_router, folder)
-            self._folder = folder
+    async def _follow(self) -> None:
+        await self._follower.poll_async()
+
+    def _use_model_in_service(self) -> None:
+        """A version that is put into service takes effect between two batches."""
+        if self._follower.loaded is not self._model:
+            self._model = self._follower.loaded
             self._cache.clear()  # a backfill often follows a new router
-            log.info("router %s in service", self._router.version)
+            log.info("router %s in service", self._model.router.version)
 
 
 def _remember(cache: OrderedDict[str, UserProfile], profiles: dict[str, UserProfile]) -> None:

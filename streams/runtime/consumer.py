@@ -96,6 +96,7 @@ class ProcessorConsumer:
 
     async def _measure(self) -> None:
         lag, committed = self._app.consumer.progress()
+        metrics.STALE_MODEL.labels(self.name).set(self.processor.model_problem is not None)
         metrics.LAG.labels(self.name).set(lag)
         self._progress.note(time.monotonic(), lag=lag, committed=committed)
 

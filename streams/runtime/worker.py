@@ -111,4 +111,9 @@ def _report(running: list[ProcessorConsumer]) -> tuple[bool, str]:
     waits = [
         f"{consumer.name} waits: {consumer.processor.waiting}" for consumer in running if consumer.processor.waiting
     ]
-    return True, "; ".join(["ok", *waits])
+    older = [
+        f"{consumer.name} stays with an older model: {consumer.processor.model_problem}"
+        for consumer in running
+        if consumer.processor.model_problem
+    ]
+    return True, "; ".join(["ok", *waits, *older])

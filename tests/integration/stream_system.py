@@ -124,6 +124,9 @@ class StreamSystem:
         text = httpx.get(f"http://127.0.0.1:{self.settings.worker_port}/metrics", timeout=60).text
         return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
 
+    def healthz(self) -> str:
+        return httpx.get(f"http://127.0.0.1:{self.settings.worker_port}/healthz").text.strip()
+
     def close(self) -> None:
         for process in reversed(self._processes):
             process.kill()

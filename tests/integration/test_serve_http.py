@@ -20,7 +20,7 @@ import pytest
 from features.store import OnlineStore
 from mos_online.ports import free_port
 from mos_online.processes import StalledError, wait_until, work_of
-from mos_online.registry.registry import Registry
+from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.settings import Settings
 from mos_online.training import TrainConfig, train

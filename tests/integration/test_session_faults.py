@@ -98,7 +98,7 @@ def test_a_store_that_goes_away_and_a_killed_profiler_count_every_session_once(
 ) -> None:
     variables = {"MOS_KAFKA": kafka.bootstrap, "MOS_STORE": redis_server.url, **RULES}
     with stream_system(tmp_path / "mos", free_port(), **variables) as system:
-        publish_model(tmp_path / "model", system.settings.models_dir)
+        publish_model(tmp_path / "model", system.settings)
         worker = system.worker("sessionizer,profiler")
         with Traffic(system) as traffic:
             for _ in rounds(1):
@@ -127,7 +127,7 @@ def test_a_record_on_which_the_profiler_breaks_is_kept_and_the_stream_goes_on(
     tmp_path: Path, free_port: Port, kafka: ApacheBroker
 ) -> None:
     with stream_system(tmp_path / "mos", free_port(), MOS_KAFKA=kafka.bootstrap) as system:
-        publish_model(tmp_path / "model", system.settings.models_dir)
+        publish_model(tmp_path / "model", system.settings)
         system.worker("profiler")
         poison = b'{"session_id":"u:1:e","user_id":"u","started_at":1,"ended_at":1,"events":[],"close_reason":"gap",'
         poison += b'"watermark":%d}' % 10**17  # in the year 3 million

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from model_folder import put_into_service, write_config
 from published_model import publish_model
 from stream_system import stop, stream_system
 
 from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import Recommendation, Session, SessionEvent
+from mos_online.registry import open_registry
 
 pytestmark = pytest.mark.slow
 
@@ -47,27 +49,52 @@ class Service(BaseHTTPRequestHandler):
         pass
 
 
+def session_of(user: str, number: int) -> Session:
+    event = SessionEvent(event_id=f"e{number}", item_id="ab"[number % 2], timestamp=10**12 + number)
+    return Session(
+        session_id=f"{user}:{event.timestamp}:{event.event_id}",
+        user_id=user,
+        started_at=event.timestamp,
+        ended_at=event.timestamp,
+        events=[event],
+        close_reason="gap",
+        watermark=event.timestamp + 1,
+    )
+
+
+def test_a_model_that_cannot_be_read_is_told_and_the_old_one_works_on(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    with stream_system(tmp_path / "mos", free_port()) as system:
+        old = publish_model(tmp_path / "model", system.settings)
+        worker = system.worker("sessionizer,popularity,profiler")
+        assert system.healthz() == "ok"
+        registry = open_registry(system.settings)
+        bad = write_config(tmp_path / "bad", "m2")
+        put_into_service(registry, bad)  # without a router, which the profiler needs; popularity does not
+        system.until(lambda: "router" in system.healthz(), "the problem is told")
+        assert system.healthz().startswith("ok; profiler stays with an older model: ")
+        system.until(lambda: system.metric('mos_consumer_stale_model_info{processor="profiler"}') == 1, "it is counted")
+        assert system.metric('mos_consumer_stale_model_info{processor="popularity"}') == 0
+        system.send(contracts.SESSIONS, [("u", contracts.encode(session_of("u", 1)))])
+        system.until(lambda: system.records(contracts.SESSION_EMBEDDINGS) != [], "the old model works on")
+        (embedding,) = system.records(contracts.SESSION_EMBEDDINGS)
+        assert json.loads(embedding.value or b"")["router_version"] == old.version
+        registry.rollback()
+        system.until(lambda: system.healthz() == "ok", "all is well again")
+        system.until(lambda: system.metric('mos_consumer_stale_model_info{processor="profiler"}') == 0, "and counted")
+        assert stop(worker) == 0
+
+
 def test_sessions_become_profiles_and_recommendations(tmp_path: Path, free_port: Callable[[], int]) -> None:
     server = HTTPServer(("127.0.0.1", 0), Service)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     with stream_system(tmp_path / "mos", free_port(), MOS_SERVE_URL=url) as system:
-        router = publish_model(tmp_path / "model", system.settings.models_dir)
+        router = publish_model(tmp_path / "model", system.settings)
         sessions = []
         for number, user in enumerate(["u", "v", "u", "bad"]):
-            event = SessionEvent(event_id=f"e{number}", item_id="ab"[number % 2], timestamp=10**12 + number)
-            time = event.timestamp
-            sessions.append(
-                Session(
-                    session_id=f"{user}:{time}:{event.event_id}",
-                    user_id=user,
-                    started_at=time,
-                    ended_at=time,
-                    events=[event],
-                    close_reason="gap",
-                    watermark=time + 1,
-                )
-            )
+            sessions.append(session_of(user, number))
         worker = system.worker("profiler,recommender")
         system.send(contracts.SESSIONS, [(s.user_id, contracts.encode(s)) for s in sessions])
         system.send(contracts.SESSIONS, [("u", b"no session"), ("u", contracts.encode(sessions[2]))])  # and a repeat

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
+from model_folder import put_into_service, write_config
 from typer.testing import CliRunner, Result
 
 import simulator.datasets
 from features.store import OnlineStore
 from mos_cli.backfill.command import app
 from mos_online.errors import DatasetError, ModelError
-from mos_online.registry.registry import Registry
+from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from mos_online.themes import Router, RouterConfig, fit_router, save_router
 from mos_online.users.backfill import past_sessions, profiles
@@ -23,8 +23,6 @@ from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
 
 LOG = synthesize(SyntheticConfig(users=60, themes=3, items_per_theme=12, themes_per_user=2, days=10))
-
-CONFIG = {"version": "m1", "recent": RingSizes.recent, "theme_ring": RingSizes.theme, "half_life_ms": 86_400_000}
 
 
 @pytest.fixture
@@ -39,8 +37,7 @@ def router(mos_home: Settings, tmp_path: Path) -> Router:
     """In service."""
     made = fit_router(LOG.clicks, LOG.items, RouterConfig(themes=3))
     save_router(made, tmp_path / "model")
-    (tmp_path / "model" / "config.json").write_text(json.dumps(CONFIG))
-    Registry(mos_home.models_dir).publish(tmp_path / "model")
+    put_into_service(open_registry(mos_home), write_config(tmp_path / "model", "m1"))
     return made
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import json
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +11,12 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 import typer
+from model_folder import put_into_service, write_config
 from mos_runs import Answer, Mos
 
 import mos_cli
 from mos_cli.main import COMMANDS, command_line
-from mos_online.registry.registry import Registry
+from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from mos_online.themes import RouterConfig, fit_router, save_router
 from simulator.population import SyntheticConfig, synthesize
@@ -42,7 +42,9 @@ def kinds(path: tuple[str, ...], option: Any) -> set[object]:
 
 
 NUMBERS = [(path, option) for path, option in OPTIONS if kinds(path, option) & {int, float}]
-REQUIRED = {"dataset": ("--dataset", "synthetic"), "topic": ("clicks",)}
+REQUIRED = {"dataset": ("--dataset", "synthetic"), "topic": ("clicks",)} | dict.fromkeys(
+    ("version", "first", "second"), ("m-1",)
+)
 """Arguments without which a command does not start, by name of the parameter."""
 
 
@@ -185,10 +187,7 @@ def model(mos_home: Settings, tmp_path: Path) -> None:
     """A router in service: `mos backfill` asks for one before it loads anything."""
     log = synthesize(SyntheticConfig(users=60, themes=3, items_per_theme=12, themes_per_user=2, days=10))
     save_router(fit_router(log.clicks, log.items, RouterConfig(themes=3)), tmp_path / "model")
-    (tmp_path / "model" / "config.json").write_text(
-        json.dumps({"version": "m1", "recent": 50, "theme_ring": 20, "half_life_ms": 86_400_000})
-    )
-    Registry(mos_home.models_dir).publish(tmp_path / "model")
+    put_into_service(open_registry(mos_home), write_config(tmp_path / "model", "m1"))
 
 
 def test_datasets_are_explained_the_same_everywhere() -> None:

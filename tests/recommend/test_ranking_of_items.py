@@ -8,13 +8,14 @@ from pathlib import Path
 import msgspec
 import polars as pl
 import pytest
+from model_folder import put_into_service
 
 from mos_online.contracts import SessionEvent
 from mos_online.errors import DatasetError, ModelError
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
-from mos_online.registry.registry import Registry
+from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.training import TrainConfig, TrainReport, train
 from mos_online.users.profile import UserProfile
@@ -42,7 +43,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Registry, TrainRe
 
 @pytest.fixture
 def recommender(trained: tuple[Registry, TrainReport]) -> Recommender:
-    return Recommender.load(trained[0].current())
+    return Recommender.load(trained[0].fetch("champion"))
 
 
 def query(profile: UserProfile | None = None, events: list[str] | None = None, **changes: object) -> Query:
@@ -78,7 +79,7 @@ def test_training_beats_popularity_and_says_what_it_did(trained: tuple[Registry,
     assert report.mos_ndcg > report.baselines["popularity"]["ndcg_at_10"].mean
     assert report.mos_ndcg >= report.untrained_ndcg
     assert report.router_events + report.examples + report.validation_examples == report.events
-    card = (registry.current() / "card.md").read_text()
+    card = (registry.fetch("champion") / "card.md").read_text()
     assert report.version in card
     assert all(label in card for label in report.theme_labels[1:])
 
@@ -202,13 +203,15 @@ def test_events_that_the_profile_has_already_are_not_counted_twice(recommender: 
 
 def test_damaged_and_missing_models_are_refused(trained: tuple[Registry, TrainReport], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="mos train"):
-        Registry(tmp_path / "none").current()
+        Registry(tmp_path / "none").champion()
     registry = Registry(tmp_path / "copy")
-    registry.publish(trained[0].current())
-    weights = registry.current() / "model.safetensors"
+    put_into_service(registry, trained[0].fetch("champion"))
+    weights = registry.fetch("champion") / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(ModelError, match="cannot read"):
-        Recommender.load(registry.current())
+        Recommender.load(weights.parent)
+    with pytest.raises(ModelError, match=r"model\.safetensors is not what was added.*mos train"):
+        registry.fetch("champion")
 
 
 def test_another_budget_is_another_version(trained: tuple[Registry, TrainReport], tmp_path: Path) -> None:
@@ -223,4 +226,4 @@ def test_another_budget_is_another_version(trained: tuple[Registry, TrainReport]
         on_progress=lambda stage, part, note: None,
     )
     assert report.version != trained[1].version
-    assert Recommender.load(Registry(tmp_path).current()).recommend([query(events=["x"])])[0].fallback
+    assert Recommender.load(Registry(tmp_path).fetch("champion")).recommend([query(events=["x"])])[0].fallback

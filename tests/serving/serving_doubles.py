@@ -93,15 +93,18 @@ class FakeStore:
 
 
 class FakeRegistry:
-    """Points at a folder that need not exist."""
+    """Names a version whose folder need not exist."""
 
     def __init__(self, version: str | None = "m1") -> None:
         self.version = version
 
-    def current(self) -> Path:
+    def champion(self) -> tuple[str, str]:
         if self.version is None:
             raise ModelError("no model is in service: run `mos train`")
-        return Path(self.version)
+        return self.version, self.version
+
+    def fetch(self, version: str) -> Path:
+        return Path(version)
 
 
 def make_service(
@@ -113,7 +116,7 @@ def make_service(
 ) -> Service:
     opened = store or FakeStore()
     return Service(
-        registry=registry or FakeRegistry(),  # type: ignore[arg-type]
+        registry=registry or FakeRegistry(),
         load=load or (lambda folder: FakeRecommender(folder.name)),  # type: ignore[arg-type,return-value]
         open_store=lambda: opened,
         partitions=4,

@@ -120,7 +120,7 @@ def test_a_store_that_starts_later_is_found() -> None:
             return store
 
         service = Service(
-            registry=FakeRegistry(),  # type: ignore[arg-type]
+            registry=FakeRegistry(),
             load=lambda _: FakeRecommender(),  # type: ignore[arg-type,return-value]
             open_store=open_store,
             partitions=1,

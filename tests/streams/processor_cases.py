@@ -128,7 +128,7 @@ class ProfilerCase(Case):
     def prepare(self) -> None:
         self.store = Store()
         self.monkeypatch.setattr("streams.processors.profiler.OnlineStore.open", lambda _: self.store)
-        publish_model(self.folder, self.settings.models_dir)
+        publish_model(self.folder, self.settings)
 
     def build(self, context: Context) -> Processor[Any]:
         return profiler.ProfilerProcessor(context)
@@ -174,7 +174,7 @@ class PopularityCase(Case):
     def prepare(self) -> None:
         self.store = Store()
         self.monkeypatch.setattr("streams.processors.popularity.OnlineStore.open", lambda _: self.store)
-        publish_model(self.folder, self.settings.models_dir)
+        publish_model(self.folder, self.settings)
 
     def build(self, context: Context) -> Processor[Any]:
         return popularity.PopularityProcessor(context)

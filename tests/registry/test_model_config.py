@@ -10,11 +10,18 @@ import pytest
 from evaluation.candidates.sizes import Sizes
 from mos_online.errors import ModelError
 from mos_online.model import MoSConfig
+from mos_online.registry import load_config
 from mos_online.training import TrainConfig
 from mos_online.users.ring_sizes import RingSizes
-from streams.model import load_config
 
-WHOLE = {"recent": 50, "theme_ring": 20, "half_life_ms": 1000.0, "version": "m-1"}
+WHOLE: dict[str, object] = {
+    "format": 4,
+    "version": "m-1",
+    "router_version": "r-1",
+    "recent": 50,
+    "theme_ring": 20,
+    "half_life_ms": 1000.0,
+}
 
 
 def test_the_sizes_of_the_model_are_those_of_the_profiles(tmp_path: Path) -> None:

@@ -1,0 +1,5 @@
+"""``mos models``."""
+
+from mos_cli.models.command import app
+
+__all__ = ["app"]

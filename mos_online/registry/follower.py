@@ -1,0 +1,128 @@
+"""Follows the registry: the version in service, loaded, for whoever answers with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from mos_online.errors import ModelError, RegistryError
+
+Loaded = TypeVar("Loaded")
+
+log = logging.getLogger(__name__)
+
+
+class Versions(Protocol):
+    """The part of ``Registry`` that is followed."""
+
+    def champion(self) -> tuple[str, str]:
+        """The revision of the aliases, and the version in service."""
+
+    def fetch(self, version: str) -> Path:
+        """A folder of this machine with the files of the version."""
+
+
+class RegistryFollower(Generic[Loaded]):
+    """Loads each version that goes into service, once, and stays with the old one when that fails.
+
+    A version that cannot be loaded is not tried again until the aliases change; only where the registry could not be
+    reached it is, every ``retry`` seconds. Call ``poll`` from a thread or ``poll_async`` from an event loop, as often
+    as you like, and use ``loaded``.
+    """
+
+    def __init__(
+        self, registry: Versions, load: Callable[[Path], Loaded], *, every: float = 0.5, retry: float = 10.0
+    ) -> None:
+        """Load the version in service.
+
+        Args:
+            registry: to follow.
+            load: makes of a version's folder what is needed of it; raises ModelError if it cannot.
+            every: seconds from one look at the registry to the next, at least.
+            retry: seconds until a version that could not be fetched is tried again.
+
+        Raises:
+            ModelError: no version is in service, or it is damaged.
+        """
+        self._registry = registry
+        self._load = load
+        self._every = every
+        self._retry = retry
+        self._looking = threading.Lock()
+        self._registry_problem: str | None = None
+        self._version_problem: str | None = None
+        self._settled, version = registry.champion()
+        self._current = version, load(registry.fetch(version))
+        self._next_look = time.monotonic() + every
+        self._next_try = float("inf")
+
+    @property
+    def version(self) -> str:
+        """The version that ``loaded`` is of."""
+        return self._current[0]
+
+    @property
+    def loaded(self) -> Loaded:
+        """What ``load`` made of the newest version that could be loaded."""
+        return self._current[1]
+
+    @property
+    def problem(self) -> str | None:
+        """Why ``loaded`` may not be of the version in service; None if it is."""
+        return self._registry_problem or self._version_problem
+
+    @property
+    def due(self) -> bool:
+        """Whether ``poll`` would look."""
+        return time.monotonic() >= self._next_look
+
+    def poll(self) -> bool:
+        """Look whether another version is in service, and load it; True if ``loaded`` has changed.
+
+        Never raises ModelError: see ``problem``. Returns at once where another thread is looking.
+        """
+        if not self.due or not self._looking.acquire(blocking=False):
+            return False
+        try:
+            return self._look()
+        finally:
+            self._next_look = time.monotonic() + self._every
+            self._looking.release()
+
+    async def poll_async(self) -> bool:
+        """``poll`` without holding up the event loop."""
+        return self.due and await asyncio.to_thread(self.poll)
+
+    def _look(self) -> bool:
+        try:
+            revision, version = self._registry.champion()
+        except ModelError as error:
+            self._registry_problem = self._noted(str(error))
+            return False
+        self._registry_problem = None
+        if revision == self._settled and time.monotonic() < self._next_try:
+            return False
+        self._settled, self._next_try = revision, float("inf")
+        if version == self.version:
+            self._version_problem = None
+            return False
+        try:
+            self._current = version, self._load(self._registry.fetch(version))
+        except ModelError as error:
+            self._version_problem = self._noted(str(error))
+            if isinstance(error, RegistryError):
+                self._next_try = time.monotonic() + self._retry
+            return False
+        self._version_problem = None
+        log.info("model %s in service", version)
+        return True
+
+    def _noted(self, problem: str) -> str:
+        if problem != self.problem:
+            log.error("staying with model %s: %s", self.version, problem)
+        return problem
