@@ -29,7 +29,8 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=T
     context: Annotated[
         Context | None,
         Meta(
-            description="Scalars and lists of scalars by name; anything deeper is kept as its JSON text. "
+            description="Scalars (strings, numbers, booleans, null) and lists of scalars, by name; anything deeper is "
+            "kept as its JSON text. "
             '"category" routes items that are new to the model.'
         ),
     ] = None

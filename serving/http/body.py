@@ -1,30 +1,49 @@
-"""Reads the bodies of requests, and explains what is wrong with those that cannot be read."""
+"""Reads the bodies of requests."""
 
 from __future__ import annotations
 
-import re
-from difflib import get_close_matches
-from functools import cache
 from typing import Generic, TypeVar
 
 import msgspec
+from starlette.requests import Request
 
 from mos_online.contracts import NOT_JSON, decode_leniently
-from serving.http.api import BatchRequest, RecommendEvent, RecommendRequest
-from serving.http.problem import Problem, not_json
+from serving.http.api import BatchRequest, RecommendRequest
+from serving.http.invalid import invalid
+from serving.http.problem import Problem, not_json, too_large
 
 Body = TypeVar("Body", bound=RecommendRequest | BatchRequest)
 
 
 class BodyReader(Generic[Body]):
-    """Parses and checks the bodies of one path."""
+    """Reads, parses and checks the bodies of one path."""
 
-    def __init__(self, kind: type[Body]) -> None:
+    def __init__(self, kind: type[Body], *, limit: int) -> None:
+        """``limit`` is the size in bytes of the largest body."""
         self._kind: type[Body] = kind
+        self._limit = limit
         self._lists = ("requests", "events") if kind is BatchRequest else ("events",)
         self._decoder: msgspec.json.Decoder[Body] = msgspec.json.Decoder(kind)
 
-    def read(self, raw: bytes) -> Body:
+    async def read(self, request: Request) -> Body:
+        """The body of ``request``, read no further than the limit.
+
+        Raises:
+            Problem: 413, the body is too large; else as ``parse``.
+        """
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self._limit:
+            raise too_large(self._limit)
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > self._limit:
+                raise too_large(self._limit)
+            chunks.append(chunk)
+        return self.parse(b"".join(chunks))
+
+    def parse(self, raw: bytes) -> Body:
         """The request in ``raw``.
 
         Raises:
@@ -33,7 +52,7 @@ class BodyReader(Generic[Body]):
         try:
             body = decode_leniently(self._decoder, raw, *self._lists)
         except msgspec.ValidationError as error:
-            raise _invalid(str(error), self._kind) from None
+            raise invalid(str(error), self._kind) from None
         except NOT_JSON as error:
             raise not_json(str(error)) from None
         if isinstance(body, BatchRequest):
@@ -56,42 +75,3 @@ def _check_times(request: RecommendRequest, path: str) -> None:
                 f"- at `{path}.events[{index}].timestamp`",
                 fix="leave such events out, or send a later `timestamp` (or none: now)",
             )
-
-
-_AT = re.compile(r" - at `(\$[^`]*)`$")
-_FIELD = re.compile(r"\.(\w+)(?:\[[^\]]*\])*$")
-_UNKNOWN = re.compile(r"unknown field `([^`]*)`")
-_MISSING = re.compile(r"missing required field `([^`]*)`")
-
-
-def _invalid(message: str, kind: type[msgspec.Struct]) -> Problem:
-    """422 with a fix taken from the description of the field that ``message`` is about."""
-    at = _AT.search(message)
-    path = at.group(1) if at else "$"
-    if missing := _MISSING.search(message):
-        path += f".{missing.group(1)}"
-    if unknown := _UNKNOWN.search(message):
-        allowed = sorted(_descriptions(_object_at(path, kind)))
-        near = get_close_matches(unknown.group(1), allowed, n=1)
-        fix = (f"did you mean `{near[0]}`? " if near else "") + f"allowed fields: {', '.join(allowed)}"
-    elif field := _FIELD.search(path):
-        owner = _object_at(path[: field.start()], kind)
-        described = _descriptions(owner).get(field.group(1))
-        fix = f"`{field.group(1)}`: {described}" if described else f"see {owner.__name__} in /openapi.json"
-    else:
-        fix = f"send an object with the fields of {_object_at(path, kind).__name__}; see /openapi.json"
-    return Problem(422, "invalid", message, fix=fix)
-
-
-def _object_at(path: str, kind: type[msgspec.Struct]) -> type[msgspec.Struct]:
-    """The struct that a path of msgspec's (such as ``$.requests[...].events[0]``) leads to."""
-    names = re.findall(r"\.(\w+)", path)
-    if "events" in names:
-        return RecommendEvent
-    return RecommendRequest if "requests" in names else kind
-
-
-@cache
-def _descriptions(kind: type[msgspec.Struct]) -> dict[str, str]:
-    (_, components) = msgspec.json.schema_components([kind])
-    return {name: schema.get("description", "") for name, schema in components[kind.__name__]["properties"].items()}

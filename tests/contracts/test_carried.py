@@ -27,6 +27,7 @@ CLICK = Click(
     request_id="r1",
     context={"category": ["jazz", "blues"], "sizes": [1, 2.5, None, True], "empty": [], "price": 3},
 )
+reader = BodyReader(RecommendRequest, limit=1000)
 FIELDS = SessionEvent.__struct_fields__
 
 odd = st.recursive(
@@ -62,7 +63,7 @@ def test_a_category_that_is_a_list_is_no_category() -> None:
 
 def test_the_service_takes_the_request_and_the_lists() -> None:
     event = json.loads(encode(CLICK))  # a whole click, its user included
-    request = BodyReader(RecommendRequest).read(json.dumps({"user_id": "u", "events": [event]}).encode())
+    request = reader.parse(json.dumps({"user_id": "u", "events": [event]}).encode())
     (taken,) = session_events(request.events)
     assert same(taken)
 
@@ -81,7 +82,9 @@ def test_an_event_over_http_means_what_the_same_click_means(extra: dict[str, Any
         stream = error.reason
     http: RecommendEvent | str
     try:
-        (http,) = BodyReader(RecommendRequest).read(json.dumps({"user_id": 7, "events": [event]}).encode()).events
+        (http,) = (
+            BodyReader(RecommendRequest, limit=0).parse(json.dumps({"user_id": 7, "events": [event]}).encode()).events
+        )
     except Problem as problem:
         http = problem.code
     if isinstance(stream, str) or isinstance(http, str):

@@ -14,27 +14,27 @@ from serving.http.api import BatchRequest, RecommendEvent, RecommendRequest, ses
 from serving.http.body import BodyReader
 from serving.http.problem import Problem
 
-one = BodyReader(RecommendRequest)
-many = BodyReader(BatchRequest)
+one = BodyReader(RecommendRequest, limit=1000)
+many = BodyReader(BatchRequest, limit=1000)
 
 
 def refused(reader: BodyReader[Any], body: object) -> Problem:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(Problem) as caught:
-        reader.read(raw)
+        reader.parse(raw)
     return caught.value
 
 
 def test_defaults() -> None:
-    request = one.read(b'{"user_id": "u"}')
+    request = one.parse(b'{"user_id": "u"}')
     assert (request.k, request.exclude, request.events, request.timestamp) == (10, [], [], None)
 
 
 def test_limits_are_inclusive() -> None:
     event = {"item_id": "i", "timestamp": 0}
     body = {"user_id": "u" * 256, "k": 100, "exclude": ["x"] * 1000, "events": [event] * 500}
-    assert one.read(json.dumps(body).encode()).k == 100
-    assert len(many.read(json.dumps({"requests": [{"user_id": "u"}] * 64}).encode()).requests) == 64
+    assert one.parse(json.dumps(body).encode()).k == 100
+    assert len(many.parse(json.dumps({"requests": [{"user_id": "u"}] * 64}).encode()).requests) == 64
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_whatever_is_sent_it_is_read_or_refused(value: object) -> None:
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
     for reader in (one, many):
         try:
-            outcome: object = reader.read(raw)
+            outcome: object = reader.parse(raw)
         except Problem as problem:
             outcome = problem
         if isinstance(outcome, Problem):

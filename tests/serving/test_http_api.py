@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from mos_online.contracts import Fallback, Recommendation, encode
 from mos_online.users.profile import UserProfile
 from serving.http.app import create_app
-from serving.http.openapi import document
+from serving.http.reference import page
 from serving.scoring.limits import Limits
 
 ANNA = UserProfile(
@@ -237,7 +237,8 @@ def test_the_openapi_document_is_valid_and_lists_every_path(api_key: str | None)
 
 def test_the_example_of_the_document_works(api: TestClient) -> None:
     for path in ("/v1/recommend", "/v1/recommend/batch"):
-        body = document(api_key=False)["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"]
+        operation = api.get("/openapi.json").json()["paths"][path]["post"]
+        body = operation["requestBody"]["content"]["application/json"]["example"]
         assert api.post(path, json=body).status_code == 200
 
 
@@ -247,3 +248,18 @@ def test_the_reference_page_needs_no_internet(api: TestClient) -> None:
     assert not re.search(r"https?://|<script", html)
     targets = set(re.findall(r'id="(\w+)"', html))
     assert set(re.findall(r'href="#(\w+)"', html)) <= targets
+    assert "<code>fallback</code> says" in html
+    assert "`" not in html
+
+
+def test_the_reference_page_shows_text_and_runs_none() -> None:
+    schema = {"description": "`a` <b>", "properties": {"<i>": {"type": "string", "description": "<script>"}}}
+    html = page(
+        {
+            "info": {"title": "<t>", "version": "1", "description": ""},
+            "paths": {},
+            "components": {"schemas": {"S": schema}},
+        }
+    )
+    assert not re.search("<b>|<i>|<t>|<script>", html)
+    assert "<code>a</code> &lt;b&gt;" in html

@@ -1,0 +1,75 @@
+"""Answers of every endpoint: JSON, errors in their one shape, and each of them counted."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from serving.http.authentication import Authentication
+from serving.http.endpoint import Endpoint, Handler
+from serving.http.problem import Problem, internal, method_not_allowed, new_request_id, not_found
+from serving.metrics import Metrics
+
+log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
+
+CLIENT_CLOSED = 499
+"""What the metrics call a request whose client went away before the answer."""
+
+
+def json_answer(body: object) -> Response:
+    """Status 200 with a struct, or plain data, as JSON."""
+    return Response(_encode(body), media_type="application/json")
+
+
+def error_answer(problem: Problem) -> Response:
+    """An error in the shape of ``ErrorBody``."""
+    return Response(problem.body, problem.status, problem.headers, media_type="application/json")
+
+
+def answering(endpoint: Endpoint, authentication: Authentication, metrics: Metrics) -> Handler:
+    """The endpoint's handler behind the API key, with its errors as answers and every answer counted."""
+
+    async def answer(request: Request) -> Response:
+        started = time.perf_counter()
+        status = CLIENT_CLOSED
+        try:
+            if endpoint.guarded:
+                authentication.check(request)
+            response = await endpoint.handle(request)
+            status = response.status_code
+        except Problem as problem:
+            response = error_answer(problem)
+            status = response.status_code
+        except ClientDisconnect:
+            response = Response(status_code=status)  # nobody reads it
+        except Exception:
+            request_id = new_request_id()
+            log.exception("request %s failed", request_id)
+            response = error_answer(internal(request_id))
+            status = response.status_code
+        finally:  # also when the client's leaving cancels us
+            metrics.answered(route=endpoint.path, status=status, seconds=time.perf_counter() - started)
+        return response
+
+    return answer
+
+
+def unrouted(metrics: Metrics) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """The answer where no endpoint has the path, or none has it with the method."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        problem = not_found(request.url.path)
+        if isinstance(error, HTTPException) and error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow", "")
+            problem = method_not_allowed(request.method, request.url.path, allowed)
+        metrics.answered(route="none", status=problem.status, seconds=0.0)
+        return error_answer(problem)
+
+    return answer

@@ -1,0 +1,43 @@
+"""POST /v1/recommend/batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.http.answers import json_answer
+from serving.http.api import BatchRequest, BatchResponse
+from serving.http.body import BodyReader
+from serving.http.endpoint import Documentation, Endpoint
+from serving.http.routes.recommend import ERRORS, EXAMPLE
+
+if TYPE_CHECKING:
+    from serving.scoring.service import Service
+
+
+def batch(service: Service) -> Endpoint:
+    """Items for several users, or for one user several times."""
+    reader = BodyReader(BatchRequest, limit=service.limits.batch_body)
+
+    async def handle(request: Request) -> Response:
+        body = await reader.read(request)
+        return json_answer(BatchResponse(responses=await service.recommend(body.requests)))
+
+    return Endpoint(
+        path="/v1/recommend/batch",
+        method="POST",
+        handle=handle,
+        guarded=True,
+        documentation=Documentation(
+            name="recommend_batch",
+            summary="Items for several users.",
+            description="Answers come in the order of the requests. One invalid request fails the call.",
+            body=BatchRequest,
+            example={"requests": [EXAMPLE]},
+            answer=BatchResponse,
+            good="One answer per request.",
+            errors=ERRORS,
+        ),
+    )

@@ -1,0 +1,56 @@
+"""GET /healthz and GET /readyz."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.http.answers import json_answer
+from serving.http.api import Health
+from serving.http.endpoint import Documentation, Endpoint
+from serving.http.problem import not_ready
+
+if TYPE_CHECKING:
+    from serving.scoring.service import Service
+
+
+def alive() -> Endpoint:
+    """Whether the process is alive."""
+
+    async def handle(_: Request) -> Response:
+        return json_answer(Health(status="alive"))
+
+    return Endpoint(
+        path="/healthz",
+        method="GET",
+        handle=handle,
+        guarded=False,
+        documentation=Documentation(
+            name="healthz", summary="Whether the process is alive.", answer=Health, good="It is."
+        ),
+    )
+
+
+def ready(service: Service) -> Endpoint:
+    """Whether answers are as good as they should be."""
+
+    async def handle(_: Request) -> Response:
+        if reason := service.not_ready():
+            raise not_ready(reason)
+        return json_answer(Health(status="ready"))
+
+    return Endpoint(
+        path="/readyz",
+        method="GET",
+        handle=handle,
+        guarded=False,
+        documentation=Documentation(
+            name="readyz",
+            summary="Whether the model and the online store can be used.",
+            answer=Health,
+            good="Both can.",
+            errors=(503,),
+        ),
+    )

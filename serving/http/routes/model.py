@@ -1,0 +1,35 @@
+"""GET /v1/model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.http.answers import json_answer
+from serving.http.api import ModelInfo
+from serving.http.endpoint import Documentation, Endpoint
+
+if TYPE_CHECKING:
+    from serving.scoring.service import Service
+
+
+def model(service: Service) -> Endpoint:
+    """The versions in service."""
+
+    async def handle(_: Request) -> Response:
+        return json_answer(service.model_info())
+
+    return Endpoint(
+        path="/v1/model",
+        method="GET",
+        handle=handle,
+        guarded=True,
+        documentation=Documentation(
+            name="model",
+            summary="The versions in service and the words of their themes.",
+            answer=ModelInfo,
+            good="What is in service.",
+        ),
+    )
