@@ -1,6 +1,6 @@
 # The front door. `make help` lists what is here; CI calls the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check soak bench bench-sessions bench-latency bench-model bench-model-quick lint format lock clean
+.PHONY: help setup demo test check soak bench bench-sessions bench-latency bench-model bench-model-quick lint format schemas lock clean
 
 PYTHON ?= python3
 SOAK   ?= 50
@@ -68,6 +68,9 @@ bench-model: setup  ## MoS beside its rivals on all datasets, with intervals: tw
 
 bench-model-quick: setup  ## the same in about five minutes: that it runs, not what is true
 	$(BIN)/mos evaluate --plan quick
+
+schemas: setup  ## write the documents of the topics (docs/topics.md, docs/schemas) from mos_online/contracts
+	$(BIN)/python -m mos_online.contracts.documentation docs
 
 lock: setup  ## resolve the dependencies anew
 	echo uv | $(BIN)/uv pip compile - $(LOCK) -o requirements/uv.txt

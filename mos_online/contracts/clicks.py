@@ -55,13 +55,13 @@ class ClickEnvelope(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Several clicks of one user in one Kafka message; cheaper for every reader than one message each."""
 
     user_id: Annotated[Id, Meta(description="The user; 1 to 256 characters.")]
-    clicks: Annotated[list[SessionEvent], Meta(min_length=1, max_length=1000)]
+    clicks: Annotated[list[SessionEvent], Meta(min_length=1, max_length=1000, description="1 to 1000 of them.")]
 
 
 class Heartbeat(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The producer's promise that this partition carries nothing older than ``heartbeat`` (ms) from here on.
+    """The producer's promise that this partition carries nothing older than ``heartbeat`` from here on.
 
     A heartbeat advances event time where no clicks flow: at the end of a replay, or in a quiet partition.
     """
 
-    heartbeat: Milliseconds
+    heartbeat: Annotated[Milliseconds, Meta(description="Nothing older will come; milliseconds since 1970 UTC.")]

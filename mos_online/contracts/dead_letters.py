@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that no reader could use: where it was, why it failed, and its bytes (base64 in JSON).
+    """A record that could not be used: where it was, why it failed, and its bytes."""
 
-    ``reason`` is a short word for programs, ``message`` a sentence for people. ``failed_at`` is in milliseconds.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    reason: str
-    message: str
-    key: bytes | None
-    raw: bytes
-    failed_at: int
+    topic: Annotated[str, Meta(description="The topic of the record.")]
+    partition: Annotated[int, Meta(description="The partition of the record.")]
+    offset: Annotated[int, Meta(description="The offset of the record; -1 if it was made here and is in no log.")]
+    reason: Annotated[str, Meta(description="Why it could not be used, in a short word for programs.")]
+    message: Annotated[str, Meta(description="Why it could not be used, in a sentence for people.")]
+    key: Annotated[bytes | None, Meta(description="The key of the record.")]
+    raw: Annotated[bytes, Meta(description="The value of the record.")]
+    failed_at: Annotated[int, Meta(description="When it was found to be of no use; milliseconds.")]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from mos_online.contracts.clicks import Click
 
 
 class LateEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A click older than its partition's watermark. Its session may have closed, so it joins none.
-
-    ``watermark`` and ``late_by`` are in milliseconds. ``partition`` and ``offset`` say where the click is.
-    """
+    """A click older than its partition's watermark. Its session may have closed, so it joins none."""
 
     click: Click
-    watermark: int
-    late_by: int
-    partition: int
-    offset: int
+    watermark: Annotated[int, Meta(description="Of the partition, when the click was read; milliseconds.")]
+    late_by: Annotated[int, Meta(description="How much older the click is; milliseconds.")]
+    partition: Annotated[int, Meta(description="Of `clicks`, where the click is.")]
+    offset: Annotated[int, Meta(description="Of the click's record in that partition.")]

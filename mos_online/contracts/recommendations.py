@@ -15,11 +15,11 @@ FallbackReason = Literal["unknown_user", "no_known_items", "store_unavailable"]
 
 
 class RankedItem(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One recommended item. ``theme`` is the item's own theme; 0 means that it fits none."""
+    """One recommended item."""
 
     item_id: str
-    score: float
-    theme: int
+    score: Annotated[float, Meta(description="Orders the items of one answer; means nothing across answers.")]
+    theme: Annotated[int, Meta(description="The item's own theme; 0: it fits none.")]
 
 
 class Fallback(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -42,23 +42,20 @@ class Served(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     user_id: str
     experiment: Annotated[str | None, Meta(description="The experiment that the answer belongs to, if any.")]
     arm: Annotated[str | None, Meta(description="The arm of the experiment that answered, if any.")]
-    model_version: str
-    router_version: str
+    model_version: Annotated[str, Meta(description="The model that answered.")]
+    router_version: Annotated[str, Meta(description="The router whose themes these are.")]
     fallback: Annotated[
         Fallback | None, Meta(description="What answered instead of the model's best, and why; null if nothing did.")
     ]
 
 
 class Recommendation(Served, frozen=True, gc=False, kw_only=True):
-    """Ranked items for a user, best first, published when one of their sessions has closed.
+    """Ranked items for a user, published when one of their sessions has closed."""
 
-    ``created_at`` is in milliseconds since 1970 UTC.
-    """
-
-    items: list[RankedItem]
-    trigger: Literal["session_closed"]
-    session_id: str
-    created_at: int
+    items: Annotated[list[RankedItem], Meta(description="Best first.")]
+    trigger: Annotated[Literal["session_closed"], Meta(description="What the recommendation was made for.")]
+    session_id: Annotated[str, Meta(description="The session that has closed.")]
+    created_at: Annotated[int, Meta(description="When the answer came; milliseconds.")]
 
 
 def request_id_of(session_id: str) -> str:

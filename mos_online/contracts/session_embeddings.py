@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 
 class SessionEmbedding(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What the profiler made of a closed session, once the user's new state is readable in the online store.
-
-    ``embedding`` is the unit mean of the session's routing vectors (length d_r; zeros when no item is known).
-    ``theme`` is 0 when the session is unrouted, else 1..K. ``theme_weights`` are the cosines to the K prototypes.
-    """
+    """What the profiler made of a closed session, published once the user's new state is in the online store."""
 
     session_id: str
     user_id: str
-    ended_at: int
-    embedding: list[float]
-    theme: int
-    theme_weights: list[float]
-    router_version: str
+    ended_at: Annotated[int, Meta(description="The time of the session's last event; milliseconds.")]
+    embedding: Annotated[
+        list[float],
+        Meta(description="Unit mean of the session's routing vectors, of length d_r; zeros when no item is known."),
+    ]
+    theme: Annotated[int, Meta(description="The session's theme, 1 to K; 0 when it is unrouted.")]
+    theme_weights: Annotated[list[float], Meta(description="Cosines of the embedding to the K prototypes.")]
+    router_version: Annotated[str, Meta(description="The router whose vectors, prototypes and themes these are.")]

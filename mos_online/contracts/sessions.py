@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from mos_online.contracts.clicks import SessionEvent
 from mos_online.contracts.fields import Milliseconds
@@ -13,18 +14,26 @@ CloseReason = Literal["gap", "end_event", "max_events", "max_duration"]
 
 
 class Session(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A closed session: a maximal run of one user's events, in order of (timestamp, event_id). It is final.
+    """A closed session: a maximal run of one user's events. It is final."""
 
-    ``session_id`` is a function of its content (user and first event), so a replayed log gives the same ids.
-    ``watermark`` is the event time at which nothing could change it any more; of one user's sessions, those published
-    later have a higher (watermark, session_id). ``revision`` grows when the log is sessionized anew under other rules.
-    """
-
-    session_id: str
+    session_id: Annotated[
+        str, Meta(description="A function of the user and the first event, so a replayed log gives the same ids.")
+    ]
     user_id: str
-    started_at: Milliseconds
-    ended_at: Milliseconds
-    events: Annotated[list[SessionEvent], msgspec.Meta(min_length=1)]
-    close_reason: CloseReason
-    watermark: Milliseconds
-    revision: int = 1
+    started_at: Annotated[Milliseconds, Meta(description="The time of the first event.")]
+    ended_at: Annotated[Milliseconds, Meta(description="The time of the last event.")]
+    events: Annotated[
+        list[SessionEvent], Meta(min_length=1, description="In order of `timestamp` and, among equals, of `event_id`.")
+    ]
+    close_reason: Annotated[
+        CloseReason,
+        Meta(description="Silence, an event that ends sessions, too many events, or a session that lasted too long."),
+    ]
+    watermark: Annotated[
+        Milliseconds,
+        Meta(
+            description="The event time at which nothing could change the session any more. Of one user's sessions, "
+            "those published later have a higher `watermark` or, with the same one, a higher `session_id`."
+        ),
+    ]
+    revision: Annotated[int, Meta(description="Grows when the log is cut into sessions anew, by other rules.")] = 1

@@ -1,0 +1,64 @@
+"""The wire format for people: a page in Markdown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mos_online.contracts.documentation.schemas import MESSAGES, definitions, rules
+
+_SCALARS = {"string", "integer", "number", "boolean", "null"}
+
+_INTRODUCTION = """# Topics
+
+This page is made from `mos_online/contracts/` by `make schemas`; do not edit it. For programs there is a JSON Schema
+of each topic in [schemas](schemas), and an [AsyncAPI document](schemas/asyncapi.json) of all of them.
+
+Messages are JSON in UTF-8. The key of a record is the `user_id`, except on `dead-letters`, whose records keep the key
+of the record that could not be used. Times are integers, in milliseconds since 1970-01-01 UTC. A scalar is a string, a
+number, a boolean or null.
+"""
+
+
+def page() -> str:
+    """The topics and the fields of their messages; each type is described where it first appears."""
+    lines = [_INTRODUCTION]
+    described: set[str] = set()
+    for topic, kinds in MESSAGES.items():
+        lines += [f"## `{topic}`", "", rules(topic), ""]
+        for name, schema in definitions(kinds, "{name}").items():
+            if name not in described:
+                described.add(name)
+                lines += _type(name, schema)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _type(name: str, schema: dict[str, Any]) -> list[str]:
+    lines = [f"### {name}", "", schema["description"], "", "| field | type | required | meaning |", "|---|---|---|---|"]
+    for field, kind in schema["properties"].items():
+        required = "yes" if field in schema.get("required", []) else "no"
+        lines.append(f"| `{field}` | {_words(kind)} | {required} | {kind.get('description', '')} |")
+    return [*lines, ""]
+
+
+def _words(schema: dict[str, Any]) -> str:
+    """A field's type in a few words."""
+    match schema:
+        case {"$ref": name}:
+            words = f"[{name}](#{name.lower()})"
+        case {"anyOf": choices}:
+            found = [_words(choice) for choice in choices]
+            if set(found) >= _SCALARS:
+                found = ["scalar", *(word for word in found if word not in _SCALARS)]
+            words = " or ".join(found)
+        case {"enum": values}:
+            words = " or ".join(f"`{json.dumps(value)}`" for value in values)
+        case {"type": "array", "items": inner}:
+            words = f"list of {_words(inner)}"
+        case {"type": "object", "additionalProperties": inner}:
+            words = f"object of {_words(inner)}"
+        case {"type": kind, "contentEncoding": encoding}:
+            words = f"{kind} ({encoding})"
+        case _:
+            words = str(schema["type"])
+    return words

@@ -1,0 +1,138 @@
+"""The documents of the topics are up to date, valid, and true of what is sent."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mos_online import contracts
+from mos_online.contracts import (
+    Click,
+    ClickEnvelope,
+    DeadLetter,
+    Fallback,
+    Heartbeat,
+    LateEvent,
+    RankedItem,
+    Recommendation,
+    Session,
+    SessionEmbedding,
+    SessionEvent,
+    encode,
+)
+from mos_online.contracts.documentation.__main__ import files, write
+from mos_online.contracts.documentation.schemas import MESSAGES, asyncapi, json_schema
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+
+CLICK = Click(event_id="e", user_id="u", item_id="i", timestamp=5, context={"a": [1, None], "b": 0.5, "c": True})
+EVENT = SessionEvent(event_id="e", item_id="i", timestamp=5, request_id="r", session_id="s")
+SENT: dict[str, list[Any]] = {
+    contracts.CLICKS: [CLICK, ClickEnvelope(user_id="u", clicks=[EVENT]), Heartbeat(heartbeat=5)],
+    contracts.SESSIONS: [
+        Session(session_id="s", user_id="u", started_at=5, ended_at=5, events=[EVENT], close_reason="gap", watermark=6)
+    ],
+    contracts.LATE_EVENTS: [LateEvent(click=CLICK, watermark=9, late_by=4, partition=0, offset=7)],
+    contracts.SESSION_EMBEDDINGS: [
+        SessionEmbedding(
+            session_id="s", user_id="u", ended_at=5, embedding=[0.5], theme=0, theme_weights=[], router_version="r"
+        )
+    ],
+    contracts.RECOMMENDATIONS: [
+        Recommendation(
+            request_id="rec-s",
+            user_id="u",
+            experiment=None,
+            arm=None,
+            model_version="m",
+            router_version="r",
+            fallback=fallback,
+            items=[RankedItem(item_id="i", score=0.5, theme=1)],
+            trigger="session_closed",
+            session_id="s",
+            created_at=5,
+        )
+        for fallback in (None, Fallback(source="popularity", reason="unknown_user"))
+    ],
+    contracts.DEAD_LETTERS: [
+        DeadLetter(
+            topic="clicks", partition=0, offset=1, reason="not_json", message="no", key=key, raw=b"\xff", failed_at=5
+        )
+        for key in (None, b"u")
+    ],
+}
+
+
+@cache
+def checker(topic: str) -> Any:
+    schema = json_schema(topic)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize("name", files())
+def test_the_documents_are_up_to_date(name: str) -> None:
+    assert (DOCS / name).read_text(encoding="utf-8") == files()[name], "run `make schemas`"
+
+
+def test_no_document_is_left_of_a_topic_that_is_gone(tmp_path: Path) -> None:
+    write(tmp_path)
+    written = {path.name for path in (tmp_path / "schemas").iterdir()}
+    assert {path.name for path in (DOCS / "schemas").iterdir()} == written
+
+
+def test_every_topic_has_its_messages() -> None:
+    assert tuple(MESSAGES) == contracts.TOPICS
+    assert {topic: {type(message) for message in sent} for topic, sent in SENT.items()} == {
+        topic: set(kinds) for topic, kinds in MESSAGES.items()
+    }
+
+
+@pytest.mark.parametrize("topic", contracts.TOPICS)
+def test_what_is_sent_follows_the_schema_and_nothing_else_does(topic: str) -> None:
+    check = checker(topic)
+    for message in SENT[topic]:
+        sent = json.loads(encode(message))
+        check.validate(sent)
+        for field in json_schema(topic)["$defs"][type(message).__name__]["required"]:
+            assert not check.is_valid({name: value for name, value in sent.items() if name != field}), field
+            assert not check.is_valid(sent | {field: {"wrong": 1}}), field
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["event_id", "user_id", "item_id", "timestamp", "event_type", "session_id", "request_id"]),
+        st.none() | st.text(max_size=300) | st.integers(),
+    )
+)
+def test_a_click_that_follows_the_schema_is_read(fields: dict[str, Any]) -> None:
+    sent = {"event_id": "e", "user_id": "u", "item_id": "i", "timestamp": 5} | fields
+    if checker(contracts.CLICKS).is_valid(sent):
+        contracts.decode_clicks(json.dumps(sent).encode())
+
+
+def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
+    document = asyncapi()
+    assert set(document["channels"]) == set(contracts.TOPICS)
+    references = set(re.findall(r'"\$ref": "#/([^"]*)"', json.dumps(document)))
+    assert len(references) > len(contracts.TOPICS)
+    for reference in references:
+        found = document
+        for step in reference.split("/"):
+            found = found[step]
+
+
+def test_the_page_links_to_what_it_describes() -> None:
+    page = files()["topics.md"]
+    headings = re.findall(r"^### (\w+)$", page, re.MULTILINE)
+    assert len(headings) == len(set(headings))
+    assert set(re.findall(r"\(#(\w+)\)", page)) <= {heading.lower() for heading in headings}
