@@ -3,8 +3,8 @@
     python benchmarks/bench_sessions.py [--only ours,quix] [--clicks 300000] [--rounds 3]
     python benchmarks/bench_sessions.py --memory
 
-Contestants run one after another, each on topics of its own that hold the same messages. Both ends of the rate are
-the broker's clock, on the contestant's own output topic: its first record (which the first two messages of every
+Systems run one after another, each on topics of its own that hold the same messages. Both ends of the rate are
+the broker's clock, on the system's own output topic: its first record (which the first two messages of every
 partition bring about) and its last right session. Peers live in environments of their own under ``.venv-bench``,
 made on first use; one that cannot run says why and the others go on.
 """
@@ -52,15 +52,15 @@ CONFIG = SessionConfig(lateness=LATENESS)
 START_LIMIT = 120.0
 """Seconds until the first output record."""
 QUIET = 15.0
-"""Seconds without a new output record after which a contestant has said all that it ever will."""
+"""Seconds without a new output record after which a system has said all that it ever will."""
 
 
 class CannotRunError(Exception):
-    """A contestant cannot run here, or failed; the message is shown in the table."""
+    """A system cannot run here, or failed; the message is shown in the table."""
 
 
 class Output(msgspec.Struct, frozen=True):
-    """What every contestant's session records have in common."""
+    """What every system's session records have in common."""
 
     user_id: str
     events: list[OutputEvent]
@@ -73,7 +73,7 @@ class OutputEvent(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contestant:
+class System:
     """Who runs.
 
     Attributes:
@@ -97,7 +97,7 @@ class Contestant:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One contestant's topics and folder."""
+    """One system's topics and folder."""
 
     settings: Settings
     log: ClickLog
@@ -130,7 +130,7 @@ class Result:
     cut_off: bool
 
 
-# ---- contestants
+# ---- systems
 
 
 def our_command(run: Run) -> list[str]:
@@ -200,14 +200,14 @@ def call(command: list[str], **variables: str) -> None:
 
 
 def peer_versions(name: str, *packages: str) -> str:
-    """As pinned."""
+    """The pinned versions of a peer's packages, for the table."""
     lines = (HERE / "peers" / f"requirements-{name}.txt").read_text().splitlines()
     pinned = dict(line.split(" ")[0].split("==", 1) for line in lines if "==" in line and not line.startswith(" "))
     return ", ".join(f"{package} {pinned[package]}" for package in packages)
 
 
 def our_versions(*packages: str) -> str:
-    """As installed."""
+    """The installed versions of our packages, for the table."""
     return ", ".join(f"{package} {version(package)}" for package in packages)
 
 
@@ -222,8 +222,8 @@ def pinned(pom: Path, artifact: str) -> str:
     return pom.read_text().split(f"{artifact}</artifactId>", 1)[1].split("<version>", 1)[1].split("<", 1)[0]
 
 
-CONTESTANTS = {
-    "empty": Contestant(
+SYSTEMS = {
+    "empty": System(
         title="Faust agent that only counts",
         note="the ceiling of ordinary Faust: raw codec, uvloop, no state, no output",
         command=functools.partial(peer_command, "faust_empty.py", ours_python),
@@ -231,27 +231,27 @@ CONTESTANTS = {
         silent="–",
         counts_only=True,
     ),
-    "ours": Contestant(
+    "ours": System(
         title="MoS Online, `mos worker --only sessionizer`",
         note="checkpoint every second, nothing lost or doubled after a crash",
         silent="yes",
         command=our_command,
         versions=functools.partial(our_versions, "mos-online", "faust-streaming", "confluent-kafka"),
     ),
-    "faust": Contestant(
+    "faust": System(
         title="Faust with a table",
         note="in memory, with a changelog; a user's next click closes the session before",
         command=functools.partial(peer_command, "faust_table.py", ours_python),
         versions=functools.partial(our_versions, "faust-streaming", "aiokafka", "uvloop"),
     ),
-    "quix": Contestant(
+    "quix": System(
         title="Quix Streams session windows, clock of the user",
         note='`closing_strategy="key"` (its default): a user\'s next click closes the session before; RocksDB and a '
         "changelog, at least once",
         command=functools.partial(peer_command, "quix.py", functools.partial(peer_python, "quix"), variant="key"),
         versions=functools.partial(peer_versions, "quix", "quixstreams"),
     ),
-    "quix-partition": Contestant(
+    "quix-partition": System(
         title="Quix Streams session windows, clock of the partition",
         note='`closing_strategy="partition"`: closes the sessions of users who are gone, by a pass over all keys; '
         "RocksDB and a changelog, at least once",
@@ -259,7 +259,7 @@ CONTESTANTS = {
         silent="yes",
         versions=functools.partial(peer_versions, "quix", "quixstreams"),
     ),
-    "bytewax": Contestant(
+    "bytewax": System(
         title="Bytewax session windows, woken by clicks only",
         note="event clock of each user with `to_system_utc=None`; no recovery store: a crash loses what is open",
         silent="no",
@@ -268,7 +268,7 @@ CONTESTANTS = {
         ),
         versions=functools.partial(peer_versions, "bytewax", "bytewax", "confluent-kafka"),
     ),
-    "bytewax-wake": Contestant(
+    "bytewax-wake": System(
         title="Bytewax session windows, woken by the clock",
         note="event clock of each user as it is by default; no recovery store: a crash loses what is open",
         silent="yes",
@@ -277,7 +277,7 @@ CONTESTANTS = {
         ),
         versions=functools.partial(peer_versions, "bytewax", "bytewax", "confluent-kafka"),
     ),
-    "flink": Contestant(
+    "flink": System(
         title="Flink SQL session windows",
         note="single clicks only; one JVM, parallelism 1, heap state, no checkpoints: a crash loses what is open; its "
         "rate flatters: its first session comes up to 200 ms (the period of its watermarks) after its first record",
@@ -306,7 +306,7 @@ def environment(run: Run) -> dict[str, str]:
 
 
 def compete(
-    contestant: Contestant, log: ClickLog, kafka: str, *, envelopes: bool, limit: float, keep_log: Path | None
+    system: System, log: ClickLog, kafka: str, *, envelopes: bool, limit: float, keep_log: Path | None
 ) -> Result:
     """Fill topics, start, wait until it has said all, stop, and judge what it wrote.
 
@@ -317,7 +317,7 @@ def compete(
         settings = Settings.load(kafka=kafka, namespace=f"bench-{uuid4().hex[:8]}-", partitions=PARTITIONS)
         run = Run(settings=settings, log=log, envelopes=envelopes, folder=Path(folder))
         with topics(run):
-            command = contestant.command(run)
+            command = system.command(run)
             output = Path(folder) / "output.txt"
             with output.open("wb") as text:
                 began = time.time()
@@ -325,19 +325,19 @@ def compete(
                     command, env=environment(run), cwd=folder, stdout=text, stderr=text, start_new_session=True
                 )
             try:
-                cpu, rss, cut_off = watch(process, run, contestant, limit)
+                cpu, rss, cut_off = watch(process, run, system, limit)
             except CannotRunError as error:
                 raise CannotRunError(f"{error}: {fault(output.read_text(errors='replace'))}") from None
             finally:
                 end(process)
                 if keep_log is not None:
                     shutil.copy(output, keep_log)
-            return judge(run, contestant, began=began, cpu=cpu, rss=rss, cut_off=cut_off)
+            return judge(run, system, began=began, cpu=cpu, rss=rss, cut_off=cut_off)
 
 
 @contextlib.contextmanager
 def topics(run: Run) -> Iterator[None]:
-    """Make the contestant's topics and fill the first; in the end delete whatever has its name in it."""
+    """Make the system's topics and fill the first; in the end delete whatever has its name in it."""
     admin = AdminClient({"bootstrap.servers": run.settings.kafka, "log_level": 2})
     new = [
         NewTopic(run.source, PARTITIONS, 1),
@@ -360,16 +360,14 @@ def topics(run: Run) -> Iterator[None]:
             done.result(30)
 
 
-def watch(
-    process: subprocess.Popen[bytes], run: Run, contestant: Contestant, limit: float
-) -> tuple[float, float, bool]:
+def watch(process: subprocess.Popen[bytes], run: Run, system: System, limit: float) -> tuple[float, float, bool]:
     """Wait until no more output is to come.
 
     Returns:
         CPU seconds, the sum of the peaks of resident memory (MiB), whether it was cut off.
     """
     reader = LogReader(run.settings)
-    expected = 2 if contestant.counts_only else len(run.log.sessions)
+    expected = 2 if system.counts_only else len(run.log.sessions)
     began = changed = time.monotonic()
     seen, cpu, peaks = 0, 0.0, Counter[int]()
     while True:
@@ -386,10 +384,10 @@ def watch(
         if not seen and now - began > START_LIMIT:
             raise CannotRunError(f"published nothing within {START_LIMIT:.0f} s")
         if now - began > limit:
-            if contestant.counts_only:
+            if system.counts_only:
                 raise CannotRunError(f"not done after {limit:.0f} s")
             break
-        if seen and not contestant.counts_only and now - changed > QUIET:
+        if seen and not system.counts_only and now - changed > QUIET:
             break
     reader.close()
     return cpu, sum(peaks.values()), now - began > limit
@@ -425,7 +423,7 @@ def fault(text: str) -> str:
     return (telling or lines or [""])[-1][:200]
 
 
-def judge(run: Run, contestant: Contestant, *, began: float, cpu: float, rss: float, cut_off: bool) -> Result:
+def judge(run: Run, system: System, *, began: float, cpu: float, rss: float, cut_off: bool) -> Result:
     """Read the output topic and hold it against the oracle.
 
     Who was cut off has done as much of the log as it has right sessions of all.
@@ -438,7 +436,7 @@ def judge(run: Run, contestant: Contestant, *, began: float, cpu: float, rss: fl
         for message in reader.read(run.target, partition, *reader.bounds(run.target, partition)):
             at = message.timestamp()[1] / 1000
             first = min(first, at)
-            if contestant.counts_only:
+            if system.counts_only:
                 last = max(last, at)
                 continue
             session = decode(message.value())
@@ -479,9 +477,9 @@ def table(title: str, log: ClickLog, results: dict[str, list[Result]], failures:
         "|---|---:|---:|---:|---:|---:|---:|---|---|",
     ]
     for name in (*results, *failures):
-        contestant = CONTESTANTS[name]
+        system = SYSTEMS[name]
         if name in failures:
-            lines.append(f"| {contestant.title} | did not run: {failures[name].replace('|', '/')} | | | | | | | |")
+            lines.append(f"| {system.title} | did not run: {failures[name].replace('|', '/')} | | | | | | | |")
             continue
         some = results[name]
         rates = [result.rate for result in some]
@@ -492,38 +490,38 @@ def table(title: str, log: ClickLog, results: dict[str, list[Result]], failures:
         if worst.cut_off:
             sessions += ", cut off"
         cells = [
-            contestant.title,
+            system.title,
             f"{median[name]:,.0f} ({min(rates):,.0f}–{max(rates):,.0f})",
             ratio(median[name], median.get("empty")),
             ratio(median[name], median.get("ours")),
             f"{statistics.median(result.total for result in some):.1f} s",
             f"{statistics.median(result.cpu for result in some):.1f} s",
             f"{max(result.rss for result in some):,.0f} MiB",
-            "–" if contestant.counts_only else sessions,
-            contestant.silent,
+            "–" if system.counts_only else sessions,
+            system.silent,
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def ratio(rate: float, base: float | None) -> str:
-    """As the table shows it."""
+    """A rate relative to ours, as the table shows it."""
     return f"{rate / base:.2f}" if base else "–"
 
 
 def describe(names: list[str], broker: str) -> str:
-    """The machine, and on what each contestant runs."""
+    """The machine, and on what each system runs."""
     java = "no Java"
     if shutil.which("java"):
         java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr.splitlines()[0]
     machine = f"{os.cpu_count()} CPUs, Python {platform.python_version()}, {java}, {broker}"
-    lines = [f"- {CONTESTANTS[n].title}: {CONTESTANTS[n].versions()}; {CONTESTANTS[n].note}." for n in names]
+    lines = [f"- {SYSTEMS[n].title}: {SYSTEMS[n].versions()}; {SYSTEMS[n].note}." for n in names]
     return "\n".join([machine, "", *lines])
 
 
 def benchmark(options: argparse.Namespace, kafka: str, broker: str) -> None:
     """Run all, print tables."""
-    names = [name for name in CONTESTANTS if name in options.only.split(",")] if options.only else list(CONTESTANTS)
+    names = [name for name in SYSTEMS if name in options.only.split(",")] if options.only else list(SYSTEMS)
     print(describe(names, broker), flush=True)
     for title, burst in (("One click per message", 1), ("Envelopes of 10 clicks", 10)):
         if burst not in options.bursts:
@@ -536,7 +534,7 @@ def benchmark(options: argparse.Namespace, kafka: str, broker: str) -> None:
             seed=options.seed,
             config=CONFIG,
         )
-        taking_part = [name for name in names if burst == 1 or CONTESTANTS[name].envelopes]
+        taking_part = [name for name in names if burst == 1 or SYSTEMS[name].envelopes]
         results: dict[str, list[Result]] = {}
         failures: dict[str, str] = {}
         for number in range(options.rounds):
@@ -546,7 +544,7 @@ def benchmark(options: argparse.Namespace, kafka: str, broker: str) -> None:
                 keep = options.logs and Path(options.logs) / f"{name}-{burst}-{number}.txt"
                 try:
                     result = compete(
-                        CONTESTANTS[name], log, kafka, envelopes=burst > 1, limit=options.limit, keep_log=keep or None
+                        SYSTEMS[name], log, kafka, envelopes=burst > 1, limit=options.limit, keep_log=keep or None
                     )
                 except Exception as error:
                     failures[name] = " ".join(str(error).split()) or type(error).__name__
@@ -561,7 +559,7 @@ def benchmark(options: argparse.Namespace, kafka: str, broker: str) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", help=f"some of {','.join(CONTESTANTS)}")
+    parser.add_argument("--only", help=f"some of {','.join(SYSTEMS)}")
     parser.add_argument("--clicks", type=int, default=300_000)
     parser.add_argument("--users", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -569,14 +567,12 @@ def main() -> None:
     parser.add_argument("--bursts", type=int, nargs="+", choices=(1, 10), default=[1, 10], help="clicks per message")
     parser.add_argument("--kafka", help="host:port of a cluster, instead of a broker of the benchmark's own")
     parser.add_argument("--limit", type=float, default=300, help="seconds for one run; a slower one is cut off")
-    parser.add_argument("--logs", help="folder for what the contestants print")
+    parser.add_argument("--logs", help="folder for what the systems print")
     parser.add_argument("--memory", action="store_true", help="measure the memory of 1,000,000 open sessions instead")
     options = parser.parse_args()
-    unknown = set((options.only or "ours").split(",")) - CONTESTANTS.keys()
+    unknown = set((options.only or "ours").split(",")) - SYSTEMS.keys()
     if unknown:
-        parser.error(
-            f"--only: no contestant is called {', '.join(sorted(unknown))}; there are {', '.join(CONTESTANTS)}"
-        )
+        parser.error(f"--only: no system is called {', '.join(sorted(unknown))}; there are {', '.join(SYSTEMS)}")
     if options.memory:
         measure_memory()
     elif options.kafka:

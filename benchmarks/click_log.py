@@ -19,7 +19,7 @@ FLUSH = "flush-"
 """How the event ids of the messages begin that open and end the log (see ``ClickLog``)."""
 
 Key = tuple[str, frozenset[str]]
-"""A session as all contestants are compared: its user and the ids of its events."""
+"""A session as all systems are compared: its user and the ids of its events."""
 
 Message = tuple[str, bytes, int]
 """User (the key), value, and the partition (-1: as the key says)."""
@@ -30,7 +30,7 @@ class ClickLog:
     """Messages in the order in which they arrive, and the sessions that they make.
 
     Every partition begins with two clicks of one user, ten gaps apart: whoever reads them can close a session at
-    once, so the first record on a contestant's output says when it began to consume. It ends with one far-future
+    once, so the first record on a system's output says when it began to consume. It ends with one far-future
     click of every user: it closes what is open by the clock of the user and by that of the partition alike.
 
     Attributes:

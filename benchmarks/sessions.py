@@ -44,7 +44,7 @@ def timed(work: Callable[[], int], count: int, runs: int = 3) -> tuple[float, in
 
 
 def main() -> None:
-    """Print one line per contestant, with the ratio to the streaming core."""
+    """Print one line per system, with the ratio to the streaming core."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--users", type=int, default=5_000)

@@ -27,7 +27,7 @@ from mos_online.model.realtime import realtime_table
 Floats = NDArray[np.float64]
 
 LEAST_SHARE = 1e-5
-"""Of the clicks: what counting gives to an item that nobody has clicked; real-time features have the same floor."""
+"""The share of the clicks that counting gives to an item nobody has clicked. Real-time features have the same floor."""
 
 
 def fit_candidate(

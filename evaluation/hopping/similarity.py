@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 DRAWS = 1000
-"""Of users, for an interval."""
+"""Bootstrap draws of users, for an interval."""
 
 
 class Similarity(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""By what a result was made: code, packages, data and protocol."""
+"""What a result depends on: code, packages, data and protocol."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 REVISION = 1
-"""Of the models and measures: raise it where either changes, and stored runs are fitted anew."""
+"""The revision of models and measures. Raise it when either changes; stored runs are then fitted anew."""
 
 PACKAGES = ("torch", "numpy", "scipy", "polars")
 """Packages whose versions are kept with a result."""

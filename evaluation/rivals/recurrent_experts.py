@@ -8,7 +8,7 @@ from mos_online.model.mos import MoS
 
 
 class RecurrentExperts(MoS):
-    """As ``MoS``, with three times the products per event of a ring."""
+    """MoS with recurrent short-term and theme experts, which cost three times the products per event of a ring."""
 
     def __init__(self, config: MoSConfig) -> None:
         super().__init__(config)

@@ -14,7 +14,7 @@ from mos_online.training.routing import Routing, item_themes, item_vectors, them
 
 
 def learned(data: ExperimentData, seed: int) -> Routing:
-    """By the router of the experiment: in-session co-occurrence before the first cut."""
+    """Route by the router of the experiment: in-session co-occurrence before the first cut."""
     return data.routing
 
 
@@ -45,7 +45,7 @@ def random_themes(routing: Routing, sessions: np.typing.NDArray[np.int64], seed:
 
 
 def random(data: ExperimentData, seed: int) -> Routing:
-    """By fixed random themes: the same experts and gates, nothing to gain by themes."""
+    """Route to fixed random themes. Experts and gates are the same, but themes mean nothing."""
     return random_themes(data.routing, data.log.sessions, seed)
 
 
@@ -57,19 +57,19 @@ def category(data: ExperimentData, seed: int) -> Routing:
 
 
 def contrastive(data: ExperimentData, seed: int) -> Routing:
-    """By item vectors learned from the contrast of session halves, on the same events as ours."""
+    """Route by item vectors learned from the contrast of session halves, on the same events as ours."""
     past = data.past(0)
     names, rows = contrastive_table(past, TableConfig(seed=seed))
     return _themes_by(data, router_from_table(names, rows, past, data.log.items, _config(data, seed)))
 
 
 def same_window(data: ExperimentData, seed: int) -> Routing:
-    """By a router fitted on the training examples too; the items' features stay those of the earlier one."""
+    """Route by a router fitted on the training examples too. The items' features stay those of the first router."""
     return _themes_by(data, fit_router(data.past(1), data.log.items, _config(data, seed)))
 
 
 def fresh(data: ExperimentData, seed: int) -> Routing:
-    """By a router fitted on the training examples too, and so are the items' features.
+    """Route by a router that was fitted on the training examples too, as were the items' features.
 
     Nothing of validation is seen, but what routes the examples has seen them.
     """
@@ -78,7 +78,7 @@ def fresh(data: ExperimentData, seed: int) -> Routing:
 
 
 def from_rows(data: ExperimentData, rows: np.typing.NDArray[np.float32], seed: int) -> Routing:
-    """By any vectors of the items, float32 (items + 1, d), such as a trained model's own."""
+    """Route by any vectors of the items, float32 (items + 1, d), such as a trained model's own."""
     norms = np.linalg.norm(rows, axis=1)
     kept = np.flatnonzero((norms > 1e-6) & (data.known.numpy() > 0))
     names = [data.catalogue.items[row - 1] for row in kept.tolist()]

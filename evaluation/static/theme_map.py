@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 SHARPNESS = 6.0
-"""Of the softmax over cosines: an item of one theme alone lies near the rim, one of all themes at the centre."""
+"""Factor in the softmax over cosines. An item of one theme lies near the rim, one of all themes at the centre."""
 
 
 def theme_map(rows: Floats, prototypes: Floats) -> tuple[Floats, Floats]:

@@ -172,7 +172,7 @@ class WalkForwardData:
         )
 
     def facts(self) -> dict[str, NDArray[np.generic]]:
-        """Of every judged position: user-hours, the unit of the bootstrap, as ``user``; step; whether it is a new item.
+        """The facts of every judged position: user-hour (the unit of the bootstrap), step, and whether the item is new.
 
         New: first clicked after the first step began.
         """

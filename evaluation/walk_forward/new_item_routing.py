@@ -14,7 +14,7 @@ WATCHED = 20
 
 
 class Routability(msgspec.Struct, frozen=True, kw_only=True):
-    """Of the items first clicked during the steps and clicked often enough there.
+    """How well items are routed that were first clicked during the steps, and clicked often enough there.
 
     Attributes:
         items: how many; by_category: share that the category's row places at once.

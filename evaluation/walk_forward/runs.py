@@ -14,7 +14,7 @@ from evaluation.walk_forward.new_item_routing import routability
 from evaluation.walk_forward.schedules import BACKBONE, COMPARED, SCHEDULES, walk_forward
 
 BUDGET = FitConfig(epochs=5, patience=1, rates=(3e-3,))
-"""Of every fit; not tuned, the same for all."""
+"""The budget of every fit. It is the same for all models and was not tuned."""
 
 
 def run_seed(

@@ -25,7 +25,7 @@ from mos_online.training.routing import Routing, describe_items
 from mos_online.training.sequence_log import SequenceLog
 
 SCHEDULES = ("frozen", "updated", "retrained")
-"""As of the first step for ever; a pass over each step's clicks when it is over; fitted anew every few steps."""
+"""A model stays as at the first step, takes one pass over each step's clicks, or is fitted anew every few steps."""
 
 COMPARED = ("backbone+table", "mos", "mos-random")
 

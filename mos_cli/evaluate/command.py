@@ -15,7 +15,7 @@ app = typer.Typer()
 
 WALK_FORWARD = "walk-forward"
 DATASETS = ("globo_news",)
-"""Of the walk-forward plan, unless others are named."""
+"""The datasets of the walk-forward plan, unless others are named."""
 
 
 @app.command()

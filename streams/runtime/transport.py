@@ -37,7 +37,7 @@ POLL = 0.05
 """Seconds after which the consumer looks again which partitions are wanted."""
 
 Fetched = list[Record]
-"""Of one partition, in order; never empty."""
+"""The fetched records of one partition, in order; never empty."""
 
 log = logging.getLogger(__name__)
 
