@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from drawn_router import drawn_router
 
 from mos_online.contracts import Click, SessionEvent
 from mos_online.items.popularity import ItemPopularity
@@ -23,7 +24,6 @@ from mos_online.recommend.candidates import SPARE
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
 from mos_online.settings import settings
-from mos_online.themes import Router
 from mos_online.training import to_clicks
 from simulator.datasets import load
 from simulator.partition import partition_of
@@ -63,23 +63,7 @@ def compare(clicks: list[Click]) -> None:
 
 def recommender(names: list[str]) -> Recommender:
     """A model with random weights over ``ITEMS`` items."""
-    rng = np.random.default_rng(0)
-
-    def unit(rows: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-        made = rng.normal(size=(rows, 16)).astype(np.float32)
-        return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
-
-    router = Router(
-        items=names,
-        table=unit(len(names)),
-        prototypes=unit(THEMES),
-        category_rows=[],
-        category_table=np.zeros((0, 16), np.float32),
-        categories={},
-        tau=0.1,
-        labels=[str(n) for n in range(THEMES + 1)],
-        config={},
-    )
+    router = drawn_router(names, themes=THEMES, seed=0)
     model = MoS(MoSConfig(items=len(names) + SPARE, themes=THEMES, width=WIDTH, table=16))
     model.item_theme[1 : len(names) + 1] = torch.from_numpy(router.item_themes(names, [None] * len(names)))
     return Recommender(

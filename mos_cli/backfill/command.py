@@ -29,7 +29,7 @@ def backfill(
 ) -> None:
     """Cut a log into sessions, route them with the model in service, and write the users' profiles.
 
-    Run it before the first replay, after `mos train` has put a new router into service, or to rebuild a lost store.
+    Run it before the first replay, or to rebuild a lost store. A new router needs none: it routes what a profile holds.
     A profile that is newer in the store than in the log stays as it is, so it may run beside a worker, and again.
     A session that goes on across --until is cut in two.
     """

@@ -29,16 +29,23 @@ def history_of(query: Query, *, router: SessionRouter, sizes: RingSizes, rows: M
     view = view_by(profile, router, sizes)
     acted = [e for e in query.events if e.event_type != SESSION_END and not _is_closed(e, profile, sizes.recent)]
     acted.sort(key=lambda event: event.timestamp)
-    past = len(profile.item_ids)
     names = profile.item_ids + [event.item_id for event in acted]
-    items = np.fromiter((rows.get(name, 0) for name in names), np.int64, len(names))
-    times = np.array(profile.timestamps + [event.timestamp for event in acted], np.int64)
-    recent = np.concatenate([view.recent, np.arange(past, len(names))])[-sizes.recent :]
+    times = profile.timestamps + [event.timestamp for event in acted]
+    opened = np.arange(len(profile.item_ids), len(names))
+    recent = np.concatenate([view.recent, opened])[-sizes.recent :]
+    read = np.concatenate([recent, *view.rings.values()]).tolist()
+    read_items = np.array([rows.get(names[at], 0) for at in read], np.int64)
+    read_times = np.array([times[at] for at in read], np.int64)
+    rings, begin = {}, len(recent)
+    for theme, ring in view.rings.items():
+        end = begin + len(ring)
+        rings[theme] = read_items[begin:end], read_times[begin:end]
+        begin = end
     return History(
-        items=items[recent],
-        times=times[recent],
+        items=read_items[: len(recent)],
+        times=read_times[: len(recent)],
         now=query.timestamp,
-        rings={theme: (items[ring], times[ring]) for theme, ring in view.rings.items()},
+        rings=rings,
         theme_sessions=view.theme_sessions,
     )
 

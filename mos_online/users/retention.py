@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from mos_online.users.ring_sizes import RingSizes
 
 
-def kept_sessions(lengths: Sequence[int], themes: Sequence[int], sizes: RingSizes) -> list[int]:
-    """Numbers of the sessions to keep: those that cover the last events over all, and the last events of each theme.
+def dropped_sessions(lengths: Sequence[int], themes: Sequence[int], sizes: RingSizes) -> list[int]:
+    """Numbers of the sessions to drop, newest first; those stay that cover the last events over all or of a theme.
 
     A session that is dropped now would be dropped at every later time too, so it does not matter whether this is
     done after every session or once for a whole history. Unrouted sessions count as a theme: the next router may know
@@ -16,22 +16,21 @@ def kept_sessions(lengths: Sequence[int], themes: Sequence[int], sizes: RingSize
     theme for the second, where m is the length of the longest session.
 
     Args:
-        lengths: events of each session, in the order in which they closed; an empty session is not kept.
+        lengths: events of each session, in the order in which they closed; an empty session is dropped.
         themes: theme of each.
         sizes: how many events have to be covered.
 
-    >>> kept_sessions([2, 3, 1, 2, 2], [1, 2, 1, 1, 1], RingSizes(recent=3, theme=3))
-    [1, 3, 4]
+    >>> dropped_sessions([2, 3, 1, 2, 2], [1, 2, 1, 1, 1], RingSizes(recent=3, theme=3))
+    [2, 0]
     """
-    kept: list[int] = []
+    dropped: list[int] = []
     of_theme: dict[int, int] = {}
-    total = 0
-    for number in range(len(lengths) - 1, -1, -1):
-        length, theme = lengths[number], themes[number]
+    total, recent, ring, number = 0, sizes.recent, sizes.theme, len(lengths)
+    for length, theme in zip(reversed(lengths), reversed(themes), strict=True):
+        number -= 1
         newer = of_theme.get(theme, 0)
-        if length and (total < sizes.recent or newer < sizes.theme):
-            kept.append(number)
+        if (total >= recent and newer >= ring) or not length:
+            dropped.append(number)
         of_theme[theme] = newer + length
         total += length
-    kept.reverse()
-    return kept
+    return dropped

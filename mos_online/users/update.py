@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import TypeVar
 
 from mos_online.contracts import SESSION_END, Session, SessionEmbedding, SessionEvent
 from mos_online.themes.routed import Routed
 from mos_online.users.profile import UserProfile
-from mos_online.users.retention import kept_sessions
+from mos_online.users.retention import dropped_sessions
 from mos_online.users.ring_sizes import RingSizes
 from mos_online.users.view import SessionRouter, themes_by
-
-T = TypeVar("T")
 
 
 def apply_session(
@@ -36,19 +33,25 @@ def apply_session(
     themes, counts = themes_by(profile, router)
     themes = [*themes, routed.theme]
     lengths = [*profile.session_lengths, len(acted)]
-    kept = kept_sessions(lengths, themes, sizes)
+    starts = list(accumulate(lengths, initial=0))
+    items = profile.item_ids + [event.item_id for event in acted]
+    times = profile.timestamps + [event.timestamp for event in acted]
+    categories = profile.categories + [_category(event) for event in acted]
+    for number in dropped_sessions(lengths, themes, sizes):
+        gone = slice(starts[number], starts[number + 1])
+        del items[gone], times[gone], categories[gone], lengths[number], themes[number]
     return UserProfile(
         user_id=profile.user_id,
-        item_ids=_chosen(profile.item_ids + [event.item_id for event in acted], lengths, kept),
-        timestamps=_chosen(profile.timestamps + [event.timestamp for event in acted], lengths, kept),
-        categories=_chosen(profile.categories + [_category(event) for event in acted], lengths, kept),
-        session_lengths=[lengths[number] for number in kept],
+        item_ids=items,
+        timestamps=times,
+        categories=categories,
+        session_lengths=lengths,
         session_count=profile.session_count + 1,
         last_ended_at=max(session.ended_at, profile.last_ended_at),
         last_closed_at=session.watermark,
         last_session_id=session.session_id,
         router_version=router.version,
-        session_themes=[themes[number] for number in kept],
+        session_themes=themes,
         theme_sessions=counts | {routed.theme: counts.get(routed.theme, 0) + 1},
         embedding=routed.embedding,
         theme_weights=routed.weights,
@@ -91,14 +94,6 @@ def apply_sessions(
             )
         )
     return changed, embeddings
-
-
-def _chosen(events: list[T], lengths: list[int], kept: list[int]) -> list[T]:
-    """The events of the kept sessions."""
-    if len(kept) == len(lengths):
-        return events
-    starts = list(accumulate(lengths, initial=0))
-    return [event for number in kept for event in events[starts[number] : starts[number + 1]]]
 
 
 def _category(event: SessionEvent) -> str | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mos_online.contracts import SESSION_END, Scalar, Session, SessionEvent
 from mos_online.themes import Router
 from mos_online.users.profile import UserProfile
-from mos_online.users.retention import kept_sessions
+from mos_online.users.retention import dropped_sessions
 from mos_online.users.ring_sizes import RingSizes
 from mos_online.users.update import apply_sessions
 from mos_online.users.view import view_by
@@ -142,14 +142,17 @@ def test_dropping_after_each_session_is_dropping_once_at_the_end(
     for number in range(len(history)):
         kept.append(number)
         chosen = [history[n] for n in kept]
-        kept = [kept[n] for n in kept_sessions([n for n, _ in chosen], [t for _, t in chosen], sizes)]
-    assert kept == kept_sessions([n for n, _ in history], [t for _, t in history], sizes)
+        for place in dropped_sessions([n for n, _ in chosen], [t for _, t in chosen], sizes):
+            del kept[place]
+    dropped = dropped_sessions([n for n, _ in history], [t for _, t in history], sizes)
+    assert kept == [n for n in range(len(history)) if n not in dropped]
 
 
 @given(HISTORIES, st.integers(1, 9), st.integers(1, 5))
 def test_what_is_kept_covers_the_rings_and_is_bounded(history: list[tuple[int, int]], recent: int, theme: int) -> None:
     lengths, themes = [n for n, _ in history], [t for _, t in history]
-    kept = kept_sessions(lengths, themes, RingSizes(recent=recent, theme=theme))
+    dropped = dropped_sessions(lengths, themes, RingSizes(recent=recent, theme=theme))
+    kept = [n for n in range(len(history)) if n not in dropped]
     names = [[(number, event) for event in range(length)] for number, length in enumerate(lengths)]
 
     def last(count: int, among: list[int], of: int | None) -> list[tuple[int, int]]:
@@ -161,6 +164,13 @@ def test_what_is_kept_covers_the_rings_and_is_bounded(history: list[tuple[int, i
         assert last(theme, kept, one) == last(theme, everything, one)
     longest = max(lengths, default=0)
     assert sum(lengths[n] for n in kept) <= recent - 1 + longest + 4 * (theme - 1 + longest)
+
+
+def test_the_newest_event_may_be_of_an_earlier_session() -> None:
+    # Of two publisher sessions that overlap, the one that ended first may close last.
+    cut_short, silent = session("u", "aaa", 10), msgspec.structs.replace(session("u", "b", 5), watermark=99)
+    made, _ = apply_sessions([cut_short, silent], {}, router(), SIZES)
+    assert (made["u"].session_count, made["u"].last_ended_at, made["u"].last_closed_at) == (2, 12, 99)
 
 
 def test_a_profile_does_not_share_lists_with_the_one_before() -> None:
