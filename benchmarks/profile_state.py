@@ -123,9 +123,7 @@ def main() -> None:
     """Print the table."""
     router = drawn_router(NAMES, themes=THEMES, seed=0)
     other = drawn_router(NAMES, themes=THEMES, seed=1)
-    print(
-        f"{THEMES} themes, {SIZES.recent} recent events and {SIZES.theme} of a theme, ids of 11 characters; times in µs"
-    )
+    print(f"{THEMES} themes, {SIZES.recent} recent events, {SIZES.theme} of a theme, ids of 11 characters; times in µs")
     for title, longest in (("Sessions of 1 to 8 events", 8), ("Sessions of 500 events, the longest allowed", 500)):
         print(f"\n**{title}**\n")
         print(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,6 +127,34 @@ def test_a_new_item_can_be_recommended_at_once(recommender: Recommender) -> None
     (ranking,) = recommender.recommend([query(events=[known], k=500)])
     (fresh,) = [item for item in ranking.items if item.item_id == "fresh"]
     assert fresh.theme == recommender.router.item_theme("fresh", "jazz")
+
+
+def test_popularity_may_be_taken_in_while_it_ranks(recommender: Recommender) -> None:
+    known = [item.item_id for item in recommender.recommend([query(events=["x"], k=5)])[0].items]
+    done = threading.Event()
+
+    def take_in() -> int:
+        rounds = 0
+        while not done.is_set() or rounds < 30:
+            rounds += 1
+            recommender.observe_popularity([popularity(**{f"new{n}": 1.0 + n for n in range(3 * rounds)})])
+        return rounds
+
+    with ThreadPoolExecutor(1) as pool:
+        taking = pool.submit(take_in)
+        try:
+            for number in range(60):
+                exclude = [*known, f"new{number}"]
+                (ranking,) = recommender.recommend([query(events=[*known, f"new{number}"], exclude=exclude, k=10_000)])
+                names = [item.item_id for item in ranking.items]
+                assert len(names) == len(set(names)) > 100
+                assert not set(names) & set(exclude)
+                assert "" not in names
+        finally:
+            done.set()
+        rounds = taking.result()
+    (ranking,) = recommender.recommend([query(events=known, k=10_000)])
+    assert {f"new{n}" for n in range(3 * rounds)} <= {item.item_id for item in ranking.items}
 
 
 def test_exclusions_and_long_lists(recommender: Recommender) -> None:
