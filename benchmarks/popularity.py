@@ -16,6 +16,7 @@ import torch
 from drawn_router import drawn_router
 
 from mos_online.contracts import Click, SessionEvent
+from mos_online.items.clicks import to_clicks
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, merge
 from mos_online.model import MoS, MoSConfig
@@ -24,7 +25,6 @@ from mos_online.recommend.candidates import SPARE
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
 from mos_online.settings import settings
-from mos_online.training import to_clicks
 from simulator.datasets import load
 from simulator.partition import partition_of
 
