@@ -1,1 +1,1 @@
-"""The recommendation service: HTTP API, scoring queue and the Ray Serve application around them."""
+"""The recommendation service has an HTTP API, a scoring queue, and a Ray Serve application around both."""

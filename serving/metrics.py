@@ -85,7 +85,7 @@ class Metrics:
         self._model.labels(model_version, router_version).set(1)
 
     def render(self) -> bytes:
-        """All of it as text; of every replica on this machine where they share a folder (``MULTIPROCESS_DIR``)."""
+        """Return all metrics as text: those of every replica on this machine if they share a folder, else our own."""
         if MULTIPROCESS_DIR in os.environ:
             together = CollectorRegistry()
             MultiProcessCollector(together)  # type: ignore[no-untyped-call]

@@ -85,7 +85,7 @@ def _decode_numbered(raw: bytes) -> Click:
 
 
 def _decode_rarer(raw: bytes) -> list[Click] | Heartbeat:
-    """An envelope, a heartbeat, or a click that ``lenient`` must rewrite."""
+    """Decode an envelope, a heartbeat, or a click that ``lenient`` must rewrite."""
     try:
         loose = LooseObject(raw)
     except msgspec.ValidationError as error:

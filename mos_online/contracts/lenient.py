@@ -46,7 +46,7 @@ _ESCAPE = re.compile(
 
 
 def decode_leniently(decoder: msgspec.json.Decoder[T], raw: bytes, *lists: str) -> T:
-    """What ``decoder`` makes of ``raw`` as it is or, where it refuses that, of ``raw`` rewritten.
+    """Decode ``raw`` as it is or, if ``decoder`` refuses that, rewritten.
 
     Args:
         decoder: of a struct.
@@ -86,7 +86,7 @@ class LooseObject:
         self._repaired = whole != raw
 
     def rewritten(self, *lists: str) -> bytes:
-        """The object as JSON, with ids as text and contexts as scalars and lists of scalars.
+        """Write the object as JSON, with ids as text and contexts as scalars and lists of scalars.
 
         Args:
             lists: names of nested lists of objects with the same rules, from the outermost to the innermost.
@@ -104,7 +104,7 @@ class LooseObject:
 
 
 def repair(raw: bytes) -> bytes:
-    r"""JSON in which every half of a surrogate pair is U+FFFD; the decoder refuses it otherwise.
+    r"""Put U+FFFD in the place of every half of a surrogate pair, which the decoder would refuse.
 
     >>> print(repair(rb'"a \ud83d b \ud83d\ude00"').decode())
     "a \ufffd b \ud83d\ude00"
@@ -159,7 +159,11 @@ def _id(value: Raw, *, repaired: bool) -> Raw:
 
 
 def number_text(number: str) -> str | None:
-    """The one text of a number: no exponent, no zeros at the end of a fraction; None if it is longer than an id.
+    """Write a number in its one way, without exponent and without zeros that say nothing.
+
+    Returns:
+        The text, or None if it is longer than an id may be.
+
 
     >>> [number_text(number) for number in ("12", "12.0", "12.50", "1.2e1", "-0", "1e300")]
     ['12', '12', '12.5', '12', '0', None]

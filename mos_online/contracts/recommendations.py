@@ -59,7 +59,7 @@ class Recommendation(Served, frozen=True, gc=False, kw_only=True):
 
 
 def request_id_of(session_id: str) -> str:
-    """The ``request_id`` of the recommendation that follows from a session: the same whenever it is asked for.
+    """Return the ``request_id`` of the recommendation that follows from a session, always the same for a session.
 
     It is ``rec-<session_id>`` or, where that is longer than an id may be, ``rec-`` and the SHA-256 of the session id.
 

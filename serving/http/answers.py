@@ -1,4 +1,4 @@
-"""Answers of every endpoint: JSON, errors in their one shape, and each of them counted."""
+"""Makes the answers of every endpoint: JSON, or an error in its one shape. Every answer is counted."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 
 CLIENT_CLOSED = 499
-"""What the metrics call a request whose client went away before the answer."""
+"""The status under which the metrics count a request whose client went away before the answer."""
 
 
 def json_answer(body: object) -> Response:
-    """Status 200 with a struct, or plain data, as JSON."""
+    """Answer with status 200 and a struct, or plain data, as JSON."""
     return Response(_encode(body), media_type="application/json")
 
 
 def error_answer(problem: Problem) -> Response:
-    """An error in the shape of ``ErrorBody``."""
+    """Answer with an error in the shape of ``ErrorBody``."""
     return Response(problem.body, problem.status, problem.headers, media_type="application/json")
 
 
 def answering(endpoint: Endpoint, authentication: Authentication, metrics: Metrics) -> Handler:
-    """The endpoint's handler behind the API key, with its errors as answers and every answer counted."""
+    """Put the endpoint's handler behind the API key, make answers of its errors, and count every answer."""
 
     async def answer(request: Request) -> Response:
         started = time.perf_counter()
@@ -62,7 +62,7 @@ def answering(endpoint: Endpoint, authentication: Authentication, metrics: Metri
 
 
 def unrouted(metrics: Metrics) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """The answer where no endpoint has the path, or none has it with the method."""
+    """Make the handler of requests whose path, or whose method on that path, no endpoint has."""
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = not_found(request.url.path)

@@ -52,7 +52,7 @@ class RecommendRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, forb
 
 
 class BatchRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
-    """Several requests in one call; cheaper for both sides than one call each."""
+    """Asks several requests in one call, which is cheaper for both sides than one call each."""
 
     requests: Annotated[
         list[RecommendRequest],
@@ -70,7 +70,7 @@ class Item(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Theme(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Part of the explanation: a theme of the user's past sessions that this answer drew on."""
+    """Explains a part of the answer: a theme of the user's past sessions that it drew on."""
 
     theme: int
     label: str
@@ -114,7 +114,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def session_events(events: Sequence[RecommendEvent]) -> list[SessionEvent]:
-    """The events as the model takes them: oldest first, without ends of sessions, ids made up where missing."""
+    """Return the events as the model takes them: oldest first, without ends of sessions, with ids for those without."""
     return [
         SessionEvent(
             event_id=event.event_id or f"#{position}",

@@ -1,4 +1,4 @@
-"""The ASGI application: all endpoints around one service."""
+"""Makes the ASGI application: all endpoints around one service."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def create_app(service: Service, *, api_key: str | None) -> Starlette:
-    """The application around ``service``, which its lifespan starts and stops.
+    """Make the application around ``service``; its lifespan starts and stops the service.
 
     Plain Starlette routes: FastAPI's dependency and response machinery costs 25 to 70 µs a request here and
     would add nothing, since bodies are checked and documented by ``serving.http.api``.

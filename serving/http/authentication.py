@@ -1,4 +1,4 @@
-"""The API key."""
+"""Checks the API key."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from serving.http.problem import unauthorized
 
 
 class Authentication:
-    """Asks for the key in the header X-API-Key; for nothing where the service has no key."""
+    """Asks for the key in the header X-API-Key. It asks for nothing if the service has no key."""
 
     def __init__(self, api_key: str | None) -> None:
         self._key = api_key.encode() if api_key else None
 
     def check(self, request: Request) -> None:
-        """Do nothing if the request has the key.
+        """Let a request with the key pass.
 
         Raises:
             Problem: 401, the key is missing or wrong.

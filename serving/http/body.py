@@ -26,7 +26,7 @@ class BodyReader(Generic[Body]):
         self._decoder: msgspec.json.Decoder[Body] = msgspec.json.Decoder(kind)
 
     async def read(self, request: Request) -> Body:
-        """The body of ``request``, read no further than the limit.
+        """Read the body of ``request``, no further than the limit, and parse it.
 
         Raises:
             Problem: 413, the body is too large; else as ``parse``.
@@ -44,10 +44,10 @@ class BodyReader(Generic[Body]):
         return self.parse(b"".join(chunks))
 
     def parse(self, raw: bytes) -> Body:
-        """The request in ``raw``.
+        """Parse and check the bytes of a body.
 
         Raises:
-            Problem: 400, not JSON; 422, a field is missing, unknown, mistyped or out of range.
+            Problem: 400, the body is not JSON; 422, a field is missing, unknown, mistyped or out of range.
         """
         try:
             body = decode_leniently(self._decoder, raw, *self._lists)

@@ -1,4 +1,4 @@
-"""What a route of the API is: where it answers, how, and what the OpenAPI document says about it."""
+"""Describes a route of the API: where it answers, how, and what the OpenAPI document says about it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, kw_only=True)
 class Documentation:
-    """What the OpenAPI document says about an endpoint.
+    """Holds what the OpenAPI document says about an endpoint.
 
     Attributes:
         name: the operation's id.
@@ -40,7 +40,7 @@ class Documentation:
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One path with one method.
+    """Answers one path with one method.
 
     Attributes:
         path: of the URL.

@@ -18,7 +18,7 @@ _MISSING = re.compile(r"missing required field `([^`]*)`")
 
 
 def invalid(message: str, kind: type[msgspec.Struct]) -> Problem:
-    """422 with a fix taken from the description of the field that ``message`` is about."""
+    """Make a 422 whose fix is the description of the field that ``message`` is about."""
     at = _AT.search(message)
     path = at.group(1) if at else "$"
     if missing := _MISSING.search(message):

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the endpoints and from the types that check their bodies."""
+"""Makes the OpenAPI 3.1 document from the endpoints and from the types that check their bodies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ERRORS = {
 
 
 def document(endpoints: Sequence[Endpoint], *, api_key: bool) -> dict[str, Any]:
-    """The document as plain data.
+    """Make the document, as plain data.
 
     Args:
         endpoints: what to describe; those without documentation are left out.

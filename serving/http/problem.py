@@ -1,4 +1,4 @@
-"""Errors as HTTP answers: one shape for all of them, and each says what to do about it."""
+"""Errors as HTTP answers. All of them have one shape, and each says what to do about it."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Problem(Exception):  # noqa: N818 - an outcome of a request, not a fault o
 
 
 def not_json(detail: str) -> Problem:
-    """400: the body cannot be read as JSON."""
+    """Make a 400: the body cannot be read as JSON."""
     return Problem(400, "not_json", f"the body is not JSON: {detail}", fix="send one JSON object in UTF-8")
 
 
 def unauthorized(*, given: bool) -> Problem:
-    """401: the API key is missing or wrong."""
+    """Make a 401: the API key is missing or wrong."""
     message = "the API key in X-API-Key is wrong" if given else "the header X-API-Key is missing"
     return Problem(
         401,
@@ -65,12 +65,12 @@ def unauthorized(*, given: bool) -> Problem:
 
 
 def not_found(path: str) -> Problem:
-    """404: there is no such path."""
+    """Make a 404: there is no such path."""
     return Problem(404, "not_found", f"there is nothing at {path}", fix="the paths are listed in /openapi.json")
 
 
 def method_not_allowed(method: str, path: str, allowed: str) -> Problem:
-    """405: the path exists, for other methods."""
+    """Make a 405: the path exists, for other methods."""
     return Problem(
         405,
         "method_not_allowed",
@@ -81,7 +81,7 @@ def method_not_allowed(method: str, path: str, allowed: str) -> Problem:
 
 
 def too_large(limit: int) -> Problem:
-    """413: the body is larger than this path reads."""
+    """Make a 413: the body is larger than this path reads."""
     return Problem(
         413,
         "too_large",
@@ -91,7 +91,7 @@ def too_large(limit: int) -> Problem:
 
 
 def overloaded(message: str, *, retry_after: int) -> Problem:
-    """503: more is waiting than can be answered in time.
+    """Make a 503: more is waiting than can be answered in time.
 
     Args:
         message: what was full or late.
@@ -107,7 +107,7 @@ def overloaded(message: str, *, retry_after: int) -> Problem:
 
 
 def not_ready(reasons: str) -> Problem:
-    """503: the service runs but cannot give its best answers yet."""
+    """Make a 503: the service runs but cannot give its best answers yet."""
     return Problem(
         503,
         "not_ready",
@@ -118,7 +118,7 @@ def not_ready(reasons: str) -> Problem:
 
 
 def internal(request_id: str) -> Problem:
-    """500: a fault of ours; its traceback is in the log under ``request_id``."""
+    """Make a 500: a fault of ours, whose traceback is in the log under ``request_id``."""
     return Problem(
         500,
         "internal",

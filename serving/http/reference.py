@@ -1,4 +1,4 @@
-"""The API reference as one page of HTML without scripts, so that it works without internet."""
+"""Makes the API reference: one page of HTML without scripts, so that it works without internet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 
 def page(document: dict[str, Any]) -> str:
-    """The reference for an OpenAPI document of ``serving.http.openapi``."""
+    """Make the page of an OpenAPI document of ``serving.http.openapi``."""
     templates = Environment(
         loader=PackageLoader("serving.http"),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""The Ray Serve application: one deployment, each replica a whole service.
+"""The Ray Serve application is one deployment, and each of its replicas is a whole service.
 
 No composition of deployments: a hop between them costs more than all our own work on a request. Import this module
 only after ``serving.ray.cluster`` has set Ray's environment.
@@ -18,7 +18,7 @@ from serving.metrics import MULTIPROCESS_DIR
 from serving.scoring.limits import Limits
 
 NAME = "mos"
-"""Of the application on the Ray cluster."""
+"""The name of the application on the Ray cluster."""
 
 
 @serve.ingress()
@@ -33,17 +33,17 @@ class Replica:
         self._service = open_service(settings)
 
     def __serve_build_asgi_app__(self) -> Starlette:
-        """Called by Ray once the constructor has returned."""
+        """Make the application; Ray calls this once the constructor has returned."""
         return create_app(self._service, api_key=self._api_key)
 
     def check_health(self) -> None:
-        """Called by Ray every few seconds; a replica that raises is replaced."""
+        """Raise if this replica must be replaced; Ray calls this every few seconds."""
         if self._service.stuck():
             raise RuntimeError("a batch has been in the model for too long")
 
 
 def application(settings: Settings, *, metrics_folder: str | None) -> serve.Application:
-    """The application to run.
+    """Make the application to run.
 
     Args:
         settings: travel to the replicas with it; their own environment is not read.

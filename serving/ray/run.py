@@ -23,7 +23,7 @@ CLEANING = 15.0
 
 @contextmanager
 def run_folder(settings: Settings) -> Iterator[Path]:
-    """An empty folder for Ray's files; every process that writes in it ends with the context, however that ends.
+    """Make a folder for Ray's files; every process that writes in it ends with the context, however that ends.
 
     The folder is short (UNIX sockets live deep inside it, and their paths have about 100 characters) and private.
 
@@ -49,7 +49,7 @@ def run_folder(settings: Settings) -> Iterator[Path]:
 
 
 def check_port(settings: Settings) -> None:
-    """Raise ServingError if the port of ``settings`` is taken; says by whom where the system tells."""
+    """Raise ServingError if the port of ``settings`` is taken, and say by whom if the system tells."""
     host, port = settings.serve_host, settings.serve_port
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

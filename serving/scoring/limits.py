@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What keeps a replica answering in time, whatever is thrown at it. Durations in seconds.
+    """Keeps a replica answering in time, whatever it is asked. Durations are in seconds.
 
     Attributes:
         max_batch: queries scored together.

@@ -20,10 +20,10 @@ class Store(Protocol):
     """The methods of ``features.store.OnlineStore`` that serving needs."""
 
     def read_profiles(self, user_ids: Sequence[str]) -> dict[str, UserProfile]:
-        """The profiles of those users who have one."""
+        """Return the profiles of those users who have one."""
 
     def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
-        """The popular items of each partition that has been written."""
+        """Return the popular items of each partition that has been written."""
 
     def ping(self) -> None:
         """Raise if the store cannot be read."""
@@ -33,7 +33,7 @@ class Store(Protocol):
 
 
 class Profiles:
-    """A store behind a circuit breaker.
+    """Reads a store behind a circuit breaker.
 
     A read that fails or is late opens the circuit: later reads return at once, without profiles, until ``check``
     (called about once a second) finds the store answering again. One thread makes every call to the store, so a
@@ -50,7 +50,7 @@ class Profiles:
         self.problem: str | None = "the online store is not open yet"
 
     def read(self, user_ids: Sequence[str]) -> dict[str, UserProfile] | None:
-        """The profiles of those users who have one, or None when the store cannot tell."""
+        """Return the profiles of those users who have one, or None when the store cannot tell."""
         store = self._store
         if store is None or self.problem is not None:
             return None
@@ -60,7 +60,7 @@ class Profiles:
         return found
 
     def popularity(self, partitions: int) -> list[PopularitySnapshot] | None:
-        """What is active in each partition, or None when the store cannot tell."""
+        """Return the popular items of each partition, or None when the store cannot tell."""
         store = self._store
         if store is None or self.problem is not None:
             return None

@@ -75,12 +75,12 @@ class Scorer:
         self._thread.join(timeout=5)
 
     def stuck(self, seconds: float) -> bool:
-        """Whether one batch has taken longer than ``seconds``, or the thread is gone."""
+        """Say whether one batch has taken longer than ``seconds``, or the thread is gone."""
         since = self._busy_since
         return not self._thread.is_alive() or (since is not None and time.monotonic() - since > seconds)
 
     async def answer(self, requests: Sequence[RecommendRequest]) -> list[RecommendResponse]:
-        """Answers in the order of ``requests``.
+        """Return the answers, in the order of ``requests``.
 
         Raises:
             Problem: 503, too many are waiting or these waited too long; 500, the model failed.

@@ -84,19 +84,19 @@ class Service:
         self._profiles.close()
 
     async def recommend(self, requests: Sequence[RecommendRequest]) -> list[RecommendResponse]:
-        """Answers in the order of ``requests``; raises ``Problem`` (see ``Scorer.answer``)."""
+        """Return the answers, in the order of ``requests``; raise ``Problem`` as ``Scorer.answer`` does."""
         return await self._scorer.answer(requests)
 
     def not_ready(self) -> str | None:
-        """Why answers are worse than they should be, or None when all is well."""
+        """Say why answers are worse than they should be, or None when all is well."""
         return self._profiles.problem
 
     def stuck(self) -> bool:
-        """Whether this replica should be replaced."""
+        """Say whether this replica should be replaced."""
         return self._scorer.stuck(STUCK)
 
     def model_info(self) -> ModelInfo:
-        """What is in service."""
+        """Describe what is in service."""
         recommender = self._scorer.recommender
         return ModelInfo(
             model_version=recommender.model_version,
@@ -143,7 +143,7 @@ class Service:
 
 
 def open_service(settings: Settings) -> Service:
-    """The service of this machine's settings, in a process of its own.
+    """Make the service that the settings describe, in a process of its own.
 
     Raises:
         ModelError: there is no version in service, or it is damaged.

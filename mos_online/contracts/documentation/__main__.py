@@ -17,7 +17,7 @@ from mos_online.contracts.documentation.schemas import MESSAGES, asyncapi, json_
 
 
 def files() -> dict[str, str]:
-    """The documents: path inside the folder -> text."""
+    """Make the documents: path inside the folder -> text."""
     schemas = {f"schemas/{topic}.json": _pretty(json_schema(topic)) for topic in MESSAGES}
     return schemas | {"schemas/asyncapi.json": _pretty(asyncapi()), "topics.md": page()}
 

@@ -21,7 +21,7 @@ number, a boolean or null.
 
 
 def page() -> str:
-    """The topics and the fields of their messages; each type is described where it first appears."""
+    """List the topics and the fields of their messages; each type is described where it first appears."""
     lines = [_INTRODUCTION]
     described: set[str] = set()
     for topic, kinds in MESSAGES.items():

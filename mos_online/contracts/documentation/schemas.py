@@ -42,7 +42,7 @@ _SENT_TO_US = (
 
 
 def json_schema(topic: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of the values of one topic."""
+    """Make the JSON Schema (draft 2020-12) of the values of one topic."""
     kinds = MESSAGES[topic]
     references = [{"$ref": f"#/$defs/{kind.__name__}"} for kind in kinds]
     return {
@@ -55,7 +55,7 @@ def json_schema(topic: str) -> dict[str, Any]:
 
 
 def asyncapi() -> dict[str, Any]:
-    """The AsyncAPI 3.0 document of all topics, from the point of view of MoS Online."""
+    """Make the AsyncAPI 3.0 document of all topics, from the point of view of MoS Online."""
     kinds = [kind for found in MESSAGES.values() for kind in found]
     return {
         "asyncapi": "3.0.0",
@@ -85,7 +85,7 @@ def asyncapi() -> dict[str, Any]:
 
 
 def rules(topic: str) -> str:
-    """What to know about the messages of a topic beside their fields."""
+    """Say what there is to know about the messages of a topic beside their fields."""
     return _SENT_TO_US if topic == CLICKS else _SENT_BY_US
 
 
@@ -105,7 +105,7 @@ def _reference(section: str, name: str) -> dict[str, str]:
 
 
 def definitions(kinds: Sequence[type[msgspec.Struct]], template: str) -> dict[str, Any]:
-    """The JSON Schemas of structs and of those inside them, by name; ``template`` makes references of names."""
+    """Make the JSON Schemas of structs and of those inside them; ``template`` makes references of names."""
     _, schemas = msgspec.json.schema_components(kinds, ref_template=template)
     for schema in schemas.values():
         schema["description"] = " ".join(schema["description"].replace("``", "`").split())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def batch(service: Service) -> Endpoint:
-    """Items for several users, or for one user several times."""
+    """Make the endpoint that recommends items for several users, or for one user several times."""
     reader = BodyReader(BatchRequest, limit=service.limits.batch_body)
 
     async def handle(request: Request) -> Response:

@@ -13,7 +13,7 @@ from serving.http.reference import page
 
 
 def openapi_json(document: dict[str, Any]) -> Endpoint:
-    """The OpenAPI document as JSON."""
+    """Make the endpoint that gives the OpenAPI document as JSON."""
     json = msgspec.json.encode(document)
 
     async def handle(_: Request) -> Response:
@@ -23,7 +23,7 @@ def openapi_json(document: dict[str, Any]) -> Endpoint:
 
 
 def reference(document: dict[str, Any]) -> Endpoint:
-    """The OpenAPI document as a page."""
+    """Make the endpoint that gives the OpenAPI document as a page."""
     html = page(document).encode()
 
     async def handle(_: Request) -> Response:

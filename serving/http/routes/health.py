@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def alive() -> Endpoint:
-    """Whether the process is alive."""
+    """Make the endpoint that tells whether the process is alive."""
 
     async def handle(_: Request) -> Response:
         return json_answer(Health(status="alive"))
@@ -34,7 +34,7 @@ def alive() -> Endpoint:
 
 
 def ready(service: Service) -> Endpoint:
-    """Whether answers are as good as they should be."""
+    """Make the endpoint that tells whether answers are as good as they should be."""
 
     async def handle(_: Request) -> Response:
         if reason := service.not_ready():

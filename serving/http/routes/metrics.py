@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def metrics(service: Service) -> Endpoint:
-    """Counters and histograms in Prometheus' text format."""
+    """Make the endpoint that tells counters and histograms in Prometheus' text format."""
 
     async def handle(_: Request) -> Response:
         return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

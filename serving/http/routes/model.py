@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def model(service: Service) -> Endpoint:
-    """The versions in service."""
+    """Make the endpoint that tells the versions in service."""
 
     async def handle(_: Request) -> Response:
         return json_answer(service.model_info())

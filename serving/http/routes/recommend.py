@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 EXAMPLE = {"user_id": "u42", "k": 3, "events": [{"item_id": "i7", "timestamp": 1_700_000_000_000}]}
 ERRORS = (400, 413, 422, 500, 503)
-"""How a request for recommendations may fail."""
+"""The statuses of a request for recommendations that fails."""
 
 
 def recommend(service: Service) -> Endpoint:
-    """Items for one user."""
+    """Make the endpoint that recommends items for one user."""
     reader = BodyReader(RecommendRequest, limit=service.limits.body)
 
     async def handle(request: Request) -> Response:
