@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from model_folder import put_into_service, write_config
 
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from mos_online.themes.artefact import save_router
 from mos_online.themes.router import Router
+from tests.model_folder import put_into_service, write_config
 
 
 def publish_model(folder: Path, settings: Settings) -> Router:

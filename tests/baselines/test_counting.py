@@ -22,8 +22,8 @@ def clicks_of(steps: Sequence[tuple[str, str, int]]) -> list[Click]:
     made, now = [], 0
     for number, (user, item, step) in enumerate(steps):
         now += step
-        kind = {"event_type": SESSION_END} if item == SESSION_END else {}
-        made.append(Click(event_id=f"e{number}", user_id=user, item_id=item, timestamp=now, **kind))
+        kind = SESSION_END if item == SESSION_END else "click"
+        made.append(Click(event_id=f"e{number}", user_id=user, item_id=item, timestamp=now, event_type=kind))
     return made
 
 

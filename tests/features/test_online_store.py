@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import feast
 import msgspec
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 import pytest
 import redis
 
@@ -234,7 +234,11 @@ def test_nothing_is_left_of_who_is_deleted_in_redis(mos_home: Settings, request:
 def test_ping_and_close(store: OnlineStore) -> None:
     store.ping()
     store.close()
-    calls = [store.ping, lambda: store.read_profiles(["ann"]), lambda: store.write_profiles([profile("ann")])]
+    calls: list[Callable[[], object]] = [
+        store.ping,
+        lambda: store.read_profiles(["ann"]),
+        lambda: store.write_profiles([profile("ann")]),
+    ]
     for call in [*calls, lambda: store.delete_profiles(["ann"])]:
         with pytest.raises(StoreError, match="was closed"):
             call()

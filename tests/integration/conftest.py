@@ -23,7 +23,7 @@ SOON_BACK = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms"
 @pytest.fixture(scope="session")
 def _shared_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], ApacheBroker]]:
     """Starts the broker of the session when it is asked for the first time."""
-    from stream_system import PARTITIONS
+    from tests.integration.stream_system import PARTITIONS
 
     started: list[ApacheBroker] = []
 

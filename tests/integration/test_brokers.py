@@ -11,10 +11,10 @@ from signal import SIGINT, SIGKILL, SIGTERM
 
 import psutil
 import pytest
-from stream_system import PARTITIONS, StreamSystem, stop
 
 from mos_online import contracts
 from streams.kafka.admin import check_topics, topic_states
+from tests.integration.stream_system import PARTITIONS, StreamSystem, stop
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +69,7 @@ def listens(address: str) -> bool:
 
 def runs(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

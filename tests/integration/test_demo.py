@@ -53,6 +53,6 @@ def test_the_demo_loses_nothing_and_leaves_nothing_behind(tmp_path: Path, free_p
 
 def _environment(process: psutil.Process) -> str:
     try:
-        return process.environ().get("MOS_HOME", "")
+        return str(process.environ().get("MOS_HOME", ""))
     except psutil.Error:
         return ""

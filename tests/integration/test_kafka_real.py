@@ -20,7 +20,6 @@ from confluent_kafka.admin import (
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
-from stream_system import FLUSH, PARTITIONS, StreamSystem, stop, stream_system
 
 from mos_online import contracts
 from mos_online.contracts import Click, Heartbeat, Session
@@ -29,6 +28,7 @@ from mos_online.kafka_config import librdkafka_config, producer_config
 from streams.broker.apache import ApacheBroker
 from streams.broker.java import java
 from streams.kafka.admin import check_topics, create_topics
+from tests.integration.stream_system import FLUSH, PARTITIONS, StreamSystem, stop, stream_system
 
 OwnKafka = Callable[..., ApacheBroker]
 BEGIN = 1_600_000_000_000

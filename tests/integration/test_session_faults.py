@@ -15,14 +15,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from published_model import publish_model
-from stream_system import StreamSystem, stop, stream_system
-from traffic import Expected, Traffic
 
 from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import DeadLetter, Session
 from streams.broker.apache import ApacheBroker
+from tests.integration.stream_system import StreamSystem, stop, stream_system
+from tests.integration.traffic import Expected, Traffic
+from tests.published_model import publish_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]
 

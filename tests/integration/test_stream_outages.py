@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from stream_system import PARTITIONS, StreamSystem, stop, stream_system
-from test_stream_sessions import FAR, clicks, oracle, published, wire
 
 from mos_online import contracts
 from mos_online.contracts import Heartbeat, Recommendation, SessionEmbedding
 from streams.broker.apache import ApacheBroker
+from tests.integration.stream_system import PARTITIONS, StreamSystem, stop, stream_system
+from tests.integration.test_stream_sessions import FAR, clicks, oracle, published, wire
 
 pytestmark = pytest.mark.slow
 

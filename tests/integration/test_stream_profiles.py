@@ -10,14 +10,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from model_folder import put_into_service, write_config
-from published_model import publish_model
-from stream_system import stop, stream_system
 
 from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import Recommendation, Session, SessionEvent
 from mos_online.registry import open_registry
+from tests.integration.stream_system import stop, stream_system
+from tests.model_folder import put_into_service, write_config
+from tests.published_model import publish_model
 
 pytestmark = pytest.mark.slow
 

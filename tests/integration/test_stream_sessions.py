@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 import polars as pl
 import pytest
-from stream_system import StreamSystem, stop, stream_system
 
 from mos_online import contracts
 from mos_online.contracts import Click, ClickEnvelope, DeadLetter, Heartbeat, Session, SessionEvent
 from mos_online.sessions import offline_sessions
+from tests.integration.stream_system import StreamSystem, stop, stream_system
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stream_system import stream_system
+
+from tests.integration.stream_system import stream_system
 
 pytestmark = pytest.mark.slow
 

@@ -11,13 +11,13 @@ from types import TracebackType
 import msgspec
 import polars as pl
 from confluent_kafka import Producer
-from stream_system import FLUSH, StreamSystem
 
 from mos_online import contracts
 from mos_online.contracts import Click, ClickEnvelope, DeadLetter, Heartbeat, LateEvent, Session, SessionEvent
 from mos_online.errors import ContractError
 from mos_online.kafka_config import producer_config
 from mos_online.sessions import offline_sessions
+from tests.integration.stream_system import FLUSH, StreamSystem
 
 BEGIN = 1_600_000_000_000
 COLUMNS = ("user_id", "event_id", "item_id", "timestamp", "event_type", "session_id")

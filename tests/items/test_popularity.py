@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mos_online.contracts import SESSION_END, Click
+from mos_online.contracts import SESSION_END, Click, Context, Scalar
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import SLOW, PopularitySnapshot, merge
 from mos_online.model.realtime import realtime_table
@@ -18,8 +18,8 @@ from mos_online.model.realtime import realtime_table
 HALF_LIFE = 1000.0
 
 
-def click(item: str, timestamp: int, *, category: object = None, event_type: str = "click") -> Click:
-    context = {"category": category} if category is not None else None
+def click(item: str, timestamp: int, *, category: Scalar = None, event_type: str = "click") -> Click:
+    context: Context | None = {"category": category} if category is not None else None
     return Click(event_id="e", user_id="u", item_id=item, timestamp=timestamp, event_type=event_type, context=context)
 
 

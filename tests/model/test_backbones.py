@@ -200,7 +200,7 @@ def test_din_builds_nothing_larger_than_it_says() -> None:
     rows, candidates, longest, width, hidden = 2, 30, 50, 32, 16
     mask = torch.ones(rows, longest, dtype=torch.bool)
     din = DIN(width, longest, hidden)
-    with torch.inference_mode(), Largest() as seen:
+    with torch.inference_mode(), Largest() as seen:  # type: ignore[no-untyped-call]
         din(torch.zeros(rows, longest, width), mask, torch.zeros(rows, candidates, width))
     assert seen.elements == rows * candidates * hidden * longest
 
@@ -269,6 +269,7 @@ def test_mamba_steps_event_by_event() -> None:
             value, gate = mamba.into(mamba.norm(event)).chunk(2)
             window = torch.stack([*tail, value], 1)
             tail = [*tail[1:], value]
+            assert mamba.convolution.bias is not None
             x = F.silu((mamba.convolution.weight[:, 0] * window).sum(1) + mamba.convolution.bias)
             rank, b, c = mamba.select(x).split([mamba.rank, mamba.states, mamba.states])
             delta = F.softplus(mamba.delta(rank)).unsqueeze(1)

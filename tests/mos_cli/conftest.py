@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 import pytest
-from mos_runs import Answer, Mos
 
 from mos_cli.main import main
 from mos_online.settings import Settings, settings
+from tests.mos_cli.mos_runs import Answer, Mos
 
 
 @pytest.fixture

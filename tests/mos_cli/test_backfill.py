@@ -7,7 +7,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from model_folder import put_into_service, write_config
 from typer.testing import CliRunner, Result
 
 import simulator.datasets
@@ -21,6 +20,7 @@ from mos_online.users.backfill import past_sessions, profiles
 from mos_online.users.ring_sizes import RingSizes
 from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
+from tests.model_folder import put_into_service, write_config
 
 LOG = synthesize(SyntheticConfig(users=60, themes=3, items_per_theme=12, themes_per_user=2, days=10))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from mos_runs import Mos
 
 from features.store import OnlineStore
 from mos_online.settings import Settings
@@ -16,6 +15,7 @@ from simulator.datasets import load
 from simulator.window import window
 from streams.broker.embedded import embedded_broker
 from streams.kafka.tail import follow
+from tests.mos_cli.mos_runs import Mos
 
 POPULATION = "synthetic:users=150,themes=4,items_per_theme=20,days=8"
 

@@ -11,8 +11,6 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 import typer
-from model_folder import put_into_service, write_config
-from mos_runs import Answer, Mos
 
 import mos_cli
 from mos_cli.main import COMMANDS, command_line
@@ -20,6 +18,8 @@ from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from mos_online.themes import RouterConfig, fit_router, save_router
 from simulator.population import SyntheticConfig, synthesize
+from tests.model_folder import put_into_service, write_config
+from tests.mos_cli.mos_runs import Answer, Mos
 
 
 def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -178,7 +178,9 @@ def test_what_is_asked_wrongly_is_told(arguments: list[str], words: str, mos: Mo
 
 
 WITH_DATASET = [path for path, command in ALL.items() if any(option.name == "dataset" for option in command.params)]
-TO_LOAD = {("evaluate",): ["--plan", "quick", "--backbone", "gru4rec", "--model", "mos", "--jobs", "1", "--seeds", "1"]}
+TO_LOAD: dict[tuple[str, ...], list[str]] = {
+    ("evaluate",): ["--plan", "quick", "--backbone", "gru4rec", "--model", "mos", "--jobs", "1", "--seeds", "1"]
+}
 """What a verb needs besides before it loads a dataset."""
 
 

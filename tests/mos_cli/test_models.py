@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from mos_runs import Mos
 
 from mos_online.model.checkpoint import Checkpoint
 from mos_online.registry import Aliases, Registry, open_registry
@@ -14,6 +13,7 @@ from mos_online.sessions import SessionConfig
 from mos_online.settings import Settings
 from mos_online.training import TrainConfig, train
 from simulator.population import SyntheticConfig, synthesize
+from tests.mos_cli.mos_runs import Mos
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 import polars as pl
 import pytest
-from model_folder import put_into_service
 
 from mos_online.contracts import SessionEvent
 from mos_online.errors import DatasetError, ModelError
@@ -22,6 +21,7 @@ from mos_online.sessions import SessionConfig
 from mos_online.training import TrainConfig, TrainReport, train
 from mos_online.users.profile import UserProfile
 from simulator.population import SyntheticConfig, synthesize
+from tests.model_folder import put_into_service
 
 CONFIG = TrainConfig(themes=6, width=16, recent=10, theme_ring=8, minutes=0.15, epochs=3, threads=1)
 NOW = 1_700_000_000_000
@@ -51,7 +51,7 @@ def recommender(trained: tuple[Registry, TrainReport]) -> Recommender:
 def query(profile: UserProfile | None = None, events: list[str] | None = None, **changes: object) -> Query:
     made = [SessionEvent(event_id=f"e{n}", item_id=item, timestamp=NOW + n) for n, item in enumerate(events or [])]
     asked = Query(user_id="u", profile=profile, events=made, timestamp=NOW + 60_000, k=10, exclude=[])
-    return Query(**{name: changes.get(name, getattr(asked, name)) for name in asked.__struct_fields__})
+    return msgspec.structs.replace(asked, **changes)
 
 
 def popularity(**counts: float) -> PopularitySnapshot:

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from crashing import PlainFileSystem, registry_at, storage
 
 from mos_online.registry import Registry, lock
 from mos_online.registry.storage import Storage
+from tests.registry.crashing import PlainFileSystem, registry_at, storage
 
 
 @pytest.fixture(autouse=True)

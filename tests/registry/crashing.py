@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from fsspec.implementations.memory import MemoryFileSystem
-from model_folder import write_config
 
 from mos_online.registry import Registry
 from mos_online.registry.local_storage import LocalStorage
 from mos_online.registry.storage import Storage
+from tests.model_folder import write_config
 
 _number = itertools.count()
 

@@ -10,13 +10,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from crashing import PlainFileSystem, model, registry_at
-from model_folder import put_into_service
 
 from mos_online.errors import ModelError
 from mos_online.registry import Registry
 from mos_online.registry.registry import KEPT
 from mos_online.registry.storage import Storage
+from tests.model_folder import put_into_service
+from tests.registry.crashing import PlainFileSystem, model, registry_at
 
 
 def test_two_writers_at_once_lose_nothing(place: Storage, tmp_path: Path) -> None:

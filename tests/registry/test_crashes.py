@@ -13,13 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from crashing import CrashingStorage, Killed, model, registry_at, storage
-from model_folder import put_into_service
 
 from mos_online.errors import ModelError
 from mos_online.registry import Aliases, Registry, lock
 from mos_online.registry.registry import KEPT
 from mos_online.registry.storage import Storage
+from tests.model_folder import put_into_service
+from tests.registry.crashing import CrashingStorage, Killed, model, registry_at, storage
 
 LEASE = 0.05
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from crashing import model
-from model_folder import put_into_service
 
 from mos_online.errors import ModelError, RegistryError
 from mos_online.registry import Registry, RegistryFollower, load_config
+from tests.model_folder import put_into_service
+from tests.registry.crashing import model
 
 
 class Loads:

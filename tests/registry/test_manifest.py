@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from crashing import model
 from hypothesis import given
 from hypothesis import strategies as st
-from model_folder import put_into_service
 
 from mos_online.errors import ModelError
 from mos_online.registry import Manifest, Registry
 from mos_online.registry.manifest import describe
+from tests.model_folder import put_into_service
+from tests.registry.crashing import model
 
 
 @pytest.fixture

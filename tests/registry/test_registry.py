@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from crashing import model, registry_at
-from model_folder import put_into_service, write_config
 
 from mos_online.errors import ModelError, RegistryError, SettingsError
 from mos_online.registry import Aliases, Registry
 from mos_online.registry.local_storage import LocalStorage
 from mos_online.registry.registry import KEPT
 from mos_online.registry.storage import Storage
+from tests.model_folder import put_into_service, write_config
+from tests.registry.crashing import model, registry_at
 
 
 def test_a_candidate_waits_until_it_is_promoted(registry: Registry, tmp_path: Path) -> None:

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crashing import model, registry_at, storage
 from fsspec.implementations.memory import MemoryFileSystem
-from model_folder import put_into_service
 
 from mos_online.errors import ModelError, RegistryError, SettingsError
 from mos_online.registry import Registry, cache, open_registry
@@ -18,6 +16,8 @@ from mos_online.registry.local_storage import LocalStorage
 from mos_online.registry.location import open_storage
 from mos_online.registry.storage import Storage
 from mos_online.settings import Settings
+from tests.model_folder import put_into_service
+from tests.registry.crashing import model, registry_at, storage
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def make_service(
     opened = store or FakeStore()
     return Service(
         registry=registry or FakeRegistry(),
-        load=load or (lambda folder: FakeRecommender(folder.name)),  # type: ignore[arg-type,return-value]
+        load=load or (lambda folder: FakeRecommender(folder.name)),  # type: ignore[arg-type]
         open_store=lambda: opened,
         partitions=4,
         limits=limits or Limits(refresh=0.02, store_timeout=0.1),

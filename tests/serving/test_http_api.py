@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 import pytest
 from fastapi.openapi.models import OpenAPI
-from serving_doubles import FakeRecommender, FakeStore, make_service, wait_for
 from starlette.testclient import TestClient
 
 from mos_online.contracts import Fallback, Recommendation, encode
@@ -21,6 +20,7 @@ from mos_online.users.profile import UserProfile
 from serving.http.app import create_app
 from serving.http.reference import page
 from serving.scoring.limits import Limits
+from tests.serving.serving_doubles import FakeRecommender, FakeStore, make_service, wait_for
 
 ANNA = UserProfile(
     user_id="anna",
@@ -62,7 +62,7 @@ def error(response: Any, status: int, code: str) -> dict[str, str]:
     assert body["error"]["code"] == code
     assert all(body["error"].values())
     assert "Traceback" not in response.text
-    return body["error"]
+    return dict(body["error"])
 
 
 def test_a_known_user_is_answered_from_their_profile(api: TestClient) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from serving_doubles import wait_for
 
 from mos_online.errors import ServingError
 from mos_online.settings import Settings
 from serving.ray.reaper import end, processes
 from serving.ray.run import check_port, run_folder
+from tests.serving.serving_doubles import wait_for
 
 WRITER = """
 import sys, time
@@ -83,7 +83,7 @@ def holder(where: Settings) -> Iterator[Holder]:
 
 def runs(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

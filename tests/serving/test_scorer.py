@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from serving_doubles import FakeRecommender, FakeStore, make_service, wait_for
 
 from serving.http.api import RecommendRequest
 from serving.http.problem import Problem
 from serving.scoring.limits import Limits
 from serving.scoring.service import Service
+from tests.serving.serving_doubles import FakeRecommender, FakeStore, make_service, wait_for
 
 REFRESH = 0.02
 
@@ -129,6 +129,8 @@ def test_a_request_that_the_model_cannot_take_fails_alone() -> None:
             model.release.set()
             await first
             good_a, bad, good_b = await asyncio.gather(*tasks, return_exceptions=True)
+        assert not isinstance(good_a, BaseException)
+        assert not isinstance(good_b, BaseException)
         assert (good_a[0].user_id, good_b[0].user_id) == ("a", "b")
         assert isinstance(bad, Problem)
         assert bad.status == 500

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving_doubles import FakeRecommender, FakeRegistry, FakeStore, make_service, wait_for
 
 from mos_online.errors import ModelError, StoreError
 from mos_online.items.snapshot import PopularitySnapshot
 from serving.http.api import RecommendRequest
 from serving.scoring.limits import Limits
 from serving.scoring.service import Service
+from tests.serving.serving_doubles import FakeRecommender, FakeRegistry, FakeStore, make_service, wait_for
 
 QUICK = Limits(refresh=0.01)
 SNAPSHOT = PopularitySnapshot(

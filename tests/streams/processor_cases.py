@@ -10,8 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-from published_model import publish_model
-from stream_doubles import Log, Producer, Store
 
 from mos_online import contracts
 from mos_online.contracts import Click, ClickEnvelope, Session, SessionEmbedding, SessionEvent
@@ -22,6 +20,8 @@ from mos_online.users.update import apply_sessions
 from streams.kafka.records import Record
 from streams.processors import base, popularity, profiler, recommender, sessionizer
 from streams.processors.base import Context, Processor
+from tests.published_model import publish_model
+from tests.streams.stream_doubles import Log, Producer, Store
 
 NOW = 1_700_000_000_000
 HOUR = 3_600_000

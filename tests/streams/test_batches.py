@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from stream_doubles import Stream
 
 from streams.kafka.records import Record
 from streams.processors.batches import BatchConsumer
+from tests.streams.stream_doubles import Stream
 
 
 def fetch(*offsets: int) -> list[Record]:

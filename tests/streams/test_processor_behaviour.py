@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processor_cases import CASES, PARTITION, Case
-from stream_doubles import Stream, eventually, quiet
 
 from mos_online.errors import BrokerError
 from mos_online.settings import Settings
 from streams.kafka.records import Record
 from streams.processors.base import Timer
 from streams.runtime.worker import PROCESSORS
+from tests.streams.processor_cases import CASES, PARTITION, Case
+from tests.streams.stream_doubles import Stream, eventually, quiet
 
 UNDECODABLE = [None, b"", b"{", b"\xff\xfe", b"7", b"{}", b'{"user_id":"u","clicks":[]}', b"[" * 200_000]
 UNDECODABLE += [b'{"user_id":' + b"[" * 200_000, b'{"user_id":1e999}', b'{"session_id":"' + b"x" * 999_999 + b'"}']

@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from stream_doubles import Producer
 
 from mos_online import contracts
 from mos_online.contracts import Fallback, Recommendation, SessionEmbedding
@@ -19,6 +18,7 @@ from streams.kafka.records import Record
 from streams.processors import base
 from streams.processors.base import Context
 from streams.processors.recommender import TRIES, RecommenderProcessor
+from tests.streams.stream_doubles import Producer
 
 
 def fail(error: Exception) -> None:

@@ -12,7 +12,8 @@ from mos_online.themes.prototypes import spherical_kmeans
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    made: np.ndarray = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return made
 
 
 def blobs(seed: int, sizes: list[int], spread: float = 0.1, dimensions: int = 8) -> tuple[np.ndarray, np.ndarray]:

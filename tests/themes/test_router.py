@@ -128,7 +128,9 @@ def test_damage_is_noticed(router: Router, tmp_path: Path) -> None:
 
 def test_a_log_without_sessions_of_several_items_has_no_themes() -> None:
     events = pl.DataFrame({"session": [f"s{n}" for n in range(200)], "item_id": [f"i{n % 40}" for n in range(200)]})
-    items = pl.DataFrame({"item_id": ["i0"], "title": [None], "category": [None]}, schema_overrides={"category": str})
+    items = pl.DataFrame(
+        {"item_id": ["i0"], "title": [None], "category": [None]}, schema_overrides={"category": pl.String}
+    )
     with pytest.raises(ModelError, match="share a session"):
         fit_router(events, items)
 

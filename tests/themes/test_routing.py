@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mos_online.contracts import SESSION_END, Session, SessionEvent
+from mos_online.contracts import SESSION_END, Context, Session, SessionEvent
 from mos_online.errors import ModelError
 from mos_online.themes import Router, RouterConfig, fit_router, load_router, save_router
 from mos_online.themes.labels import theme_labels
@@ -26,7 +26,8 @@ def random_router(seed: int = 0, *, tau: float = 0.3) -> Router:
 
     def rows(count: int) -> np.ndarray:
         drawn = rng.standard_normal((count, 16))
-        return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+        unit: np.ndarray = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+        return unit
 
     return Router(
         items=NAMES,
@@ -45,7 +46,7 @@ ROUTER = random_router()
 
 
 def session(items: list[str], category: str | None = None, *, end: bool = False) -> Session:
-    context = {"category": category} if category else None
+    context: Context | None = {"category": category} if category else None
     events = [SessionEvent(event_id=f"e{n}", item_id=i, timestamp=n, context=context) for n, i in enumerate(items)]
     if end:
         events.append(SessionEvent(event_id="end", item_id=NAMES[5], timestamp=len(items), event_type=SESSION_END))
@@ -180,7 +181,8 @@ def test_an_artefact_of_another_format_is_refused(tmp_path: Path) -> None:
 def planted(noise: float, seed: int) -> tuple[pl.DataFrame, list[int]]:
     """Eight rings of 30 items; users hop between four of them and go on where they were. Events, theme per session."""
     rng = np.random.default_rng(seed)
-    rows, themes = [], []
+    rows: list[tuple[str, str]] = []
+    themes: list[int] = []
     for _ in range(300):
         own, at = rng.choice(8, 4, replace=False), rng.integers(30, size=8)
         for _ in range(12):

@@ -77,7 +77,8 @@ def frame(clicks: list[Click]) -> pl.DataFrame:
 def streamed(clicks: list[Click]) -> dict[str, UserProfile]:
     sessionizer, router = Sessionizer(CONFIG, partition=0), Themes()
     out: dict[str, UserProfile] = {}
-    for offset, message in enumerate([*([c] for c in clicks), Heartbeat(heartbeat=10**6)]):
+    messages: list[list[Click] | Heartbeat] = [*([c] for c in clicks), Heartbeat(heartbeat=10**6)]
+    for offset, message in enumerate(messages):
         for session in sessionizer.process(message, offset=offset, arrived_at=10**9):
             assert isinstance(session, Session)
             before = out.get(session.user_id, UserProfile(user_id=session.user_id))

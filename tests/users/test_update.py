@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mos_online.contracts import SESSION_END, Scalar, Session, SessionEvent
+from mos_online.contracts import SESSION_END, Context, Scalar, Session, SessionEvent
 from mos_online.themes import Router
 from mos_online.users.profile import UserProfile
 from mos_online.users.retention import dropped_sessions
@@ -34,7 +34,7 @@ def router(*, swapped: bool = False) -> Router:
 
 
 def session(user: str, items: str, time: int, *, category: Scalar = None, end: bool = False) -> Session:
-    context = {"category": category} if category is not None else None
+    context: Context | None = {"category": category} if category is not None else None
     events = [
         SessionEvent(event_id=f"{item}{time + n}", item_id=item, timestamp=time + n, context=context)
         for n, item in enumerate(items)

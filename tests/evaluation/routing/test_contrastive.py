@@ -143,8 +143,8 @@ def test_halves_are_dealt_anew() -> None:
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 4))
 def test_an_epoch_takes_every_session_once_and_no_batch_leaves_its_slice(sessions: int, size: int, slices: int) -> None:
     slices = min(slices, sessions)
-    batches = np.array_split(np.arange(sessions), slices)
-    slice_of = np.repeat(np.arange(slices), [len(requests) for requests in batches])
+    parts = np.array_split(np.arange(sessions), slices)
+    slice_of = np.repeat(np.arange(slices), [len(part) for part in parts])
     batches = _batches(sessions, size, slices, np.random.default_rng(0))
     taken: list[int] = []
     while len(taken) < sessions:
