@@ -27,10 +27,10 @@ def delete_rows(online: Any, config: Any, view: Any, keys: Sequence[Any], locati
     version = config.entity_key_serialization_version
     names = [serialize_entity_key(key, entity_key_serialization_version=version) for key in keys]
     if location.kind == "redis":
-        client = online._get_client(config.online_store)
+        client = online._get_client(config.online_store)  # noqa: SLF001 - Feast has no public way
         client.delete(*(name + config.project.encode() for name in names))
         return
-    connection = online._get_conn(config)
+    connection = online._get_conn(config)  # noqa: SLF001
     table = compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning)
     connection.execute("PRAGMA secure_delete = ON")  # deleted content is overwritten, in the file too
     with connection:

@@ -108,7 +108,7 @@ class LogReader:
                     raise BrokerError(f"{topic}[{partition}] sent nothing for {TIMEOUT:.0f} s; is Kafka running?")
                 for message in batch:
                     fault = message.error()
-                    if fault is not None and fault.code() == KafkaError._PARTITION_EOF:
+                    if fault is not None and fault.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
                         return  # what is left up to ``stop`` are marks of transactions, not records
                     if fault is not None:
                         raise BrokerError(f"cannot read {topic}[{partition}] at {position}: {fault.str()}")

@@ -188,4 +188,4 @@ def test_in_training_some_ids_are_hidden_and_in_service_none(name: str) -> None:
 @pytest.mark.parametrize("name", ["items", "themes", "width", "recent", "short", "theme_ring", "realtime"])
 def test_no_size_may_be_zero(name: str) -> None:
     with pytest.raises(ModelError, match=f"{name}=0"):
-        replace(MoSConfig(items=5, categories=1, themes=2), **{name: 0})
+        replace(MoSConfig(items=5, categories=1, themes=2), **{name: 0})  # type: ignore[arg-type]

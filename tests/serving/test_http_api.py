@@ -153,10 +153,10 @@ def test_the_api_key_guards_what_answers_about_users_and_nothing_else() -> None:
         missing = api.post("/v1/recommend", json={"user_id": "u"})
         assert "missing" in error(missing, 401, "unauthorized")["message"]
         assert "www-authenticate" in missing.headers
-        wrong = {"X-API-Key": "sécret".encode()}
+        wrong = {b"X-API-Key": "sécret".encode()}
         assert "wrong" in error(api.get("/v1/model", headers=wrong), 401, "unauthorized")["message"]
         error(api.post("/v1/recommend/batch", content=b"{"), 401, "unauthorized")
-        good = {"X-API-Key": "sécret 2".encode()}
+        good = {b"X-API-Key": "sécret 2".encode()}
         assert api.post("/v1/recommend", json={"user_id": "u"}, headers=good).status_code == 200
         for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"):
             assert api.get(path).status_code == 200

@@ -13,7 +13,7 @@ import msgspec
 from mos_online import contracts
 from mos_online.contracts import DeadLetter
 from mos_online.errors import BrokerError, ContractError, StoreError
-from mos_online.items.popularity import PopularitySnapshot
+from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.users.profile import UserProfile
 from streams.kafka.records import Record
 

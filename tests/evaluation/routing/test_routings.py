@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import torch
 
 from evaluation.protocol.data import ExperimentData

@@ -1,0 +1,82 @@
+"""What other people's code may import by name. A change here is a change of the contract: say so in the CHANGELOG."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+PUBLIC = {
+    "mos_online.contracts": {
+        "CLICKS",
+        "DEAD_LETTERS",
+        "LATE_EVENTS",
+        "MAX_MESSAGE_BYTES",
+        "NOT_JSON",
+        "RECOMMENDATIONS",
+        "SESSIONS",
+        "SESSION_EMBEDDINGS",
+        "SESSION_END",
+        "TOPICS",
+        "Click",
+        "ClickEnvelope",
+        "CloseReason",
+        "Context",
+        "DeadLetter",
+        "Event",
+        "Fallback",
+        "FallbackReason",
+        "FallbackSource",
+        "Heartbeat",
+        "Id",
+        "LateEvent",
+        "Milliseconds",
+        "RankedItem",
+        "Recommendation",
+        "Scalar",
+        "Served",
+        "Session",
+        "SessionEmbedding",
+        "SessionEvent",
+        "decode_clicks",
+        "decode_leniently",
+        "encode",
+        "request_id_of",
+    },
+    "mos_online.model": {
+        "BACKBONES",
+        "Backbone",
+        "Batch",
+        "History",
+        "MoS",
+        "MoSConfig",
+        "SequenceModel",
+        "UserVectors",
+        "backbone",
+        "collate",
+        "realtime_features",
+    },
+    "mos_online.sessions": {
+        "Checkpoint",
+        "ClockState",
+        "Output",
+        "Rejected",
+        "SessionConfig",
+        "Sessionizer",
+        "offline_sessions",
+    },
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_public_names_are_these(name: str) -> None:
+    module = importlib.import_module(name)
+    assert set(module.__all__) == PUBLIC[name]
+    assert all(hasattr(module, each) for each in PUBLIC[name])
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_says_what_it_is(name: str) -> None:
+    module = importlib.import_module(name)
+    described = [each for each in PUBLIC[name] if isinstance(getattr(module, each), type)]
+    assert not [each for each in described if not (getattr(module, each).__doc__ or "").strip()]
