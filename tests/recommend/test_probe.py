@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mos_online.contracts import RankedItem
+from mos_online.contracts import FallbackReason, RankedItem
 from mos_online.errors import ModelError
 from mos_online.recommend.probe import ITEMS, require_finite_scores
 from mos_online.recommend.query import Query, Ranking
@@ -15,7 +15,7 @@ class Model:
 
     model_version = "m-1"
 
-    def __init__(self, scores: list[float], *, popular: int = ITEMS, fallback: str | None = None) -> None:
+    def __init__(self, scores: list[float], *, popular: int = ITEMS, fallback: FallbackReason | None = None) -> None:
         self._scores, self._popular, self._fallback = scores, popular, fallback
 
     def recommend(self, queries: list[Query]) -> list[Ranking]:

@@ -13,7 +13,7 @@ from tests.registry.crashing import PlainFileSystem, registry_at, storage
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for a dead writer."""
     monkeypatch.setattr(lock, "PAUSE", 0.005)
-    PlainFileSystem.between = None
+    PlainFileSystem.between = []
 
 
 @pytest.fixture(params=["local", "memory", "plain"])

@@ -22,7 +22,7 @@ class Killed(BaseException):
     """The process is gone: nothing that it does from now on has an effect."""
 
 
-class SharedMemory(MemoryFileSystem):
+class SharedMemory(MemoryFileSystem):  # type: ignore[misc] # fsspec is not typed
     """Files in memory for several threads; fsspec's own lists them while another thread changes them, and fails."""
 
     protocol = "shared"
@@ -49,7 +49,7 @@ class PlainFileSystem(SharedMemory):
     """
 
     protocol = "plain"
-    between: ClassVar[Callable[[], None] | None] = None
+    between: ClassVar[list[Callable[[], None]]] = []
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
         if mode == "create" and self.exists(path):
@@ -57,8 +57,8 @@ class PlainFileSystem(SharedMemory):
         path = self._strip_protocol(path)
         for end in sorted({0, len(value) // 2, len(value)}):
             self.open(path, mode="wb", data=value[:end])
-            if self.between:
-                type(self).between()  # type: ignore[misc]
+            for look in self.between:
+                look()
 
     def put_file(self, lpath: str, rpath: str, **_: Any) -> None:
         self.pipe_file(rpath, Path(lpath).read_bytes())

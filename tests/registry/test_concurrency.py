@@ -106,7 +106,7 @@ def test_a_reader_at_every_moment_of_a_slow_write_sees_old_or_new(place: Storage
         assert all(reader.fetch(listed) for listed in reader.versions())
         seen.append(version)
 
-    PlainFileSystem.between = look
+    PlainFileSystem.between = [look]
     for number in range(2, 9):
         put_into_service(registry, model(tmp_path, f"m-{number}"))
     assert list(dict.fromkeys(seen)) == [f"m-{number}" for number in range(1, 9)]

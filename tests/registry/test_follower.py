@@ -92,7 +92,8 @@ def test_going_back_to_the_loaded_version_ends_the_problem(registry: Registry, l
     assert follower.problem == "does not rank"
     registry.rollback()
     assert not follower.poll()
-    assert (follower.problem, loads.versions) == (None, ["m-1", "m-2"])
+    settled: str | None = follower.problem
+    assert (settled, loads.versions) == (None, ["m-1", "m-2"])
 
 
 def test_a_registry_that_cannot_be_reached_is_asked_again(
