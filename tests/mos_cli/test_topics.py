@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer
-from mos_runs import Mos
 
 from mos_online.settings import Settings
 from streams.broker.embedded import embedded_broker
 from streams.kafka.topics import ALL
+from tests.mos_cli.mos_runs import Mos
 
 
 @pytest.fixture
