@@ -75,7 +75,7 @@ schemas: setup  ## write the documents of the topics (docs/topics.md, docs/schem
 lock: setup  ## resolve the dependencies anew
 	echo uv | $(BIN)/uv pip compile - $(LOCK) -o requirements/uv.txt
 	$(BIN)/uv pip compile pyproject.toml --group build $(LOCK) -o requirements/runtime.txt
-	$(BIN)/uv pip compile pyproject.toml --group build --group dev -c requirements/runtime.txt $(LOCK) -o requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --extra evaluation --group build --group dev -c requirements/runtime.txt $(LOCK) -o requirements/dev.txt
 
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 

@@ -6,7 +6,7 @@ import importlib.util
 
 from mos_online.errors import SettingsError
 
-EVALUATION = ("matplotlib",)
+EVALUATION = ("jinja2", "matplotlib")
 """Packages of the extra ``mos-online[evaluation]``."""
 
 

@@ -31,15 +31,60 @@ ALLOWED = {
     "mos_cli": OURS | INFRASTRUCTURE,
 }
 
+CORE = {
+    "contracts": set(),
+    "registry": set(),
+    "metrics": set(),
+    "sessions": {"contracts"},
+    "items": {"contracts"},
+    "themes": {"contracts", "items"},
+    "users": {"contracts", "sessions", "themes"},
+    "model": {"items", "themes", "users"},
+    "recommend": {"contracts", "items", "model", "themes", "users"},
+    "baselines": {"contracts", "items", "metrics"},
+    "training": {"baselines", "contracts", "items", "metrics", "model", "registry", "sessions", "themes"},
+}
+"""What each package of ``mos_online`` may import of the others; all may import its ``errors``."""
 
-def imported(path: Path) -> set[str]:
+EVALUATION = {
+    "backbones": set(),
+    "rivals": set(),
+    "hopping": set(),
+    "protocol": set(),
+    "routing": {"protocol"},
+    "candidates": {"backbones", "rivals", "protocol"},
+    "results": {"protocol"},
+    "static": {"candidates", "hopping", "protocol", "results", "routing"},
+    "walk_forward": {"candidates", "protocol", "results", "routing"},
+    "exposures": {"candidates", "protocol", "routing"},
+    "report": {"candidates", "protocol", "results", "rivals", "static", "walk_forward"},
+}
+"""What each package of ``evaluation`` may import of the others."""
+
+IN_SERVICE = ("mos_online", "features", "streams", "serving")
+FIGURES = ("evaluation", "mos_cli/demo")
+"""Where matplotlib may be imported: it is in the extra ``evaluation``."""
+
+
+def modules(path: Path) -> set[str]:
+    """Modules that a file imports, by their full names; ``from a import b`` counts as a.b too."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names.add(node.module.split(".")[0])
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
+
+
+def imported(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in modules(path)}
+
+
+def inner(path: Path, package: str) -> set[str]:
+    """Packages inside ``package`` that a file imports."""
+    found = {name.split(".")[1] for name in modules(path) if name.startswith(f"{package}.")}
+    return {name for name in found if (ROOT / package / name).is_dir()}
 
 
 @pytest.mark.parametrize("package", sorted(ALLOWED))
@@ -49,6 +94,33 @@ def test_a_package_imports_only_what_it_may_know(package: str) -> None:
     for path in files:
         forbidden = imported(path) & (OURS | INFRASTRUCTURE) - ALLOWED[package] - {package}
         assert not forbidden, f"{path.relative_to(ROOT)} imports {sorted(forbidden)}"
+
+
+@pytest.mark.parametrize(("whole", "arrows"), [("mos_online", CORE), ("evaluation", EVALUATION)])
+def test_packages_inside_a_package_point_one_way(whole: str, arrows: dict[str, set[str]]) -> None:
+    there = {path.parent.name for path in (ROOT / whole).glob("*/__init__.py")}
+    assert there == set(arrows), "a new package needs a line here"
+    for package, allowed in arrows.items():
+        for path in (ROOT / whole / package).rglob("*.py"):
+            forbidden = inner(path, whole) - allowed - {package}
+            assert not forbidden, f"{path.relative_to(ROOT)} imports {sorted(forbidden)}"
+    done: set[str] = set()
+    while waiting := {package for package in arrows if package not in done}:
+        ready = {package for package in waiting if arrows[package] <= done}
+        assert ready, f"a circle among {sorted(waiting)}"
+        done |= ready
+
+
+@pytest.mark.parametrize("package", IN_SERVICE)
+def test_nothing_in_service_imports_the_evaluation(package: str) -> None:
+    for path in (ROOT / package).rglob("*.py"):
+        assert "evaluation" not in imported(path), path.relative_to(ROOT)
+
+
+def test_figures_are_drawn_only_where_the_extra_is_asked_for() -> None:
+    for path in (path for package in OURS for path in (ROOT / package).rglob("*.py")):
+        if "matplotlib" in imported(path):
+            assert str(path.relative_to(ROOT)).startswith(FIGURES), path.relative_to(ROOT)
 
 
 @pytest.mark.parametrize("package", sorted(ALLOWED))

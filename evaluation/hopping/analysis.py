@@ -14,9 +14,11 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from evaluation.hopping.extent import Extent, extent_of, share_of_new_items
 from evaluation.hopping.hop_rate import Hops, hop_rate
 from evaluation.hopping.similarity import Similarity, similarity
 from mos_online.errors import DatasetError, ModelError
+from mos_online.items.clicks import item_categories
 from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, fit_router
 from mos_online.training.click_log import with_sessions
@@ -31,34 +33,8 @@ SESSIONS_PER_THEME = 50
 FEWEST_USERS = 5
 """Measured users with two or more routed sessions that are needed."""
 
-QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
-
-
-class Extent(msgspec.Struct, frozen=True, kw_only=True):
-    """How long the log and its histories are.
-
-    Attributes:
-        users, events, items, sessions: of the users that were kept.
-        events_per_user, sessions_per_user: quantiles at ``QUANTILES``.
-        events_per_session: mean.
-        over_20, over_50: share of users with more events than this.
-        long_histories: share of users with more than 20 events in three or more sessions.
-        repeats: share of events on an item that the user had before.
-        new_items: share of the events of the last tenth of the whole log on items unseen in its first half.
-    """
-
-    users: int
-    events: int
-    items: int
-    sessions: int
-    events_per_user: list[float]
-    sessions_per_user: list[float]
-    events_per_session: float
-    over_20: float
-    over_50: float
-    long_histories: float
-    repeats: float
-    new_items: float
+MOST_EVENTS = 300_000
+"""Of a longer log about so many events are measured, with whole users."""
 
 
 class Hopping(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +83,7 @@ def measure_hopping(
     *,
     sessions: SessionConfig,
     themes: int = 12,
-    most_events: int = 300_000,
+    most_events: int = MOST_EVENTS,
     seed: int = 0,
 ) -> Analysis:
     """Cut sessions, fit a router on some users and measure the others.
@@ -124,35 +100,22 @@ def measure_hopping(
         DatasetError: the log is too short for themes, or too few users come back.
     """
     kept = min(1.0, most_events / max(1, len(events)))
-    new_items = _newcomers(events)
+    new_items = share_of_new_items(events)
     if kept < 1:
         events = events.filter(_below(events["user_id"], kept, "keep"))
     log = with_sessions(events, sessions)
     fitted = _below(log["user_id"], FITTED, "fit")
     router = _fit(log.filter(fitted), items, themes, seed)
     measured = log.filter(~fitted)
-    known = items.drop_nulls("category")
-    category_of = dict(zip(known["item_id"].to_list(), known["category"].to_list(), strict=True))
-    visits = (
-        measured.with_columns(theme=pl.Series(themes_of_events(measured, router, category_of), dtype=pl.Int64))
-        .group_by("session", maintain_order=True)
-        .agg(pl.col("user_id").first(), pl.col("timestamp").first().alias("started_at"), pl.col("theme").first())
-        .drop("session")
-    )
-    routed = visits.filter(pl.col("theme") > 0)
-    returning = routed.filter(pl.len().over("user_id") > 1)["user_id"].n_unique()
-    if returning < FEWEST_USERS:
-        raise DatasetError(
-            f"the log is too short: {returning} of the {measured['user_id'].n_unique()} measured users (of "
-            f"{log['user_id'].n_unique()}) have two sessions with a theme, at least {FEWEST_USERS} are needed; take a "
-            "longer log, or a shorter MOS_SESSION_GAP if sessions are long"
-        )
+    category_of = item_categories(items)
+    visits = _visits(measured, router, category_of)
+    routed = _routed(visits, users=log["user_id"].n_unique())
     owner, theme, began = (routed[name].to_numpy() for name in ("user_id", "theme", "started_at"))
     hops, by_user = hop_rate(owner, theme, began, seed)
     names = measured["item_id"].to_list()
     categories = [category_of.get(name) for name in names]
     figures = Hopping(
-        extent=_extent(log, new_items),
+        extent=extent_of(log, new_items),
         kept_users=kept,
         measured_users=measured["user_id"].n_unique(),
         themes=router.n_themes,
@@ -163,6 +126,34 @@ def measure_hopping(
         hops=hops,
     )
     return Analysis(figures=figures, visits=visits, by_user=by_user)
+
+
+def _visits(measured: pl.DataFrame, router: Router, category_of: dict[str, str]) -> pl.DataFrame:
+    """One row per session, by user and time: user_id, started_at (ms), theme (0..K)."""
+    themes = pl.Series(themes_of_events(measured, router, category_of), dtype=pl.Int64)
+    return (
+        measured.with_columns(theme=themes)
+        .group_by("session", maintain_order=True)
+        .agg(pl.col("user_id").first(), pl.col("timestamp").first().alias("started_at"), pl.col("theme").first())
+        .drop("session")
+    )
+
+
+def _routed(visits: pl.DataFrame, *, users: int) -> pl.DataFrame:
+    """The sessions that have a theme.
+
+    Raises:
+        DatasetError: too few users have two of them; ``users``: how many the whole log has.
+    """
+    routed = visits.filter(pl.col("theme") > 0)
+    returning = routed.filter(pl.len().over("user_id") > 1)["user_id"].n_unique()
+    if returning < FEWEST_USERS:
+        raise DatasetError(
+            f"the log is too short: {returning} of the {visits['user_id'].n_unique()} measured users (of {users}) "
+            f"have two sessions with a theme, at least {FEWEST_USERS} are needed; take a longer log, or a shorter "
+            "MOS_SESSION_GAP if sessions are long"
+        )
+    return routed
 
 
 def _category_similarity(events: pl.DataFrame, categories: list[str | None], seed: int) -> Similarity | None:
@@ -186,30 +177,6 @@ def _fit(log: pl.DataFrame, items: pl.DataFrame, themes: int, seed: int) -> Rout
             f"the log is too short for themes: {log['user_id'].n_unique()} users, {len(log)} events and {several} "
             f"sessions of two or more events to learn from: {error}"
         ) from None
-
-
-def _extent(log: pl.DataFrame, new_items: float) -> Extent:
-    users = log.group_by("user_id").agg(pl.len().alias("events"), pl.col("session").n_unique().alias("sessions"))
-    return Extent(
-        users=len(users),
-        events=len(log),
-        items=log["item_id"].n_unique(),
-        sessions=int(users["sessions"].sum()),
-        events_per_user=np.quantile(users["events"].to_numpy(), QUANTILES).tolist(),
-        sessions_per_user=np.quantile(users["sessions"].to_numpy(), QUANTILES).tolist(),
-        events_per_session=len(log) / int(users["sessions"].sum()),
-        over_20=float((users["events"] > 20).to_numpy().mean()),
-        over_50=float((users["events"] > 50).to_numpy().mean()),
-        long_histories=float(((users["events"] > 20) & (users["sessions"] >= 3)).to_numpy().mean()),
-        repeats=1 - len(log.select("user_id", "item_id").unique()) / len(log),
-        new_items=new_items,
-    )
-
-
-def _newcomers(events: pl.DataFrame) -> float:
-    """Share of the events of the last tenth on items that the first half does not have."""
-    last = events["item_id"].tail(max(1, len(events) // 10))
-    return float((~last.is_in(events["item_id"].head(len(events) // 2).unique().implode())).to_numpy().mean())
 
 
 def _below(users: pl.Series, share: float, purpose: str) -> pl.Series:

@@ -1,4 +1,4 @@
-"""What the moment alone tells of a user's next theme: sessions near in time may be alike whosever they are."""
+"""How much of a user's loyalty to a theme is only the time: sessions of all users at one time may be similar."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from mos_online.errors import DatasetError
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-STRANGERS = 5
-"""Per session: one alone is mostly noise, many reach too far in time."""
+OTHERS = 5
+"""Sessions of other users that each session is compared with: one is mostly noise, many reach too far in time."""
 
-LIVES = 10
-"""Groups of users by the length of their lives, each with a correction of its own; if a group has ``LIFE_USERS``."""
+GROUPS = 10
+"""Groups of users by the length of their timelines, each with a correction of its own."""
 
-LIFE_USERS = 20
+GROUP_USERS = 20
+"""A group has at least so many users; of fewer users there are fewer groups."""
 
 COLUMNS = 5
-"""Per group: 1, hopped, hopped when shuffled, strangers agree, strangers agree when shuffled."""
+"""Per group: 1, hopped, hopped when shuffled, others agree, others agree when shuffled."""
 
 
-def nearest_strangers(users: Ints, times: Ints, count: int) -> Ints:
+def nearest_of_others(users: Ints, times: Ints, count: int) -> Ints:
     """For each of n sessions those of other users that began nearest in time, nearest first; int64 (n, count).
 
     Where there are fewer than ``count``, the rest is -1; of two equally near ones, the earlier.
@@ -34,11 +35,11 @@ def nearest_strangers(users: Ints, times: Ints, count: int) -> Ints:
     Raises:
         DatasetError: all sessions are one user's.
 
-    >>> nearest_strangers(np.array([0, 0, 0, 1]), np.array([10, 20, 30, 21]), 1).tolist()
+    >>> nearest_of_others(np.array([0, 0, 0, 1]), np.array([10, 20, 30, 21]), 1).tolist()
     [[3], [3], [3], [1]]
     """
     if len(np.unique(users)) < 2:
-        raise DatasetError("one user has no strangers: give sessions of two users or more")
+        raise DatasetError("all sessions are of one user: give sessions of two users or more")
     order = np.argsort(times, kind="stable")
     user, time = users[order], times[order].astype(np.float64)
     changes = np.flatnonzero(np.diff(user, prepend=user[0] - 1))
@@ -48,7 +49,7 @@ def nearest_strangers(users: Ints, times: Ints, count: int) -> Ints:
     for step, edge in ((-1, first), (1, last)):
         at = np.arange(len(user))
         for _ in range(count):
-            at = _stranger_beyond(at, step, edge, user)
+            at = _other_beyond(at, step, edge, user)
             found.append(at)
     places = np.stack(found, 1)
     inside = (places >= 0) & (places < len(user))
@@ -57,12 +58,12 @@ def nearest_strangers(users: Ints, times: Ints, count: int) -> Ints:
     nearest = np.argsort(distance, axis=1, kind="stable")[:, :count]
     chosen = order[np.take_along_axis(places, nearest, 1)]
     chosen[np.isinf(np.take_along_axis(distance, nearest, 1))] = -1
-    strangers = np.empty_like(chosen)
-    strangers[order] = chosen
-    return strangers
+    others = np.empty_like(chosen)
+    others[order] = chosen
+    return others
 
 
-def _stranger_beyond(at: Ints, step: int, edge: Ints, user: Ints) -> Ints:
+def _other_beyond(at: Ints, step: int, edge: Ints, user: Ints) -> Ints:
     """The next place in a direction that is not the user's own; a run of the user's own sessions is jumped over."""
     size = len(user)
     following = at + step
@@ -72,22 +73,30 @@ def _stranger_beyond(at: Ints, step: int, edge: Ints, user: Ints) -> Ints:
     return np.where(own, edge[here] + step, following)
 
 
-def agreement(themes: Ints, before: Ints, strangers: Ints) -> Floats:
-    """Share of the strangers (p, count), session numbers or -1, whose theme is that of ``before`` (p,); (p,)."""
-    there = strangers >= 0
-    same = (themes[strangers] == themes[before][:, None]) & there
+def agreement(themes: Ints, before: Ints, others: Ints) -> Floats:
+    """Share of the other users' sessions (p, count), numbers or -1, that have the theme of ``before`` (p,); (p,)."""
+    there = others >= 0
+    same = (themes[others] == themes[before][:, None]) & there
     return np.asarray(same.sum(1) / there.sum(1).clip(min=1), np.float64)
 
 
-def life_groups(users: Ints, times: Ints) -> Ints:
-    """Group 0.. of each session, by the time from its user's first to last; int64 (n,). ``users``: numbers from 0."""
+def timeline_groups(users: Ints, times: Ints) -> Ints:
+    """Group of each session by the length of its user's timeline, from the first session to the last.
+
+    Args:
+        users: int64 (n,), numbers from 0.
+        times: int64 (n,), when each session began.
+
+    Returns:
+        int64 (n,), groups 0, 1, ...; shortest first.
+    """
     first, last = np.full(users.max() + 1, np.inf), np.full(users.max() + 1, -np.inf)
     np.minimum.at(first, users, times)
     np.maximum.at(last, users, times)
-    groups = max(1, min(LIVES, len(np.unique(users)) // LIFE_USERS))
-    life = last - first
-    edges = np.quantile(life[np.unique(users)], np.arange(1, groups) / groups)
-    return np.searchsorted(edges, life, side="right").astype(np.int64)[users]
+    groups = max(1, min(GROUPS, len(np.unique(users)) // GROUP_USERS))
+    length = last - first
+    edges = np.quantile(length[np.unique(users)], np.arange(1, groups) / groups)
+    return np.searchsorted(edges, length, side="right").astype(np.int64)[users]
 
 
 def by_group(groups: Ints, *columns: Floats) -> list[Floats]:
@@ -98,11 +107,12 @@ def by_group(groups: Ints, *columns: Floats) -> list[Floats]:
 def beyond_time(sums: Floats) -> Floats:
     """Hop rate minus the one to be expected by time, from sums (..., groups * COLUMNS); (...).
 
-    Sessions in one order agree more often than in another because their moments lie closer. How much more, strangers
-    tell, in two ways. If a theme is a topic of a period, users agree with themselves by a *factor* of what strangers
-    do, as they are truer to a topic than strangers to each other. If users follow a fashion in some of their sessions,
-    the fashion's share is *added*. What a user's order tells is what neither explains: the smaller of the two
-    differences, none if they have different signs.
+    Consecutive sessions of a user may have the same theme only because they lie close in time. Sessions of other users
+    at the same time show how much of the agreement that explains. There are two ways to correct for it. If a theme is
+    the topic of a period, the user's agreement is a multiple of the other users' agreement: the correction is a
+    *factor*. If users follow a fashion in some of their sessions, the correction is *added*. What the order of a user's
+    sessions tells is what neither correction explains: the smaller of the two differences, and nothing if they have
+    different signs.
     """
     parts = sums.reshape(*sums.shape[:-1], -1, COLUMNS)
     count, hopped, shuffled, agree, by_chance = np.moveaxis(parts, -1, 0)

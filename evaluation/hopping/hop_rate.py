@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from evaluation.hopping.by_time import STRANGERS, agreement, beyond_time, by_group, life_groups, nearest_strangers
+from evaluation.hopping.by_time import OTHERS, agreement, beyond_time, by_group, nearest_of_others, timeline_groups
 from mos_online.metrics.bootstrap import Comparison, interval_of_sums, paired_bootstrap
 
 Ints = NDArray[np.int64]
@@ -65,18 +65,18 @@ def hop_rate(users: NDArray[np.str_], themes: Ints, times: Ints, seed: int = 0) 
     names, codes = np.unique(users.astype(str), return_inverse=True)
     pair = np.flatnonzero(codes[1:] == codes[:-1])
     whose = codes[pair]
-    strangers = nearest_strangers(codes, times, STRANGERS)
+    others = nearest_of_others(codes, times, OTHERS)
     hopped = (themes[pair + 1] != themes[pair]).astype(np.float64)
-    agree = agreement(themes, pair, strangers[pair + 1])
+    agree = agreement(themes, pair, others[pair + 1])
     rng = np.random.default_rng(seed)
     blocks = np.cumsum(np.diff(codes, prepend=codes[0]) != 0)
     shuffled, by_chance = np.empty((SHUFFLES, len(pair))), np.zeros(len(pair))
     for row in shuffled:
         order = np.lexsort((rng.random(len(themes)), blocks))
         row[:] = themes[order[pair + 1]] != themes[order[pair]]
-        by_chance += agreement(themes, order[pair], strangers[order[pair + 1]]) / SHUFFLES
+        by_chance += agreement(themes, order[pair], others[order[pair + 1]]) / SHUFFLES
     control = shuffled.mean(axis=0)
-    columns = by_group(life_groups(codes, times)[pair], np.ones_like(hopped), hopped, control, agree, by_chance)
+    columns = by_group(timeline_groups(codes, times)[pair], np.ones_like(hopped), hopped, control, agree, by_chance)
     beyond = interval_of_sums(columns, whose, beyond_time, DRAWS, seed)
     first_visits = len(np.unique(np.stack([codes, themes], axis=1), axis=0)) - len(names)
     hops = Hops(

@@ -15,13 +15,13 @@ mpl.rcParams.update({"svg.fonttype": "none", "axes.spines.top": False, "axes.spi
 mpl.rcParams["svg.hashsalt"] = "mos-online"
 
 INK, BLUE, ORANGE, GREY = "#1b1f24", "#2563a8", "#d9722c", "#9aa3ad"
-LIVES, COLUMNS = 12, 3
+DRAWN, COLUMNS = 12, 3
 FEW, MANY = 8, 60
-"""A life is drawn if it has so many sessions: fewer show nothing, more are a smear."""
+"""A timeline is drawn if it has so many sessions: fewer show nothing, more are a smear."""
 
 
 def draw(analysis: Analysis, name: str, folder: Path, *, kind: str = "svg") -> None:
-    """Write ``lives``, ``hop_rates`` and ``cosines``.
+    """Write ``timelines``, ``hop_rates`` and ``cosines``.
 
     Args:
         analysis: of the log.
@@ -32,7 +32,7 @@ def draw(analysis: Analysis, name: str, folder: Path, *, kind: str = "svg") -> N
     folder.mkdir(parents=True, exist_ok=True)
     metadata = {"Date": None, "Creator": None} if kind == "svg" else None
     figures = {
-        "lives": _lives(analysis, name),
+        "timelines": _timelines(analysis, name),
         "hop_rates": _hop_rates(analysis, name),
         "cosines": _cosines(analysis, name),
     }
@@ -40,7 +40,7 @@ def draw(analysis: Analysis, name: str, folder: Path, *, kind: str = "svg") -> N
         figure.savefig(folder / f"{title}.{kind}", metadata=metadata)
 
 
-def _lives(analysis: Analysis, name: str) -> Figure:
+def _timelines(analysis: Analysis, name: str) -> Figure:
     """Sessions of some users: time against theme."""
     visits, labels = analysis.visits, analysis.figures.labels
     chosen = _chosen(visits)
@@ -48,21 +48,21 @@ def _lives(analysis: Analysis, name: str) -> Figure:
     figure = Figure(figsize=(12, 0.8 + rows * (0.6 + 0.17 * len(labels))), layout="constrained")
     panels = figure.subplots(rows, COLUMNS, sharey=True, squeeze=False).ravel()
     for axes, user in zip(panels, chosen, strict=False):
-        life = visits.filter(pl.col("user_id") == user)
-        times = life["started_at"].to_numpy()
-        themes = life["theme"].to_numpy()
+        timeline = visits.filter(pl.col("user_id") == user)
+        times = timeline["started_at"].to_numpy()
+        themes = timeline["theme"].to_numpy()
         axes.plot(times[themes > 0], themes[themes > 0], color=GREY, linewidth=0.6)
         axes.scatter(times, themes, s=12, color=np.where(themes > 0, BLUE, GREY).tolist(), zorder=2)
         ticks = np.linspace(times[0], times[-1], 3)
         axes.set_xticks(ticks, np.datetime_as_string(ticks.astype("datetime64[ms]"), unit="D").tolist())
         axes.tick_params(axis="x", labelsize=7)
-        axes.set_title(f"user {user}, {len(life)} sessions", fontsize=8)
+        axes.set_title(f"user {user}, {len(timeline)} sessions", fontsize=8)
         axes.set_yticks(range(len(labels)), [_short(label) for label in labels], fontsize=7)
         axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.5)
     for axes in panels[len(chosen) :]:
         axes.set_visible(False)
-    figure.suptitle(f"{name}: life in themes, one mark per session")
+    figure.suptitle(f"{name}: timelines of users, one mark per session")
     return figure
 
 
@@ -70,9 +70,9 @@ def _chosen(visits: pl.DataFrame) -> list[str]:
     """Users whose number of sessions can be drawn, evenly spread over them; else those with the most sessions."""
     counts = visits.group_by("user_id").len().sort("len", "user_id", descending=[True, False])
     fits = counts.filter(pl.col("len").is_between(FEW, MANY))["user_id"].to_list()
-    if len(fits) < LIVES:
-        return counts.filter(pl.col("len") <= MANY)["user_id"].head(LIVES).to_list()
-    return [fits[at] for at in np.linspace(0, len(fits) - 1, LIVES).astype(int)]
+    if len(fits) < DRAWN:
+        return counts.filter(pl.col("len") <= MANY)["user_id"].head(DRAWN).to_list()
+    return [fits[at] for at in np.linspace(0, len(fits) - 1, DRAWN).astype(int)]
 
 
 def _hop_rates(analysis: Analysis, name: str) -> Figure:

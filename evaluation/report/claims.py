@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from evaluation.results.measures import Results
-from evaluation.static.facts import INSIDE, RETURNING
+from evaluation.results.slices import INSIDE, RETURNING
 from evaluation.static.plan import BASELINE, FRESH, OURS
 from mos_online.metrics.bootstrap import Comparison, holm, paired_bootstrap, slope_interval
 

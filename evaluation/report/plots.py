@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from evaluation.report.claims import Finding
 from evaluation.report.flops import costs
-from evaluation.results.measures import Results, slices
+from evaluation.results.measures import Results
+from evaluation.results.slices import slices
 from evaluation.static.plan import BASELINE, OURS
 
 mpl.rcParams.update({"svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False, "font.size": 9})

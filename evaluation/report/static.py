@@ -10,7 +10,9 @@ from evaluation.candidates.fitted import CANDIDATE_MODELS
 from evaluation.report.claims import Finding, findings
 from evaluation.report.flops import Cost, costs
 from evaluation.report.plots import draw
-from evaluation.results.measures import Results, Row, slices
+from evaluation.results.measures import Results
+from evaluation.results.seed_group import Row
+from evaluation.results.slices import slices
 from evaluation.results.store import Store
 from evaluation.static.plan import BASELINE, OURS
 from mos_online.metrics.ranking import Estimate

@@ -6,13 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.protocol.data import ExperimentData
+from evaluation.results.slices import INSIDE, NEW, RETURNING, SAME
 from mos_online.training.routing import Routing
 
 Ints = NDArray[np.int64]
-
-INSIDE, SAME, RETURNING, NEW = range(4)
-"""Kinds of position: inside a session; at its start, with a target of the last session's theme, of an earlier one's, or
-of a theme that the user never had. Unrouted targets at a start count as NEW."""
 
 
 def facts(data: ExperimentData, positions: Ints) -> dict[str, NDArray[np.generic]]:
@@ -20,8 +17,8 @@ def facts(data: ExperimentData, positions: Ints) -> dict[str, NDArray[np.generic
 
     Returns:
         user: int64; history: int64, events before; hop_rate: float32, share of the user's consecutive earlier sessions
-        whose themes differ, nan with fewer than two; kind: int8, see above; cold: bool, the target was not seen before
-        validation; time: int64, ms.
+        whose themes differ, nan with fewer than two; kind: int8, see ``evaluation.results.slices``; cold: bool, the
+        target was not seen before validation; time: int64, ms.
     """
     log, routing = data.log, data.routing
     target = data.item_rows[positions]

@@ -143,10 +143,10 @@ def test_a_log_is_judged_drawn_and_written_down(mos_home: Settings) -> None:
     assert written["verdict"]["word"] == "likely"
     assert written["figures"]["themes"] == 6
     assert written["figures"]["hops"]["rate"] == pytest.approx(0.6, abs=0.08)
-    for name in ("lives", "hop_rates", "cosines"):
+    for name in ("timelines", "hop_rates", "cosines"):
         assert ElementTree.parse(folder / f"{name}.svg").getroot().tag.endswith("svg")
     for label in written["figures"]["labels"]:
-        assert label[:20].split("<")[0] in (folder / "lives.svg").read_text()
+        assert label[:20].split("<")[0] in (folder / "timelines.svg").read_text()
 
 
 def test_out_names_the_folder_of_one_dataset(mos_home: Settings, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.hopping.analysis import Analysis, measure_hopping
-from evaluation.hopping.by_time import LIVES, life_groups, nearest_strangers
+from evaluation.hopping.by_time import GROUPS, nearest_of_others, timeline_groups
 from evaluation.hopping.hop_rate import Hops, hop_rate
 from evaluation.hopping.similarity import similarity
 from evaluation.hopping.verdict import LEAST_ORDER
@@ -89,10 +89,10 @@ def test_the_shuffled_rate_is_that_of_random_orders_within_users() -> None:
 USERS, TOPICS, PERIODS = 1500, 6, 5
 
 
-def lives_of(
+def timelines_of(
     *,
     order: float = 0.0,
-    life: tuple[float, float] = (1.0, 1.0),
+    timeline: tuple[float, float] = (1.0, 1.0),
     fashion: float = 0.0,
     periods: int = PERIODS,
 ) -> Hops:
@@ -100,13 +100,13 @@ def lives_of(
 
     Args:
         order: how often a session keeps the topic of the one before: the only thing that is a user's own order.
-        life: how long those who are true and the others live, as a share of the log.
+        timeline: how long those who are true and the others are there, as a share of the log.
         fashion: share of the sessions that follow the fashion of a short period.
         periods: a theme is a topic of one of so many.
     """
     rng = np.random.default_rng(5)
     true = rng.random((USERS, 1)) < 0.5
-    span = np.where(true, *life)
+    span = np.where(true, *timeline)
     times = rng.random((USERS, 1)) * (1 - span) + np.sort(rng.random((USERS, 10)), axis=1) * span
     liked = rng.integers(TOPICS, size=(USERS, 1))
     topic = np.where(rng.random((USERS, 10)) < np.where(true, 0.9, 0.1), liked, rng.integers(TOPICS, size=(USERS, 10)))
@@ -124,50 +124,50 @@ def lives_of(
     "world",
     [
         {},
-        {"life": (0.2, 1.0)},
-        {"life": (1.0, 0.2)},
+        {"timeline": (0.2, 1.0)},
+        {"timeline": (1.0, 0.2)},
         {"fashion": 0.3, "periods": 1},
         {"fashion": 0.6, "periods": 1},
         {"fashion": 0.3},
     ],
 )
 def test_what_the_moment_explains_is_not_taken_for_the_order_of_a_user(world: dict[str, Any]) -> None:
-    hops = lives_of(**world)
+    hops = timelines_of(**world)
     assert hops.rate < hops.shuffled
     assert abs(hops.beyond_time.mean) < LEAST_ORDER
     assert hops.rate - hops.by_time == pytest.approx(hops.beyond_time.mean)
 
 
 def test_periods_alone_pull_the_rate_far_below_the_shuffled_one() -> None:
-    assert lives_of().difference.high < -0.1
+    assert timelines_of().difference.high < -0.1
 
 
 @pytest.mark.parametrize("periods", [1, PERIODS])
 def test_order_is_found_beside_periods_and_without_them(periods: int) -> None:
-    hops = lives_of(order=0.5, periods=periods)
+    hops = timelines_of(order=0.5, periods=periods)
     assert hops.beyond_time.mean < -LEAST_ORDER
     assert hops.beyond_time.high < 0
 
 
-def test_strangers_alike_by_chance_explain_nothing() -> None:
-    """Nobody ever agrees with a stranger: the expected rate is the shuffled one."""
+def test_other_users_alike_by_chance_explain_nothing() -> None:
+    """Nobody ever agrees with another user: the expected rate is the shuffled one."""
     users = np.repeat([f"u{number:03}" for number in range(30)], 4)
     themes = np.repeat(np.arange(30) * 2, 4) + np.tile([1, 1, 2, 2], 30)
     hops, _ = hop_rate(users, themes, np.tile(np.arange(4), 30))
     assert hops.by_time == pytest.approx(hops.shuffled)
 
 
-def test_one_user_has_no_strangers() -> None:
+def test_one_user_cannot_be_compared_with_others() -> None:
     with pytest.raises(DatasetError, match="two users"):
         hop_rate(np.array(["u", "u", "u"]), np.array([1, 2, 1]), np.arange(3))
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20)), min_size=2, max_size=20), st.integers(1, 6))
-def test_the_nearest_strangers_are_nearest_and_strangers(sessions: list[tuple[int, int]], count: int) -> None:
+def test_the_nearest_sessions_of_others_are_nearest_and_of_others(sessions: list[tuple[int, int]], count: int) -> None:
     users, times = (np.array(part, np.int64) for part in zip(*sessions, strict=True))
     if len(set(users.tolist())) < 2:
         return
-    for row, found in enumerate(nearest_strangers(users, times, count).tolist()):
+    for row, found in enumerate(nearest_of_others(users, times, count).tolist()):
         there = [at for at in found if at >= 0]
         assert found == there + [-1] * (count - len(there))
         assert len(set(there)) == len(there)
@@ -176,36 +176,39 @@ def test_the_nearest_strangers_are_nearest_and_strangers(sessions: list[tuple[in
         assert [abs(int(times[at] - times[row])) for at in there] == others[:count].tolist()
 
 
-def test_lives_are_grouped_by_their_length() -> None:
+def test_timelines_are_grouped_by_their_length() -> None:
     users = np.repeat(np.arange(400), 2)
     times = np.stack([np.zeros(400), np.arange(400)], 1).astype(np.int64).ravel()
-    groups = life_groups(users, times)
+    groups = timeline_groups(users, times)
     assert (groups[::2] == groups[1::2]).all()
     assert (np.diff(groups) >= 0).all()
-    assert np.bincount(groups).tolist() == [400 * 2 // LIVES] * LIVES
-    assert set(life_groups(users[:60], times[:60]).tolist()) == {0}
+    assert np.bincount(groups).tolist() == [400 * 2 // GROUPS] * GROUPS
+    assert set(timeline_groups(users[:60], times[:60]).tolist()) == {0}
 
 
 @given(st.lists(st.lists(st.integers(1, 4), min_size=2, max_size=8), min_size=2, max_size=6))
-def test_returns_are_hops_to_a_theme_that_was_there_before(lives: list[list[int]]) -> None:
-    users = np.array([f"u{number}" for number, life in enumerate(lives) for _ in life])
-    hops, _ = hop_rate(users, np.array([theme for life in lives for theme in life]), np.arange(len(users)))
+def test_returns_are_hops_to_a_theme_that_was_there_before(timelines: list[list[int]]) -> None:
+    users = np.array([f"u{number}" for number, timeline in enumerate(timelines) for _ in timeline])
+    hops, _ = hop_rate(users, np.array([theme for timeline in timelines for theme in timeline]), np.arange(len(users)))
     hopped = [
-        (life[: at + 1], life[at + 1]) for life in lives for at in range(len(life) - 1) if life[at] != life[at + 1]
+        (timeline[: at + 1], timeline[at + 1])
+        for timeline in timelines
+        for at in range(len(timeline) - 1)
+        if timeline[at] != timeline[at + 1]
     ]
     assert hops.rate * hops.pairs == pytest.approx(len(hopped))
     if hopped:
         assert hops.returns == pytest.approx(sum(theme in before for before, theme in hopped) / len(hopped))
 
 
-def life(*sessions: str, user: str = "u") -> pl.DataFrame:
+def timeline(*sessions: str, user: str = "u") -> pl.DataFrame:
     rows = [(user, f"{user}{number}", item) for number, items in enumerate(sessions) for item in items]
     return pl.DataFrame(rows, schema=["user_id", "session", "item_id"], orient="row")
 
 
 def test_likeness_by_hand() -> None:
     """a and b point one way, c the other way round the corner; v has one session only and does not count."""
-    events = pl.concat([life("abb", "ac"), life("ccc", user="v"), life("ab", "bc", user="w")])
+    events = pl.concat([timeline("abb", "ac"), timeline("ccc", user="v"), timeline("ab", "bc", user="w")])
     direction = {"a": (3.0, 0.0), "b": (0.6, 0.8), "c": (0.0, 1.0)}  # a's length must not matter
     found = similarity(events, sp.csr_matrix([direction[item] for item in events["item_id"]]))
     # u: ab | (bb is one item) | b-a across | ac; w: ab | (b-b across is one item) | bc
@@ -219,7 +222,7 @@ def test_likeness_by_hand() -> None:
 
 
 def test_events_without_a_vector_are_left_out() -> None:
-    events = life("axb", "bxa")
+    events = timeline("axb", "bxa")
     direction = {"a": (1.0, 0.0), "b": (0.6, 0.8), "x": (0.0, 0.0)}
     with pytest.raises(DatasetError, match="2 pairs of different items inside sessions and 0 across"):
         similarity(events, sp.csr_matrix([direction[item] for item in events["item_id"]]))
@@ -229,11 +232,11 @@ def test_the_interval_widens_with_fewer_users() -> None:
     rng = np.random.default_rng(0)
 
     def width(users: int) -> float:
-        lives = [
-            life(*("".join(rng.choice(list("abc"), 3)) for _ in range(3)), user=f"u{number:03}")
+        timelines = [
+            timeline(*("".join(rng.choice(list("abc"), 3)) for _ in range(3)), user=f"u{number:03}")
             for number in range(users)
         ]
-        events = pl.concat(lives)
+        events = pl.concat(timelines)
         axes = {"a": 0, "b": 1, "c": 1}
         found = similarity(events, sp.csr_matrix(np.eye(2)[[axes[item] for item in events["item_id"]]]))
         assert found.difference.low < found.difference.mean < found.difference.high
@@ -251,8 +254,8 @@ def test_extent_counts_what_is_in_the_log() -> None:
     assert extent.sessions == data.clicks["session"].n_unique()  # planted pauses fit the default gap
     assert extent.events_per_user[2] == per_user.median()
     assert extent.over_20 == pytest.approx((per_user > 20).mean())
-    per_life = data.clicks.group_by("user_id").agg(pl.len(), pl.col("session").n_unique())
-    assert extent.long_histories == pytest.approx(len(per_life.filter(pl.col("len") > 20, pl.col("session") > 2)) / 300)
+    per_user = data.clicks.group_by("user_id").agg(pl.len(), pl.col("session").n_unique())
+    assert extent.long_histories == pytest.approx(len(per_user.filter(pl.col("len") > 20, pl.col("session") > 2)) / 300)
     assert extent.repeats == pytest.approx(1 - len(data.clicks.unique(["user_id", "item_id"])) / len(data.clicks))
     assert extent.new_items == 0.0
     assert 0.2 * 300 < figures.measured_users < 0.4 * 300

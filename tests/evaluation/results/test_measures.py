@@ -10,9 +10,9 @@ import pytest
 
 from evaluation.protocol.scores import Run, Scores
 from evaluation.report.claims import findings
-from evaluation.results.measures import Results, slices
+from evaluation.results.measures import Results
+from evaluation.results.slices import INSIDE, RETURNING, slices
 from evaluation.results.store import RunKey, Store
-from evaluation.static.facts import INSIDE, RETURNING
 
 USERS, EACH = 40, 6
 N = USERS * EACH

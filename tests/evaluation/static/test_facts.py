@@ -8,7 +8,8 @@ import math
 import numpy as np
 
 from evaluation.protocol.data import ExperimentData
-from evaluation.static.facts import INSIDE, NEW, RETURNING, SAME, facts
+from evaluation.results.slices import INSIDE, NEW, RETURNING, SAME
+from evaluation.static.facts import facts
 
 
 def slowly(experiment: ExperimentData, at: int) -> tuple[int, float, int]:
