@@ -56,11 +56,11 @@ class CountingModel:
         self.popularity.observe(click)
 
     def top(self, user: str) -> list[str]:
-        """The best ``RANKED`` items."""
+        """Rank the best ``RANKED`` items for a user."""
         return self.popularity.top(RANKED)
 
     def weights(self, user: str) -> Mapping[str, float]:
-        """Items of the neighbours -> weight, empty if there are none."""
+        """Map items of the neighbours to weights; empty if there are none."""
         return {}
 
 
@@ -79,16 +79,16 @@ class ItemKnn(CountingModel):
         self._knn.observe(click)
 
     def top(self, user: str) -> list[str]:
-        """Co-clicked items, then popular ones."""
+        """Rank co-clicked items first, then popular ones."""
         return self._knn.top(user, RANKED)
 
     def weights(self, user: str) -> Mapping[str, float]:
-        """Of the last item's neighbours."""
+        """Co-click weights of the last item's neighbours, empty if there are none."""
         return self._knn.neighbours(user)
 
 
 class SessionKnn(CountingModel):
-    """``VmisKnn``."""
+    """Items of the sessions most like the open one, by ``VmisKnn``."""
 
     def __init__(self, log: JudgedLog) -> None:
         super().__init__(log)
@@ -100,11 +100,11 @@ class SessionKnn(CountingModel):
         self._knn.observe(click)
 
     def top(self, user: str) -> list[str]:
-        """Items of the nearest sessions, then popular ones."""
+        """Rank items of the nearest sessions first, then popular ones."""
         return self._knn.top(user, RANKED)
 
     def weights(self, user: str) -> Mapping[str, float]:
-        """Scores of the nearest sessions' items."""
+        """Scores of the nearest sessions' items, empty if there are none."""
         return self._knn.scores(user)
 
 

@@ -1,4 +1,4 @@
-"""Who is compared: MoS, its ablations and its rivals, all with the same items, features, repeats and loss."""
+"""The fitted models that are compared: MoS, its ablations and its rivals, all with the same items, features, repeats and loss."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOLERANCE = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateModel:
-    """A row of the table.
+    """A model that takes part in comparisons, and the themes it is given.
 
     Attributes:
         build: config -> untrained model.
@@ -44,7 +44,7 @@ class CandidateModel:
     table: bool = True
 
     def make(self, config: MoSConfig) -> SequenceModel:
-        """Untrained.
+        """Build an untrained model.
 
         Raises:
             ModelError: no such backbone, or no width that gives the wanted number of parameters.

@@ -26,7 +26,7 @@ def table() -> Table:
 
 
 def row(name: str, figures: Hopping) -> list[str]:
-    """The cells of one dataset."""
+    """The row of one dataset, by ``HEADINGS``."""
     extent, hops, cosine, category = figures.extent, figures.hops, figures.cosine, figures.category
     return [
         name,

@@ -25,7 +25,7 @@ FAST = 0.3
 
 
 class Answer(StrEnum):
-    """Of one check."""
+    """What a check found."""
 
     YES = "yes"
     NO = "no"
@@ -60,7 +60,7 @@ def verdict(figures: Hopping) -> Verdict:
 
 
 def warnings(figures: Hopping) -> list[str]:
-    """What to beware of, whatever the verdict."""
+    """What to keep in mind when reading the figures, whatever the verdict."""
     found = []
     if figures.extent.new_items > FAST:
         found.append(

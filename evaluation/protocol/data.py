@@ -28,7 +28,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentConfig:
-    """The protocol.
+    """How a dataset is split and judged.
 
     Attributes:
         split: where the log is cut.

@@ -72,7 +72,7 @@ class Split:
 
 
 def split(times: Ints, before: Ints, users: Ints, config: SplitConfig, *, seed: int = 0) -> Split:
-    """Choose positions.
+    """Choose the positions to train on, to validate on and to test on.
 
     Training positions are the newest ones before validation, as a service would train; validation and test positions
     are those of randomly chosen users, so that each user's are complete.

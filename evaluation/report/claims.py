@@ -32,7 +32,7 @@ MATCHED = ("mmoe", "ple", "gshard", "dselect-k", "expert-choice")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One comparison.
+    """What one comparison says about a claim.
 
     Attributes:
         claim: its number in docs/results.md.

@@ -35,7 +35,7 @@ class RunKey(msgspec.Struct, frozen=True, order=True):
 
     @property
     def path(self) -> Path:
-        """Its folder inside the store."""
+        """The folder of the run inside the store."""
         return Path(folder_name(self.dataset), self.backbone, self.model, str(self.seed))
 
 
@@ -114,7 +114,7 @@ class Store:
         (folder / "about.json").write_bytes(msgspec.json.format(msgspec.json.encode(about)))
 
     def facts(self, dataset: str) -> dict[str, NDArray[np.generic]]:
-        """Columns of ``write_facts``."""
+        """Read the columns that ``write_facts`` was given."""
         with np.load(self.root / folder_name(dataset) / FACTS) as read:
             return dict(read)
 

@@ -31,7 +31,7 @@ class Mixture(Backbone):
         self.activated = float(experts)
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
-        """As one expert."""
+        """(B, T, d), (B, T), (B, C, d) or None -> (B, d) or (B, C, d), as one expert gives."""
         states = torch.stack([expert(events, mask, target) for expert in self.experts], 1)
         return mixed(self.weights(self.gate(gate_input(events, mask))), states)
 
@@ -41,7 +41,7 @@ class Mixture(Backbone):
 
 
 def gate_input(events: Tensor, mask: Tensor) -> Tensor:
-    """Mean and last of the events, (B, 2d)."""
+    """What a gate reads: mean and last of the events, (B, 2d)."""
     if events.shape[1] == 0:
         return events.new_zeros(len(events), 2 * events.shape[2])
     kept = events.masked_fill(~mask.unsqueeze(2), 0.0)
@@ -58,7 +58,7 @@ class MMoE(Mixture):
     """Softmax over all experts (Ma et al., KDD 2018), with one task."""
 
     def weights(self, logits: Tensor) -> Tensor:
-        """Softmax."""
+        """Weights of a softmax over the experts."""
         return logits.softmax(1)
 
 
@@ -80,7 +80,7 @@ class PLE(Backbone):
         self.activated = float(experts)
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
-        """As one expert."""
+        """(B, T, d), (B, T), (B, C, d) or None -> (B, d) or (B, C, d), as one expert gives."""
         states = torch.stack([expert(events, mask, target) for expert in self.experts], 1)
         read = gate_input(events, mask)
         task = mixed(self.task_gate(read).softmax(1), states)
@@ -142,7 +142,7 @@ class DSelectK(Backbone):
         self.activated = float(k)
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
-        """As one expert."""
+        """(B, T, d), (B, T), (B, C, d) or None -> (B, d) or (B, C, d), as one expert gives."""
         states = torch.stack([expert(events, mask, target) for expert in self.experts], 1)
         read = gate_input(events, mask)
         return mixed(self.weights(self.codes(read), self.choice(read)), states)

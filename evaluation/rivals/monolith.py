@@ -28,7 +28,7 @@ class Monolith(SequenceModel):
         self.target_aware = self.encoder.target_aware
 
     def encode(self, batch: Batch) -> UserVectors:
-        """One vector each.
+        """Give each user one vector.
 
         Raises:
             ModelError: the encoder reads the candidate.

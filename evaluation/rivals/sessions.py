@@ -21,7 +21,7 @@ class SessionModel(SequenceModel):
         self.gap = gap
 
     def encode(self, batch: Batch) -> UserVectors:
-        """One vector each."""
+        """Give each user one vector."""
         events = self.dropout(self.event_rows(batch.items, batch.ages))
         if events.shape[1] == 0:
             return UserVectors.single(events.new_zeros(len(events), events.shape[2]))
@@ -49,7 +49,7 @@ class HRNN(SessionModel):
         self.start = nn.Linear(config.width, config.width)
 
     def read(self, events: Tensor, mask: Tensor, borders: Tensor) -> Tensor:
-        """A loop over T."""
+        """Read the events one by one."""
         state, user = events.new_zeros(2, len(events), events.shape[2])
         last = torch.zeros_like(state)
         for event, known, border in zip(events.unbind(1), mask.unbind(1), borders.unbind(1), strict=True):

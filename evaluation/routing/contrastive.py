@@ -17,7 +17,7 @@ from mos_online.themes.cooccurrence import Ints, TableConfig, Vectors, session_m
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastiveConfig:
-    """How the contrast is learned.
+    """How the contrastive routing table is learned.
 
     Attributes:
         temperature: tau, by which cosines are divided. A small one spreads items evenly over the sphere, and what is

@@ -32,7 +32,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is compared.
+    """All tasks of a static comparison.
 
     Attributes:
         tasks: in the order in which they are done.

@@ -10,7 +10,7 @@ HOUR = 3_600_000
 
 @dataclass(frozen=True, kw_only=True)
 class WalkForwardConfig:
-    """The protocol.
+    """How a log is cut into steps, learned and judged.
 
     Attributes:
         start: share of the log's events before the first step.
@@ -39,7 +39,7 @@ class WalkForwardConfig:
 
     @property
     def step_ms(self) -> int:
-        """Length of a step."""
+        """Length of a step in ms."""
         return int(self.hours * HOUR)
 
     @property

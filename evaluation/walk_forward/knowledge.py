@@ -37,7 +37,7 @@ class Knowledge:
 
 
 def by_router(data: WalkForwardData, router: Router, step: int, event_theme: Ints | None = None) -> Knowledge:
-    """What a router tells.
+    """Themes and routing vectors by one router, and the items known before a step.
 
     Args:
         data: the log.

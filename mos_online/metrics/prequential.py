@@ -18,7 +18,7 @@ from mos_online.metrics.ranking import (
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of requests, settled.
+    """What all models reached on one kind of requests.
 
     Attributes:
         requests: settled requests of the kind.

@@ -86,12 +86,12 @@ class Router:
 
     @property
     def n_themes(self) -> int:
-        """K, without the unrouted theme 0."""
+        """K, the number of themes without the unrouted theme 0."""
         return len(self._prototypes)
 
     @property
     def dimensions(self) -> int:
-        """d_r."""
+        """d_r, the length of a routing vector."""
         return int(self._prototypes.shape[1])
 
     @property
@@ -166,7 +166,7 @@ class Router:
         return found
 
     def item_theme(self, item_id: str, category: str | None = None) -> int:
-        """Theme of one item."""
+        """Theme of one item: its own nearest prototype, 0 without row and category row."""
         return int(self.item_themes([item_id], [category])[0])
 
     def has_row(self, item_id: str) -> bool:
