@@ -1,4 +1,4 @@
-"""The fitted models that are compared: MoS, its ablations and its rivals, all with the same items, features, repeats and loss."""
+"""The fitted models that are compared: MoS, its ablations and its rivals, all with the same features and loss."""
 
 from __future__ import annotations
 

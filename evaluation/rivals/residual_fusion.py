@@ -12,6 +12,6 @@ class ResidualFusion(MoS):
     """u_k = g + sigmoid(gamma_s) h_s + sigmoid(gamma_k) h_k; gates that start closed."""
 
     def opened(self, gamma: Tensor) -> tuple[Tensor, Tensor]:
-        """How far the gates are open, and the share that they take from the global vector: none; see ``MoS.opened``."""
+        """The weight of an expert's state, and what it adds to the divisor: here nothing; see ``MoS.opened``."""
         gate = torch.sigmoid(gamma)
         return gate, torch.zeros_like(gate)
