@@ -51,7 +51,8 @@ def _dataset(results: Results, dataset: str) -> Iterator[str]:
         f"Frozen: as of the first step. Updated: one pass over each step's clicks when it is over, and routing rows "
         f"for new items. Retrained: fitted anew, router included, every {config['anew'] * config['hours']:g} hours, "
         f"and not updated in between. Models that count learn every click at once; what is popular is told to all "
-        f"others at every {config['fresh']}th judged click. Intervals: 95 %, by drawing user-hours. Data {about['data']}.\n"
+        f"others at every {config['fresh']}th judged click. Intervals: 95 %, by drawing user-hours. "
+        f"Data {about['data']}.\n"
     )
     yield "| model | seeds | GAUC | same theme | NDCG@10 | HR@10 | MRR@20 | NDCG@10 on new items | s |"
     yield "|---|---|---|---|---|---|---|---|---|"
