@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -59,10 +61,11 @@ def _dataset(results: Results, dataset: str) -> Iterator[str]:
     rows = [(BACKBONE, f"{name}@{schedule}") for schedule in SCHEDULES for name in COMPARED]
     for backbone, name in [*rows, *(("counting", name) for name in COUNTING_MODELS)]:
         group = results.group(dataset, backbone, name)
-        row, new = group.row(), group.ndcg()[:, facts["new"].astype(bool)].mean()
+        row, on_new = group.row(), group.ndcg()[:, facts["new"].astype(bool)]
+        new = f"{on_new.mean():.4f}" if on_new.size else ""
         yield (
             f"| {name} | {row.seeds} | {row.gauc:.4f} | {row.themed:.4f} | {row.ndcg:.4f} | {row.hit_rate:.4f} | "
-            f"{row.reciprocal_rank:.4f} | {new:.4f} | {row.seconds:.0f} |"
+            f"{row.reciprocal_rank:.4f} | {new} | {row.seconds:.0f} |"
         )
     yield ""
     yield "| difference | GAUC [95 %] | NDCG@10 [95 %] |"
@@ -75,10 +78,15 @@ def _dataset(results: Results, dataset: str) -> Iterator[str]:
         ndcg = results.ndcg_gain(dataset, BACKBONE, "mos@updated", name, "counting")
         yield f"| mos@updated - {name} | | {interval(ndcg)} |"
     yield ""
-    yield from _new_items(Routability(**about["new_items"]))
+    yield from _new_items(about["new_items"])
 
 
-def _new_items(new: Routability) -> Iterator[str]:
+def _new_items(document: dict[str, Any]) -> Iterator[str]:
+    """A paragraph on ``Routability``; JSON has no nan, so that what was not measured is null there."""
+    if not document["items"]:
+        yield f"New items: none got {WATCHED} clicks during the steps.\n"
+        return
+    new = Routability(**{name: _measured(value) for name, value in document.items()})
     yield (
         f"New items: {new.items:,} were first clicked during the steps and got at least {WATCHED} clicks there. "
         f"{new.by_category:.0%} of them are placed by their category at once; {new.with_row:.0%} came to a row of "
@@ -88,6 +96,13 @@ def _new_items(new: Routability) -> Iterator[str]:
         f"theme that all those items give in hindsight is also the category's for {new.category_agrees:.0%} and the "
         f"first row's for {new.first_agrees:.0%}.\n"
     )
+
+
+def _measured(value: Any) -> Any:
+    """A number, or a pair of them, with nan in place of None."""
+    if isinstance(value, list):
+        return tuple(_measured(one) for one in value)
+    return math.nan if value is None else value
 
 
 def _figure(results: Results, dataset: str) -> Figure:
