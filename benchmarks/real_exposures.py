@@ -44,15 +44,15 @@ TIE = 1e-6
 Floats = NDArray[np.float64]
 
 
-def by_list(experiment: ExposureData, scores: list[Floats]) -> Floats:
+def by_list(data: ExposureData, scores: list[Floats]) -> Floats:
     """AUC of each list."""
-    return np.array([auc(one.clicked, points) for one, points in zip(experiment.shown, scores, strict=True)])
+    return np.array([auc(one.clicked, points) for one, points in zip(data.shown, scores, strict=True)])
 
 
-def by_user(experiment: ExposureData, scores: list[Floats]) -> tuple[Floats, Floats]:
+def by_user(data: ExposureData, scores: list[Floats]) -> tuple[Floats, Floats]:
     """AUC and number of items in view of each user."""
-    users = [one.user for one in experiment.shown for _ in one.items]
-    labels = [clicked for one in experiment.shown for clicked in one.clicked]
+    users = [one.user for one in data.shown for _ in one.items]
+    labels = [clicked for one in data.shown for clicked in one.clicked]
     _, aucs, weights = user_aucs(labels, np.concatenate(scores), users)
     return aucs, weights.astype(np.float64)
 
@@ -60,22 +60,22 @@ def by_user(experiment: ExposureData, scores: list[Floats]) -> tuple[Floats, Flo
 KINDS = ("neither", "only the other", "only the clicked one", "both")
 
 
-def seen_before(experiment: ExposureData) -> list[NDArray[np.bool_]]:
+def seen_before(data: ExposureData) -> list[NDArray[np.bool_]]:
     """Of each list: which items anybody had clicked before it."""
     first: dict[str, int] = {}
-    for item, time in experiment.frame.sort("timestamp").select("item_id", "timestamp").iter_rows():
+    for item, time in data.log.events.sort("timestamp").select("item_id", "timestamp").iter_rows():
         first.setdefault(item, time)
-    return [np.array([first.get(item, one.time) < one.time for item in one.items]) for one in experiment.shown]
+    return [np.array([first.get(item, one.time) < one.time for item in one.items]) for one in data.shown]
 
 
-def pairs(experiment: ExposureData, scores: list[Floats]) -> tuple[Floats, Floats]:
+def pairs(data: ExposureData, scores: list[Floats]) -> tuple[Floats, Floats]:
     """Pairs of a clicked and another item of one list, by ``KINDS`` of which had been clicked before.
 
     Returns:
         float64 (4,) each: the share of pairs that the clicked item wins, ties half; how many pairs there are.
     """
     won, count = np.zeros(4), np.zeros(4)
-    for one, points, seen in zip(experiment.shown, scores, seen_before(experiment), strict=True):
+    for one, points, seen in zip(data.shown, scores, seen_before(data), strict=True):
         clicked = np.array(one.clicked)
         kind = (2 * seen[clicked][:, None] + seen[~clicked]).ravel()
         gap = points[clicked][:, None] - points[~clicked]
@@ -85,14 +85,14 @@ def pairs(experiment: ExposureData, scores: list[Floats]) -> tuple[Floats, Float
     return won / np.maximum(count, 1), count
 
 
-def shares(experiment: ExposureData) -> dict[str, float]:
+def shares(data: ExposureData) -> dict[str, float]:
     """What is known of the items in view."""
-    row = {item: number for number, item in enumerate(experiment.catalogue.items, 1)}
-    rows = [row[item] for one in experiment.shown for item in one.items]
+    row = {item: number for number, item in enumerate(data.catalogue.items, 1)}
+    rows = [row[item] for one in data.shown for item in one.items]
     return {
-        "clicked before validation: a row of their own": float(experiment.known[rows].mean()),
-        "with a routing vector": float((experiment.table[rows].norm(dim=1) > 0).float().mean()),
-        "clicked by anybody before their list": float(np.concatenate(seen_before(experiment)).mean()),
+        "clicked before validation: a row of their own": float(data.known[rows].mean()),
+        "with a routing vector": float((data.routing.table[rows].norm(dim=1) > 0).float().mean()),
+        "clicked by anybody before their list": float(np.concatenate(seen_before(data)).mean()),
     }
 
 
@@ -102,18 +102,18 @@ def interval(one: Estimate, *, sign: bool = False) -> str:
     return form.format(one.mean, one.low, one.high)
 
 
-def report(experiment: ExposureData, scores: dict[str, list[list[Floats]]]) -> list[str]:
+def report(data: ExposureData, scores: dict[str, list[list[Floats]]]) -> list[str]:
     """Markdown; ``scores``: of each model, of each seed, of each list."""
-    users = [one.user for one in experiment.shown]
-    lists = {name: np.array([by_list(experiment, seed) for seed in seeds]) for name, seeds in scores.items()}
-    grouped = {name: np.array([by_user(experiment, seed)[0] for seed in seeds]) for name, seeds in scores.items()}
-    weights = by_user(experiment, scores[BASELINE][0])[1]
+    users = [one.user for one in data.shown]
+    lists = {name: np.array([by_list(data, seed) for seed in seeds]) for name, seeds in scores.items()}
+    grouped = {name: np.array([by_user(data, seed)[0] for seed in seeds]) for name, seeds in scores.items()}
+    weights = by_user(data, scores[BASELINE][0])[1]
     lines = [
-        f"{len(users):,} lists of {len(set(users))} users, {len(experiment.frame):,} clicks.",
+        f"{len(users):,} lists of {len(set(users))} users, {len(data.log.events):,} clicks.",
         "",
         "| items in view | share |",
         "|---|---|",
-        *(f"| {name} | {share:.1%} |" for name, share in shares(experiment).items()),
+        *(f"| {name} | {share:.1%} |" for name, share in shares(data).items()),
         "",
         f"| model | AUC of a list | seeds, least to most | against {BASELINE} | GAUC | against {BASELINE} |",
         "|---|---|---|---|---|---|",
@@ -130,23 +130,23 @@ def report(experiment: ExposureData, scores: dict[str, list[list[Floats]]]) -> l
             f"{interval(group)} | {interval(group_gain, sign=True)} |"
         )
     lines += ["", f"| pairs won, clicked before: | {' | '.join(KINDS)} |", "|---|---|---|---|---|"]
-    counts = pairs(experiment, scores[BASELINE][0])[1]
+    counts = pairs(data, scores[BASELINE][0])[1]
     lines.append(f"| pairs | {' | '.join(f'{count:,.0f}' for count in counts)} |")
     for name, seeds in scores.items():
-        won = np.mean([pairs(experiment, seed)[0] for seed in seeds], 0)
+        won = np.mean([pairs(data, seed)[0] for seed in seeds], 0)
         lines.append(f"| {name} | {' | '.join(f'{share:.3f}' for share in won)} |")
     return lines
 
 
-def compare(experiment: ExposureData, *, backbone: str, seeds: int, budget: FitConfig) -> dict[str, list[list[Floats]]]:
+def compare(data: ExposureData, *, backbone: str, seeds: int, budget: FitConfig) -> dict[str, list[list[Floats]]]:
     """Fit and score every model: of each, of each seed, of each list."""
     names = [name for name in FITTED for _ in range(seeds)] + list(COUNTED)
     fitted = [
-        fit_candidate(experiment, name, backbone=backbone, sizes=Sizes(), config=budget, seed=seed)
+        fit_candidate(data, name, backbone=backbone, sizes=Sizes(), config=budget, seed=seed)
         for name in FITTED
         for seed in range(seeds)
     ]
-    made = score_lists(experiment, fitted, [COUNTING_MODELS[name](experiment) for name in COUNTED])
+    made = score_lists(data, fitted, [COUNTING_MODELS[name](data) for name in COUNTED])
     scores: dict[str, list[list[Floats]]] = {name: [] for name in names}
     for name, lists in zip(names, made, strict=True):
         scores[name].append(lists)
@@ -163,12 +163,10 @@ def main() -> None:
     if options.data is None:
         parser.error("give --data or set MOS_DATA_DIR")
     torch.set_num_threads(1)
-    data = read_folder(options.data / DATASET)
-    experiment = ExposureData(data.events, data.items, sessions=SessionConfig(), config=CONFIG, name=data.name)
-    print(
-        *report(experiment, compare(experiment, backbone=options.backbone, seeds=options.seeds, budget=BUDGET)),
-        sep="\n",
-    )
+    log = read_folder(options.data / DATASET)
+    data = ExposureData(log.events, log.items, sessions=SessionConfig(), config=CONFIG, name=log.name)
+    scores = compare(data, backbone=options.backbone, seeds=options.seeds, budget=BUDGET)
+    print(*report(data, scores), sep="\n")
 
 
 if __name__ == "__main__":
