@@ -57,7 +57,7 @@ def test_a_comparison_is_reported_and_taken_up_again(tmp_path: Path) -> None:
         (["--plan", "quick", "--dataset", "nowhere"], "give all three"),
         ([*SMALL, "--backbone", "lstm", "--model", "mos"], "unknown backbone 'lstm'"),
         ([*SMALL, "--backbone", "gru4rec", "--model", "oracle"], "unknown model 'oracle'"),
-        (["--dataset", "synthetic:hops=1", *PAIR], "no setting of the population"),
+        (["--dataset", "synthetic:hops=1", *PAIR], "no setting of the synthetic population"),
     ],
 )
 def test_what_is_asked_wrongly_is_told(tmp_path: Path, arguments: list[str], words: str) -> None:
