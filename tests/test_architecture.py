@@ -35,6 +35,7 @@ CORE = {
     "contracts": set(),
     "registry": set(),
     "metrics": set(),
+    "processes": set(),
     "sessions": {"contracts"},
     "items": {"contracts"},
     "themes": {"contracts", "items"},
