@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+from mos_cli import extras
 
 ROOT = Path(__file__).parent.parent
 OURS = {"mos_online", "features", "streams", "serving", "simulator", "evaluation", "mos_cli"}
@@ -63,8 +67,9 @@ EVALUATION = {
 """What each package of ``evaluation`` may import of the others."""
 
 IN_SERVICE = ("mos_online", "features", "streams", "serving")
-FIGURES = ("evaluation", "mos_cli/demo")
-"""Where matplotlib may be imported: it is in the extra ``evaluation``."""
+EXTRA = set(extras.EVALUATION)
+REPORTS = ("evaluation", "mos_cli/demo")
+"""Where packages of the extra ``evaluation`` may be imported."""
 
 
 def modules(path: Path) -> set[str]:
@@ -118,10 +123,17 @@ def test_nothing_in_service_imports_the_evaluation(package: str) -> None:
         assert "evaluation" not in imported(path), path.relative_to(ROOT)
 
 
-def test_figures_are_drawn_only_where_the_extra_is_asked_for() -> None:
+def test_only_reports_need_the_extra() -> None:
     for path in (path for package in OURS for path in (ROOT / package).rglob("*.py")):
-        if "matplotlib" in imported(path):
-            assert str(path.relative_to(ROOT)).startswith(FIGURES), path.relative_to(ROOT)
+        if imported(path) & EXTRA:
+            assert str(path.relative_to(ROOT)).startswith(REPORTS), path.relative_to(ROOT)
+
+
+def test_the_extra_is_what_the_message_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    listed = {Requirement(line).name for line in project["optional-dependencies"]["evaluation"]}
+    assert listed == EXTRA
+    assert not EXTRA & {Requirement(line).name for line in project["dependencies"]}
 
 
 @pytest.mark.parametrize("package", sorted(ALLOWED))
