@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.contracts import SESSION_END
-from mos_online.items.popularity import ACTIVE_LISTED, ItemPopularity
+from mos_online.items.popularity import ItemPopularity
+from mos_online.items.snapshot import LISTED_ITEMS
 from mos_online.sessions import SessionConfig
 from mos_online.training import moments as moments_module
 from mos_online.training.catalogue import Catalogue
@@ -79,7 +80,7 @@ def test_a_moment_knows_every_click_before_it_and_none_after(log: ClickLog, size
         counts = ItemPopularity(half_life_ms=HALF_LIFE, partition=-1)
         for click in log.clicks[: one.clicks_before]:
             counts.observe(click)
-        expected = counts.snapshot(top=ACTIVE_LISTED)
+        expected = counts.snapshot(top=LISTED_ITEMS)
         assert sorted(one.popularity.item_ids) == sorted(expected.item_ids)
         counted = dict(zip(one.popularity.item_ids, one.popularity.counts, strict=True))
         assert counted == pytest.approx(dict(zip(expected.item_ids, expected.counts, strict=True)))
