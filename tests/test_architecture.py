@@ -37,13 +37,13 @@ ALLOWED = {
 
 CORE = {
     "contracts": set(),
-    "registry": set(),
     "metrics": set(),
     "processes": set(),
     "sessions": {"contracts"},
     "items": {"contracts"},
     "themes": {"contracts", "items"},
     "users": {"contracts", "sessions", "themes"},
+    "registry": {"users"},
     "model": {"items", "themes", "users"},
     "recommend": {"contracts", "items", "model", "themes", "users"},
     "baselines": {"contracts", "items", "metrics"},
