@@ -6,7 +6,7 @@ import importlib.util
 
 from mos_online.errors import SettingsError
 
-EVALUATION = ("jinja2", "matplotlib")
+EVALUATION = ("matplotlib",)
 """Packages of the extra ``mos-online[evaluation]``."""
 
 
