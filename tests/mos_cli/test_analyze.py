@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
-from evaluation.hopping.analysis import Extent, Hopping
+from evaluation.hopping.analysis import Hopping
+from evaluation.hopping.extent import Extent
 from evaluation.hopping.hop_rate import Hops
 from evaluation.hopping.report import HEADINGS, note, row
 from evaluation.hopping.similarity import Similarity

@@ -6,7 +6,8 @@ import importlib.util
 from importlib.machinery import ModuleSpec
 
 import pytest
-from mos_runs import Mos
+
+from tests.mos_cli.mos_runs import Mos
 
 
 @pytest.mark.parametrize(

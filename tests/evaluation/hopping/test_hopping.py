@@ -249,11 +249,11 @@ def test_extent_counts_what_is_in_the_log() -> None:
     data = population(0.5)
     figures = measured(0.5).figures
     extent = figures.extent
-    per_user = data.clicks.group_by("user_id").len()["len"]
+    events = data.clicks.group_by("user_id").len()["len"]
     assert (extent.users, extent.events) == (300, len(data.clicks))
     assert extent.sessions == data.clicks["session"].n_unique()  # planted pauses fit the default gap
-    assert extent.events_per_user[2] == per_user.median()
-    assert extent.over_20 == pytest.approx((per_user > 20).mean())
+    assert extent.events_per_user[2] == events.median()
+    assert extent.over_20 == pytest.approx((events > 20).mean())
     per_user = data.clicks.group_by("user_id").agg(pl.len(), pl.col("session").n_unique())
     assert extent.long_histories == pytest.approx(len(per_user.filter(pl.col("len") > 20, pl.col("session") > 2)) / 300)
     assert extent.repeats == pytest.approx(1 - len(data.clicks.unique(["user_id", "item_id"])) / len(data.clicks))
