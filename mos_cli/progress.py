@@ -14,11 +14,15 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 
 class _Note(ProgressColumn):
     """The task's field ``note``, if it has one: ``bar.update(task, note="...")``."""
+
+    def __init__(self) -> None:
+        super().__init__(table_column=Column(no_wrap=True))  # in a narrow terminal the bar becomes shorter instead
 
     def render(self, task: Task) -> Text:
         return Text(task.fields.get("note", ""))

@@ -26,3 +26,13 @@ def test_a_transient_bar_leaves_nothing() -> None:
     with progress_bar(Console(file=out, width=200), transient=True) as bar:
         bar.update(bar.add_task("profiles", total=10), completed=3)
     assert out.getvalue().strip() == ""
+
+
+def test_in_a_narrow_terminal_a_bar_stays_on_one_line() -> None:
+    out = io.StringIO()
+    with progress_bar(Console(file=out, width=80)) as bar:
+        task = bar.add_task("2024-03-21 12:06:09", total=3000)
+        bar.update(task, completed=3000, note="511 clicks/s, 416 unread")
+    (line,) = out.getvalue().splitlines()
+    assert line.startswith("2024-03-21 12:06:09 ")
+    assert line.rstrip().endswith("511 clicks/s, 416 unread")
