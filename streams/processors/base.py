@@ -24,7 +24,7 @@ M = TypeVar("M")
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What every processor is given.
+    """Everything that a worker gives to each of its processors.
 
     Attributes:
         settings: of everything.
@@ -113,7 +113,7 @@ class Processor(ABC, Generic[M]):
         return True
 
     def timers(self) -> tuple[Timer, ...]:
-        """What it does beside its records."""
+        """What the processor does at fixed intervals, beside its records."""
         return ()
 
     def on_assigned(self, partitions: set[int]) -> None:
@@ -186,7 +186,7 @@ class Processor(ABC, Generic[M]):
         return True
 
     def fail(self, error: Exception) -> None:
-        """Stop the worker."""
+        """Stop the worker because of an error that the processor cannot go on from."""
         self._failed = True
         self.context.fail(error)
 

@@ -52,7 +52,7 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
         return contracts.decode_clicks(value)
 
     def timers(self) -> tuple[Timer, ...]:
-        """Write what has changed."""
+        """Write the rows that have changed, at fixed intervals."""
         return (Timer(name="write", seconds=PERIOD, action=self._write),)
 
     @property
@@ -74,7 +74,7 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
         await self.on_revoked()
 
     async def work(self, records: list[Record]) -> None:
-        """Count the clicks."""
+        """Count the clicks of a batch of records."""
         await self._take_over({record.partition for record in records} - self._counts.keys())
         for record, message in self.read(records):
             if isinstance(message, Heartbeat):

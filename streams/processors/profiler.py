@@ -64,7 +64,7 @@ class ProfilerProcessor(Processor[Session]):
         self._cache: OrderedDict[str, UserProfile] = OrderedDict()
 
     def decode(self, value: bytes | None) -> Session:
-        """A closed session."""
+        """Decode a closed session."""
         return _decode(value)
 
     def timers(self) -> tuple[Timer, ...]:
