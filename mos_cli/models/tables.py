@@ -38,7 +38,7 @@ def versions_table(registry: Registry) -> Table:
 
 
 def manifest_table(manifest: Manifest, aliases: list[str]) -> Table:
-    """What the manifest says, the files among it."""
+    """The content of a manifest, with its metrics and files, as a table."""
     table = _table("", "", show_header=False)
     table.add_row("version", manifest.version)
     table.add_row("aliases", ", ".join(aliases) or "none")
@@ -54,17 +54,17 @@ def manifest_table(manifest: Manifest, aliases: list[str]) -> Table:
 
 
 def moment(milliseconds: int) -> str:
-    """A time as people read it, UTC."""
+    """A time (ms since 1970) as text, UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def figure(value: float | None) -> str:
-    """A metric."""
+    """A metric with four decimals; empty if it was not measured."""
     return "" if value is None else f"{value:.4f}"
 
 
 def size(manifest: Manifest) -> str:
-    """Of all files together."""
+    """The size of all files of a version together, in MiB."""
     return f"{sum(file.size for file in manifest.files.values()) / 2**20:.1f} MiB"
 
 
