@@ -61,7 +61,7 @@ KINDS = ("neither", "only the other", "only the clicked one", "both")
 
 
 def seen_before(data: ExposureData) -> list[NDArray[np.bool_]]:
-    """Of each list: which items anybody had clicked before it."""
+    """Which items of each list anybody had clicked before the list was shown."""
     first: dict[str, int] = {}
     for item, time in data.log.events.sort("timestamp").select("item_id", "timestamp").iter_rows():
         first.setdefault(item, time)

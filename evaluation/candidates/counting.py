@@ -33,7 +33,7 @@ class JudgedLog(Protocol):
 
     @property
     def test(self) -> list[RequestBatch]:
-        """The requests that count."""
+        """The requests on which the models are compared."""
         ...
 
     def past(self, cut: int) -> pl.DataFrame:
@@ -65,7 +65,7 @@ class CountingModel:
 
 
 class ItemKnn(CountingModel):
-    """``LastItemKnn``, forgetting as fast as does best before validation."""
+    """Ranks with ``LastItemKnn``, with the half-life that is best before validation."""
 
     def __init__(self, log: JudgedLog) -> None:
         super().__init__(log)

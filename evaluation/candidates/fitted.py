@@ -24,7 +24,7 @@ EXPERTS = 4
 TWO_HEADS = ("sasrec", "twin")
 """Backbones whose width must be even."""
 TOLERANCE = 0.05
-"""Of the number of parameters of two models that count as equally large."""
+"""Two models count as equally large if their numbers of parameters differ by at most this share."""
 
 
 @dataclass(frozen=True, kw_only=True)

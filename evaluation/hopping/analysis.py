@@ -34,7 +34,7 @@ FEWEST_USERS = 5
 """Measured users with two or more routed sessions that are needed."""
 
 MOST_EVENTS = 300_000
-"""Of a longer log about so many events are measured, with whole users."""
+"""About so many events of a longer log are measured, with whole users."""
 
 
 class Hopping(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ Ints = NDArray[np.int64]
 
 SHUFFLES = 20
 DRAWS = 999
-"""Of users, for the interval."""
+"""Bootstrap draws of users, for the interval."""
 
 
 class Hops(msgspec.Struct, frozen=True, kw_only=True):

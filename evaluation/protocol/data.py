@@ -63,7 +63,7 @@ class ExperimentData:
     def __init__(
         self, events: pl.DataFrame, items: pl.DataFrame, *, sessions: SessionConfig, config: ExperimentConfig, name: str
     ) -> None:
-        """Cut, split and route.
+        """Cut the log into sessions, split it into requests and route it.
 
         Args:
             events: columns user_id, item_id, event_id (str), timestamp (ms), event_type (str), ascending in time.
@@ -100,17 +100,17 @@ class ExperimentData:
 
     @cached_property
     def train(self) -> list[RequestBatch]:
-        """Requests to learn from."""
+        """The requests that a model learns from."""
         return self._sampler.batches(self.split.train, self.known, fixed=False)
 
     @cached_property
     def validation(self) -> list[RequestBatch]:
-        """Requests to stop and to choose by."""
+        """The requests that decide when fitting stops and which model is chosen."""
         return self._sampler.batches(self.split.validation, self.known, fixed=True)
 
     @cached_property
     def test(self) -> list[RequestBatch]:
-        """Requests that count."""
+        """The requests on which the models are compared."""
         return self._sampler.batches(self.split.test, self.known, fixed=True)
 
     def sequences(self, routing: Routing) -> SequenceLog:

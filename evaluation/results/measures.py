@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 DRAWS = 10_000
-"""Of the bootstrap: enough for Holm's correction over some hundred comparisons."""
+"""Bootstrap draws: enough for Holm's correction over some hundred comparisons."""
 
 
 class Results:

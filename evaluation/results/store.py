@@ -62,12 +62,12 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of results."""
+    """A folder that holds the results of runs."""
 
     root: Path
 
     def record(self, key: RunKey, protocol: str) -> RunRecord | None:
-        """What was done for the run under this protocol, None if nothing."""
+        """The record of the run under this protocol, or None if there is none."""
         file = self.root / key.path / RECORD
         if not file.exists():
             return None
@@ -102,12 +102,12 @@ class Store:
         return record
 
     def scores(self, key: RunKey) -> Scores:
-        """What a run scored."""
+        """The scores that a run gave."""
         with np.load(self.root / key.path / SCORES) as read:
             return Scores(logits=read["logits"], themed=read["themed"], ranks=read["ranks"])
 
     def write_facts(self, dataset: str, about: dict[str, Any], columns: dict[str, NDArray[np.generic]]) -> None:
-        """What is true of a dataset's test positions, and of the dataset."""
+        """Write facts about a dataset (``about``) and about its test positions (``columns``)."""
         folder = self.root / folder_name(dataset)
         folder.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(folder / FACTS, **columns)  # type: ignore[arg-type]
@@ -119,7 +119,7 @@ class Store:
             return dict(read)
 
     def write_map(self, dataset: str, columns: dict[str, NDArray[np.generic]]) -> None:
-        """Where items and themes of a dataset lie, see ``theme_map``."""
+        """Write where the items and themes of a dataset lie, see ``theme_map``."""
         np.savez_compressed(self.root / folder_name(dataset) / MAP, **columns)  # type: ignore[arg-type]
 
     def map(self, dataset: str) -> dict[str, NDArray[np.generic]] | None:
@@ -137,11 +137,11 @@ class Store:
         ) == revision
 
     def about(self, dataset: str) -> dict[str, Any]:
-        """What ``write_facts`` was told of the dataset."""
+        """The facts about the dataset that ``write_facts`` wrote."""
         document: dict[str, Any] = msgspec.json.decode((self.root / folder_name(dataset) / "about.json").read_bytes())
         return document
 
     def records(self) -> list[RunRecord]:
-        """All runs, by key."""
+        """The records of all runs, ordered by key."""
         found = [msgspec.json.decode(file.read_bytes(), type=RunRecord) for file in self.root.rglob(RECORD)]
         return sorted(found, key=lambda record: record.key)

@@ -40,7 +40,7 @@ def facts(data: ExperimentData, positions: Ints) -> dict[str, NDArray[np.generic
 def _earlier_sessions(
     session: Ints, user: Ints, routing: Routing, positions: Ints
 ) -> tuple[NDArray[np.float64], Ints, NDArray[np.bool_]]:
-    """Of the routed sessions before each position's own: hop rate, last theme (-1: none), which themes there were."""
+    """Hop rate, last theme (-1: none) and themes of the routed sessions before each position's own session."""
     starts = np.flatnonzero(np.diff(session, prepend=-1))
     theme, owner = routing.event_theme[starts], user[starts]
     first_of_user = np.searchsorted(owner, owner)

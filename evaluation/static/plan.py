@@ -50,7 +50,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SEEDS = 5
-"""Of a comparison that goes beyond a plan, unless another number is asked for."""
+"""The number of seeds of a comparison that goes beyond a plan, unless another number is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,7 +75,7 @@ class PrequentialJudge:
         self._open[request_id] = (user_id, kind, rankings)
 
     def settle(self, request_id: str, item_id: str) -> None:
-        """The label has come. An unknown or settled request is ignored."""
+        """Take the label of a request. An unknown or settled request is ignored."""
         asked = self._open.pop(request_id, None)
         if asked is None:
             return

@@ -161,7 +161,7 @@ class MoS(SequenceModel):
         return overall + own * short, 1 + more, own
 
     def _opened_by(self, gate: nn.Module, overall: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """As ``opened``, of an expert that reads the events of ``mask``, (B, n): 0 where there are none."""
+        """What ``opened`` gives for an expert that reads the events of ``mask``, (B, n); 0 where there are none."""
         length = torch.log1p(mask.sum(1, keepdim=True).float())
         if overall.dim() == 3:
             length = length.unsqueeze(1).expand(-1, overall.shape[1], -1)

@@ -78,7 +78,7 @@ class RegistryFollower(Generic[Loaded]):
 
     @property
     def due(self) -> bool:
-        """Whether ``poll`` would look."""
+        """Whether ``poll`` would look at the registry now."""
         return time.monotonic() >= self._next_look
 
     def poll(self) -> bool:

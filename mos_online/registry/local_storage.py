@@ -16,7 +16,10 @@ from mos_online.registry.storage import Storage
 
 
 class LocalStorage(Storage):
-    """A folder. A reader sees a file that is replaced as it was before or as it is after, also if it has it open."""
+    """A registry in a local folder.
+
+    A reader sees a file that is replaced either as it was before or as it is after, also if it has the file open.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
@@ -31,11 +34,11 @@ class LocalStorage(Storage):
                 return []
 
     def write(self, path: str, data: bytes) -> None:
-        """See ``Storage``."""
+        """Create or replace a file, in one step for its readers."""
         self._replace(path, lambda file: file.write(data))
 
     def upload(self, source: Path, path: str) -> None:
-        """See ``Storage``."""
+        """Create or replace a file with the content of another, in one step for its readers."""
         with source.open("rb") as content:
             self._replace(path, lambda file: shutil.copyfileobj(content, file))
 

@@ -78,7 +78,7 @@ class Lease:
                 self.renewed = begun
 
     def release(self, keeper: threading.Thread) -> None:
-        """Let others write."""
+        """Give the lock up, so that others can write."""
         self._released.set()
         keeper.join()  # a renewal that is under way would bring the claim back
         self.storage.delete(self.claim)

@@ -58,7 +58,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def decode(cls, content: bytes, where: str) -> Manifest:
-        """Read what ``encode`` wrote.
+        """Read a manifest that ``encode`` wrote.
 
         Args:
             content: of the file.

@@ -32,12 +32,12 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sizes(self) -> RingSizes:
-        """Of the rings of profiles."""
+        """How many events of a user, and of each theme, the model reads."""
         return RingSizes(recent=self.recent, theme=self.theme_ring)
 
 
 def load_config(folder: Path) -> ModelConfig:
-    """Read ``config.json``.
+    """Read what a worker needs of a model's ``config.json``.
 
     Raises:
         ModelError: it is missing or damaged, or lacks a key or a size.

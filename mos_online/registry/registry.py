@@ -32,7 +32,7 @@ class Registry:
     """
 
     def __init__(self, location: str | Path | Storage, *, cache: Path | None = None) -> None:
-        """Nothing is read or written yet.
+        """Name a registry. Nothing is read or written yet.
 
         Args:
             location: a folder, a URL that fsspec knows, or files that have been opened already.
@@ -124,7 +124,7 @@ class Registry:
         return revision, aliases.champion
 
     def aliases(self) -> Aliases:
-        """What the aliases name.
+        """The version that each alias names.
 
         Raises:
             ModelError: they are damaged.

@@ -43,7 +43,7 @@ class Storage:
         return sorted({entry.rpartition("/")[2] for entry in found})
 
     def read(self, path: str) -> bytes:
-        """Content of a file."""
+        """Read the content of a file."""
         with self._attempt("read"):
             return bytes(self._filesystem.cat_file(self._path(path)))
 

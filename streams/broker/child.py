@@ -16,7 +16,7 @@ class GuardedChild:
     """
 
     def __init__(self, command: list[str], *, folder: Path, log: Path, pid_file: Path) -> None:
-        """Start it.
+        """Start the process.
 
         Args:
             command: with the path of the program first.
@@ -44,7 +44,7 @@ class GuardedChild:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The id of the process."""
         return self._process.pid
 
     def status(self) -> int | None:
