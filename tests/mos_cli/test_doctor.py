@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,9 +18,11 @@ from mos_cli.doctor import machine, services
 from mos_cli.doctor.command import app
 from mos_cli.doctor.finding import Finding, Status
 from mos_cli.doctor.settings_table import settings_lines
+from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from streams.broker.embedded import embedded_broker
 from streams.kafka.topics import ALL
+from tests.published_model import publish_model
 
 
 def only(findings: Iterator[Finding], part: str) -> Finding:
@@ -159,6 +162,18 @@ def test_no_model_is_a_warning_that_says_how_to_make_one(mos_home: Settings) -> 
     finding = services.model(mos_home)
     assert finding.status is Status.WARN
     assert "mos train" in finding.remedy
+
+
+def test_a_damaged_model_and_a_wrong_registry_fail_with_a_remedy(mos_home: Settings, tmp_path: Path) -> None:
+    publish_model(tmp_path / "model", mos_home)
+    (open_registry(mos_home).fetch("champion") / "router.json").write_text("{}")
+    finding = services.model(mos_home)
+    assert finding.status is Status.FAIL
+    assert "router.json is not what was added" in finding.found
+    assert "mos models rollback" in finding.remedy
+    elsewhere = services.model(changed(mos_home, models="s3://bucket/models"))
+    assert elsewhere.status is Status.FAIL
+    assert "pip install s3fs" in elsewhere.found + elsewhere.remedy
 
 
 @pytest.mark.parametrize(("store", "status"), [("sqlite", 0), ("redis", 1)])

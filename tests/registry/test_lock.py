@@ -91,6 +91,17 @@ def test_an_owner_that_was_held_up_notices_before_its_next_step(place: Storage) 
         assert len(place.names("lock")) == 1
 
 
+def test_a_lease_that_has_run_out_is_not_renewed_even_if_nobody_has_taken_it(place: Storage) -> None:
+    """The next writer may be about to remove the claim: renewing it then would make two owners."""
+    sleeper = WriterLock(place, lease=0.2)._claim()
+    assert sleeper
+    before = place.read(sleeper.claim)
+    time.sleep(0.11)
+    sleeper.keep()
+    assert sleeper.lost
+    assert place.read(sleeper.claim) == before
+
+
 def test_an_owner_whose_claim_was_removed_has_lost_it(place: Storage) -> None:
     owner = WriterLock(place, lease=0.2)._claim()
     assert owner

@@ -103,6 +103,21 @@ def test_adding_a_damaged_version_again_mends_it(registry: Registry, place: Stor
     assert registry.fetch("champion").joinpath("model.safetensors").read_bytes() == b"m-1" * 50
 
 
+def test_a_damaged_version_does_not_go_into_service(registry: Registry, place: Storage, tmp_path: Path) -> None:
+    for version in ("m-1", "m-2"):
+        put_into_service(registry, model(tmp_path, version))
+    registry.add(model(tmp_path, "m-3"))
+    before = registry.champion()
+    for version in ("m-1", "m-3"):
+        place.write(f"versions/{version}/model.safetensors", b"half")
+        for path in (tmp_path / "cache").glob(f"{version}-*"):
+            (path / "model.safetensors").write_bytes(b"half")
+    for action in (registry.rollback, lambda: registry.promote("candidate"), lambda: registry.promote("m-3")):
+        with pytest.raises(ModelError, match=r"model\.safetensors is not what was added"):
+            action()
+    assert registry.champion() == before
+
+
 def test_a_version_is_a_copy(registry: Registry, tmp_path: Path) -> None:
     folder = model(tmp_path, "m-1")
     put_into_service(registry, folder)
