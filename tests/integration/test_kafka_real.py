@@ -200,6 +200,7 @@ def test_tls_and_sasl(
             check_topics(system.settings.model_copy(update=wrong))
 
 
+@pytest.mark.slow
 def test_transactions_are_read_as_their_producers_mean_them(
     tmp_path: Path, free_port: Callable[[], int], kafka: ApacheBroker
 ) -> None:
