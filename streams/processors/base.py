@@ -54,7 +54,7 @@ class Processor(ABC, Generic[M]):
     ``work`` has returned and all that it published has been delivered. There are three kinds of errors:
 
     - The fault of one record (``ContractError``): the record becomes a dead letter with a reason, and the stream goes
-      on. ``read``, ``isolate`` and ``publish`` see to this.
+      on. ``read``, ``isolate`` and ``publish`` see to this, where a subclass uses them.
     - The fault of another service: ``work`` tries again with the ``RetryPolicy``, for as long as it takes.
     - Everything else that ``work`` or a timer raises stops the worker. What was not acknowledged is done again after
       a restart.

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def _sessionizer(context: Context) -> Processor[Any]:
-    from streams.processors.sessionizer import SessionizerProcessor  # noqa: PLC0415
+    from streams.processors.sessionizer.processor import SessionizerProcessor  # noqa: PLC0415
 
     return SessionizerProcessor(context)
 

@@ -18,8 +18,9 @@ from mos_online.sessions import Sessionizer
 from mos_online.settings import Settings
 from mos_online.users.update import apply_sessions
 from streams.kafka.records import Record
-from streams.processors import base, popularity, profiler, recommender, sessionizer
+from streams.processors import base, popularity, profiler, recommender
 from streams.processors.base import Context, Processor
+from streams.processors.sessionizer import processor as sessionizer_processor
 from tests.published_model import publish_model
 from tests.streams.stream_doubles import Log, Producer, Store
 
@@ -95,10 +96,10 @@ class SessionizerCase(Case):
 
     def prepare(self) -> None:
         self.log = Log()
-        self.monkeypatch.setattr(sessionizer, "LogReader", lambda _: self.log)
+        self.monkeypatch.setattr(sessionizer_processor, "LogReader", lambda _: self.log)
 
     def build(self, context: Context) -> Processor[Any]:
-        return sessionizer.SessionizerProcessor(context)
+        return sessionizer_processor.SessionizerProcessor(context)
 
     def value(self, user: str, number: int) -> bytes:
         times = [NOW - 1000 * HOUR + (2 * number + half) * HOUR for half in (0, 1)]

@@ -15,7 +15,7 @@ from mos_online.settings import Settings
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.log_reader import truncated
 from streams.kafka.records import Record
-from streams.processors.session_partition import Partition
+from streams.processors.sessionizer.partition import SessionizerPartition
 
 NOW = 1_700_000_000_000
 
@@ -118,12 +118,12 @@ def beat(seconds: int) -> bytes:
     return contracts.encode(Heartbeat(heartbeat=NOW - 10**9 + seconds * 1000))
 
 
-def partition(settings: Settings, topics: Topics) -> Partition:
+def partition(settings: Settings, topics: Topics) -> SessionizerPartition:
     letters = DeadLetters(topics, settings, processor="sessionizer")  # type: ignore[arg-type]
-    return Partition(settings, topics, 3, decode=contracts.decode_clicks, dead_letters=letters)  # type: ignore[arg-type]
+    return SessionizerPartition(settings, topics, 3, decode=contracts.decode_clicks, dead_letters=letters)  # type: ignore[arg-type]
 
 
-def batches(partition: Partition, topics: Topics, *values: bytes) -> None:
+def batches(partition: SessionizerPartition, topics: Topics, *values: bytes) -> None:
     start = len(topics.log)
     topics.log += values
     partition.take(
@@ -140,14 +140,16 @@ def batches(partition: Partition, topics: Topics, *values: bytes) -> None:
     )
 
 
-def checkpoint(partition: Partition) -> bool:
+def checkpoint(partition: SessionizerPartition) -> bool:
     made = partition.checkpoint()
     if made is not None:
         partition.store(made)
     return made is not None
 
 
-def restored(settings: Settings, topics: Topics, kept: Partition | None = None, **options: bool) -> Partition:
+def restored(
+    settings: Settings, topics: Topics, kept: SessionizerPartition | None = None, **options: bool
+) -> SessionizerPartition:
     again = kept or partition(settings, topics)
     again.restored = False
     again.restore(topics, **options)  # type: ignore[arg-type]

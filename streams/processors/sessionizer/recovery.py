@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class InMemoryState:
     """What a partition still has in memory from the time when it was ours before; of a new one, nothing.
 
     Attributes:
@@ -33,7 +33,7 @@ class Kept:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RecoveryPlan:
     """How to go on: from a checkpoint or from memory, and with which records.
 
     Attributes:
@@ -49,7 +49,9 @@ class Plan:
     stop: int
 
 
-def plan_recovery(settings: Settings, reader: LogReader, number: int, *, kept: Kept, accept_loss: bool) -> Plan:
+def plan_recovery(
+    settings: Settings, reader: LogReader, number: int, *, in_memory: InMemoryState, accept_loss: bool
+) -> RecoveryPlan:
     """Find out where partition ``number`` goes on. Blocks.
 
     If the last checkpoint is the one that this partition has stored itself, nobody else has worked on it in the
@@ -59,7 +61,7 @@ def plan_recovery(settings: Settings, reader: LogReader, number: int, *, kept: K
         settings: name the topics.
         reader: of the logs.
         number: of the partition.
-        kept: what is in memory.
+        in_memory: what the partition still has in memory.
         accept_loss: go on where records are gone that were needed.
 
     Raises:
@@ -70,14 +72,14 @@ def plan_recovery(settings: Settings, reader: LogReader, number: int, *, kept: K
     last = reader.last(checkpoints, number)
     stored = (last.value() or b"") if last is not None else b""
     low, high = reader.bounds(clicks, number)
-    checkpoint, silent_before = None, kept.silent_before
-    if stored != kept.stored:
+    checkpoint, silent_before = None, in_memory.silent_before
+    if stored != in_memory.stored:
         checkpoint = _decode(stored, f"{checkpoints}[{number}]")
         start, silent_before = checkpoint.offset, checkpoint.published_to
     elif stored:
-        start = kept.next_offset
+        start = in_memory.next_offset
     else:
-        start = max(low, kept.next_offset)
+        start = max(low, in_memory.next_offset)
     if silent_before > high or start > high:
         raise BrokerError(
             f"{clicks}[{number}] ends at offset {high}, but {max(silent_before, start)} of it have been processed: "
@@ -91,7 +93,7 @@ def plan_recovery(settings: Settings, reader: LogReader, number: int, *, kept: K
         start = low
     # Records may have been acknowledged after the last checkpoint; the agent does not get them again.
     stop = min(high, max(start, silent_before, reader.committed("sessionizer", clicks, number)))
-    return Plan(checkpoint=checkpoint, stored=stored, start=start, stop=stop)
+    return RecoveryPlan(checkpoint=checkpoint, stored=stored, start=start, stop=stop)
 
 
 def _decode(stored: bytes, place: str) -> Checkpoint:

@@ -11,9 +11,9 @@ import pytest
 from mos_online.errors import BrokerError
 from mos_online.sessions import Sessionizer
 from mos_online.settings import Settings
-from streams.processors.session_recovery import Kept, Plan, plan_recovery
+from streams.processors.sessionizer.recovery import InMemoryState, RecoveryPlan, plan_recovery
 
-NEW = Kept(stored=b"", next_offset=0, silent_before=0)
+NEW = InMemoryState(stored=b"", next_offset=0, silent_before=0)
 
 
 class Reader:
@@ -32,8 +32,8 @@ class Reader:
         return self._committed
 
 
-def plan(reader: Reader, kept: Kept = NEW) -> Plan:
-    return plan_recovery(Settings(), reader, 3, kept=kept, accept_loss=False)  # type: ignore[arg-type]
+def plan(reader: Reader, in_memory: InMemoryState = NEW) -> RecoveryPlan:
+    return plan_recovery(Settings(), reader, 3, in_memory=in_memory, accept_loss=False)  # type: ignore[arg-type]
 
 
 def stored(**changes: int) -> bytes:
@@ -55,12 +55,12 @@ def test_a_checkpoint_of_another_worker_is_read_up_to_what_was_published_or_comm
 
 def test_a_checkpoint_of_our_own_is_not_needed() -> None:
     own = stored(offset=20, published_to=40)
-    found = plan(Reader(own, committed=55), Kept(stored=own, next_offset=50, silent_before=40))
+    found = plan(Reader(own, committed=55), InMemoryState(stored=own, next_offset=50, silent_before=40))
     assert (found.checkpoint, found.start, found.stop) == (None, 50, 55)
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b'{"version": 99}', b"\xff"])
 def test_a_checkpoint_that_cannot_be_read_is_named(raw: bytes) -> None:
-    kept = Kept(stored=b"another", next_offset=0, silent_before=0)
+    in_memory = InMemoryState(stored=b"another", next_offset=0, silent_before=0)
     with pytest.raises(BrokerError, match=r"sessionizer-checkpoints\[3\] cannot be read .*mos topics create"):
-        plan(Reader(raw), kept)
+        plan(Reader(raw), in_memory)

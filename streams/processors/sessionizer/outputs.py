@@ -13,8 +13,8 @@ from streams.kafka.producer import Delay, RecordProducer
 from streams.kafka.records import Record
 
 
-class SessionOutputs:
-    """The outputs of one partition.
+class OutputPublisher:
+    """Publishes the outputs of one partition.
 
     Attributes:
         count: how many outputs there have been.

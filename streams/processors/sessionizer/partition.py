@@ -1,4 +1,4 @@
-"""The sessionizer of one partition of ``clicks``, fed by the log and kept by checkpoints."""
+"""One partition of ``clicks``: its records go to a ``Sessionizer``, whose state is stored as checkpoints."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from streams.kafka.log_reader import LogReader
 from streams.kafka.producer import RecordProducer
 from streams.kafka.records import Record, of_confluent
 from streams.kafka.topics import CHECKPOINTS
-from streams.processors.session_outputs import SessionOutputs
-from streams.processors.session_recovery import Kept, plan_recovery
+from streams.processors.sessionizer.outputs import OutputPublisher
+from streams.processors.sessionizer.recovery import InMemoryState, plan_recovery
 
 log = logging.getLogger(__name__)
 
 
-class Partition:
+class SessionizerPartition:
     """Open sessions of one partition of ``clicks``; used by one thread at a time.
 
     Attributes:
@@ -49,7 +49,7 @@ class Partition:
         self._settings = settings
         self._producer = producer
         self._decode = decode
-        self._outputs = SessionOutputs(settings, producer, dead_letters, number)
+        self._outputs = OutputPublisher(settings, producer, dead_letters, number)
         self._warned = False
         self._stored = b""
         self._offered_at = (0, 0)  # offset and outputs at a checkpoint
@@ -69,7 +69,7 @@ class Partition:
             self._settings,
             reader,
             self.number,
-            kept=Kept(
+            in_memory=InMemoryState(
                 stored=self._stored, next_offset=self.sessionizer.next_offset, silent_before=self._outputs.silent_before
             ),
             accept_loss=accept_loss,

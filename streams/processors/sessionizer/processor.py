@@ -1,4 +1,4 @@
-"""Clicks in, closed sessions out, with one ``Partition`` for each partition of ``clicks``."""
+"""The processor: it owns a ``SessionizerPartition`` for each partition of ``clicks`` that Kafka assigns to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streams import metrics
 from streams.kafka.log_reader import LogReader
 from streams.kafka.records import Record
 from streams.processors.base import Context, Processor, Timer
-from streams.processors.session_partition import Partition
+from streams.processors.sessionizer.partition import SessionizerPartition
 
 PERIOD = 1.0
 """Seconds between two checkpoints."""
@@ -29,7 +29,12 @@ log = logging.getLogger(__name__)
 
 
 class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
-    """Open sessions are in memory; the log and a small checkpoint bring them back (docs/adr/0001)."""
+    """Gives records to their partitions, and stores checkpoints.
+
+    Open sessions are in memory. After a restart the log and a small checkpoint bring them back (docs/adr/0001).
+    Every record reaches its partition, because its offset and its time of arrival count even if its value is of no
+    use. So the partition decodes and writes the dead letters itself; ``Processor.read`` is not used.
+    """
 
     name = "sessionizer"
     topic = contracts.CLICKS
@@ -39,8 +44,8 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
         super().__init__(context)
         self._reader = LogReader(context.settings)
         self._restorers = ThreadPoolExecutor(2, "restore")  # of their own: a long restore must not hold up others
-        self._partitions: dict[int, Partition] = {}
-        self._kept: dict[int, Partition] = {}
+        self._partitions: dict[int, SessionizerPartition] = {}
+        self._revoked: dict[int, SessionizerPartition] = {}
         self._changed = asyncio.Event()
         self._restoring: set[asyncio.Task[None]] = set()
         self._storing = asyncio.Lock()
@@ -64,13 +69,13 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
     def on_assigned(self, partitions: set[int]) -> None:
         """Start to restore these partitions."""
         for number in sorted(partitions):
-            partition = self._kept.get(number) or self._new(number)
+            partition = self._revoked.get(number) or self._new(number)
             partition.restored = False
             self._partitions[number] = partition
             task = asyncio.create_task(self._restore(partition))
             self._restoring.add(task)
             task.add_done_callback(self._restoring.discard)
-        self._kept = {}
+        self._revoked = {}
 
     async def on_revoked(self) -> None:
         """Store the last checkpoints and keep the partitions aside: they may well be ours again in a moment."""
@@ -80,7 +85,7 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
             log.warning("no checkpoints within %.0f s; the next owner begins with older ones", LAST_CHECKPOINT_TIMEOUT)
         for partition in self._partitions.values():
             partition.wanted = partition.restored
-        self._kept = {number: p for number, p in self._partitions.items() if p.restored}
+        self._revoked = {number: p for number, p in self._partitions.items() if p.restored}
         self._partitions = {}
 
     async def on_close(self) -> None:
@@ -95,10 +100,12 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
         """Do not wait: what is not delivered when the worker ends is made again from the last checkpoint on."""
         await self.producer.relieve()
 
-    def _new(self, number: int) -> Partition:
-        return Partition(self.settings, self.producer, number, decode=self.decode, dead_letters=self.dead_letters)
+    def _new(self, number: int) -> SessionizerPartition:
+        return SessionizerPartition(
+            self.settings, self.producer, number, decode=self.decode, dead_letters=self.dead_letters
+        )
 
-    async def _restore(self, partition: Partition) -> None:
+    async def _restore(self, partition: SessionizerPartition) -> None:
         loop, accept = asyncio.get_running_loop(), self.context.accept_loss
         try:
             await loop.run_in_executor(self._restorers, lambda: partition.restore(self._reader, accept_loss=accept))
@@ -132,7 +139,7 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
         metrics.OPEN_EVENTS.set(sum(p.sessionizer.open_events for p in restored))
         await self._store()
 
-    async def _advance(self, partition: Partition) -> None:
+    async def _advance(self, partition: SessionizerPartition) -> None:
         """Let the wall clock pass, unless records that came before now are still on their way to us."""
         now = time.time_ns() // 1_000_000
         if not partition.sessionizer.due(now):
