@@ -69,8 +69,9 @@ bench-model: setup  ## MoS beside its rivals on all datasets, with intervals: tw
 bench-model-quick: setup  ## the same in about five minutes: that it runs, not what is true
 	$(BIN)/mos evaluate --plan quick
 
-schemas: setup  ## write the documents of the topics (docs/topics.md, docs/schemas) from mos_online/contracts
+schemas: setup  ## write docs/topics.md, docs/schemas and docs/settings.md from the code
 	$(BIN)/python -m mos_online.contracts.documentation docs
+	$(BIN)/python -m mos_online.settings_page docs/settings.md
 
 lock: setup  ## resolve the dependencies anew
 	echo uv | $(BIN)/uv pip compile - $(LOCK) -o requirements/uv.txt

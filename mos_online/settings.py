@@ -26,47 +26,99 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
-    home: Path = Field(Path(".mos"), description="Folder of everything that is written: model, store, logs, reports.")
-    data_dir: Path | None = Field(None, description="Folder of datasets (one sub-folder each).")
+    home: Path = Field(
+        Path(".mos"), description="The folder of everything that is written: models, Feast repository, logs, reports."
+    )
+    data_dir: Path | None = Field(None, description="The folder of datasets. Each dataset is a folder in it.")
 
     models: str | None = Field(
         None,
-        description="Model registry: a folder, or a URL that fsspec knows, such as s3://bucket/models, which several "
-        "machines share; default MOS_HOME/models.",
+        description="The model registry: a folder, or a URL that fsspec knows, such as `s3://bucket/models`. Several "
+        "machines can share a URL. If it is not set, the registry is the folder `models` in `MOS_HOME`.",
     )
 
-    kafka: str = Field("embedded", description='"embedded", or host:port[,host:port] of a Kafka cluster.')
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    kafka_sasl_username: str | None = None
-    kafka_sasl_password: str | None = None
-    kafka_ssl_ca: Path | None = Field(None, description="CA certificate (PEM) that signed the brokers'.")
-    kafka_ssl_certificate: Path | None = Field(None, description="Client certificate (PEM), for mutual TLS.")
-    kafka_ssl_key: Path | None = Field(None, description="Client key (PEM), for mutual TLS.")
+    kafka: str = Field(
+        "embedded", description="`embedded`, or the addresses of a Kafka cluster: `host:port[,host:port]`."
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How clients connect to the brokers."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="How clients prove who they are. It is used with `SASL_PLAINTEXT` and `SASL_SSL`."
+    )
+    kafka_sasl_username: str | None = Field(None, description="The user name for SASL.")
+    kafka_sasl_password: str | None = Field(None, description="The password for SASL.")
+    kafka_ssl_ca: Path | None = Field(None, description="The CA certificate (PEM) that signed those of the brokers.")
+    kafka_ssl_certificate: Path | None = Field(None, description="The client certificate (PEM), for mutual TLS.")
+    kafka_ssl_key: Path | None = Field(None, description="The client key (PEM), for mutual TLS.")
     namespace: str = Field(
-        "", pattern=r"^[a-zA-Z0-9._-]{0,64}$", description="Prefix of topics and consumer groups, to share a cluster."
+        "",
+        pattern=r"^[a-zA-Z0-9._-]{0,64}$",
+        description="A prefix of all topics and consumer groups, so that several installations can share a cluster.",
     )
-    partitions: int = Field(8, ge=1, le=1000, description="Partitions of each topic that we create.")
+    partitions: int = Field(
+        8,
+        ge=1,
+        le=1000,
+        description="The number of partitions of each topic. Topics are created with it. If topics exist, it must be "
+        "the number that they have.",
+    )
 
-    store: str = Field("sqlite", description='Feast online store: "sqlite", or redis://[:password@]host:port[/db].')
+    store: str = Field(
+        "sqlite",
+        description="The online store: `sqlite`, or `redis://[[user]:password@]host[:port][/db]`. `rediss://` uses "
+        "TLS.",
+    )
 
-    session_gap: float = Field(1800, gt=0, description="A session ends when its user is silent for longer.")
-    session_lateness: float = Field(5, ge=0, description="How far out of order events of a partition may arrive.")
-    session_max_events: int = Field(500, ge=1)
-    session_max_duration: float = Field(43_200, gt=0)
-    session_idle_timeout: float = Field(5, gt=0, description="A quiet partition then advances by the wall clock.")
-    session_max_future: float = Field(60, ge=0, description="Events further ahead of their arrival are rejected.")
-    session_publisher_ids: bool = Field(False, description="Never join events whose session_id differs.")
-    session_revision: int = Field(1, ge=1, description="Raise it to sessionize the same log anew under other rules.")
+    session_gap: float = Field(1800, gt=0, description="A session ends when its user is idle for longer than this.")
+    session_lateness: float = Field(
+        5,
+        ge=0,
+        description="An event may be this much older than the newest event of its partition. An older one is late.",
+    )
+    session_max_events: int = Field(
+        500, ge=1, description="A session has at most this many events. The next event begins another session."
+    )
+    session_max_duration: float = Field(
+        43_200, gt=0, description="The last event of a session is at most this long after its first event."
+    )
+    session_idle_timeout: float = Field(
+        5,
+        gt=0,
+        description="When a partition with live data has no records for this long, the wall clock moves its watermark.",
+    )
+    session_max_future: float = Field(
+        60,
+        ge=0,
+        description="An event whose time is further than this ahead of its Kafka timestamp becomes a dead letter.",
+    )
+    session_publisher_ids: bool = Field(
+        False, description="If true, events of a user with different `session_id` are never in one session."
+    )
+    session_revision: int = Field(
+        1,
+        ge=1,
+        description="The value is written into every session. Raise it to sessionize a log again by other rules.",
+    )
 
-    serve_host: str = "127.0.0.1"
-    serve_port: int = Field(8000, ge=1, le=65535)
-    serve_url: str | None = Field(None, description="Where the recommender finds the service; default host:port.")
-    serve_replicas: int = Field(1, ge=1)
-    api_key: str | None = Field(None, description="If set, requests must carry it in the X-API-Key header.")
+    serve_host: str = Field("127.0.0.1", description="The address on which the service listens.")
+    serve_port: int = Field(8000, ge=1, le=65535, description="The port on which the service listens.")
+    serve_url: str | None = Field(
+        None,
+        description="The URL at which the worker finds the service. If it is not set, it is made of `MOS_SERVE_HOST` "
+        "and `MOS_SERVE_PORT`.",
+    )
+    serve_replicas: int = Field(
+        1, ge=1, description="The number of replicas. Each is a process that holds the whole model."
+    )
+    api_key: str | None = Field(
+        None, description="If it is set, requests must carry it in the header `X-API-Key`. All callers share it."
+    )
 
-    worker_port: int = Field(6066, ge=1, le=65535, description="Port of the worker's /metrics and /healthz.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    worker_port: int = Field(6066, ge=1, le=65535, description="The port of the worker's `/metrics` and `/healthz`.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Programs log messages of this level and above."
+    )
 
     @classmethod
     def load(cls, **overrides: object) -> Settings:

@@ -15,6 +15,7 @@ import pytest
 from typer.main import get_command
 
 from mos_cli.main import COMMANDS, command_line
+from mos_online import settings_page
 from mos_online.contracts import CLICKS, SESSION_END, Click, Heartbeat, Recommendation, decode_clicks
 from mos_online.kafka_config import PARTITIONER, BrokerAddress
 from mos_online.model import BACKBONES, MoS
@@ -25,7 +26,7 @@ from streams.runtime.worker import PROCESSORS
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("mos_online", "features", "streams", "serving", "simulator", "evaluation", "mos_cli")
-FOLDERS = (*SOURCES, "docs", "tests", "benchmarks", "deploy", "requirements")
+FOLDERS = (*SOURCES, "docs", "tests", "benchmarks", "requirements")
 PAGES = [
     path
     for path in sorted(ROOT.rglob("*.md"))
@@ -33,7 +34,7 @@ PAGES = [
 ]
 HISTORY = ROOT / "CHANGELOG.md"
 """It also names what has been renamed."""
-PRINTED = {ROOT / "docs/topics.md", *(ROOT / "docs/results").glob("*.md")}
+PRINTED = {ROOT / "docs/topics.md", ROOT / "docs/settings.md", *(ROOT / "docs/results").glob("*.md")}
 """Programs write these."""
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
@@ -76,7 +77,7 @@ def targets(path: Path) -> list[str]:
 
 
 def test_there_are_pages() -> None:
-    assert {ROOT / "README.md", ROOT / "docs/glossary.md", ROOT / "deploy/README.md"} <= set(PAGES)
+    assert {ROOT / "README.md", ROOT / "docs/glossary.md", ROOT / "docs/docker-compose.md"} <= set(PAGES)
 
 
 @pytest.mark.parametrize("path", pages())
@@ -188,10 +189,15 @@ def test_settings_exist(path: Path) -> None:
         assert name in known or (name.endswith("_") and any(one.startswith(name) for one in known)), name
 
 
-def test_every_setting_is_documented() -> None:
-    table = (ROOT / "docs/operations.md").read_text()
-    documented = set(re.findall(r"`(MOS_[A-Z0-9_]+)`", "\n".join(re.findall(r"^\|.*", table, re.MULTILINE))))
-    assert {PREFIX + name.upper() for name in Settings.model_fields} <= documented
+def test_the_page_of_the_settings_is_up_to_date() -> None:
+    assert (ROOT / "docs/settings.md").read_text() == settings_page.page(), "run `make schemas`"
+
+
+def test_every_setting_is_described_in_sentences() -> None:
+    for name, field in Settings.model_fields.items():
+        described = field.description or ""
+        assert described[:1].isupper() or described.startswith("`"), name
+        assert described.endswith("."), name
 
 
 @pytest.mark.parametrize("message", [Click, Recommendation, RecommendResponse])

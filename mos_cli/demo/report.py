@@ -1,4 +1,4 @@
-"""From what was seen to the report's keys; docs/report.md explains them."""
+"""From what was seen to the report's keys; docs/demo-report.md explains them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Outcome:
 
 
 def build_report(outcome: Outcome) -> Report:
-    """The report as documented in docs/report.md."""
+    """The report as documented in docs/demo-report.md."""
     log, watched = outcome.log, outcome.watched
     seen, visitors = watched.seen, watched.visitors
     faults = _faults(outcome)
