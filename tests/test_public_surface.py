@@ -42,6 +42,8 @@ PUBLIC = {
         "decode_leniently",
         "encode",
         "request_id_of",
+        "with_user",
+        "without_user",
     },
     "mos_online.model": {
         "BACKBONES",

@@ -4,7 +4,16 @@ Messages are JSON in UTF-8. Every topic but ``dead-letters`` is keyed by ``user_
 partition of every topic. All times are integers, milliseconds since 1970-01-01 UTC.
 """
 
-from mos_online.contracts.clicks import SESSION_END, Click, ClickEnvelope, Event, Heartbeat, SessionEvent
+from mos_online.contracts.clicks import (
+    SESSION_END,
+    Click,
+    ClickEnvelope,
+    Event,
+    Heartbeat,
+    SessionEvent,
+    with_user,
+    without_user,
+)
 from mos_online.contracts.codec import MAX_MESSAGE_BYTES, decode_clicks, encode
 from mos_online.contracts.dead_letters import DeadLetter
 from mos_online.contracts.fields import Context, Id, Milliseconds, Scalar
@@ -66,4 +75,6 @@ __all__ = [
     "decode_leniently",
     "encode",
     "request_id_of",
+    "with_user",
+    "without_user",
 ]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from mos_online.contracts.clicks import Click, ClickEnvelope, Heartbeat
+from mos_online.contracts.clicks import Click, ClickEnvelope, Heartbeat, with_user
 from mos_online.contracts.fields import Context, Id, Milliseconds
 from mos_online.contracts.lenient import NOT_JSON, LooseObject, decode_leniently
 from mos_online.errors import ContractError
@@ -69,6 +69,7 @@ def decode_clicks(raw: bytes | None) -> list[Click] | Heartbeat:
 
 
 def _decode_numbered(raw: bytes) -> Click:
+    """Written out, field by field: a loop over the fields takes three times as long."""
     numbered = _numbered.decode(raw)
     user, event, item = numbered.user_id, numbered.event_id, numbered.item_id
     session, request = numbered.session_id, numbered.request_id
@@ -95,7 +96,8 @@ def _decode_rarer(raw: bytes) -> list[Click] | Heartbeat:
     try:
         if "event_id" not in loose.fields:  # with one it is a click, whatever else it carries
             if "clicks" in loose.fields:
-                return _clicks_of(decode_leniently(_envelope, raw, "clicks"))
+                envelope = decode_leniently(_envelope, raw, "clicks")
+                return [with_user(event, envelope.user_id) for event in envelope.clicks]
             if "heartbeat" in loose.fields:
                 return decode_leniently(_heartbeat, raw)
         return [_click.decode(loose.rewritten())]
@@ -103,20 +105,3 @@ def _decode_rarer(raw: bytes) -> list[Click] | Heartbeat:
         raise ContractError("invalid", str(error)) from None
     except NOT_JSON as error:
         raise ContractError("not_json", f"not JSON: {error}") from None
-
-
-def _clicks_of(envelope: ClickEnvelope) -> list[Click]:
-    user = envelope.user_id
-    return [
-        Click(
-            user_id=user,
-            event_id=event.event_id,
-            item_id=event.item_id,
-            timestamp=event.timestamp,
-            event_type=event.event_type,
-            session_id=event.session_id,
-            request_id=event.request_id,
-            context=event.context,
-        )
-        for event in envelope.clicks
-    ]

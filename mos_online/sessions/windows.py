@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 
-from mos_online.contracts import SESSION_END, Click, Session, SessionEvent
+from mos_online.contracts import SESSION_END, Click, Session, SessionEvent, without_user
 from mos_online.sessions.config import SessionConfig
 from mos_online.sessions.cut import Cut, first_cut, whole_cut
 from mos_online.sessions.offsets import Block
@@ -66,15 +66,7 @@ class SessionWindows:
         elif opened.has(click.event_id):
             self.duplicates += 1
             return
-        event = SessionEvent(
-            event_id=click.event_id,
-            item_id=click.item_id,
-            timestamp=click.timestamp,
-            event_type=click.event_type,
-            session_id=click.session_id,
-            request_id=click.request_id,
-            context=click.context,
-        )
+        event = without_user(click)
         opened.user_id = click.user_id
         appended = opened.add(event, block)
         self.open_events += 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mos_online import contracts
-from mos_online.contracts import Click, ClickEnvelope, SessionEvent
+from mos_online.contracts import Click, ClickEnvelope, without_user
 
 
 @dataclass(eq=False)
@@ -22,9 +22,7 @@ class Envelope:
         """The message: an envelope, or the plain click if there is only one."""
         if len(self.clicks) == 1:
             return contracts.encode(self.clicks[0])
-        return contracts.encode(
-            ClickEnvelope(user_id=self.user_id, clicks=[_anonymous(click) for click in self.clicks])
-        )
+        return contracts.encode(ClickEnvelope(user_id=self.user_id, clicks=[without_user(c) for c in self.clicks]))
 
 
 class Envelopes:
@@ -61,16 +59,3 @@ class Envelopes:
     def _taken(self, envelope: Envelope) -> Iterator[Envelope]:
         if self._open.get(envelope.user_id) is envelope:  # else it was filled, and sent, long ago
             yield self._open.pop(envelope.user_id)
-
-
-def _anonymous(click: Click) -> SessionEvent:
-    """The click without its user, whom the envelope names once."""
-    return SessionEvent(
-        event_id=click.event_id,
-        item_id=click.item_id,
-        timestamp=click.timestamp,
-        event_type=click.event_type,
-        session_id=click.session_id,
-        request_id=click.request_id,
-        context=click.context,
-    )
