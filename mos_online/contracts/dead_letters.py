@@ -18,4 +18,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     message: Annotated[str, Meta(description="Why it could not be used, in a sentence for people.")]
     key: Annotated[bytes | None, Meta(description="The key of the record.")]
     raw: Annotated[bytes, Meta(description="The value of the record.")]
-    failed_at: Annotated[int, Meta(description="When it was found to be of no use; milliseconds.")]
+    record_timestamp: Annotated[int, Meta(description="The record's own Kafka timestamp; milliseconds since 1970 UTC.")]
+    failed_at: Annotated[
+        int, Meta(description="When it failed, by the clock of the worker; milliseconds since 1970 UTC.")
+    ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mos_online import contracts
@@ -26,16 +27,25 @@ log = logging.getLogger(__name__)
 class DeadLetters:
     """The dead letters of one processor. All of them are made here."""
 
-    def __init__(self, producer: RecordProducer, settings: Settings, *, processor: str) -> None:
+    def __init__(
+        self,
+        producer: RecordProducer,
+        settings: Settings,
+        *,
+        processor: str,
+        now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
         """Prepare the dead letters of one processor.
 
         Args:
             producer: publishes them.
             settings: names the topic.
             processor: whose they are, a label of the metrics.
+            now: the worker's clock, milliseconds since 1970 UTC.
         """
         self._producer = producer
         self._processor = processor
+        self._now = now
         self._topic = settings.topic(contracts.DEAD_LETTERS)
 
     def refuse(self, record: Record, error: Exception) -> None:
@@ -55,7 +65,8 @@ class DeadLetters:
     def add(self, record: Record, *, reason: str, message: str) -> None:
         """Publish a record as a dead letter.
 
-        ``failed_at`` is the record's own time, so that a repeat is identical (ADR 5).
+        ``failed_at`` is read from the worker's clock, so a repeat after a crash differs in it (ADR 5). Records of the
+        topic are told apart by ``topic``, ``partition`` and ``offset``.
         """
         key = record.key if record.key is None else record.key[:KEY_BYTES]
         letter = DeadLetter(
@@ -66,7 +77,8 @@ class DeadLetters:
             message=message[:2000].encode(errors="replace").decode(),
             key=key,
             raw=(record.value or b"")[:RAW_BYTES],
-            failed_at=record.arrived_at,
+            record_timestamp=record.arrived_at,
+            failed_at=self._now(),
         )
         self._producer.publish(self._topic, key, contracts.encode(letter))
         metrics.DEAD_LETTERS.labels(processor=self._processor, reason=reason).inc()

@@ -64,7 +64,15 @@ SENT: dict[str, list[Any]] = {
     ],
     contracts.DEAD_LETTERS: [
         DeadLetter(
-            topic="clicks", partition=0, offset=1, reason="not_json", message="no", key=key, raw=b"\xff", failed_at=5
+            topic="clicks",
+            partition=0,
+            offset=1,
+            reason="not_json",
+            message="no",
+            key=key,
+            raw=b"\xff",
+            record_timestamp=5,
+            failed_at=6,
         )
         for key in (None, b"u")
     ],

@@ -18,6 +18,7 @@ from streams.kafka.records import Record
 from streams.processors.sessionizer.partition import SessionizerPartition
 
 NOW = 1_700_000_000_000
+FAILED_AT = NOW + 86_400_000
 
 
 class Topics:
@@ -119,7 +120,7 @@ def beat(seconds: int) -> bytes:
 
 
 def partition(settings: Settings, topics: Topics) -> SessionizerPartition:
-    letters = DeadLetters(topics, settings, processor="sessionizer")  # type: ignore[arg-type]
+    letters = DeadLetters(topics, settings, processor="sessionizer", now=lambda: FAILED_AT)  # type: ignore[arg-type]
     return SessionizerPartition(settings, topics, 3, decode=contracts.decode_clicks, dead_letters=letters)  # type: ignore[arg-type]
 
 
@@ -162,9 +163,9 @@ def test_sessions_late_events_and_dead_letters(settings: Settings, topics: Topic
     assert [s.session_id.rsplit(":", 1)[1] for s in topics.sessions()] == ["a"]
     assert topics.published[contracts.SESSIONS][0][1] == {"closable_at": str(NOW + 2).encode()}
     assert len(topics.published[contracts.LATE_EVENTS]) == 1
-    assert [(x.reason, x.offset, x.raw, x.failed_at) for x in topics.letters()] == [
-        ("not_json", 1, b"{", NOW + 1),
-        ("not_json", 4, b"", NOW + 4),
+    assert [(x.reason, x.offset, x.raw, x.record_timestamp, x.failed_at) for x in topics.letters()] == [
+        ("not_json", 1, b"{", NOW + 1, FAILED_AT),
+        ("not_json", 4, b"", NOW + 4, FAILED_AT),
     ]
 
 
