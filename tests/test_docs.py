@@ -20,7 +20,7 @@ from mos_online.contracts import CLICKS, SESSION_END, Click, Heartbeat, Recommen
 from mos_online.kafka_config import PARTITIONER, BrokerAddress
 from mos_online.model import BACKBONES, MoS
 from mos_online.settings import PREFIX, Settings
-from serving.http.api import RecommendResponse
+from serving.http.api import RecommendRequest, RecommendResponse
 from simulator.datasets import load
 from streams.runtime.worker import PROCESSORS
 
@@ -200,10 +200,18 @@ def test_every_setting_is_described_in_sentences() -> None:
         assert described.endswith("."), name
 
 
-@pytest.mark.parametrize("message", [Click, Recommendation, RecommendResponse])
-def test_every_field_is_documented(message: type[msgspec.Struct]) -> None:
-    page = (ROOT / "docs/your-data.md").read_text()
-    assert set(message.__struct_fields__) <= set(CODE.findall(page))
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        ("your-data.md", Click),
+        ("output-topics.md", Recommendation),
+        ("http-api.md", RecommendRequest),
+        ("http-api.md", RecommendResponse),
+    ],
+)
+def test_every_field_is_documented(page: str, message: type[msgspec.Struct]) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    assert set(message.__struct_fields__) <= set(CODE.findall(text))
 
 
 def example(page: str, language: str, about: str) -> str:
@@ -266,7 +274,7 @@ def _clicks(value: bytes) -> list[Click]:
 
 def test_the_example_makes_a_dataset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    run(example("docs/your-data.md", "python", "polars"))
+    run(example("docs/datasets.md", "python", "polars"))
     dataset = load("./mine", None)
     assert dataset.clicks["timestamp"].to_list() == [1760000000000, 1760000004000]
 
