@@ -1,26 +1,23 @@
-"""The queue before the model: requests that arrive while a batch is being scored form the next batch."""
+"""The queue before the model: queries that arrive while a batch is being scored form the next batch."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
-from mos_online.contracts import Fallback, FallbackReason, FallbackSource
+import msgspec
+
+from mos_online.contracts import Fallback, FallbackReason
 from mos_online.recommend.query import Query, Ranking
 from mos_online.recommend.recommender import Recommender
-from mos_online.users.profile import UserProfile
-from serving.http.api import Item, RecommendRequest, RecommendResponse, Theme, session_events
-from serving.http.problem import Problem, internal, new_request_id, overloaded
 from serving.metrics import Metrics
+from serving.scoring.answer import Answer, OverloadedError, ScoringError
 from serving.scoring.limits import Limits
 from serving.scoring.profiles import Profiles
-
-log = logging.getLogger(__name__)
 
 RETRY_AFTER = 1
 """Seconds; a full queue empties in well under one."""
@@ -28,23 +25,23 @@ RETRY_AFTER = 1
 
 @dataclass(slots=True, eq=False)
 class _Call:
-    """The requests of one HTTP call; touched by the scoring thread until ``left`` is 0, then by its event loop."""
+    """Queries asked together; touched by the scoring thread until ``left`` is 0, then by its event loop."""
 
-    requests: Sequence[RecommendRequest]
-    future: asyncio.Future[list[RecommendResponse]]
+    queries: Sequence[Query]
+    future: asyncio.Future[list[Answer]]
     deadline: float
     left: int
-    answers: dict[int, RecommendResponse] = field(default_factory=dict)
-    problem: Problem | None = None
+    answers: dict[int, Answer] = field(default_factory=dict)
+    error: OverloadedError | ScoringError | None = None
 
 
 _Waiting = tuple[_Call, int]
 
 
 class Scorer:
-    """Answers requests from profiles and model, one batch at a time in a thread of its own.
+    """Answers queries from profiles and model, one batch at a time in a thread of its own.
 
-    No timer holds a request back: a lone request is scored at once, and under load batches grow by themselves while
+    No timer holds a query back: a lone query is scored at once, and under load batches grow by themselves while
     the thread is busy. The event loop only queues and delivers, so health checks stay prompt during scoring.
     """
 
@@ -79,23 +76,24 @@ class Scorer:
         since = self._busy_since
         return not self._thread.is_alive() or (since is not None and time.monotonic() - since > seconds)
 
-    async def answer(self, requests: Sequence[RecommendRequest]) -> list[RecommendResponse]:
-        """Return the answers, in the order of ``requests``.
+    async def answer(self, queries: Sequence[Query]) -> list[Answer]:
+        """Return the answers, in the order of ``queries``; their profiles are read from the store.
 
         Raises:
-            Problem: 503, too many are waiting or these waited too long; 500, the model failed.
+            OverloadedError: too many are waiting, or these waited too long.
+            ScoringError: the model failed on one of them.
         """
-        if self._pending + len(requests) > self._limits.max_pending:
-            self._metrics.refused.inc(len(requests))
-            raise overloaded(f"{self._pending} requests are waiting already", retry_after=RETRY_AFTER)
+        if self._pending + len(queries) > self._limits.max_pending:
+            self._metrics.refused.inc(len(queries))
+            raise OverloadedError(f"{self._pending} requests are waiting already", retry_after=RETRY_AFTER)
         call = _Call(
-            requests=requests,
+            queries=queries,
             future=self._loop.create_future(),
             deadline=time.monotonic() + self._limits.deadline,
-            left=len(requests),
+            left=len(queries),
         )
-        self._pending += len(requests)
-        for position in range(len(requests)):
+        self._pending += len(queries)
+        for position in range(len(queries)):
             self._queue.put((call, position))
         return await call.future
 
@@ -116,7 +114,7 @@ class Scorer:
                 self._loop.call_soon_threadsafe(self._deliver, list(dict.fromkeys(done)))
 
     def _next_batch(self) -> list[_Waiting] | None:
-        """Wait for a request and take those behind it; None when stopped."""
+        """Wait for a query and take those behind it; None when stopped."""
         batch: list[_Waiting] = []
         while len(batch) < self._limits.max_batch:
             try:
@@ -133,23 +131,23 @@ class Scorer:
 
     def _deliver(self, calls: list[_Call]) -> None:
         for call in calls:
-            self._pending -= len(call.requests)
+            self._pending -= len(call.queries)
             if call.future.done():  # the client has gone
                 continue
-            if call.problem is not None:
-                call.future.set_exception(call.problem)
+            if call.error is not None:
+                call.future.set_exception(call.error)
             else:
-                call.future.set_result([call.answers[position] for position in range(len(call.requests))])
+                call.future.set_result([call.answers[position] for position in range(len(call.queries))])
 
     def _score(self, batch: list[_Waiting]) -> None:
         now = time.monotonic()
         wanted: list[_Waiting] = []
         for call, position in batch:
-            if call.deadline < now and call.problem is None:
-                call.problem = overloaded(
+            if call.deadline < now and call.error is None:
+                call.error = OverloadedError(
                     f"the request waited longer than {self._limits.deadline:g} s", retry_after=RETRY_AFTER
                 )
-            if call.problem is None and not call.future.cancelled():
+            if call.error is None and not call.future.cancelled():
                 wanted.append((call, position))
         if wanted:
             self._metrics.batch_size.observe(len(wanted))
@@ -160,24 +158,24 @@ class Scorer:
 
     def _answer(self, wanted: list[_Waiting]) -> None:
         recommender = self._recommender
-        profiles = self._profiles.read(list({call.requests[position].user_id for call, position in wanted}))
+        queries = [call.queries[position] for call, position in wanted]
+        profiles = self._profiles.read(list({query.user_id for query in queries}))
+        if profiles is not None:
+            queries = [msgspec.structs.replace(query, profile=profiles.get(query.user_id)) for query in queries]
         try:
-            queries = [_query(call.requests[position], profiles or {}) for call, position in wanted]
             rankings = recommender.recommend(queries)
             answers = [
-                _response(call.requests[position], ranking, recommender, store_down=profiles is None)
-                for (call, position), ranking in zip(wanted, rankings, strict=True)
+                Answer(ranking=ranking, fallback=_fallback(ranking, profiles is None), recommender=recommender)
+                for _, ranking in zip(wanted, rankings, strict=True)
             ]
-        except Exception:  # whatever the model raises, the thread must live on
+        except Exception as error:  # whatever the model raises, the thread must live on
             if len(wanted) > 1:  # find the one that the model cannot take; the others get their answers
                 for one in wanted:
                     self._answer([one])
                 return
             call, position = wanted[0]
-            request = call.requests[position]
-            request_id = request.request_id or new_request_id()
-            log.exception("request %r: the model failed for user %r", request_id, request.user_id)
-            call.problem = internal(request_id)
+            call.error = ScoringError(position)
+            call.error.__cause__ = error
             return
         for (call, position), answer in zip(wanted, answers, strict=True):
             if answer.fallback is not None:
@@ -185,42 +183,8 @@ class Scorer:
             call.answers[position] = answer
 
 
-def _query(request: RecommendRequest, profiles: dict[str, UserProfile]) -> Query:
-    events = session_events(request.events)
-    if request.timestamp is not None:
-        moment = request.timestamp
-    else:  # a client's clock may run ahead of ours
-        moment = max([time.time_ns() // 1_000_000, *(event.timestamp for event in events)])
-    return Query(
-        user_id=request.user_id,
-        profile=profiles.get(request.user_id),
-        events=events,
-        timestamp=moment,
-        k=request.k,
-        exclude=request.exclude,
-    )
-
-
-def _response(
-    request: RecommendRequest, ranking: Ranking, recommender: Recommender, *, store_down: bool
-) -> RecommendResponse:
-    labels = recommender.router.labels
+def _fallback(ranking: Ranking, store_down: bool) -> Fallback | None:
     reason: FallbackReason | None = "store_unavailable" if store_down else ranking.fallback
-    source: FallbackSource = "model" if ranking.fallback is None else "popularity"
-    return RecommendResponse(
-        request_id=request.request_id or new_request_id(),
-        user_id=request.user_id,
-        items=[
-            Item(item_id=item.item_id, score=item.score, theme=item.theme, theme_label=labels[item.theme])
-            for item in ranking.items
-        ],
-        themes=[
-            Theme(theme=theme.theme, label=theme.label, share=theme.share, sessions=theme.sessions)
-            for theme in ranking.themes
-        ],
-        experiment=None,
-        arm=None,
-        model_version=recommender.model_version,
-        router_version=recommender.router_version,
-        fallback=None if reason is None else Fallback(source=source, reason=reason),
-    )
+    if reason is None:
+        return None
+    return Fallback(source="model" if ranking.fallback is None else "popularity", reason=reason)

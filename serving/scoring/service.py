@@ -12,12 +12,13 @@ import torch
 
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.recommend.probe import require_finite_scores
+from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
 from mos_online.registry import RegistryFollower, open_registry
 from mos_online.registry.follower import Versions
 from mos_online.settings import Settings
-from serving.http.api import ModelInfo, RecommendRequest, RecommendResponse, ThemeLabel
 from serving.metrics import Metrics
+from serving.scoring.answer import Answer
 from serving.scoring.limits import Limits
 from serving.scoring.profiles import Profiles, Store
 from serving.scoring.scorer import Scorer
@@ -31,7 +32,13 @@ STUCK = 30.0
 
 
 class Service:
-    """Answers requests; follows the registry to new model versions without dropping one."""
+    """Answers queries; follows the registry to new model versions without dropping one.
+
+    Attributes:
+        metrics: what it counts and measures.
+        limits: its bounds.
+        loaded_at: when the model in service went into service, in milliseconds since 1970 UTC.
+    """
 
     def __init__(
         self,
@@ -62,7 +69,7 @@ class Service:
         self._follower = RegistryFollower(registry, self._load_model, every=0)
         self._model_problem: str | None = None
         self._profiles = Profiles(open_store=open_store, timeout=limits.store_timeout, metrics=self.metrics)
-        self._loaded_at = _now()
+        self.loaded_at = _now()
         self._scorer = Scorer(
             recommender=self._follower.loaded, profiles=self._profiles, limits=limits, metrics=self.metrics
         )
@@ -83,9 +90,9 @@ class Service:
         self._thread.join(timeout=2 * self.limits.refresh)
         self._profiles.close()
 
-    async def recommend(self, requests: Sequence[RecommendRequest]) -> list[RecommendResponse]:
-        """Return the answers, in the order of ``requests``; raise ``Problem`` as ``Scorer.answer`` does."""
-        return await self._scorer.answer(requests)
+    async def recommend(self, queries: Sequence[Query]) -> list[Answer]:
+        """Return the answers, in the order of ``queries``; raise what ``Scorer.answer`` raises."""
+        return await self._scorer.answer(queries)
 
     def not_ready(self) -> str | None:
         """Say why answers are worse than they should be, or None when all is well."""
@@ -95,15 +102,10 @@ class Service:
         """Say whether this replica should be replaced."""
         return self._scorer.stuck(STUCK)
 
-    def model_info(self) -> ModelInfo:
-        """Describe what is in service."""
-        recommender = self._scorer.recommender
-        return ModelInfo(
-            model_version=recommender.model_version,
-            router_version=recommender.router_version,
-            loaded_at=self._loaded_at,
-            themes=[ThemeLabel(theme=i, label=label) for i, label in enumerate(recommender.router.labels)],
-        )
+    @property
+    def recommender(self) -> Recommender:
+        """The model in service."""
+        return self._scorer.recommender
 
     def _keep_fresh(self) -> None:
         timeout = OPEN_TIMEOUT
@@ -127,7 +129,7 @@ class Service:
     def _follow_registry(self) -> None:
         if self._follower.poll():
             self._scorer.use(self._follower.loaded)
-            self._loaded_at = _now()
+            self.loaded_at = _now()
             self.metrics.reloaded(ok=True)
         problem = self._follower.problem
         if problem is not None and problem != self._model_problem:

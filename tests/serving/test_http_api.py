@@ -187,6 +187,7 @@ def test_a_fault_of_ours_is_logged_and_told_apart(caplog: pytest.LogCaptureFixtu
         assert api.post("/v1/recommend", json={"user_id": "good"}).status_code == 200
     (request_id,) = re.findall("[0-9a-f]{32}", told["message"])
     assert request_id in caplog.text
+    assert "ValueError: poison" in caplog.text
     assert "poison" not in told["message"]
 
 
@@ -197,6 +198,24 @@ def test_a_fault_of_ours_is_logged_under_the_name_that_the_request_brought(caplo
         told = error(api.post("/v1/recommend", json={"user_id": "bad", "request_id": "mine\n"}), 500, "internal")
     assert "mine" in told["message"]
     assert "request 'mine\\n'" in caplog.text
+
+
+def test_an_answer_that_cannot_be_written_fails_its_request_and_no_other() -> None:
+    model = FakeRecommender()
+    with client(model=model) as api:
+        labels = model.router.labels
+        model.router.labels = []
+        error(api.post("/v1/recommend", json={"user_id": "u"}), 500, "internal")
+        model.router.labels = labels
+        assert api.post("/v1/recommend", json={"user_id": "u"}).status_code == 200
+
+
+def test_too_many_requests_at_once_are_told_when_to_retry() -> None:
+    with client(max_pending=2) as api:
+        refused = api.post("/v1/recommend/batch", json={"requests": [{"user_id": "u"}] * 3})
+        assert "0 requests are waiting already" in error(refused, 503, "overloaded")["message"]
+        assert int(refused.headers["retry-after"]) >= 1
+        assert api.post("/v1/recommend/batch", json={"requests": [{"user_id": "u"}] * 2}).status_code == 200
 
 
 def test_the_model_in_service_is_told(api: TestClient) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from serving.http.api import RecommendRequest
-from serving.http.problem import Problem
+from mos_online.contracts import Fallback, SessionEvent
+from mos_online.recommend.query import Query
+from serving.scoring.answer import Answer, OverloadedError, ScoringError
 from serving.scoring.limits import Limits
 from serving.scoring.service import Service
 from tests.serving.serving_doubles import FakeRecommender, FakeStore, make_service, wait_for
@@ -37,8 +38,19 @@ async def serving(model: FakeRecommender, **limits: Any) -> AsyncIterator[Servic
         await asyncio.to_thread(service.stop)
 
 
-def ask(service: Service, *users: str) -> asyncio.Task[Any]:
-    return asyncio.create_task(service.recommend([RecommendRequest(user_id=user, k=1) for user in users]))
+def query(user: str) -> Query:
+    """The model of these tests answers with the item of the event, which is named after the user."""
+    event = SessionEvent(event_id="e", item_id=user, timestamp=1)
+    return Query(user_id=user, profile=None, events=[event], timestamp=2, k=1, exclude=[])
+
+
+def ask(service: Service, *users: str) -> asyncio.Task[list[Answer]]:
+    return asyncio.create_task(service.recommend([query(user) for user in users]))
+
+
+def named(answers: list[Answer]) -> list[str]:
+    """The users of the queries that these are the answers to."""
+    return [item.item_id for answer in answers for item in answer.ranking.items]
 
 
 async def blocked(service: Service, model: FakeRecommender) -> asyncio.Task[Any]:
@@ -63,7 +75,7 @@ def test_requests_that_arrive_during_scoring_form_the_next_batches() -> None:
             model.release.set()
             answers = await asyncio.gather(*tasks)
         assert sizes(model) == [1, 16, 4]
-        assert [answer.user_id for (answer,) in answers] == ["first", *(f"u{n}" for n in range(20))]
+        assert [user for answer in answers for user in named(answer)] == ["first", *(f"u{n}" for n in range(20))]
 
     run(work)
 
@@ -74,7 +86,7 @@ def test_a_call_that_spans_batches_is_answered_whole_and_in_order() -> None:
         users = [f"u{n}" for n in range(10)]
         async with serving(model, max_batch=4) as service:
             answers = await ask(service, *users)
-        assert [answer.user_id for answer in answers] == users
+        assert named(answers) == users
         assert sizes(model) == [4, 4, 2]
 
     run(work)
@@ -87,10 +99,9 @@ def test_too_many_waiting_are_refused_at_once_and_told_when_to_retry() -> None:
             first = await blocked(service, model)
             waiting = [ask(service, f"u{n}") for n in range(3)]
             await asyncio.sleep(0)
-            with pytest.raises(Problem) as refused:
+            with pytest.raises(OverloadedError, match="4 requests are waiting already") as refused:
                 await ask(service, "one too many")
-            assert (refused.value.status, refused.value.code) == (503, "overloaded")
-            assert int(refused.value.headers["Retry-After"]) >= 1
+            assert refused.value.retry_after >= 1
             model.release.set()
             assert len(await asyncio.gather(first, *waiting)) == 4
             assert len(await ask(service, "again")) == 1  # room again
@@ -108,10 +119,9 @@ def test_a_request_that_waited_past_its_deadline_is_refused_and_not_scored() -> 
             await asyncio.sleep(0.1)
             model.release.set()
             await first
-            with pytest.raises(Problem) as refused:
+            with pytest.raises(OverloadedError, match=r"waited longer than 0\.05 s") as refused:
                 await late
-            assert refused.value.status == 503
-            assert "Retry-After" in refused.value.headers
+            assert refused.value.retry_after >= 1
             assert len(await ask(service, "in time")) == 1
         assert sizes(model) == [1, 1]
 
@@ -124,16 +134,17 @@ def test_a_request_that_the_model_cannot_take_fails_alone() -> None:
         model.poison = "bad"
         async with serving(model) as service:
             first = await blocked(service, model)
-            tasks = [ask(service, user) for user in ("a", "bad", "b")]
+            tasks = [ask(service, *users) for users in (["a"], ["good", "bad"], ["b"])]
             await asyncio.sleep(0)
             model.release.set()
             await first
             good_a, bad, good_b = await asyncio.gather(*tasks, return_exceptions=True)
         assert not isinstance(good_a, BaseException)
         assert not isinstance(good_b, BaseException)
-        assert (good_a[0].user_id, good_b[0].user_id) == ("a", "b")
-        assert isinstance(bad, Problem)
-        assert bad.status == 500
+        assert named(good_a + good_b) == ["a", "b"]
+        assert isinstance(bad, ScoringError)
+        assert bad.position == 1
+        assert str(bad.__cause__) == "poison"
 
     run(work)
 
@@ -147,16 +158,15 @@ def test_a_replica_is_stuck_when_its_thread_is_gone_and_not_before() -> None:
     run(work)
 
 
-def test_an_answer_that_makes_no_sense_fails_its_request_and_nothing_else() -> None:
+def test_a_model_that_answers_too_little_fails_its_query_and_the_thread_lives_on() -> None:
     async def work() -> None:
         model = FakeRecommender()
         async with serving(model) as service:
-            model.router.labels.clear()  # themes without labels
-            with pytest.raises(Problem) as failed:
+            rank, model.recommend = model.recommend, lambda queries: []  # type: ignore[method-assign]
+            with pytest.raises(ScoringError):
                 await ask(service, "u")
-            assert failed.value.status == 500
-            model.router.labels += ["unrouted", "a", "b"]
-            assert len(await ask(service, "u")) == 1
+            model.recommend = rank  # type: ignore[method-assign]
+            assert named(await ask(service, "u")) == ["u"]
 
     run(work)
 
@@ -175,7 +185,7 @@ def test_a_client_that_went_away_is_not_scored_and_leaves_room() -> None:
             while answers is None:  # there is room once the thread has passed over them
                 try:
                     answers = await ask(service, "a", "b", "c")
-                except Problem:
+                except OverloadedError:
                     await asyncio.sleep(0.005)
             assert len(answers) == 3
         assert [query.user_id for batch in model.batches for query in batch] == ["first", "a", "b", "c"]
@@ -206,14 +216,12 @@ def test_a_store_that_hangs_delays_one_batch_and_then_nobody() -> None:
         store.hang.clear()
         for _ in range(3):
             (answer,) = await ask(service, "u")
-            assert answer.fallback is not None
-            assert answer.fallback.reason == "store_unavailable"
+            assert answer.fallback == Fallback(source="model", reason="store_unavailable")
         assert store.reads <= 1  # a refresh may have met the hanging store before the first request did
         store.hang.set()
         await asyncio.to_thread(wait_for, lambda: service.not_ready() is None)
         (answer,) = await ask(service, "u")
-        assert answer.fallback is not None
-        assert answer.fallback.reason == "unknown_user"
+        assert answer.fallback is None
         await asyncio.to_thread(service.stop)
 
     run(work)

@@ -11,12 +11,13 @@ import pytest
 
 from mos_online.errors import ModelError, StoreError
 from mos_online.items.snapshot import PopularitySnapshot
-from serving.http.api import RecommendRequest
+from mos_online.recommend.query import Query
 from serving.scoring.limits import Limits
 from serving.scoring.service import Service
 from tests.serving.serving_doubles import FakeRecommender, FakeRegistry, FakeStore, make_service, wait_for
 
 QUICK = Limits(refresh=0.01)
+QUERY = Query(user_id="u", profile=None, events=[], timestamp=1, k=1, exclude=[])
 SNAPSHOT = PopularitySnapshot(
     partition=1,
     as_of=5,
@@ -35,8 +36,8 @@ def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 async def version(service: Service) -> str:
-    (answer,) = await service.recommend([RecommendRequest(user_id="u", k=1)])
-    return answer.model_version
+    (answer,) = await service.recommend([QUERY])
+    return answer.recommender.model_version
 
 
 def test_a_new_version_goes_into_service_without_a_dropped_request() -> None:
@@ -49,7 +50,7 @@ def test_a_new_version_goes_into_service_without_a_dropped_request() -> None:
         while seen[-1] != "m2":
             seen += await asyncio.gather(*(version(service) for _ in range(8)))
         assert seen[0] == "m1"
-        assert service.model_info().model_version == "m2"
+        assert service.recommender.model_version == "m2"
         assert seen == sorted(seen)  # never back
         text = service.metrics.render().decode()
         assert 'mos_serving_model_info{model_version="m1",router_version="r-m1"} 0.0' in text
@@ -77,7 +78,7 @@ def test_a_damaged_version_changes_nothing_and_a_later_one_is_taken() -> None:
         await asyncio.to_thread(wait_for, lambda: b'outcome="failed"} 1.0' in service.metrics.render())
         assert await version(service) == "m1"
         registry.version = "m3"
-        await asyncio.to_thread(wait_for, lambda: service.model_info().model_version == "m3")
+        await asyncio.to_thread(wait_for, lambda: service.recommender.model_version == "m3")
         assert tried == ["m1", "broken", "m3"]
         await asyncio.to_thread(service.stop)
 
@@ -101,7 +102,7 @@ def test_popularity_reaches_the_model_once_and_the_next_model_too() -> None:
         await asyncio.sleep(0.1)
         assert models["m1"].observed == [[SNAPSHOT]]
         registry.version = "m2"
-        await asyncio.to_thread(wait_for, lambda: service.model_info().model_version == "m2")
+        await asyncio.to_thread(wait_for, lambda: service.recommender.model_version == "m2")
         assert models["m2"].observed == [[SNAPSHOT]]
         await asyncio.to_thread(service.stop)
 

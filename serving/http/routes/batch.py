@@ -11,6 +11,7 @@ from serving.http.answers import json_answer
 from serving.http.api import BatchRequest, BatchResponse
 from serving.http.body import BodyReader
 from serving.http.endpoint import Documentation, Endpoint
+from serving.http.recommendation import responses_to
 from serving.http.routes.recommend import ERRORS, EXAMPLE
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def batch(service: Service) -> Endpoint:
 
     async def handle(request: Request) -> Response:
         body = await reader.read(request)
-        return json_answer(BatchResponse(responses=await service.recommend(body.requests)))
+        return json_answer(BatchResponse(responses=await responses_to(service, body.requests)))
 
     return Endpoint(
         path="/v1/recommend/batch",

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.http.answers import json_answer
-from serving.http.api import ModelInfo
+from serving.http.api import ModelInfo, ThemeLabel
 from serving.http.endpoint import Documentation, Endpoint
 
 if TYPE_CHECKING:
@@ -19,7 +19,14 @@ def model(service: Service) -> Endpoint:
     """Make the endpoint that tells the versions in service."""
 
     async def handle(_: Request) -> Response:
-        return json_answer(service.model_info())
+        recommender = service.recommender
+        info = ModelInfo(
+            model_version=recommender.model_version,
+            router_version=recommender.router_version,
+            loaded_at=service.loaded_at,
+            themes=[ThemeLabel(theme=theme, label=label) for theme, label in enumerate(recommender.router.labels)],
+        )
+        return json_answer(info)
 
     return Endpoint(
         path="/v1/model",

@@ -11,6 +11,7 @@ from serving.http.answers import json_answer
 from serving.http.api import RecommendRequest, RecommendResponse
 from serving.http.body import BodyReader
 from serving.http.endpoint import Documentation, Endpoint
+from serving.http.recommendation import responses_to
 
 if TYPE_CHECKING:
     from serving.scoring.service import Service
@@ -25,8 +26,8 @@ def recommend(service: Service) -> Endpoint:
     reader = BodyReader(RecommendRequest, limit=service.limits.body)
 
     async def handle(request: Request) -> Response:
-        (answer,) = await service.recommend([await reader.read(request)])
-        return json_answer(answer)
+        (response,) = await responses_to(service, [await reader.read(request)])
+        return json_answer(response)
 
     return Endpoint(
         path="/v1/recommend",

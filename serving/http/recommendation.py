@@ -1,0 +1,74 @@
+"""From requests to queries of the scoring, and from its answers to responses."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mos_online.recommend.query import Query
+from serving.http.api import Item, RecommendRequest, RecommendResponse, Theme, session_events
+from serving.http.problem import internal, new_request_id, overloaded
+from serving.scoring.answer import Answer, OverloadedError, ScoringError
+
+if TYPE_CHECKING:
+    from serving.scoring.service import Service
+
+log = logging.getLogger(__name__)
+
+
+async def responses_to(service: Service, requests: Sequence[RecommendRequest]) -> list[RecommendResponse]:
+    """Return the responses, in the order of ``requests``.
+
+    Raises:
+        Problem: 503, too many are waiting or these waited too long; 500, the model failed.
+    """
+    try:
+        answers = await service.recommend([_query(request) for request in requests])
+    except OverloadedError as error:
+        raise overloaded(str(error), retry_after=error.retry_after) from None
+    except ScoringError as error:
+        request = requests[error.position]
+        request_id = request.request_id or new_request_id()
+        log.exception("request %r: the model failed for user %r", request_id, request.user_id)
+        raise internal(request_id) from None
+    return [_response(request, answer) for request, answer in zip(requests, answers, strict=True)]
+
+
+def _query(request: RecommendRequest) -> Query:
+    events = session_events(request.events)
+    if request.timestamp is not None:
+        moment = request.timestamp
+    else:  # a client's clock may run ahead of ours
+        moment = max([time.time_ns() // 1_000_000, *(event.timestamp for event in events)])
+    return Query(
+        user_id=request.user_id,
+        profile=None,
+        events=events,
+        timestamp=moment,
+        k=request.k,
+        exclude=request.exclude,
+    )
+
+
+def _response(request: RecommendRequest, answer: Answer) -> RecommendResponse:
+    ranking, recommender = answer.ranking, answer.recommender
+    labels = recommender.router.labels
+    return RecommendResponse(
+        request_id=request.request_id or new_request_id(),
+        user_id=request.user_id,
+        items=[
+            Item(item_id=item.item_id, score=item.score, theme=item.theme, theme_label=labels[item.theme])
+            for item in ranking.items
+        ],
+        themes=[
+            Theme(theme=theme.theme, label=theme.label, share=theme.share, sessions=theme.sessions)
+            for theme in ranking.themes
+        ],
+        experiment=None,
+        arm=None,
+        model_version=recommender.model_version,
+        router_version=recommender.router_version,
+        fallback=answer.fallback,
+    )

@@ -1,0 +1,52 @@
+"""What scoring gives for a query, and why it may give nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mos_online.contracts import Fallback
+from mos_online.errors import MosError
+from mos_online.recommend.query import Ranking
+
+if TYPE_CHECKING:
+    from mos_online.recommend.recommender import Recommender  # imports torch, which only replicas need
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The answer to one query.
+
+    Attributes:
+        ranking: the items and the user's themes.
+        fallback: what answered instead of the model's best, and why; None if nothing did.
+        recommender: the model that was in service: its versions, and the labels of its themes.
+    """
+
+    ranking: Ranking
+    fallback: Fallback | None
+    recommender: Recommender
+
+
+class OverloadedError(MosError):
+    """More queries are waiting than can be answered in time.
+
+    Attributes:
+        retry_after: seconds after which a retry makes sense.
+    """
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ScoringError(MosError):
+    """The model failed on a query; the model's own error is the cause.
+
+    Attributes:
+        position: of the query in the call.
+    """
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"the model failed on query {position}")
+        self.position = position
