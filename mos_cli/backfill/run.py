@@ -21,6 +21,8 @@ from simulator.dataset import Dataset
 def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings, console: Console) -> int:
     """Write what the stream would know now, had it seen the log: profiles of these clicks' users, and item popularity.
 
+    Item popularity is written only if the store has none: a worker may be counting, or have counted, the same clicks.
+
     Args:
         log: all clicks until now, for the popularity, and the items.
         clicks: those of the users whose profiles are made.
@@ -37,13 +39,10 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
     folder = open_registry(settings).fetch("champion")
     router, config = load_router(folder), load_config(folder)
     total = clicks["user_id"].n_unique()
-    popularity = ItemPopularity(half_life_ms=config.half_life_ms, partition=0)
-    for click in to_clicks(log.clicks.tail(WARM_UP_CLICKS), log.categories):
-        popularity.observe(click)
     store = OnlineStore.open(settings)
     try:
         store.ping()
-        store.write_popularity([popularity.snapshot(top=LISTED_ITEMS)])
+        counted = _write_popularity(store, log, half_life_ms=config.half_life_ms, partitions=settings.partitions)
         with progress_bar(console, transient=True) as bar:
             task = bar.add_task("profiles", total=total)
             made = profiles(past_sessions(clicks, log.items, settings.sessions), router, config.sizes)
@@ -55,4 +54,17 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
         f"{router.version}; {total - written:,} were newer there",
         highlight=False,
     )
+    if not counted:
+        console.print("item popularity was in the store already and stays as it is")
     return written
+
+
+def _write_popularity(store: OnlineStore, log: Dataset, *, half_life_ms: float, partitions: int) -> bool:
+    """Write the popularity of the log's newest clicks as partition 0's, if no partition has a row; whether it did."""
+    if store.read_popularity(partitions):
+        return False
+    popularity = ItemPopularity(half_life_ms=half_life_ms, partition=0)
+    for click in to_clicks(log.clicks.tail(WARM_UP_CLICKS), log.categories):
+        popularity.observe(click)
+    store.write_popularity([popularity.snapshot(top=LISTED_ITEMS)])
+    return True

@@ -12,7 +12,9 @@ from typer.testing import CliRunner, Result
 import simulator.datasets
 from features.store import OnlineStore
 from mos_cli.backfill.command import app
+from mos_online.contracts import Click
 from mos_online.errors import DatasetError, ModelError
+from mos_online.items.popularity import ItemPopularity
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from mos_online.themes import Router, RouterConfig, fit_router, save_router
@@ -48,8 +50,7 @@ def run(*arguments: str) -> Result:
 def test_the_profiles_of_the_first_half_are_readable(mos_home: Settings, log: Dataset, router: Router) -> None:
     result = run("--until", "0.5")
     assert result.exit_code == 0
-    times = log.clicks["timestamp"]
-    before = log.clicks.filter(pl.col("timestamp") < times[len(times) // 2])
+    before = log.clicks.filter(pl.col("timestamp") < median_time(log))
     expected = {
         p.user_id: p for p in profiles(past_sessions(before, log.items, mos_home.sessions), router, RingSizes())
     }
@@ -74,6 +75,33 @@ def test_later_clicks_are_added_and_earlier_ones_change_nothing(
     assert grown > 0
     assert f"{grown} were newer there" in " ".join(run("--until", "0.5").output.split())
     assert OnlineStore.open(mos_home).read_profiles(everybody) == whole
+
+
+def test_popularity_is_written_where_there_is_none(mos_home: Settings, log: Dataset, router: Router) -> None:
+    assert "stays as it is" not in run("--until", "0.5").output
+    (half,) = OnlineStore.open(mos_home).read_popularity(mos_home.partitions)
+    assert half.as_of == log.clicks["timestamp"].filter(log.clicks["timestamp"] < median_time(log))[-1]
+    assert half.counts
+    assert "item popularity was in the store already and stays as it is" in run().output
+    assert OnlineStore.open(mos_home).read_popularity(mos_home.partitions) == [half]
+
+
+@pytest.mark.parametrize("partition", [0, 7])
+def test_popularity_that_a_worker_counted_stays(
+    mos_home: Settings, log: Dataset, router: Router, partition: int
+) -> None:
+    assert partition < mos_home.partitions
+    counts = ItemPopularity(half_life_ms=1000, partition=partition)
+    counts.observe(Click(event_id="e", user_id="u", item_id="live", timestamp=5))
+    store = OnlineStore.open(mos_home)
+    store.write_popularity([counts.snapshot(top=10)])
+    assert run().exit_code == 0
+    assert store.read_popularity(mos_home.partitions) == [counts.snapshot(top=10)]
+
+
+def median_time(log: Dataset) -> int:
+    times = log.clicks["timestamp"]
+    return int(times[len(times) // 2])
 
 
 def test_only_some_users(mos_home: Settings, log: Dataset, router: Router, tmp_path: Path) -> None:
