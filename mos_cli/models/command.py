@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from mos_online.registry import Registry
+    from mos_online.registry import Check, Registry
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -61,13 +62,13 @@ def promote(version: VersionArgument) -> None:
 
     Running services and workers take it up within seconds, without a restart.
     """
-    _put_into_service(_registry(), version)
+    _put_into_service(lambda registry, check: registry.promote(version, check))
 
 
 @app.command()
 def rollback() -> None:
-    """Put the previous version back into service; a second rollback undoes the first."""
-    _put_into_service(_registry(), "previous")
+    """Put the previous version back into service, after the same check; a second rollback undoes the first."""
+    _put_into_service(lambda registry, check: registry.rollback(check))
 
 
 def _registry() -> Registry:
@@ -77,15 +78,12 @@ def _registry() -> Registry:
     return open_registry(settings())
 
 
-def _put_into_service(registry: Registry, version: str) -> None:
-    console = Console()
-    chosen = registry.resolve(version)
-    with console.status(f"checking {chosen} ..."):
-        from mos_online.recommend.probe import require_finite_scores  # noqa: PLC0415
-        from mos_online.recommend.recommender import Recommender  # noqa: PLC0415
+def _put_into_service(change: Callable[[Registry, Check], str]) -> None:
+    console, registry = Console(), _registry()
+    with console.status("checking the model ..."):
+        from mos_online.recommend.probe import check_model  # noqa: PLC0415
 
-        require_finite_scores(Recommender.load(registry.fetch(chosen)))
-    registry.promote(chosen)
+        chosen = change(registry, check_model)
     previous = registry.aliases().previous
     console.print(
         f"in service: {chosen}" + (f" (before: {previous}; `mos models rollback` goes back)" if previous else ""),

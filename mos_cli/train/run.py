@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import TaskID
 
 from mos_cli.progress import progress_bar
+from mos_online.recommend.probe import check_model
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from mos_online.training import TrainConfig, TrainReport, train
@@ -23,11 +24,13 @@ def train_and_show(
         config: of the model and its fitting.
         settings: of the registry and the sessions.
         console: for the bar and the result.
-        promote: whether to put it into service; else it becomes the candidate only.
+        promote: whether to put it into service, if it passes the check of every promotion; else it stays the
+            candidate.
 
     Raises:
-        DatasetError, ModelError: as ``mos_online.training.train``.
+        DatasetError, ModelError: as ``mos_online.training.train``; or the model is not fit to be put into service.
     """
+    registry = open_registry(settings)
     with progress_bar(console, counted=False, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
 
@@ -39,8 +42,7 @@ def train_and_show(
         report = train(
             log.clicks,
             log.items,
-            open_registry(settings),
-            promote=promote,
+            registry,
             sessions=log.session_rules(settings.sessions),
             config=config,
             name=name,
@@ -56,4 +58,6 @@ def train_and_show(
     console.print(
         f"validation, {report.validation_examples:,} next clicks, hit-rate / NDCG at 10: {words}", highlight=False
     )
+    if promote:
+        registry.promote(report.version, check_model)
     return report

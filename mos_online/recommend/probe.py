@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 from typing import Protocol
 
 from mos_online.contracts import SessionEvent
 from mos_online.errors import ModelError
 from mos_online.recommend.query import Query, Ranking
+from mos_online.recommend.recommender import Recommender
 
 ITEMS = 20
+
+
+def check_model(folder: Path) -> None:
+    """Check that a model can serve: its files load, and it ranks with finite scores.
+
+    Every promotion and every rollback makes this check: pass it to ``Registry.promote`` and ``Registry.rollback``.
+
+    Args:
+        folder: of a version, from ``Registry.fetch``.
+
+    Raises:
+        ModelError: a file cannot be read, the model does not answer itself, or a score is not a finite number.
+    """
+    require_finite_scores(Recommender.load(folder))
 
 
 class Answers(Protocol):

@@ -22,6 +22,10 @@ from mos_online.settings import Settings
 KEPT = 5
 """Newest versions that stay; those with an alias stay in any case."""
 
+Check = Callable[[Path], None]
+"""Tries the model in a folder before it goes into service; raises ModelError if it cannot serve. It is passed in,
+because it needs torch and the registry does not."""
+
 log = logging.getLogger(__name__)
 
 
@@ -84,29 +88,36 @@ class Registry:
                     self._versions.remove(old, lease.check)
         return manifest.version
 
-    def promote(self, version: str) -> str:
+    def promote(self, version: str, check: Check) -> str:
         """Put a version into service and return it; the former champion becomes ``previous``.
 
+        Args:
+            version: its files are compared with the manifest first.
+            check: then tries the model; outside tests it is ``recommend.probe.check_model``.
+
         Raises:
-            ModelError: there is no such version, or it is damaged.
+            ModelError: there is no such version, it is damaged, or ``check`` refuses it. The aliases stay as they are.
             RegistryError: the registry cannot be read or written.
         """
         version = self.resolve(version)
-        self.fetch(version)
+        check(self.fetch(version))
         with self._lock.held() as lease:
             self._versions.manifest(version)  # it may have been removed while it was checked
             former = self._read_or_none()
             self._aliases.commit(_promoted(former, version), lease.check)
         return version
 
-    def rollback(self) -> str:
+    def rollback(self, check: Check) -> str:
         """Put the previous version back into service and return it; a second call undoes the first.
 
+        Args:
+            check: as for ``promote``.
+
         Raises:
-            ModelError: there is no previous version, or it is damaged.
+            ModelError: there is no previous version, it is damaged, or ``check`` refuses it.
             RegistryError: the registry cannot be read or written.
         """
-        return self.promote("previous")
+        return self.promote("previous", check)
 
     def champion(self) -> tuple[str, str]:
         """Which version is in service, cheap enough to ask every second.

@@ -42,9 +42,8 @@ def publish(
     *,
     config: TrainConfig,
     dataset: str,
-    promote: bool,
 ) -> None:
-    """Write the card and put the model into the registry.
+    """Write the card and put the model into the registry, as the candidate.
 
     Args:
         checkpoint: the model; the report and the configuration are added to its ``training``.
@@ -53,7 +52,6 @@ def publish(
         registry: where the model goes.
         config: how it was made.
         dataset: name of the log.
-        promote: whether to put it into service; else it becomes the candidate only.
 
     Raises:
         ModelError: the registry is damaged or cannot be written.
@@ -63,9 +61,7 @@ def publish(
     card = model_card(report, name=dataset, span=(int(times[0]), int(times[-1])), backbone=config.backbone)
     with tempfile.TemporaryDirectory() as draft:
         checkpoint.save_pretrained(Path(draft), card)
-        version = registry.add(Path(draft), metrics=_metrics(report))
-    if promote:
-        registry.promote(version)
+        registry.add(Path(draft), metrics=_metrics(report))
 
 
 def _metrics(report: TrainReport) -> dict[str, float]:

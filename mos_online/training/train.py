@@ -35,9 +35,8 @@ def train(
     config: TrainConfig,
     name: str,
     on_progress: Progress,
-    promote: bool = True,
 ) -> TrainReport:
-    """Make a model and put it into service.
+    """Make a model and add it to the registry as the candidate; ``Registry.promote`` puts it into service.
 
     The log is split by time: themes from the oldest part, examples after it, validation the newest. Measured and
     stopped on the validation part, the model then makes one pass over it, so that in service it has seen the newest
@@ -51,7 +50,6 @@ def train(
         config: sizes and budget.
         name: of the dataset, for the card.
         on_progress: see ``Progress``.
-        promote: whether to put it into service; else it becomes the candidate only.
 
     Raises:
         DatasetError: the log is too short.
@@ -72,7 +70,7 @@ def train(
     report = _report(
         checkpoint, data, untrained, trained, baselines, passes=passes, seconds=round(time.monotonic() - started, 1)
     )
-    publish(checkpoint, report, data, registry, config=config, dataset=name, promote=promote)
+    publish(checkpoint, report, data, registry, config=config, dataset=name)
     return report
 
 

@@ -20,6 +20,7 @@ import pytest
 from features.store import OnlineStore
 from mos_online.ports import free_port
 from mos_online.processes import StalledError, wait_until, work_of
+from mos_online.recommend.probe import check_model
 from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.settings import Settings
@@ -56,16 +57,17 @@ def click_log() -> tuple[pl.DataFrame, pl.DataFrame]:
 def put_model(home: Path, *, seed: int) -> str:
     events, items = click_log()
     config = TrainConfig(themes=4, width=8, minutes=0.05, epochs=1, examples=200, threads=1, seed=seed)
+    registry = Registry(home / "models")
     report = train(
         events,
         items,
-        Registry(home / "models"),
+        registry,
         sessions=SessionConfig(),
         config=config,
         name="tiny",
         on_progress=lambda *_: None,
     )
-    return report.version
+    return registry.promote(report.version, check_model)
 
 
 class Serve:

@@ -16,7 +16,7 @@ from mos_online import contracts
 from mos_online.contracts import Recommendation, Session, SessionEvent
 from mos_online.registry import open_registry
 from tests.integration.stream_system import stop, stream_system
-from tests.model_folder import put_into_service, write_config
+from tests.model_folder import put_into_service, unchecked, write_config
 from tests.published_model import publish_model
 
 pytestmark = pytest.mark.slow
@@ -80,7 +80,7 @@ def test_a_model_that_cannot_be_read_is_told_and_the_old_one_works_on(
         system.until(lambda: system.records(contracts.SESSION_EMBEDDINGS) != [], "the old model works on")
         (embedding,) = system.records(contracts.SESSION_EMBEDDINGS)
         assert json.loads(embedding.value or b"")["router_version"] == old.version
-        registry.rollback()
+        registry.rollback(unchecked)
         system.until(lambda: system.healthz() == "ok", "all is well again")
         system.until(lambda: system.metric('mos_consumer_stale_model_info{processor="profiler"}') == 0, "and counted")
         assert stop(worker) == 0

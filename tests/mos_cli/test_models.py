@@ -3,37 +3,49 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
+import polars as pl
 import pytest
+from rich.console import Console
 
+from mos_cli.train.run import train_and_show
+from mos_online.errors import ModelError
 from mos_online.model.checkpoint import Checkpoint
+from mos_online.recommend.probe import check_model
 from mos_online.registry import Aliases, Registry, open_registry
 from mos_online.sessions import SessionConfig
 from mos_online.settings import Settings
-from mos_online.training import TrainConfig, train
+from mos_online.training import TrainConfig, TrainReport, train
 from simulator.population import SyntheticConfig, synthesize
+from tests.model_folder import unchecked
 from tests.mos_cli.mos_runs import Mos
+
+POPULATION = SyntheticConfig(users=60, themes=3, items_per_theme=12, themes_per_user=2, days=10)
+CONFIG = TrainConfig(themes=3, width=8, minutes=0.02, epochs=1, examples=300, threads=1)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Registry, list[str]]:
     """Two models, the second only a candidate."""
-    log = synthesize(SyntheticConfig(users=60, themes=3, items_per_theme=12, themes_per_user=2, days=10))
+    log = synthesize(POPULATION)
     registry = Registry(tmp_path_factory.mktemp("models"))
     versions = []
     for seed in (0, 1):
-        config = TrainConfig(themes=3, width=8, minutes=0.02, epochs=1, examples=300, threads=1, seed=seed)
         report = train(
             log.events.head(3000),
             log.items,
             registry,
             sessions=SessionConfig(),
-            config=config,
+            config=replace(CONFIG, seed=seed),
             name="planted",
             on_progress=lambda *_: None,
-            promote=seed == 0,
         )
+        if seed == 0:
+            registry.promote(report.version, check_model)
         versions.append(report.version)
     return registry, versions
 
@@ -46,11 +58,11 @@ def models(trained: tuple[Registry, list[str]], mos_home: Settings) -> tuple[Reg
     for version in (first, second):
         registry.add(made.fetch(version), metrics=made.manifest(version).metrics)
         if version == first:
-            registry.promote(version)
+            registry.promote(version, check_model)
     return registry, first, second
 
 
-def test_training_promotes_or_leaves_a_candidate(trained: tuple[Registry, list[str]]) -> None:
+def test_training_adds_a_candidate_with_its_metrics(trained: tuple[Registry, list[str]]) -> None:
     registry, (first, second) = trained
     assert registry.aliases() == Aliases(champion=first, candidate=second)
     metrics = registry.manifest(second).metrics
@@ -122,25 +134,66 @@ def test_an_unknown_version_lists_what_there_is(mos: Mos, models: tuple[Registry
     assert models[1] in answer.err
 
 
+def without_numbers(registry: Registry, version: str, folder: Path) -> Path:
+    """The folder of a model, whole by its files, whose weights are not numbers; its version is m-nan."""
+    checkpoint = Checkpoint.from_pretrained(registry.fetch(version))
+    next(checkpoint.model.parameters()).data.fill_(float("nan"))
+    checkpoint.save_pretrained(folder, "# nan")
+    document = json.loads((folder / "config.json").read_text()) | {"version": "m-nan"}
+    (folder / "config.json").write_text(json.dumps(document))
+    return folder
+
+
+@pytest.mark.parametrize("command", [("promote", "candidate"), ("rollback",)])
 @pytest.mark.parametrize("fault", ["weights that are no numbers", "a damaged file"])
-def test_a_model_that_cannot_serve_is_not_promoted(
-    fault: str, mos: Mos, models: tuple[Registry, str, str], tmp_path: Path
+def test_a_model_that_cannot_serve_does_not_go_into_service(
+    fault: str, command: tuple[str, ...], mos: Mos, models: tuple[Registry, str, str], tmp_path: Path
 ) -> None:
     registry, first, second = models
+    if fault != "a damaged file":
+        second = registry.add(without_numbers(registry, second, tmp_path / "nan"))
+    if command == ("rollback",):
+        for version in (second, first):
+            registry.promote(version, unchecked)
+        assert registry.aliases().previous == second
     if fault == "a damaged file":
         (registry.fetch(second) / "router.json").write_text("{}")
-    else:
-        checkpoint = Checkpoint.from_pretrained(registry.fetch(second))
-        next(checkpoint.model.parameters()).data.fill_(float("nan"))
-        checkpoint.save_pretrained(tmp_path / "nan", "# nan")
-        document = json.loads((tmp_path / "nan" / "config.json").read_text()) | {"version": "m-nan"}
-        (tmp_path / "nan" / "config.json").write_text(json.dumps(document))
-        registry.add(tmp_path / "nan")
-    answer = mos("models", "promote", "candidate")
+    before = registry.aliases()
+    answer = mos("models", *command)
     assert answer.status == 2
     assert ("router.json" if fault == "a damaged file" else "no finite numbers") in answer.err
     assert "Traceback" not in answer.err
-    assert registry.aliases().champion == first
+    assert registry.aliases() == before
+
+
+def test_a_trained_model_that_cannot_serve_stays_the_candidate(
+    models: tuple[Registry, str, str], mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, first, second = models
+    folder = without_numbers(registry, second, tmp_path / "nan")
+
+    def train_badly(events: pl.DataFrame, items: pl.DataFrame, registry: Registry, **options: Any) -> TrainReport:
+        report = train(events, items, registry, **options)
+        return msgspec.structs.replace(report, version=registry.add(folder))
+
+    log = synthesize(POPULATION)
+    monkeypatch.setattr("mos_cli.train.run.train", train_badly)
+    with pytest.raises(ModelError, match="no finite numbers"):
+        train_and_show(log, name="planted", config=CONFIG, settings=mos_home, console=Console(quiet=True))
+    assert registry.aliases() == Aliases(champion=first, candidate="m-nan")
+
+
+@pytest.mark.parametrize("promote", [True, False])
+def test_a_trained_model_goes_into_service_if_it_shall(
+    promote: bool, models: tuple[Registry, str, str], mos_home: Settings
+) -> None:
+    registry, first, _ = models
+    config, quiet = replace(CONFIG, seed=2), Console(quiet=True)
+    made = train_and_show(
+        synthesize(POPULATION), name="planted", config=config, settings=mos_home, console=quiet, promote=promote
+    ).version
+    expected = Aliases(champion=made, previous=first) if promote else Aliases(champion=first, candidate=made)
+    assert registry.aliases() == expected
 
 
 def test_models_may_be_shared_by_url(

@@ -45,7 +45,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Registry, TrainRe
 
 @pytest.fixture
 def recommender(trained: tuple[Registry, TrainReport]) -> Recommender:
-    return Recommender.load(trained[0].fetch("champion"))
+    return Recommender.load(trained[0].fetch("candidate"))
 
 
 def query(profile: UserProfile | None = None, events: list[str] | None = None, **changes: object) -> Query:
@@ -81,7 +81,7 @@ def test_training_beats_popularity_and_says_what_it_did(trained: tuple[Registry,
     assert report.mos_ndcg > report.baselines["popularity"]["ndcg_at_10"].mean
     assert report.mos_ndcg >= report.untrained_ndcg
     assert report.router_events + report.examples + report.validation_examples == report.events
-    card = (registry.fetch("champion") / "card.md").read_text()
+    card = (registry.fetch("candidate") / "card.md").read_text()
     assert report.version in card
     assert all(label in card for label in report.theme_labels[1:])
 
@@ -235,7 +235,7 @@ def test_damaged_and_missing_models_are_refused(trained: tuple[Registry, TrainRe
     with pytest.raises(ModelError, match="mos train"):
         Registry(tmp_path / "none").champion()
     registry = Registry(tmp_path / "copy")
-    put_into_service(registry, trained[0].fetch("champion"))
+    put_into_service(registry, trained[0].fetch("candidate"))
     weights = registry.fetch("champion") / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(ModelError, match="cannot read"):
@@ -256,4 +256,4 @@ def test_another_budget_is_another_version(trained: tuple[Registry, TrainReport]
         on_progress=lambda stage, part, note: None,
     )
     assert report.version != trained[1].version
-    assert Recommender.load(Registry(tmp_path).fetch("champion")).recommend([query(events=["x"])])[0].fallback
+    assert Recommender.load(Registry(tmp_path).fetch("candidate")).recommend([query(events=["x"])])[0].fallback

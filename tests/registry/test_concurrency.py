@@ -51,7 +51,7 @@ ADDS = """
     from mos_online.registry import Registry
     registry = Registry(sys.argv[1])
     for draft in sys.argv[2:]:
-        registry.promote(registry.add(Path(draft)))
+        registry.promote(registry.add(Path(draft)), lambda folder: None)
 """
 ROLLS_BACK = """
     import sys
@@ -59,7 +59,7 @@ ROLLS_BACK = """
     from mos_online.registry import Registry
     for _ in range(15):
         try:
-            Registry(sys.argv[1]).rollback()
+            Registry(sys.argv[1]).rollback(lambda folder: None)
         except ModelError as error:  # it was removed by the other writer while it was checked
             assert "damaged or gone" in str(error) or "no model version" in str(error), error
 """

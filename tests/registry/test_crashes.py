@@ -18,7 +18,7 @@ from mos_online.errors import ModelError
 from mos_online.registry import Aliases, Registry, lock
 from mos_online.registry.registry import KEPT
 from mos_online.registry.storage import Storage
-from tests.model_folder import put_into_service
+from tests.model_folder import put_into_service, unchecked
 from tests.registry.crashing import CrashingStorage, Killed, model, registry_at, storage
 
 LEASE = 0.05
@@ -26,8 +26,8 @@ LEASE = 0.05
 Write = Callable[[Registry, Path], object]
 WRITES: dict[str, Write] = {
     "add and promote": lambda registry, folder: put_into_service(registry, model(folder, "m-new")),
-    "promote": lambda registry, _: registry.promote("candidate"),
-    "rollback": lambda registry, _: registry.rollback(),
+    "promote": lambda registry, _: registry.promote("candidate", unchecked),
+    "rollback": lambda registry, _: registry.rollback(unchecked),
 }
 
 
@@ -118,8 +118,8 @@ WRITER = """
     print("begun", flush=True)
     while True:
         for name in sorted(folder.glob("draft-*")):
-            registry.promote(registry.add(name))
-            registry.rollback()
+            registry.promote(registry.add(name), lambda folder: None)
+            registry.rollback(lambda folder: None)
 """
 
 
@@ -145,7 +145,7 @@ def test_real_processes_are_killed_at_random(tmp_path: Path, monkeypatch: pytest
         reader = Registry(tmp_path / "models")
         for version in reader.aliases().versions():
             assert (reader.fetch(version) / "model.safetensors").read_bytes() == version.encode() * 50
-        assert reader.promote("previous") in {f"m-{number}" for number in range(1, 9)}
+        assert reader.promote("previous", unchecked) in {f"m-{number}" for number in range(1, 9)}
 
 
 def test_a_failure_that_is_no_crash_leaves_the_lock_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

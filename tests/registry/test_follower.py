@@ -13,7 +13,7 @@ import pytest
 
 from mos_online.errors import ModelError, RegistryError
 from mos_online.registry import Registry, RegistryFollower, load_config
-from tests.model_folder import put_into_service
+from tests.model_folder import put_into_service, unchecked
 from tests.registry.crashing import model
 
 
@@ -50,14 +50,14 @@ def test_a_new_champion_is_loaded_once_and_told_once(registry: Registry, loads: 
     assert not follower.poll()
     registry.add(model(tmp_path, "m-2"))
     assert not follower.poll()  # a candidate is not in service
-    registry.promote("m-2")
+    registry.promote("m-2", unchecked)
     assert follower.poll()
     assert (follower.version, follower.loaded, follower.problem) == ("m-2", "m-2", None)
     assert not follower.poll()
-    registry.promote("m-2")
+    registry.promote("m-2", unchecked)
     assert not follower.poll()  # the same again
     assert loads.versions == ["m-1", "m-2"]
-    registry.rollback()
+    registry.rollback(unchecked)
     assert follower.poll()
     assert follower.loaded == "m-1"
 
@@ -90,7 +90,7 @@ def test_going_back_to_the_loaded_version_ends_the_problem(registry: Registry, l
     put_into_service(registry, model(tmp_path, "m-2"))
     assert not follower.poll()
     assert follower.problem == "does not rank"
-    registry.rollback()
+    registry.rollback(unchecked)
     assert not follower.poll()
     settled: str | None = follower.problem
     assert (settled, loads.versions) == (None, ["m-1", "m-2"])
@@ -129,7 +129,7 @@ def test_damaged_aliases_are_a_problem_until_they_are_mended(registry: Registry,
     assert not follower.poll()
     assert follower.problem
     assert "aliases" in follower.problem
-    registry.promote("m-2")
+    registry.promote("m-2", unchecked)
     assert follower.poll()
     assert follower.problem is None
 

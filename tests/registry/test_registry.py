@@ -12,7 +12,7 @@ from mos_online.registry import Aliases, Registry
 from mos_online.registry.local_storage import LocalStorage
 from mos_online.registry.registry import KEPT
 from mos_online.registry.storage import Storage
-from tests.model_folder import put_into_service, write_config
+from tests.model_folder import put_into_service, unchecked, write_config
 from tests.registry.crashing import model, registry_at
 
 
@@ -21,12 +21,12 @@ def test_a_candidate_waits_until_it_is_promoted(registry: Registry, tmp_path: Pa
     assert registry.aliases() == Aliases(candidate="m-1")
     with pytest.raises(ModelError, match="mos models promote candidate"):
         registry.champion()
-    assert registry.promote("candidate") == "m-1"
+    assert registry.promote("candidate", unchecked) == "m-1"
     assert registry.aliases() == Aliases(champion="m-1")
     registry.add(model(tmp_path, "m-2"))
     assert registry.aliases() == Aliases(champion="m-1", candidate="m-2")
     assert registry.fetch("champion").joinpath("model.safetensors").read_bytes() == b"m-1" * 50
-    registry.promote("m-2")
+    registry.promote("m-2", unchecked)
     assert registry.aliases() == Aliases(champion="m-2", previous="m-1")
     assert registry.fetch("champion").joinpath("model.safetensors").read_bytes() == b"m-2" * 50
     assert registry.versions() == ["m-2", "m-1"]
@@ -36,12 +36,12 @@ def test_a_candidate_waits_until_it_is_promoted(registry: Registry, tmp_path: Pa
 def test_rolling_back_and_forth(registry: Registry, tmp_path: Path) -> None:
     put_into_service(registry, model(tmp_path, "m-1"))
     with pytest.raises(ModelError, match="is the previous"):
-        registry.rollback()
+        registry.rollback(unchecked)
     put_into_service(registry, model(tmp_path, "m-2"))
     registry.add(model(tmp_path, "m-3"))
-    assert registry.rollback() == "m-1"
+    assert registry.rollback(unchecked) == "m-1"
     assert registry.aliases() == Aliases(champion="m-1", previous="m-2", candidate="m-3")
-    assert registry.rollback() == "m-2"
+    assert registry.rollback(unchecked) == "m-2"
     assert registry.aliases() == Aliases(champion="m-2", previous="m-1", candidate="m-3")
 
 
@@ -49,7 +49,7 @@ def test_promoting_the_champion_again_keeps_the_previous_and_is_seen(registry: R
     for version in ("m-1", "m-2"):
         put_into_service(registry, model(tmp_path, version))
     revision, _ = registry.champion()
-    registry.promote("champion")
+    registry.promote("champion", unchecked)
     assert registry.aliases() == Aliases(champion="m-2", previous="m-1")
     assert registry.champion()[0] != revision
 
@@ -65,7 +65,7 @@ def test_only_the_newest_are_kept_and_those_with_an_alias(
         registry.add(model(tmp_path, f"m-{number:02d}"))
     newest = [f"m-{number:02d}" for number in range(11, 11 - KEPT, -1)]
     assert registry.versions() == [*newest, "m-2", "m-1"]
-    assert registry.rollback() == "m-1"
+    assert registry.rollback(unchecked) == "m-1"
     registry.fetch("champion")
 
 
@@ -112,10 +112,31 @@ def test_a_damaged_version_does_not_go_into_service(registry: Registry, place: S
         place.write(f"versions/{version}/model.safetensors", b"half")
         for path in (tmp_path / "cache").glob(f"{version}-*"):
             (path / "model.safetensors").write_bytes(b"half")
-    for action in (registry.rollback, lambda: registry.promote("candidate"), lambda: registry.promote("m-3")):
+    for version in ("previous", "candidate", "m-3"):
         with pytest.raises(ModelError, match=r"model\.safetensors is not what was added"):
-            action()
+            registry.promote(version, unchecked)
+    with pytest.raises(ModelError, match=r"model\.safetensors is not what was added"):
+        registry.rollback(unchecked)
     assert registry.champion() == before
+
+
+def test_a_version_that_the_check_refuses_does_not_go_into_service(registry: Registry, tmp_path: Path) -> None:
+    for version in ("m-1", "m-2"):
+        put_into_service(registry, model(tmp_path, version))
+    registry.add(model(tmp_path, "m-3"))
+    before = registry.aliases()
+    seen: list[str] = []
+
+    def refuse(folder: Path) -> None:
+        seen.append(json.loads((folder / "config.json").read_text())["version"])
+        raise ModelError("of a test")
+
+    with pytest.raises(ModelError, match="of a test"):
+        registry.promote("m-3", refuse)
+    with pytest.raises(ModelError, match="of a test"):
+        registry.rollback(refuse)
+    assert seen == ["m-3", "m-1"]
+    assert registry.aliases() == before
 
 
 def test_a_version_is_a_copy(registry: Registry, tmp_path: Path) -> None:
@@ -158,7 +179,7 @@ def test_what_is_not_there_is_said_with_what_is(registry: Registry, tmp_path: Pa
     registry.add(model(tmp_path, "m-1"))
     for unknown in ("m-2", "../m-1", "", "m-1/"):
         with pytest.raises(ModelError, match="there are: m-1"):
-            registry.promote(unknown)
+            registry.promote(unknown, unchecked)
 
 
 @pytest.mark.parametrize("version", ["", "../up", "a/b", ".hidden", "x" * 101, "champion", "previous"])
@@ -208,13 +229,13 @@ def test_damaged_aliases_are_one_clear_line_and_promote_mends_them(
     for content in (b"", b'{"champion": "m-1"}', b"\xff\x00"):
         place.write(f"aliases/{newest[:8]}.json", content)
         fresh = registry_at(place, tmp_path / "cache")
-        for action in (fresh.champion, fresh.rollback, lambda: fresh.fetch("champion")):  # noqa: B023
+        for action in (fresh.champion, lambda: fresh.rollback(unchecked), lambda: fresh.fetch("champion")):  # noqa: B023
             with pytest.raises(ModelError, match=r"aliases.*damaged.*mos models promote VERSION") as raised:
                 action()
             assert "\n" not in str(raised.value)
     with pytest.raises(ModelError, match="m-3 is stored but is no candidate"):
         fresh.add(model(tmp_path, "m-3"))
-    assert fresh.promote("m-3") == "m-3"
+    assert fresh.promote("m-3", unchecked) == "m-3"
     assert registry_at(place, tmp_path / "cache").aliases() == Aliases(champion="m-3")
 
 
@@ -238,7 +259,7 @@ def test_a_registry_that_was_begun_anew_is_not_taken_for_the_old_one(tmp_path: P
 def test_few_revisions_of_the_aliases_stay(registry: Registry, place: Storage, tmp_path: Path) -> None:
     put_into_service(registry, model(tmp_path, "m-1"))
     for _ in range(30):
-        registry.promote("m-1")
+        registry.promote("m-1", unchecked)
     assert len(place.names("aliases")) == 20
     assert registry.champion()[1] == "m-1"
 

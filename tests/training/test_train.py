@@ -88,7 +88,7 @@ def test_progress_goes_forward_and_arrives(trained: Trained) -> None:
 
 
 def test_what_is_published_is_what_was_trained(trained: Trained, tmp_path: Path) -> None:
-    folder = trained.registry.fetch("champion")
+    folder = trained.registry.fetch("candidate")
     assert folder.name == trained.report.version
     assert trained.registry.versions() == [trained.report.version]
     loaded = Checkpoint.from_pretrained(folder)
@@ -103,14 +103,14 @@ def test_what_is_published_is_what_was_trained(trained: Trained, tmp_path: Path)
 
 
 def test_the_card_says_what_it_is(trained: Trained) -> None:
-    card = (trained.registry.fetch("champion") / "card.md").read_text()
+    card = (trained.registry.fetch("candidate") / "card.md").read_text()
     report = trained.report
     for fact in (report.version, report.router_version, "planted", f"{report.mos_ndcg:.4f}", "popularity", "knn"):
         assert fact in card
 
 
 def test_spare_rows_change_no_score_and_files_of_two_models_are_told_apart(trained: Trained, tmp_path: Path) -> None:
-    folder = trained.registry.fetch("champion")
+    folder = trained.registry.fetch("candidate")
     tight, roomy = Checkpoint.from_pretrained(folder), Checkpoint.from_pretrained(folder, spare=50)
     rows = torch.arange(1, len(tight.items) + 1)
     assert len(roomy.model.item_theme) == len(tight.model.item_theme) + 50
@@ -136,7 +136,7 @@ PAST_TIMES = [1_000_000 + 10_000 * n for n in range(11)]
 
 
 def test_the_service_ranks_as_the_model_scores(trained: Trained) -> None:
-    folder = trained.registry.fetch("champion")
+    folder = trained.registry.fetch("candidate")
     recommender, checkpoint = Recommender.load(folder), Checkpoint.from_pretrained(folder)
     model, count = checkpoint.model, len(checkpoint.items)
     past, ring = checkpoint.items[:11], checkpoint.items[12:15]
