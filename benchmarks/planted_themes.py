@@ -47,7 +47,8 @@ def found(config: SyntheticConfig, themes: int, sessions: int | None = None) -> 
     items, true = unseen(new.filter(~pl.col("session").is_in(list(begun))), planted)
     nameless = made.items.with_columns(category=pl.lit(None, pl.String))  # categories would give the answer away
     router = fit_router(old, nameless, RouterConfig(themes=themes, seed=config.seed))
-    routed = [router.route_items(session, [None] * len(session)).theme for session in items]
+    names = [name for session in items for name in session]
+    routed = router.session_themes(names, [None] * len(names), [len(session) for session in items])
     return mutual_information(routed, true), float(np.mean([theme == 0 for theme in routed]))
 
 

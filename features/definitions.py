@@ -90,6 +90,9 @@ item_popularity = FeatureView(
     ],
 )
 
+# Feature services: for Feast clients other than ours, such as a notebook, so that they ask for what the recommendation
+# service reads by a name that stays (`store.get_online_features(store.get_feature_service("recommendation"), ...)`).
+# Our own code reads whole rows (`features.store`).
 recommendation = FeatureService(
     name="recommendation",
     description="What the recommendation service reads of a user.",

@@ -114,16 +114,6 @@ def expected_calibration_error(labels: ArrayLike, probabilities: ArrayLike, bins
     return float(np.abs(np.bincount(below * bins // len(known), weights=chances - known)).sum() / len(known))
 
 
-def calibration_ratio(labels: ArrayLike, probabilities: ArrayLike) -> float:
-    """Expected over observed clicks: 2 promises twice as many as came (He et al. 2014); nan without a click.
-
-    >>> calibration_ratio([1, 0, 0, 1], [0.5, 0.25, 0.25, 0.5])
-    0.75
-    """
-    known, chances = _forecasts(labels, probabilities)
-    return float(chances.sum() / known.sum()) if known.any() else math.nan
-
-
 class PlattScaling(msgspec.Struct, frozen=True, kw_only=True):
     """Calibrated probabilities sigmoid(slope * logit + intercept), fitted on a validation part (Platt 1999).
 

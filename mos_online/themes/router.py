@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import msgspec
@@ -137,16 +137,6 @@ class Router:
         themes: list[int] = np.where(near, best + 1, UNROUTED).tolist()
         return themes
 
-    def route_items(self, item_ids: Iterable[str], categories: Iterable[str | None]) -> Routed:
-        """Place items that are no session yet, as ``route`` would if they were one.
-
-        Args:
-            item_ids: the items, repeats included.
-            categories: the category of each, None where it is unknown.
-        """
-        rows = [self._row(item, category) for item, category in zip(item_ids, categories, strict=True)]
-        return self._assign([row for row in rows if row is not None])
-
     def item_themes(self, item_ids: Sequence[str], categories: Sequence[str | None]) -> NDArray[np.int64]:
         """Theme of each item, int64 (n,): its own nearest prototype, 0 for an item without row and category row."""
         rows = [self._row(item, category) for item, category in zip(item_ids, categories, strict=True)]
@@ -200,10 +190,6 @@ class Router:
             labels=self.labels,
             config=self.config,
         )
-
-    def category(self, item_id: str) -> str | None:
-        """The category that the item had when the router was fitted."""
-        return self.categories.get(item_id)
 
     def _row(self, item_id: str, category: str | None) -> int | None:
         """Row of the item, else of its category as the event names it, else as it was known at fitting time."""

@@ -204,7 +204,7 @@ def test_a_profile_of_another_router_is_routed_when_it_is_read(recommender: Reco
         session_count=30,
         last_ended_at=NOW - 5000,
     )
-    theme = recommender.router.route_items(names, [None] * 6).theme
+    (theme,) = recommender.router.session_themes(names, [None] * 6, [6])
     ours = msgspec.structs.replace(
         foreign, router_version=recommender.router_version, session_themes=[theme], theme_sessions={theme: 1}
     )

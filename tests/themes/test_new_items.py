@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mos_online.contracts import Session, SessionEvent
 from mos_online.errors import ModelError
 from mos_online.themes import Router, RouterConfig, fit_router
 from mos_online.themes.new_items import NewItems
@@ -35,6 +36,13 @@ def router(population: Dataset, absent: list[str]) -> Router:
 
 def sessions(population: Dataset) -> list[list[str]]:
     return population.events.group_by("session", maintain_order=True).agg("item_id")["item_id"].to_list()
+
+
+def one_session(items: list[str]) -> Session:
+    events = [SessionEvent(event_id=f"e{n}", item_id=item, timestamp=n) for n, item in enumerate(items)]
+    return Session(
+        session_id="s", user_id="u", started_at=0, ended_at=9, events=events, close_reason="gap", watermark=9
+    )
 
 
 def learned(router: Router, log: list[list[str]], least: int = 3) -> NewItems:
@@ -67,7 +75,7 @@ def test_what_was_known_stays_as_it_was(population: Dataset, router: Router) -> 
     assert all(wider.has_row(name) and not router.has_row(name) for name in names)
     for items in sessions(population)[:100]:
         if all(map(router.has_row, items)):
-            assert wider.route_items(items, [None] * len(items)) == router.route_items(items, [None] * len(items))
+            assert wider.route(one_session(items)) == router.route(one_session(items))
 
 
 @given(seed=st.integers(0, 50))

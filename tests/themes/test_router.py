@@ -66,7 +66,7 @@ def test_order_inside_a_session_does_not_matter(router: Router, log: Log) -> Non
         one, other = router.route(session(items)), router.route(session(items[::-1]))
         assert one.theme == other.theme
         assert one.embedding == pytest.approx(other.embedding, abs=1e-5)
-        assert router.route_items(items, [None] * len(items)).theme == one.theme
+        assert router.session_themes(items, [None] * len(items), [len(items)]) == [one.theme]
 
 
 ITEM_OR_NOT = st.tuples(st.integers(0, 260), st.sampled_from([None, "jazz", "chess", "no such category"]))

@@ -54,7 +54,7 @@ def test_planted_themes_are_recovered_on_unseen_sessions() -> None:
     for items in new.group_by("session").agg("item_id")["item_id"].head(1500).to_list():
         if len(items) >= 2:
             kinds, counts = np.unique([category[item] for item in items], return_counts=True)
-            found.append(router.route_items(items, [None] * len(items)).theme)
+            found += router.session_themes(items, [None] * len(items), [len(items)])
             true.append(str(kinds[counts.argmax()]))
     assert mutual_information(found, true) >= 0.9
 
