@@ -20,7 +20,7 @@ from mos_online.items.clicks import to_clicks
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, merge
 from mos_online.model import MoS, MoSConfig
-from mos_online.model.checkpoint import Checkpoint
+from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.recommend.candidates import SPARE
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
@@ -67,7 +67,7 @@ def recommender(names: list[str]) -> Recommender:
     model = MoS(MoSConfig(items=len(names) + SPARE, themes=THEMES, width=WIDTH, table=16))
     model.item_theme[1 : len(names) + 1] = torch.from_numpy(router.item_themes(names, [None] * len(names)))
     return Recommender(
-        Checkpoint(
+        ModelCheckpoint(
             model=model, router=router, items=names, categories=[], popular=names[:200], half_life_ms=1, training={}
         )
     )

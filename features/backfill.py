@@ -1,4 +1,4 @@
-"""Fills the online store with profiles made offline (`mos_online.users.backfill`)."""
+"""Fills the online store with profiles made offline (`mos_online.users.offline_profiles`)."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from features.definitions import ITEM_POPULARITY, USER_STATE
 from features.erasure import delete_rows
-from features.faults import redis_fault, sqlite_fault
 from features.location import Location, parse_location
 from features.repository import open_repository
 from features.rows import (
@@ -31,6 +30,7 @@ from features.rows import (
     stored_mark,
     user_key,
 )
+from features.store_errors import redis_error_message, sqlite_error_message
 from mos_online.errors import StoreError
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.settings import Settings
@@ -196,9 +196,9 @@ class OnlineStore:
             with self._turn:
                 yield online
         except sqlite3.Error as error:
-            raise StoreError(sqlite_fault(error)) from error
+            raise StoreError(sqlite_error_message(error)) from error
         except redis.RedisError as error:
-            raise StoreError(redis_fault(error, self.location)) from error
+            raise StoreError(redis_error_message(error, self.location)) from error
 
 
 def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:

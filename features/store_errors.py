@@ -9,7 +9,7 @@ import redis
 from features.location import Location
 
 
-def sqlite_fault(error: sqlite3.Error) -> str:
+def sqlite_error_message(error: sqlite3.Error) -> str:
     """The message of the `StoreError` that an error of SQLite becomes."""
     message = str(error)
     if "locked" in message or "busy" in message:
@@ -24,7 +24,7 @@ def sqlite_fault(error: sqlite3.Error) -> str:
     return f"the online store (SQLite) failed: {message}; {remedy}"
 
 
-def redis_fault(error: redis.RedisError, location: Location) -> str:
+def redis_error_message(error: redis.RedisError, location: Location) -> str:
     """The message of the `StoreError` that an error of redis-py becomes."""
     if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
         remedy = "correct the user or password in MOS_STORE (redis://[user]:password@host:port/db)"

@@ -22,7 +22,7 @@ STOP_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
+class ChildProcess:
     """One ``mos`` command that runs until stopped.
 
     Attributes:
@@ -46,7 +46,7 @@ class Supervisor:
 
     logs: Path
     environment: Mapping[str, str] = field(default_factory=dict)
-    _children: list[tuple[Service, subprocess.Popen[bytes]]] = field(default_factory=list)
+    _children: list[tuple[ChildProcess, subprocess.Popen[bytes]]] = field(default_factory=list)
 
     def __enter__(self) -> Supervisor:
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ class Supervisor:
     ) -> None:
         self.stop()
 
-    def start(self, service: Service) -> None:
+    def start(self, service: ChildProcess) -> None:
         """Start a service and wait until it is ready, for as long as it works or writes to its log.
 
         Raises:
@@ -111,19 +111,19 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
 
-    def _log(self, service: Service) -> Path:
+    def _log(self, service: ChildProcess) -> Path:
         return self.logs / f"{service.name}.log"
 
 
-def local_services(settings: Settings) -> list[Service]:
+def local_services(settings: Settings) -> list[ChildProcess]:
     """The services of a single machine, in the order in which they start."""
     services = []
     if settings.kafka == "embedded":
-        services.append(Service(name="kafka", arguments=("kafka",), ready=settings.broker_file.exists))
+        services.append(ChildProcess(name="kafka", arguments=("kafka",), ready=settings.broker_file.exists))
     worker = f"http://127.0.0.1:{settings.worker_port}/healthz"
     serve = f"http://127.0.0.1:{settings.serve_port}/readyz"
-    services.append(Service(name="serve", arguments=("serve",), ready=lambda: answers(serve)))
-    services.append(Service(name="worker", arguments=("worker",), ready=lambda: answers(worker)))
+    services.append(ChildProcess(name="serve", arguments=("serve",), ready=lambda: answers(serve)))
+    services.append(ChildProcess(name="worker", arguments=("worker",), ready=lambda: answers(worker)))
     return services
 
 

@@ -59,7 +59,7 @@ PUBLIC = {
         "realtime_features",
     },
     "mos_online.sessions": {
-        "Checkpoint",
+        "SessionizerCheckpoint",
         "ClockState",
         "Output",
         "Rejected",

@@ -40,7 +40,7 @@ def backfill(
     from mos_online.errors import DatasetError  # noqa: PLC0415
     from mos_online.registry import open_registry  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
-    from mos_online.users.backfill import of_users  # noqa: PLC0415
+    from mos_online.users.offline_profiles import of_users  # noqa: PLC0415
     from simulator.datasets import load, require_clock  # noqa: PLC0415
     from simulator.window import take_until  # noqa: PLC0415
 

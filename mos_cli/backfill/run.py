@@ -14,7 +14,7 @@ from mos_online.items.snapshot import LISTED_ITEMS
 from mos_online.registry import load_config, open_registry
 from mos_online.settings import Settings
 from mos_online.themes import load_router
-from mos_online.users.backfill import past_sessions, profiles
+from mos_online.users.offline_profiles import past_sessions, profiles
 from simulator.dataset import Dataset
 
 

@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from mos_cli.moment import moment
+from mos_cli.utc import utc_text
 
 PLAIN_EVERY = 5.0
 """Seconds between lines where the output is no terminal."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment:
+class RunningTotals:
     """Running totals at one instant of the replay; ``seconds`` since its start, ``event_time`` in ms."""
 
     seconds: float
@@ -53,12 +53,12 @@ def median(values: list[float] | list[int], last: int = 500) -> float | None:
 
 
 class Display:
-    """Shows moments; rates are over the last five seconds."""
+    """Shows running totals; rates are over the last five seconds."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
-        self._recent: deque[Moment] = deque(maxlen=25)
+        self._recent: deque[RunningTotals] = deque(maxlen=25)
         self._printed = 0.0
 
     def __enter__(self) -> Display:
@@ -72,8 +72,8 @@ class Display:
         if self._live:
             self._live.__exit__(kind, error, trace)
 
-    def show(self, now: Moment) -> None:
-        """Draw this moment."""
+    def show(self, now: RunningTotals) -> None:
+        """Draw these totals."""
         self._recent.append(now)
         if self._live:
             self._live.update(self._table(now))
@@ -86,20 +86,20 @@ class Display:
         span = last.seconds - first.seconds
         return (getattr(last, name) - getattr(first, name)) / span if span > 0 else 0.0
 
-    def _line(self, now: Moment) -> str:
+    def _line(self, now: RunningTotals) -> str:
         return (
-            f"{now.seconds:5.0f} s  {moment(now.event_time)}  "
+            f"{now.seconds:5.0f} s  {utc_text(now.event_time)}  "
             f"clicks {now.events:,}/{now.of:,} ({self._rate('events'):,.0f}/s)  "
             f"sessions {now.sessions:,} closed, {now.open:,} open  recommendations {now.recommendations:,} "
             f"({self._rate('recommendations'):,.0f}/s)  freshness {_ms(now.freshness_p50)}  HTTP {_ms(now.http_p50)}  "
             f"errors {now.errors}"
         )
 
-    def _table(self, now: Moment) -> Table:
+    def _table(self, now: RunningTotals) -> Table:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         done = now.events / now.of if now.of else 1.0
         rows = [
-            ("event time (UTC)", moment(now.event_time), f"{'█' * int(30 * done):<30} {done:.0%}"),
+            ("event time (UTC)", utc_text(now.event_time), f"{'█' * int(30 * done):<30} {done:.0%}"),
             ("clicks sent", f"{now.events:,} of {now.of:,}", f"{self._rate('events'):,.0f}/s"),
             ("sessions closed", f"{now.sessions:,}", f"{self._rate('sessions'):,.0f}/s, {now.open:,} open"),
             ("profiles in Feast", f"{now.embeddings:,}", f"{self._rate('embeddings'):,.0f}/s"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from mos_cli.moment import moment
+from mos_cli.utc import utc_text
 from mos_online.errors import DatasetError
 from mos_online.settings import Settings
 from simulator.dataset import Dataset
@@ -40,7 +40,7 @@ class DemoLog:
         return int(self.replayed["timestamp"][0]), int(self.replayed["timestamp"][-1])
 
     def __str__(self) -> str:
-        first, last = map(moment, self.span)
+        first, last = map(utc_text, self.span)
         return (
             f"[bold]{self.name}[/]: {len(self.before.clicks):,} clicks before {first} UTC to learn from, "
             f"{len(self.replayed):,} to replay until {last}"
@@ -61,6 +61,6 @@ def cut(dataset: str, *, start: str, count: int, settings: Settings) -> DemoLog:
     clicks = len(before.clicks)
     if clicks < FEWEST:
         raise DatasetError(
-            f"{clicks} clicks before {moment(begin)} are too few to train on, {FEWEST} are needed: start later"
+            f"{clicks} clicks before {utc_text(begin)} are too few to train on, {FEWEST} are needed: start later"
         )
     return DemoLog(before=before, replayed=replayed)

@@ -16,7 +16,7 @@ from mos_cli.demo.samples import samples
 from mos_cli.demo.seen import Seen
 from mos_cli.demo.verify import ProfileCheck, SessionCheck
 from mos_cli.demo.watch import Watched
-from mos_cli.moment import moment
+from mos_cli.utc import utc_text
 from mos_online import __version__
 from mos_online.metrics import Judged
 from mos_online.training import TrainReport
@@ -90,8 +90,8 @@ def _dataset(log: DemoLog) -> dict[str, Any]:
         "name": log.name,
         "events_before": len(log.before.clicks),
         "events_replayed": len(log.replayed),
-        "from": moment(first),
-        "to": moment(last),
+        "from": utc_text(first),
+        "to": utc_text(last),
     }
 
 

@@ -24,7 +24,7 @@ from mos_cli.train.run import train_and_show
 from mos_online.ports import free_port
 from mos_online.settings import PREFIX, Settings
 from mos_online.training import TrainConfig, TrainReport
-from mos_online.users.backfill import of_users
+from mos_online.users.offline_profiles import of_users
 from simulator.replay import Speed
 from streams.kafka.admin import create_topics
 

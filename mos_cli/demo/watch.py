@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import polars as pl
 from rich.console import Console
 
-from mos_cli.demo.display import Display, Moment, median
+from mos_cli.demo.display import Display, RunningTotals, median
 from mos_cli.demo.log import DemoLog
 from mos_cli.demo.observer import Observer
 from mos_cli.demo.open_sessions import open_sessions
@@ -16,7 +18,7 @@ from mos_cli.demo.phases import Phases
 from mos_cli.demo.seen import Seen
 from mos_cli.demo.visit import visitors_of
 from mos_cli.supervisor import Supervisor
-from mos_cli.waiting import wait_until
+from mos_online.processes import StalledError, wait_until
 from mos_online.sessions import offline_sessions
 from mos_online.settings import Settings
 from simulator.replay import ClicksTopic, Progress, Replay, ReplayConfig, Speed, lag_guard
@@ -33,13 +35,13 @@ class Watched:
     Attributes:
         seen: what came out of the system.
         visitors: who asked, what they were answered, and the judge.
-        timeline: about five moments a second.
+        timeline: about five totals a second.
         expected: the clicks that must be in sessions; columns as for ``offline_sessions``.
     """
 
     seen: Seen
     visitors: Visitors
-    timeline: Sequence[Moment]
+    timeline: Sequence[RunningTotals]
     expected: pl.DataFrame
 
     @property
@@ -102,7 +104,7 @@ class _Watch:
     """The running system, its visitors and its observer; ``replay``, then ``drain``."""
 
     def __init__(self, settings: Settings, supervisor: Supervisor, observer: Observer, visitors: Visitors) -> None:
-        self.timeline: list[Moment] = []
+        self.timeline: list[RunningTotals] = []
         self.expected = pl.DataFrame()
         self._settings, self._supervisor, self._observer, self._visitors = settings, supervisor, observer, visitors
 
@@ -123,13 +125,14 @@ class _Watch:
             self.expected = replay.expected
             for progress in replay.run():
                 self._check()
-                self.timeline.append(self._moment(progress))
+                self.timeline.append(self._totals(progress))
                 display.show(self.timeline[-1])
 
     def drain(self) -> None:
         """Wait until every session has its embedding and its recommendation, or nothing moves any more."""
         due = len(offline_sessions(self.expected, self._settings.sessions))
-        wait_until(lambda: self._moved() >= 3 * due, progress=self._moved, patience=PATIENCE)
+        with suppress(StalledError):
+            wait_until(lambda: self._moved() >= 3 * due, progress=self._moved, stalled=PATIENCE, longest=math.inf)
 
     def _moved(self) -> int:
         self._check()
@@ -140,9 +143,9 @@ class _Watch:
         self._supervisor.check()
         self._observer.check()
 
-    def _moment(self, progress: Progress) -> Moment:
+    def _totals(self, progress: Progress) -> RunningTotals:
         seen, visitors = self._observer.seen, self._visitors
-        return Moment(
+        return RunningTotals(
             seconds=progress.elapsed,
             event_time=progress.event_time,
             events=progress.sent,

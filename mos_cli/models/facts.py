@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from mos_cli.models.tables import figure, moment, size
+from mos_cli.models.tables import figure, size
+from mos_cli.utc import utc_text
 from mos_online.errors import ModelError
 from mos_online.registry import Registry
 
@@ -59,7 +60,7 @@ def facts_of(registry: Registry, version: str) -> Facts:
         version=chosen,
         registry={
             "aliases": ", ".join(registry.aliases().of(chosen)) or "none",
-            "added (UTC)": moment(manifest.created_at),
+            "added (UTC)": utc_text(manifest.created_at, "seconds"),
             "router": manifest.router_version,
             "format": str(manifest.format),
             "size": size(manifest),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
+from mos_cli.utc import utc_text
 from mos_online.errors import ModelError
 from mos_online.registry import Manifest, Registry
 
@@ -28,7 +27,7 @@ def versions_table(registry: Registry) -> Table:
         table.add_row(
             version,
             names,
-            moment(manifest.created_at),
+            utc_text(manifest.created_at, "seconds"),
             manifest.router_version,
             figure(manifest.metrics.get(HIT_RATE)),
             figure(manifest.metrics.get(NDCG)),
@@ -42,7 +41,7 @@ def manifest_table(manifest: Manifest, aliases: list[str]) -> Table:
     table = _table("", "", show_header=False)
     table.add_row("version", manifest.version)
     table.add_row("aliases", ", ".join(aliases) or "none")
-    table.add_row("added (UTC)", moment(manifest.created_at))
+    table.add_row("added (UTC)", utc_text(manifest.created_at, "seconds"))
     table.add_row("router", manifest.router_version)
     table.add_row("format", str(manifest.format))
     table.add_row("hash", manifest.digest)
@@ -51,11 +50,6 @@ def manifest_table(manifest: Manifest, aliases: list[str]) -> Table:
     for name, file in manifest.files.items():
         table.add_row(name, f"{file.size:,} bytes, sha256 {file.sha256}")
     return table
-
-
-def moment(milliseconds: int) -> str:
-    """A time (ms since 1970) as text, UTC."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def figure(value: float | None) -> str:

@@ -8,8 +8,8 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from mos_cli.moment import moment
 from mos_cli.progress import progress_bar
+from mos_cli.utc import utc_text
 from mos_online.settings import Settings
 from simulator.dataset import Dataset
 from simulator.datasets import load, require_clock
@@ -81,7 +81,7 @@ def _run(run: Replay, console: Console) -> Progress | None:
                 pace = "waiting for the readers" if last.waiting else f"{last.rate:,.0f} clicks/s"
                 bar.update(
                     task,
-                    description=moment(last.event_time, "seconds"),
+                    description=utc_text(last.event_time, "seconds"),
                     total=last.total,
                     completed=last.sent,
                     note=pace + lag,
@@ -95,7 +95,7 @@ def _summary(run: Replay, last: Progress) -> Table:
     table = Table(box=None, show_header=False)
     table.add_row("clicks", f"{last.sent:,} of {last.total:,} in {last.messages:,} messages")
     table.add_row("took", f"{last.elapsed:.1f} s, {last.sent / max(last.elapsed, 1e-9):,.0f} clicks/s")
-    table.add_row("event time", f"{moment(run.origin, 'seconds')} to {moment(last.event_time, 'seconds')} UTC")
+    table.add_row("event time", f"{utc_text(run.origin, 'seconds')} to {utc_text(last.event_time, 'seconds')} UTC")
     for fault, count in run.injected.counts.items():
         if count:
             table.add_row(fault.replace("_", " "), f"{count:,} clicks")

@@ -38,7 +38,7 @@ class _Document(msgspec.Struct, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checkpoint:
+class ModelCheckpoint:
     """A trained model and all that it needs to serve.
 
     Attributes:
@@ -94,7 +94,7 @@ class Checkpoint:
         (folder / CARD).write_text(card)
 
     @classmethod
-    def from_pretrained(cls, folder: Path, spare: int = 0) -> Checkpoint:
+    def from_pretrained(cls, folder: Path, spare: int = 0) -> ModelCheckpoint:
         """Read the model that ``save_pretrained`` wrote.
 
         Args:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mos_online.items.snapshot import PopularitySnapshot
-from mos_online.model.checkpoint import Checkpoint
+from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.realtime import realtime_table
 
 SPARE = 20_000
@@ -45,7 +45,7 @@ class CandidateItems:
     that those do not read.
     """
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: ModelCheckpoint) -> None:
         """Use the catalogue of ``checkpoint``, which must have ``SPARE`` rows to spare."""
         self._model = checkpoint.model.eval()
         self._router = checkpoint.router

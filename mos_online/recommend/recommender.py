@@ -13,7 +13,7 @@ from torch import Tensor
 from mos_online.contracts import RankedItem
 from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, merge
 from mos_online.model.batch import collate
-from mos_online.model.checkpoint import Checkpoint
+from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.recommend.candidates import SPARE, CandidateItems, Candidates
 from mos_online.recommend.explanation import theme_shares
 from mos_online.recommend.fallback import PopularItems, fallback_reason
@@ -30,7 +30,7 @@ class Recommender:
     One thread may call ``recommend`` and another one ``observe_popularity`` at the same time; neither waits.
     """
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: ModelCheckpoint) -> None:
         """Use ``load``; ``checkpoint`` must have ``SPARE`` rows to spare."""
         self.model_version = checkpoint.version
         self.router = checkpoint.router
@@ -49,7 +49,7 @@ class Recommender:
         Raises:
             ModelError: a file is missing, damaged or of another version.
         """
-        return cls(Checkpoint.from_pretrained(folder, spare=SPARE))
+        return cls(ModelCheckpoint.from_pretrained(folder, spare=SPARE))
 
     def observe_popularity(self, snapshots: Sequence[PopularitySnapshot]) -> None:
         """Take the newest counts of all partitions: popularity, and new items with their categories.

@@ -9,10 +9,18 @@
 - ``oracle``: the same sessions computed from a whole log at once; it shares no code with the stream.
 """
 
-from mos_online.sessions.checkpoint import Checkpoint, ClockState
+from mos_online.sessions.checkpoint import ClockState, SessionizerCheckpoint
 from mos_online.sessions.config import SessionConfig
 from mos_online.sessions.oracle import offline_sessions
 from mos_online.sessions.rejection import Rejected
 from mos_online.sessions.sessionizer import Output, Sessionizer
 
-__all__ = ["Checkpoint", "ClockState", "Output", "Rejected", "SessionConfig", "Sessionizer", "offline_sessions"]
+__all__ = [
+    "ClockState",
+    "Output",
+    "Rejected",
+    "SessionConfig",
+    "Sessionizer",
+    "SessionizerCheckpoint",
+    "offline_sessions",
+]

@@ -35,7 +35,7 @@ class RuleChange(msgspec.Struct, frozen=True, kw_only=True):
     rules: SessionConfig
 
 
-class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+class SessionizerCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Restores a sessionizer: re-read the log from ``offset``, publish nothing before ``published_to``.
 
     Attributes:

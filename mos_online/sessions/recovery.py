@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from mos_online.contracts import Click
-from mos_online.sessions.checkpoint import Checkpoint, RuleChange
+from mos_online.sessions.checkpoint import RuleChange, SessionizerCheckpoint
 
 
 class Recovery:
@@ -18,7 +18,7 @@ class Recovery:
         floors: per key of a window, where its last published session was cut while the user may have gone on.
     """
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: SessionizerCheckpoint) -> None:
         self.published_to = checkpoint.published_to
         self.watermark = checkpoint.watermark
         self.floors = checkpoint.floors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mos_online.contracts import Click, Heartbeat, LateEvent, Session
-from mos_online.sessions.checkpoint import Checkpoint, RuleChange
+from mos_online.sessions.checkpoint import RuleChange, SessionizerCheckpoint
 from mos_online.sessions.clock import EventTimeClock
 from mos_online.sessions.config import SessionConfig
 from mos_online.sessions.offsets import OffsetTracker
@@ -34,7 +34,9 @@ class Sessionizer:
     ('u:0:a', 'gap', 1001)
     """
 
-    def __init__(self, config: SessionConfig, *, partition: int, checkpoint: Checkpoint | None = None) -> None:
+    def __init__(
+        self, config: SessionConfig, *, partition: int, checkpoint: SessionizerCheckpoint | None = None
+    ) -> None:
         """Begin a partition, or continue one.
 
         Args:
@@ -119,12 +121,12 @@ class Sessionizer:
         """When (ms) ``tick`` lets a partition that stays quiet reach ``watermark``."""
         return self._clock.wall_clock_of(watermark)
 
-    def checkpoint(self) -> Checkpoint:
+    def checkpoint(self) -> SessionizerCheckpoint:
         """Describe this moment; store it only after everything returned so far has been published durably."""
         self.resume()
         offset, clock = self._offsets.restart_point() or (self._next_offset, self._clock.state())
         self._rules.forget_before(offset)
-        return Checkpoint(
+        return SessionizerCheckpoint(
             offset=offset,
             clock=clock,
             published_to=self._next_offset,

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from mos_online.model import MoS
-from mos_online.model.checkpoint import Checkpoint
+from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.registry import Registry
 from mos_online.training.card import model_card
 from mos_online.training.config import TrainConfig
@@ -20,10 +20,10 @@ POPULAR_OF, POPULAR = 100_000, 200
 """The most clicked items of so many newest clicks are kept, so many of them, as the last resort of the service."""
 
 
-def as_checkpoint(model: MoS, data: TrainingData) -> Checkpoint:
+def as_checkpoint(model: MoS, data: TrainingData) -> ModelCheckpoint:
     """A model with all that it needs to serve."""
     newest = data.log.by_time["item_id"].tail(POPULAR_OF)
-    return Checkpoint(
+    return ModelCheckpoint(
         model=model,
         router=data.router,
         items=list(data.catalogue.items),
@@ -35,7 +35,7 @@ def as_checkpoint(model: MoS, data: TrainingData) -> Checkpoint:
 
 
 def publish(
-    checkpoint: Checkpoint,
+    checkpoint: ModelCheckpoint,
     report: TrainReport,
     data: TrainingData,
     registry: Registry,

@@ -9,7 +9,7 @@ import torch
 
 from mos_online.metrics import Judged
 from mos_online.model import MoS
-from mos_online.model.checkpoint import Checkpoint
+from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.training.config import TrainConfig
@@ -102,7 +102,7 @@ def _learn_the_newest(model: MoS, data: TrainingData, config: TrainConfig) -> No
 
 
 def _report(
-    checkpoint: Checkpoint,
+    checkpoint: ModelCheckpoint,
     data: TrainingData,
     untrained: Quality,
     trained: Quality,

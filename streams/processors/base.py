@@ -23,7 +23,7 @@ M = TypeVar("M")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context:
+class WorkerContext:
     """Everything that a worker gives to each of its processors.
 
     Attributes:
@@ -74,7 +74,7 @@ class Processor(ABC, Generic[M]):
     batch_wait: ClassVar[float] = 0.0
     reports_undecodable: ClassVar[bool] = True
 
-    def __init__(self, context: Context, *, retry: RetryPolicy | None = None) -> None:
+    def __init__(self, context: WorkerContext, *, retry: RetryPolicy | None = None) -> None:
         """Connect to Kafka in the background.
 
         Args:

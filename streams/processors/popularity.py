@@ -14,7 +14,7 @@ from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot
 from mos_online.registry import RegistryFollower, load_config, open_registry
 from streams import metrics
 from streams.kafka.records import Record
-from streams.processors.base import Context, Processor, Timer
+from streams.processors.base import Processor, Timer, WorkerContext
 from streams.processors.retry import RetryPolicy
 
 PERIOD = 1.0
@@ -30,7 +30,7 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
     batch_size = 500
     reports_undecodable = False  # the sessionizer reads the same topic and reports them
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: WorkerContext) -> None:
         """Read the half-life of the model in service and open the store.
 
         Raises:

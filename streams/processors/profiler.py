@@ -20,7 +20,7 @@ from streams import metrics
 from streams.kafka.dead_letters import record_at_fault
 from streams.kafka.decoding import json_decoder
 from streams.kafka.records import Record
-from streams.processors.base import Context, Processor, Timer
+from streams.processors.base import Processor, Timer, WorkerContext
 from streams.processors.retry import RetryPolicy
 
 CACHED = 20_000
@@ -49,7 +49,7 @@ class ProfilerProcessor(Processor[Session]):
     batch_size = 500
     batch_wait = 0.005
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: WorkerContext) -> None:
         """Load the router and open the store.
 
         Raises:

@@ -15,7 +15,7 @@ from streams import metrics
 from streams.kafka.dead_letters import record_at_fault
 from streams.kafka.decoding import json_decoder
 from streams.kafka.records import Record
-from streams.processors.base import Context, Processor
+from streams.processors.base import Processor, WorkerContext
 from streams.processors.retry import LONGEST, RetryPolicy
 
 ITEMS = 10
@@ -52,7 +52,7 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
     batch_size = 32
     batch_wait = 0.005
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: WorkerContext) -> None:
         self._serving = RetryPolicy(on=ServingError, retries=metrics.RETRIES.labels(self.name, "serving"))
         super().__init__(context, retry=self._serving)
         key = context.settings.api_key

@@ -9,7 +9,7 @@ import faust
 
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
-from streams.processors.base import Context
+from streams.processors.base import WorkerContext
 from streams.runtime.transport import Fetches, FetchTransport
 
 BUFFERED = 60
@@ -18,7 +18,7 @@ BUFFERED = 60
 FETCH_BYTES = 256 * 1024
 
 
-def faust_app(settings: Settings, name: str, *, partitions: int, context: Context) -> Any:
+def faust_app(settings: Settings, name: str, *, partitions: int, context: WorkerContext) -> Any:
     """A Faust application without tables, leader election, topic creation or web server.
 
     Args:

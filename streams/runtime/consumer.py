@@ -8,7 +8,7 @@ from typing import Any
 
 from mos_online.errors import BrokerError, MosError
 from streams import metrics
-from streams.processors.base import Context, Processor, Timer
+from streams.processors.base import Processor, Timer, WorkerContext
 from streams.runtime.app import faust_app, raw_topic
 
 STUCK = 60.0
@@ -28,7 +28,7 @@ class ProcessorConsumer:
         processor: what is done with the records.
     """
 
-    def __init__(self, processor: Processor[Any], context: Context, *, partitions: int) -> None:
+    def __init__(self, processor: Processor[Any], context: WorkerContext, *, partitions: int) -> None:
         self.name = processor.name
         self.processor = processor
         self._context = context

@@ -30,7 +30,7 @@ from faust.types import TP, ConsumerMessage
 from mos_online.errors import BrokerError
 from streams.kafka.log_reader import truncated
 from streams.kafka.records import Record
-from streams.processors.base import Context
+from streams.processors.base import WorkerContext
 
 FETCH_WAIT_MS = 20
 POLL = 0.05
@@ -167,6 +167,6 @@ class FetchTransport(Transport):  # type: ignore[misc]
 
     Consumer = FetchConsumer
 
-    def __init__(self, *args: Any, context: Context, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, context: WorkerContext, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.context = context

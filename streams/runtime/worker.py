@@ -10,7 +10,7 @@ from typing import Any
 
 from mos_online.settings import Settings
 from streams.kafka.admin import check_topics
-from streams.processors.base import Context, Processor
+from streams.processors.base import Processor, WorkerContext
 from streams.runtime.consumer import ProcessorConsumer
 from streams.runtime.health import health_server
 
@@ -19,31 +19,31 @@ STOP_TIMEOUT = 20.0
 log = logging.getLogger(__name__)
 
 
-def _sessionizer(context: Context) -> Processor[Any]:
+def _sessionizer(context: WorkerContext) -> Processor[Any]:
     from streams.processors.sessionizer.processor import SessionizerProcessor  # noqa: PLC0415
 
     return SessionizerProcessor(context)
 
 
-def _profiler(context: Context) -> Processor[Any]:
+def _profiler(context: WorkerContext) -> Processor[Any]:
     from streams.processors.profiler import ProfilerProcessor  # noqa: PLC0415 - Feast takes seconds to import
 
     return ProfilerProcessor(context)
 
 
-def _recommender(context: Context) -> Processor[Any]:
+def _recommender(context: WorkerContext) -> Processor[Any]:
     from streams.processors.recommender import RecommenderProcessor  # noqa: PLC0415
 
     return RecommenderProcessor(context)
 
 
-def _popularity(context: Context) -> Processor[Any]:
+def _popularity(context: WorkerContext) -> Processor[Any]:
     from streams.processors.popularity import PopularityProcessor  # noqa: PLC0415
 
     return PopularityProcessor(context)
 
 
-PROCESSORS: dict[str, Callable[[Context], Processor[Any]]] = {
+PROCESSORS: dict[str, Callable[[WorkerContext], Processor[Any]]] = {
     "sessionizer": _sessionizer,
     "profiler": _profiler,
     "recommender": _recommender,
@@ -77,7 +77,7 @@ async def run_worker(settings: Settings, only: Collection[str], *, accept_loss: 
             stop.set_exception(error)
 
     partitions = await asyncio.to_thread(check_topics, settings)
-    context = Context(settings=settings, fail=fail, accept_loss=accept_loss)
+    context = WorkerContext(settings=settings, fail=fail, accept_loss=accept_loss)
     running = [
         ProcessorConsumer(PROCESSORS[name](context), context, partitions=partitions)
         for name in PROCESSORS

@@ -18,7 +18,7 @@ from mos_online.items.popularity import ItemPopularity
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from mos_online.themes import Router, RouterConfig, fit_router, save_router
-from mos_online.users.backfill import past_sessions, profiles
+from mos_online.users.offline_profiles import past_sessions, profiles
 from mos_online.users.ring_sizes import RingSizes
 from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize

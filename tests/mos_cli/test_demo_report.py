@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mos_cli.demo.display import Moment
+from mos_cli.demo.display import RunningTotals
 from mos_cli.demo.log import DemoLog, cut
 from mos_cli.demo.page import render
 from mos_cli.demo.phases import Phases
@@ -115,7 +115,7 @@ def outcome(log: DemoLog, mos_home: Settings) -> Outcome:
     for click in to_clicks(log.replayed.head(SELDOM - 1), {}):
         visitors.before_click(click)  # settles what was recommended; nobody asks
     timeline = [
-        Moment(
+        RunningTotals(
             seconds=seconds / 5,
             event_time=log.span[0],
             events=seconds * 30,

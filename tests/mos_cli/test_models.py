@@ -14,7 +14,7 @@ from rich.console import Console
 
 from mos_cli.train.run import train_and_show
 from mos_online.errors import ModelError
-from mos_online.model.checkpoint import Checkpoint
+from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.recommend.probe import check_model
 from mos_online.registry import Aliases, Registry, open_registry
 from mos_online.sessions import SessionConfig
@@ -136,7 +136,7 @@ def test_an_unknown_version_lists_what_there_is(mos: Mos, models: tuple[Registry
 
 def without_numbers(registry: Registry, version: str, folder: Path) -> Path:
     """The folder of a model, whole by its files, whose weights are not numbers; its version is m-nan."""
-    checkpoint = Checkpoint.from_pretrained(registry.fetch(version))
+    checkpoint = ModelCheckpoint.from_pretrained(registry.fetch(version))
     next(checkpoint.model.parameters()).data.fill_(float("nan"))
     checkpoint.save_pretrained(folder, "# nan")
     document = json.loads((folder / "config.json").read_text()) | {"version": "m-nan"}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mos_cli import supervisor as module
-from mos_cli.supervisor import Service, Supervisor
+from mos_cli.supervisor import ChildProcess, Supervisor
 from mos_online.errors import MosError
 from mos_online.processes import wait_until
 
@@ -40,8 +40,8 @@ def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
         yield running
 
 
-def service(ready: Callable[[], bool]) -> Service:
-    return Service(name="kafka", arguments=("kafka",), ready=ready)
+def service(ready: Callable[[], bool]) -> ChildProcess:
+    return ChildProcess(name="kafka", arguments=("kafka",), ready=ready)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from mos_online.contracts import Click
-from mos_online.sessions import Checkpoint, ClockState, SessionConfig, Sessionizer
+from mos_online.sessions import ClockState, SessionConfig, Sessionizer, SessionizerCheckpoint
 from mos_online.sessions.checkpoint import RuleChange
 from mos_online.sessions.recovery import Recovery
 from mos_online.sessions.rule_history import RuleHistory
@@ -17,7 +17,7 @@ OLD, NEW, NEWEST = SessionConfig(gap=100), SessionConfig(gap=200), SessionConfig
 FIRST, SECOND = RuleChange(offset=50, watermark=500, rules=NEW), RuleChange(offset=70, watermark=700, rules=NEWEST)
 
 
-CHECKPOINT = Checkpoint(
+CHECKPOINT = SessionizerCheckpoint(
     offset=40,
     clock=ClockState(newest=400, watermark=390, arrived_at=10**9),
     published_to=80,
@@ -99,7 +99,7 @@ def test_the_wire_format_of_a_checkpoint() -> None:
     """Stored checkpoints must stay readable, so the names on the wire are fixed."""
     given = replace(CHECKPOINT, changes=[FIRST])
     wire = msgspec.json.encode(given)
-    assert msgspec.json.decode(wire, type=Checkpoint) == given
+    assert msgspec.json.decode(wire, type=SessionizerCheckpoint) == given
     rules = {
         "gap": 100,
         "lateness": 5000,

@@ -7,7 +7,7 @@ from dataclasses import replace as changed
 from msgspec.structs import replace
 
 from mos_online.contracts import Click, LateEvent, Session
-from mos_online.sessions import Checkpoint, Output, SessionConfig, Sessionizer
+from mos_online.sessions import Output, SessionConfig, Sessionizer, SessionizerCheckpoint
 from mos_online.sessions.offsets import BLOCK_SIZE
 
 CONFIG = SessionConfig(gap=100, lateness=0, max_events=2, max_duration=10_000, min_timestamp=0)
@@ -27,7 +27,7 @@ def times(out: list[Output]) -> list[list[int]]:
     return [[event.timestamp for event in session.events] for session in out if isinstance(session, Session)]
 
 
-def cut_and_going_on() -> Checkpoint:
+def cut_and_going_on() -> SessionizerCheckpoint:
     """Records 0 (user v), 1 and 2 (a full session of u, published) and 3 (u goes on); v and u have open sessions."""
     sessionizer = Sessionizer(CONFIG, partition=0)
     take(sessionizer, 0, click(1000, "v"))

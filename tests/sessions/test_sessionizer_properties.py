@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.contracts import Click, Heartbeat, LateEvent, Session
-from mos_online.sessions import Checkpoint, Rejected, SessionConfig, Sessionizer, offline_sessions
+from mos_online.sessions import Rejected, SessionConfig, Sessionizer, SessionizerCheckpoint, offline_sessions
 from mos_online.sessions.offsets import BLOCK_SIZE
 
 CONFIG = SessionConfig(gap=100, lateness=30, max_events=4, max_duration=250, idle_timeout=50, min_timestamp=0)
@@ -178,7 +178,7 @@ class Crashing:
     rules: SessionConfig
     stride: int = 1
     published: list[Session | LateEvent | Rejected] = field(default_factory=list)
-    checkpoint: Checkpoint | None = None
+    checkpoint: SessionizerCheckpoint | None = None
 
     @property
     def published_to(self) -> int:

@@ -19,7 +19,7 @@ from mos_online.settings import Settings
 from mos_online.users.update import apply_sessions
 from streams.kafka.records import Record
 from streams.processors import base, popularity, profiler, recommender
-from streams.processors.base import Context, Processor
+from streams.processors.base import Processor, WorkerContext
 from streams.processors.sessionizer import processor as sessionizer_processor
 from tests.published_model import publish_model
 from tests.streams.stream_doubles import Log, Producer, Store
@@ -52,14 +52,14 @@ class Case(ABC):
         self.producer = Producer()
         monkeypatch.setattr(base, "RecordProducer", lambda _: self.producer)
         self.prepare()
-        self.processor = self.build(Context(settings=home, fail=self.failures.append))
+        self.processor = self.build(WorkerContext(settings=home, fail=self.failures.append))
 
     @abstractmethod
     def prepare(self) -> None:
         """Put doubles in place of other services."""
 
     @abstractmethod
-    def build(self, context: Context) -> Processor[Any]:
+    def build(self, context: WorkerContext) -> Processor[Any]:
         """The processor."""
 
     @abstractmethod
@@ -98,7 +98,7 @@ class SessionizerCase(Case):
         self.log = Log()
         self.monkeypatch.setattr(sessionizer_processor, "LogReader", lambda _: self.log)
 
-    def build(self, context: Context) -> Processor[Any]:
+    def build(self, context: WorkerContext) -> Processor[Any]:
         return sessionizer_processor.SessionizerProcessor(context)
 
     def value(self, user: str, number: int) -> bytes:
@@ -131,7 +131,7 @@ class ProfilerCase(Case):
         self.monkeypatch.setattr("streams.processors.profiler.OnlineStore.open", lambda _: self.store)
         publish_model(self.folder, self.settings)
 
-    def build(self, context: Context) -> Processor[Any]:
+    def build(self, context: WorkerContext) -> Processor[Any]:
         return profiler.ProfilerProcessor(context)
 
     def value(self, user: str, number: int) -> bytes:
@@ -177,7 +177,7 @@ class PopularityCase(Case):
         self.monkeypatch.setattr("streams.processors.popularity.OnlineStore.open", lambda _: self.store)
         publish_model(self.folder, self.settings)
 
-    def build(self, context: Context) -> Processor[Any]:
+    def build(self, context: WorkerContext) -> Processor[Any]:
         return popularity.PopularityProcessor(context)
 
     def value(self, user: str, number: int) -> bytes:
@@ -227,7 +227,7 @@ class RecommenderCase(Case):
         answers = [{"request_id": asked["request_id"], "user_id": asked["user_id"], **rest} for asked in requests]
         return httpx.Response(200, json={"responses": answers})
 
-    def build(self, context: Context) -> Processor[Any]:
+    def build(self, context: WorkerContext) -> Processor[Any]:
         return recommender.RecommenderProcessor(context)
 
     def value(self, user: str, number: int) -> bytes:

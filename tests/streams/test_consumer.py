@@ -9,7 +9,7 @@ import pytest
 
 from mos_online import contracts
 from streams.kafka.records import Record
-from streams.processors.base import Context, Processor
+from streams.processors.base import Processor, WorkerContext
 from streams.runtime import consumer
 from streams.runtime.consumer import ProcessorConsumer
 
@@ -43,7 +43,7 @@ def test_a_stuck_processor_is_noticed_unless_it_waits_for_another_service(
 
     async def watch() -> tuple[list[str | None], str | None]:
         failures: list[Exception] = []
-        context = Context(settings=mos_home, fail=failures.append)
+        context = WorkerContext(settings=mos_home, fail=failures.append)
         processor = Stuck(context)
         stuck = ProcessorConsumer(processor, context, partitions=mos_home.partitions)
         life = asyncio.create_task(stuck.run())

@@ -16,7 +16,7 @@ from mos_online.contracts import Fallback, Recommendation, SessionEmbedding
 from mos_online.settings import Settings
 from streams.kafka.records import Record
 from streams.processors import base
-from streams.processors.base import Context
+from streams.processors.base import WorkerContext
 from streams.processors.recommender import TRIES, RecommenderProcessor
 from tests.streams.stream_doubles import Producer
 
@@ -76,7 +76,7 @@ def ask(
     async def run() -> None:
         settings = Settings(kafka="127.0.0.1:9", api_key="secret")
         monkeypatch.setattr(base, "RecordProducer", lambda _: producer)
-        processor = RecommenderProcessor(Context(settings=settings, fail=fail))
+        processor = RecommenderProcessor(WorkerContext(settings=settings, fail=fail))
         headers = processor._client.headers
 
         def respond(request: httpx.Request) -> httpx.Response:

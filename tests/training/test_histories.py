@@ -15,7 +15,7 @@ from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import with_sessions
 from mos_online.training.routing import themes_of_events
 from mos_online.training.sequence_log import SequenceLog
-from mos_online.users.backfill import past_sessions
+from mos_online.users.offline_profiles import past_sessions
 from mos_online.users.profile import UserProfile
 from mos_online.users.ring_sizes import RingSizes
 from mos_online.users.update import apply_session

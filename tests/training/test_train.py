@@ -13,7 +13,7 @@ from mos_online.contracts import SessionEvent
 from mos_online.errors import DatasetError, ModelError
 from mos_online.items.snapshot import merge
 from mos_online.model import History, collate
-from mos_online.model.checkpoint import Checkpoint
+from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.realtime import realtime_table
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
@@ -91,12 +91,12 @@ def test_what_is_published_is_what_was_trained(trained: Trained, tmp_path: Path)
     folder = trained.registry.fetch("candidate")
     assert folder.name == trained.report.version
     assert trained.registry.versions() == [trained.report.version]
-    loaded = Checkpoint.from_pretrained(folder)
+    loaded = ModelCheckpoint.from_pretrained(folder)
     assert loaded.version == trained.report.version  # a hash of weights, catalogue and router
     assert loaded.router.version == trained.report.router_version
     assert loaded.half_life_ms == pytest.approx(trained.report.half_life_hours * 3_600_000)
     loaded.save_pretrained(tmp_path, "# again")
-    again = Checkpoint.from_pretrained(tmp_path)
+    again = ModelCheckpoint.from_pretrained(tmp_path)
     assert again.version == loaded.version
     for name, tensor in loaded.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[name], tensor), name
@@ -111,7 +111,7 @@ def test_the_card_says_what_it_is(trained: Trained) -> None:
 
 def test_spare_rows_change_no_score_and_files_of_two_models_are_told_apart(trained: Trained, tmp_path: Path) -> None:
     folder = trained.registry.fetch("candidate")
-    tight, roomy = Checkpoint.from_pretrained(folder), Checkpoint.from_pretrained(folder, spare=50)
+    tight, roomy = ModelCheckpoint.from_pretrained(folder), ModelCheckpoint.from_pretrained(folder, spare=50)
     rows = torch.arange(1, len(tight.items) + 1)
     assert len(roomy.model.item_theme) == len(tight.model.item_theme) + 50
     with torch.inference_mode():
@@ -121,14 +121,14 @@ def test_spare_rows_change_no_score_and_files_of_two_models_are_told_apart(train
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     (tmp_path / "config.json").write_bytes(msgspec.json.encode(config | {"router_version": "r-00000000"}))
     with pytest.raises(ModelError, match=r"r-00000000.*mos train"):
-        Checkpoint.from_pretrained(tmp_path)
+        ModelCheckpoint.from_pretrained(tmp_path)
     sizes = {name: size for name, size in config["model"].items() if name != "theme_ring"}
     (tmp_path / "config.json").write_bytes(msgspec.json.encode(config | {"model": sizes}))
     with pytest.raises(ModelError, match="does not say theme_ring"):
-        Checkpoint.from_pretrained(tmp_path)
+        ModelCheckpoint.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_bytes(msgspec.json.encode(config | {"items": config["items"][:-1]}))
     with pytest.raises(ModelError, match="do not fit"):
-        Checkpoint.from_pretrained(tmp_path)
+        ModelCheckpoint.from_pretrained(tmp_path)
 
 
 RING_TIMES = [900_000, 950_000, 960_000]
@@ -137,7 +137,7 @@ PAST_TIMES = [1_000_000 + 10_000 * n for n in range(11)]
 
 def test_the_service_ranks_as_the_model_scores(trained: Trained) -> None:
     folder = trained.registry.fetch("candidate")
-    recommender, checkpoint = Recommender.load(folder), Checkpoint.from_pretrained(folder)
+    recommender, checkpoint = Recommender.load(folder), ModelCheckpoint.from_pretrained(folder)
     model, count = checkpoint.model, len(checkpoint.items)
     past, ring = checkpoint.items[:11], checkpoint.items[12:15]
     profile = UserProfile(

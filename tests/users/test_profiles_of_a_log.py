@@ -16,7 +16,7 @@ from mos_online.contracts import SESSION_END, Click, Heartbeat, Session
 from mos_online.sessions import SessionConfig, Sessionizer
 from mos_online.settings import Settings
 from mos_online.themes import Routed
-from mos_online.users.backfill import of_users, past_sessions, profiles
+from mos_online.users.offline_profiles import of_users, past_sessions, profiles
 from mos_online.users.profile import UserProfile
 from mos_online.users.ring_sizes import RingSizes
 from mos_online.users.update import apply_session

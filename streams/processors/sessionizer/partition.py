@@ -11,7 +11,7 @@ import msgspec
 from mos_online import contracts
 from mos_online.contracts import Click, Heartbeat, Session
 from mos_online.errors import MosError
-from mos_online.sessions import Checkpoint, Sessionizer
+from mos_online.sessions import Sessionizer, SessionizerCheckpoint
 from mos_online.settings import Settings
 from streams import metrics
 from streams.kafka.dead_letters import DeadLetters
@@ -136,7 +136,7 @@ class SessionizerPartition:
         self._duplicates = self.sessionizer.duplicates
         metrics.WATERMARK.labels(partition=str(self.number)).set(self.sessionizer.watermark / 1000)
 
-    def _begin_at(self, checkpoint: Checkpoint, stored: bytes) -> None:
+    def _begin_at(self, checkpoint: SessionizerCheckpoint, stored: bytes) -> None:
         self.sessionizer = Sessionizer(self._settings.sessions, partition=self.number, checkpoint=checkpoint)
         self._outputs.silent_before = checkpoint.published_to
         self._stored, self._stored_at, self._duplicates = stored, (checkpoint.published_to, self._outputs.count), 0

@@ -13,7 +13,7 @@ from mos_online.contracts import Click, Heartbeat
 from streams import metrics
 from streams.kafka.log_reader import LogReader
 from streams.kafka.records import Record
-from streams.processors.base import Context, Processor, Timer
+from streams.processors.base import Processor, Timer, WorkerContext
 from streams.processors.sessionizer.partition import SessionizerPartition
 
 PERIOD = 1.0
@@ -40,7 +40,7 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
     topic = contracts.CLICKS
     batch_size = 500
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: WorkerContext) -> None:
         super().__init__(context)
         self._reader = LogReader(context.settings)
         self._restorers = ThreadPoolExecutor(2, "restore")  # of their own: a long restore must not hold up others

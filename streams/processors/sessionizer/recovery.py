@@ -9,7 +9,7 @@ import msgspec
 
 from mos_online import contracts
 from mos_online.errors import BrokerError
-from mos_online.sessions import Checkpoint
+from mos_online.sessions import SessionizerCheckpoint
 from mos_online.settings import Settings
 from streams.kafka.log_reader import LogReader, truncated
 from streams.kafka.topics import CHECKPOINTS
@@ -43,7 +43,7 @@ class RecoveryPlan:
         stop: offset behind the last record to read. The consumer group gets the records from there on.
     """
 
-    checkpoint: Checkpoint | None
+    checkpoint: SessionizerCheckpoint | None
     stored: bytes
     start: int
     stop: int
@@ -96,9 +96,9 @@ def plan_recovery(
     return RecoveryPlan(checkpoint=checkpoint, stored=stored, start=start, stop=stop)
 
 
-def _decode(stored: bytes, place: str) -> Checkpoint:
+def _decode(stored: bytes, place: str) -> SessionizerCheckpoint:
     try:
-        return msgspec.json.decode(stored, type=Checkpoint)
+        return msgspec.json.decode(stored, type=SessionizerCheckpoint)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BrokerError(
             f"the last checkpoint in {place} cannot be read ({error}): another program or another version has written "
