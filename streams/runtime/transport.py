@@ -1,4 +1,4 @@
-"""Faust's Kafka transport, with five changes that no setting of Faust makes.
+"""Faust's Kafka transport, with six changes that no setting of Faust makes.
 
 **Whole fetches.** Faust spends 70 µs on the way of one event from its consumer to an agent; the work on a click takes
 three. So all records of one partition that were fetched together travel as one event: agents, commits and rebalances
@@ -12,6 +12,10 @@ on it. Here it makes a ``Record``.
 **Short waits.** Faust lets the broker hold a fetch for 1.5 s. A real broker answers as soon as a record comes, but
 librdkafka's mock cluster only when the wait is over, which would delay every stage by most of a second.
 
+**Commits of ranges.** Faust commits the longest run of consecutive offsets that were acknowledged, and guesses from
+jumps between offsets where the log has gaps. It guesses wrong after the offset 0, and then commits nothing any more.
+Here a fetch is acknowledged as a whole (``Acknowledgements``). A commit that fails is tried again.
+
 **No silent losses.** When retention has dropped records that were not read yet, aiokafka goes on with the oldest one
 that is left. Here that is an error.
 """
@@ -20,10 +24,20 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    CommitFailedError,
+    GroupAuthorizationFailedError,
+    IllegalStateError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, ConsumerMessage
 
@@ -31,10 +45,14 @@ from mos_online.errors import BrokerError
 from streams.kafka.log_reader import truncated
 from streams.kafka.records import Record
 from streams.processors.base import WorkerContext
+from streams.runtime.acknowledgements import Acknowledgements
 
 FETCH_WAIT_MS = 20
 POLL = 0.05
 """Seconds after which the consumer looks again which partitions are wanted."""
+
+FATAL = (AuthenticationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
+"""Errors that no waiting mends."""
 
 Fetched = list[Record]
 """The fetched records of one partition, in order; never empty."""
@@ -75,12 +93,39 @@ class PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc] # Faust's own 
         consumer._isolation_level = "read_committed"  # as `LogReader`; Faust ties it to its own transactions
         return consumer
 
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit; False if that did not work now. Faust crashes on every error but a rebalance that has ended."""
+        if not offsets.keys() <= self.assignment():
+            return False  # a rebalance was faster
+        wanted = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
+        try:
+            await self._ensure_consumer().commit(wanted)
+        except (CommitFailedError, IllegalStateError):
+            return False  # a rebalance was faster
+        except KafkaError as error:
+            if isinstance(error, FATAL):
+                await self.crash(error)
+            else:
+                log.warning("cannot commit, trying again: %r", error)
+            return False
+        self.tp_last_committed_at.update(dict.fromkeys(offsets, time.monotonic()))
+        return True
+
+
+class _NoOffsets(defaultdict[TP, None]):
+    """In place of Faust's offsets read last, which it looks for gaps and for repeats in: it finds none."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+
+    def __setitem__(self, tp: TP, offset: object) -> None:
+        """Remember nothing."""
+
 
 class FetchConsumer(Consumer):  # type: ignore[misc]
     """A message's value is all that was fetched of a partition, its offset that of the last record.
 
-    Faust takes the offsets that it does not see for gaps in the log and commits past them: the acknowledgement of a
-    message commits all its records, and nothing of it is committed before.
+    The acknowledgement of a message commits all its records, and nothing of it is committed before.
 
     Attributes:
         polled_at: when it last asked for records (monotonic seconds).
@@ -92,6 +137,32 @@ class FetchConsumer(Consumer):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.polled_at = time.monotonic()
         self._wanted: dict[TP, int] = {}
+        self._read_offset = _NoOffsets()
+        self._acknowledgements = Acknowledgements()
+
+    def ack(self, message: ConsumerMessage) -> bool:
+        """All records of a message have been worked off."""
+        message.acked = True
+        self._unacked_messages.discard(message)
+        self._acknowledgements.acknowledge(message.tp, message.offset + 1)
+        return True
+
+    async def force_commit(self, topics: object = None, start_new_transaction: bool = True) -> bool:
+        """Commit what has been worked off; whether there was something, and it has been committed."""
+        offsets = {
+            tp: offset
+            for tp in self.assignment()
+            if (offset := self._acknowledgements.committable(tp)) not in (None, self._committed_offset[tp])
+        }
+        if not offsets or not await self._commit(offsets):
+            return False
+        self._committed_offset.update(offsets)
+        return True
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Forget the partitions: their next owner begins at the offset committed last."""
+        self._acknowledgements.forget(revoked)
+        await super().on_partitions_revoked(revoked)
 
     def progress(self) -> tuple[int, int]:
         """Records of our partitions that have not been committed, and the sum of the committed offsets."""
@@ -114,7 +185,12 @@ class FetchConsumer(Consumer):  # type: ignore[misc]
     async def perform_seek(self) -> None:
         """Go to the committed offsets, as after every rebalance."""
         await super().perform_seek()
-        self._wanted = {tp: offset for tp, offset in self._committed_offset.items() if offset is not None}
+        assignment = self.assignment()
+        self._acknowledgements.forget(assignment)
+        self._wanted = {tp: offset for tp in assignment if (offset := self._committed_offset[tp]) is not None}
+        fresh = assignment - self._wanted.keys()
+        if fresh:  # aiokafka leaves them where they are, behind what was fetched and has been thrown away
+            await self._thread.seek_to_beginning(*(TopicPartition(*tp) for tp in fresh))
 
     def _new_consumer_thread(self) -> PromptThread:
         return PromptThread(self, loop=self.loop, beacon=self.beacon)
@@ -122,6 +198,7 @@ class FetchConsumer(Consumer):  # type: ignore[misc]
     def _to_message(self, tp: TP, record: Fetched) -> ConsumerMessage:
         last = record[-1]
         self._wanted[tp] = last.offset + 1
+        self._acknowledgements.fetched(tp, last.offset + 1)
         return ConsumerMessage(
             topic=last.topic,
             partition=last.partition,
