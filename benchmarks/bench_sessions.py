@@ -472,8 +472,8 @@ def table(title: str, log: ClickLog, results: dict[str, list[Result]], failures:
     lines = [
         f"**{title}**: {len(log.messages):,} messages, {log.clicks:,} clicks, {len(log.sessions):,} sessions",
         "",
-        "| | clicks/s, median (min–max) | of the empty agent | of ours | start to finish | CPU | peak memory "
-        "| sessions right / wrong / missing | closes a silent user's |",
+        "| | clicks/s, median (min–max) | rate / empty agent | rate / MoS Online | start to finish | CPU | peak memory "
+        "| sessions right / wrong / missing | closes sessions of idle users |",
         "|---|---:|---:|---:|---:|---:|---:|---|---|",
     ]
     for name in (*results, *failures):
