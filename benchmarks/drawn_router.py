@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mos_online.arrays import Floats, Floats32
 from mos_online.themes import Router
 
 DIMENSIONS = 16
@@ -14,7 +14,7 @@ def drawn_router(names: list[str], *, themes: int, seed: int) -> Router:
     """Item number n is of theme n % themes + 1."""
     rng = np.random.default_rng(seed)
 
-    def unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:
+    def unit(rows: Floats) -> Floats32:
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
     prototypes = unit(rng.normal(size=(themes, DIMENSIONS)))

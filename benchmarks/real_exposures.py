@@ -25,6 +25,7 @@ from evaluation.exposures.ranking import fit_candidate, score_lists
 from evaluation.protocol.data import ExperimentConfig
 from evaluation.protocol.fitting import FitConfig
 from evaluation.protocol.split import SplitConfig
+from mos_online.arrays import Floats
 from mos_online.metrics.bootstrap import paired_bootstrap, paired_gauc_bootstrap
 from mos_online.metrics.ctr import auc, user_aucs
 from mos_online.metrics.ranking import Estimate
@@ -40,8 +41,6 @@ BUDGET = FitConfig(epochs=5, patience=1, rates=(3e-3,), seconds=60.0)
 
 TIE = 1e-6
 """Scores that differ by less are equal but for rounding."""
-
-Floats = NDArray[np.float64]
 
 
 def by_list(data: ExposureData, scores: list[Floats]) -> Floats:

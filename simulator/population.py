@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from mos_online.arrays import Ints
 from mos_online.errors import DatasetError
 from simulator.dataset import DAY_MS, Dataset, numbered
 
@@ -39,8 +40,6 @@ LIMITS = {
 """Lowest and highest value of the settings that are no sizes; a size is between 1 and ten million."""
 MOST = 100_000_000
 """Events, items, and users times themes: all of the population is in memory at once."""
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,7 @@ PUBLIC = {
         "Session",
         "SessionEmbedding",
         "SessionEvent",
+        "category_of",
         "decode_clicks",
         "decode_leniently",
         "encode",

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from evaluation.candidates.counting import NEIGHBOURLY, CountingModel
 from evaluation.candidates.fitted import CANDIDATE_MODELS
@@ -19,12 +18,11 @@ from evaluation.exposures.data import ExposureData
 from evaluation.exposures.lists import Exposure
 from evaluation.protocol.fitting import FitConfig, Fitted, fit_model
 from evaluation.routing.routings import ROUTINGS
+from mos_online.arrays import Floats
 from mos_online.errors import ModelError
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS
 from mos_online.model.realtime import realtime_table
-
-Floats = NDArray[np.float64]
 
 LEAST_SHARE = 1e-5
 """The share of the clicks that counting gives to an item nobody has clicked. Real-time features have the same floor."""

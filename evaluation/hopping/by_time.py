@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mos_online.arrays import Floats, Ints
 from mos_online.errors import DatasetError
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 OTHERS = 5
 """Sessions of other users that each session is compared with: one is mostly noise, many reach too far in time."""

@@ -8,9 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from evaluation.hopping.by_time import OTHERS, agreement, beyond_time, by_group, nearest_of_others, timeline_groups
+from mos_online.arrays import Ints
 from mos_online.metrics.bootstrap import Comparison, interval_of_sums, paired_bootstrap
-
-Ints = NDArray[np.int64]
 
 SHUFFLES = 20
 DRAWS = 999

@@ -6,13 +6,10 @@ import msgspec
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
+from mos_online.arrays import Floats, Ints
 from mos_online.errors import DatasetError
 from mos_online.metrics.ranking import Estimate
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 DRAWS = 1000
 """Bootstrap draws of users, for an interval."""

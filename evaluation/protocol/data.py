@@ -8,11 +8,11 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from torch import Tensor
 
 from evaluation.protocol.requests import RequestBatch, RequestSampler
 from evaluation.protocol.split import Split, SplitConfig, split
+from mos_online.arrays import Ints
 from mos_online.baselines import choose_half_life
 from mos_online.contracts import Click
 from mos_online.items.popularity import WARM_UP_CLICKS
@@ -22,8 +22,6 @@ from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.routing import Routing, route_log
 from mos_online.training.sequence_log import SequenceLog
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from mos_online.arrays import Ints
 
 
 def popular_negatives(pool: Ints, targets: Ints, count: int, rng: np.random.Generator) -> Ints:

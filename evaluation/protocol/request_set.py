@@ -12,14 +12,13 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
 from evaluation.protocol.requests import RequestBatch
 from evaluation.protocol.scores import Scores
+from mos_online.arrays import Floats32
 from mos_online.metrics.ctr import group_auc
 from mos_online.model import MoSConfig, SequenceModel
 from mos_online.model.batch import Batch
 from mos_online.training.examples import Examples
 from mos_online.training.loss import ranking_loss
 from mos_online.training.sequence_log import SequenceLog
-
-Floats = NDArray[np.float32]
 
 PAIRED = 15
 """Negatives per positive in the training of models that read the candidate."""
@@ -74,7 +73,7 @@ class RequestSet:
             ranks=np.concatenate([ranks for _, ranks in scored]),
         )
 
-    def _complete(self, logits: Floats) -> Floats:
+    def _complete(self, logits: Floats32) -> Floats32:
         """Targets and negatives of the requests that have all of them."""
         own = logits[:, : 1 + self.requests[0].negatives.shape[1]]
         return own[np.isfinite(own).all(1)]
@@ -90,14 +89,14 @@ class _Ranking:
         self._slot = torch.full((len(theme) + 1,), -1)
         self._slot[self._everything] = torch.arange(len(theme))
 
-    def score(self, requests: RequestBatch, batch: Batch) -> tuple[Floats, NDArray[np.int32]]:
+    def score(self, requests: RequestBatch, batch: Batch) -> tuple[Floats32, NDArray[np.int32]]:
         """Logits of target and negatives, float32 (B, 1 + 2m), and the target's rank, int32 (B,)."""
         scores = self._model.score(self._model.encode(batch), self._everything, requests.features[self._everything])
         scores = self._model.add_repeats(scores, batch, self._slot)
         pairs = _pairs(requests)
         level = scores.logsumexp(1, keepdim=True) + requests.log_share[pairs.clamp(min=0)]
         chosen = scores.gather(1, self._slot[pairs.clamp(min=1)]) - level
-        logits: Floats = chosen.masked_fill(pairs <= 0, torch.nan).numpy()
+        logits: Floats32 = chosen.masked_fill(pairs <= 0, torch.nan).numpy()
         own = scores.gather(1, self._slot[pairs[:, :1]])
         above = (scores > own).sum(1) + ((scores == own).sum(1) - 1) // 2
         return logits, (above + 1).numpy().astype(np.int32)
@@ -108,12 +107,12 @@ def _pairs(requests: RequestBatch) -> Tensor:
     return torch.from_numpy(np.concatenate([requests.targets[:, None], requests.negatives, requests.themed], 1))
 
 
-def _pair_logits(model: SequenceModel, requests: RequestBatch, batch: Batch) -> Floats:
+def _pair_logits(model: SequenceModel, requests: RequestBatch, batch: Batch) -> Floats32:
     """Log p(x|u) - log q(x), up to a constant of the user, of target and negatives, float32 (B, 1 + 2m)."""
     pairs = _pairs(requests)
     asked = pairs.clamp(min=0)
     scores = model.score_pairs(batch, asked, requests.features) - requests.log_share[asked]
-    logits: Floats = scores.masked_fill(pairs <= 0, torch.nan).numpy()
+    logits: Floats32 = scores.masked_fill(pairs <= 0, torch.nan).numpy()
     return logits
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
 from evaluation.protocol.negatives import popular_negatives, themed_negatives
+from mos_online.arrays import Ints
 from mos_online.errors import DatasetError
 from mos_online.model.realtime import realtime_table
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.moments import moments
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mos_online.arrays import Floats32
 from mos_online.model import SequenceModel
 
 
@@ -21,8 +22,8 @@ class Scores:
         ranks: int32 (n,), the target's rank in the whole catalogue, 1 is best; 0 where not ranked.
     """
 
-    logits: NDArray[np.float32]
-    themed: NDArray[np.float32]
+    logits: Floats32
+    themed: Floats32
     ranks: NDArray[np.int32]
 
 

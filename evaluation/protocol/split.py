@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mos_online.arrays import Ints
 from mos_online.errors import DatasetError
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from evaluation.candidates.fitted import CANDIDATE_MODELS
 from evaluation.protocol.scores import parameters
 from evaluation.rivals.mixtures import GShard
 from evaluation.rivals.monolith import Monolith
+from mos_online.arrays import Ints
 from mos_online.errors import ModelError
 from mos_online.model import History, MoSConfig, SequenceModel, collate
 from mos_online.model.backbone import build_backbone
@@ -25,7 +26,7 @@ def history(model: SequenceModel, *, themes: int) -> History:
     config = model.config
     rng = np.random.default_rng(0)
 
-    def events(count: int) -> tuple[np.typing.NDArray[np.int64], np.typing.NDArray[np.int64]]:
+    def events(count: int) -> tuple[Ints, Ints]:
         number = np.arange(count)
         return rng.integers(1, config.items + 1, count), DAY * (number // 5) + MINUTE * (number % 5)
 

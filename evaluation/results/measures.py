@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from evaluation.results.seed_group import SeedGroup
 from evaluation.results.store import RunRecord, Store
+from mos_online.arrays import Floats, Ints
 from mos_online.metrics.bootstrap import (
     Comparison,
     paired_bootstrap,
@@ -18,7 +19,6 @@ from mos_online.metrics.bootstrap import (
 )
 from mos_online.metrics.ranking import Estimate
 
-Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 DRAWS = 10_000
@@ -70,7 +70,7 @@ class Results:
 
     def request_gains(
         self, dataset: str, backbone: str, one: str, other: str, *, themed: bool = False
-    ) -> tuple[Floats, Mask, NDArray[np.int64]]:
+    ) -> tuple[Floats, Mask, Ints]:
         """Gain of every request (n,), averaged over seeds; which requests of the facts these are; their users."""
         a, b = (self.group(dataset, backbone, name) for name in (one, other))
         seeds = min(a.seeds, b.seeds)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from evaluation.protocol.scores import Scores
 from evaluation.results.store import RunRecord, Store
+from mos_online.arrays import Floats, Floats32, Ints
 from mos_online.metrics.ctr import PlattScaling, auc, expected_calibration_error, group_auc, log_loss, user_aucs
 
-Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
@@ -52,7 +52,7 @@ class SeedGroup:
         self.records = list(records)
         self.key = self.records[0].key
         facts = store.facts(self.key.dataset)
-        self.users: NDArray[np.int64] = facts["user"].astype(np.int64)
+        self.users: Ints = facts["user"].astype(np.int64)
         self.scores: list[Scores] = [store.scores(record.key) for record in self.records]
         self.kept = _complete(self.scores[0].logits)
         self.kept_themed = _complete(self.scores[0].themed)
@@ -73,7 +73,7 @@ class SeedGroup:
             return np.stack([group_auc(one.themed[self.kept_themed]) for one in self.scores])
         return np.stack([group_auc(one.logits[self.kept]) for one in self.scores])
 
-    def by_user(self) -> tuple[Floats, NDArray[np.int64]]:
+    def by_user(self) -> tuple[Floats, Ints]:
         """AUC of every user, float64 (seeds, u), and impressions (u,)."""
         found = [user_aucs(*self._impressions(one)) for one in self.scores]
         return np.stack([aucs for _, aucs, _ in found]), found[0][2]
@@ -108,7 +108,7 @@ class SeedGroup:
             milliseconds_scoring=float(np.mean(milliseconds)),
         )
 
-    def _impressions(self, one: Scores) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    def _impressions(self, one: Scores) -> tuple[Ints, Floats32, Ints]:
         """Labels, scores and users of all impressions."""
         logits = one.logits[self.kept]
         labels = np.zeros(logits.shape, np.int64)
@@ -128,6 +128,6 @@ class SeedGroup:
         return log_loss(labels, chances), expected_calibration_error(labels, chances)
 
 
-def _complete(scores: NDArray[np.float32]) -> Mask:
+def _complete(scores: Floats32) -> Mask:
     """Rows without nan."""
     return np.asarray(np.isfinite(scores).all(1), np.bool_)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mos_online.arrays import Floats32, Ints
 from mos_online.errors import ModelError
-from mos_online.themes.cooccurrence import Ints, TableConfig, Vectors, session_members
+from mos_online.themes.cooccurrence import TableConfig, session_members
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class ContrastiveConfig:
 
 def contrastive_table(
     events: pl.DataFrame, config: TableConfig, training: ContrastiveConfig | None = None
-) -> tuple[list[str], Vectors]:
+) -> tuple[list[str], Floats32]:
     """Learn routing vectors by telling the halves of sessions apart.
 
     A session's distinct items are dealt at random into two halves, anew at every step; z is the unit mean of a half's

@@ -9,6 +9,7 @@ import numpy as np
 
 from evaluation.protocol.data import ExperimentData
 from evaluation.routing.contrastive import contrastive_table
+from mos_online.arrays import Floats32, Ints
 from mos_online.themes import Router, RouterConfig, TableConfig, fit_router, router_from_table
 from mos_online.training.routing import Routing, item_themes, item_vectors, themes_of_events
 
@@ -29,7 +30,7 @@ def themes_without_rings(data: ExperimentData, seed: int) -> Routing:
     return replace(data.routing, event_theme=np.zeros_like(data.routing.event_theme))
 
 
-def random_themes(routing: Routing, sessions: np.typing.NDArray[np.int64], seed: int) -> Routing:
+def random_themes(routing: Routing, sessions: Ints, seed: int) -> Routing:
     """Give every session and every item a fixed random theme.
 
     Args:
@@ -77,7 +78,7 @@ def fresh(data: ExperimentData, seed: int) -> Routing:
     return replace(_themes_by(data, router), table=item_vectors(router, data.catalogue, data.log))
 
 
-def from_rows(data: ExperimentData, rows: np.typing.NDArray[np.float32], seed: int) -> Routing:
+def from_rows(data: ExperimentData, rows: Floats32, seed: int) -> Routing:
     """Route by any vectors of the items, float32 (items + 1, d), such as a trained model's own."""
     norms = np.linalg.norm(rows, axis=1)
     kept = np.flatnonzero((norms > 1e-6) & (data.known.numpy() > 0))

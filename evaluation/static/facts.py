@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from evaluation.protocol.data import ExperimentData
 from evaluation.results.slices import INSIDE, NEW, RETURNING, SAME
+from mos_online.arrays import Floats, Ints
 from mos_online.training.routing import Routing
-
-Ints = NDArray[np.int64]
 
 
 def facts(data: ExperimentData, positions: Ints) -> dict[str, NDArray[np.generic]]:
@@ -39,7 +38,7 @@ def facts(data: ExperimentData, positions: Ints) -> dict[str, NDArray[np.generic
 
 def _earlier_sessions(
     session: Ints, user: Ints, routing: Routing, positions: Ints
-) -> tuple[NDArray[np.float64], Ints, NDArray[np.bool_]]:
+) -> tuple[Floats, Ints, NDArray[np.bool_]]:
     """Hop rate, last theme (-1: none) and themes of the routed sessions before each position's own session."""
     starts = np.flatnonzero(np.diff(session, prepend=-1))
     theme, owner = routing.event_theme[starts], user[starts]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from mos_online.arrays import Floats32
 
 SHARPNESS = 6.0
 """Factor in the softmax over cosines. An item of one theme lies near the rim, one of all themes at the centre."""
 
 
-def theme_map(rows: Floats, prototypes: Floats) -> tuple[Floats, Floats]:
+def theme_map(rows: Floats32, prototypes: Floats32) -> tuple[Floats32, Floats32]:
     """Lay out items by their likeness to each theme (RadViz; Hoffman et al. 1997, with softmax weights).
 
     Neighbours on the circle are alike: themes are ordered by their angle on the plane of their two main directions.

@@ -20,6 +20,7 @@ from torch import Tensor
 from evaluation.protocol.requests import RequestBatch, RequestSampler
 from evaluation.protocol.split import whole_users
 from evaluation.walk_forward.config import HOUR, WalkForwardConfig
+from mos_online.arrays import Ints
 from mos_online.baselines import choose_half_life
 from mos_online.contracts import Click
 from mos_online.errors import DatasetError
@@ -30,8 +31,6 @@ from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.routing import Routing, item_themes
 from mos_online.training.sequence_log import SequenceLog
-
-Ints = NDArray[np.int64]
 
 HELD_OUT = 0.1
 """Share of the examples of a fit, the newest, by which it is stopped."""

@@ -8,17 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from evaluation.protocol.requests import RequestBatch
 from evaluation.walk_forward.data import WalkForwardData
+from mos_online.arrays import Ints
 from mos_online.themes import Router
 from mos_online.themes.new_items import NewItems
 from mos_online.training.routing import Routing, route_log, themes_of_events
 from mos_online.training.sequence_log import SequenceLog
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from evaluation.walk_forward.data import WalkForwardData
+from mos_online.arrays import Floats32
 from mos_online.themes.new_items import NewItems
 
 MINUTE = 60_000
@@ -65,7 +66,7 @@ def routability(data: WalkForwardData) -> Routability:
     )
 
 
-def _rows(whole: NewItems, items: list[tuple[str, int]]) -> list[tuple[str, np.typing.NDArray[np.float32]]]:
+def _rows(whole: NewItems, items: list[tuple[str, int]]) -> list[tuple[str, Floats32]]:
     return [(name, row) for name, _ in items if (row := whole.row(name)) is not None]
 
 

@@ -11,6 +11,7 @@ from mos_online.contracts.clicks import (
     Event,
     Heartbeat,
     SessionEvent,
+    category_of,
     with_user,
     without_user,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "Session",
     "SessionEmbedding",
     "SessionEvent",
+    "category_of",
     "decode_clicks",
     "decode_leniently",
     "encode",

@@ -81,6 +81,12 @@ def with_user(event: SessionEvent, user_id: str) -> Click:
     )
 
 
+def category_of(event: Event) -> str | None:
+    """The item's category as the event's context names it; None where it does not, or not as text."""
+    category = event.context.get("category") if event.context else None
+    return category if isinstance(category, str) else None
+
+
 class ClickEnvelope(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Several clicks of one user in one Kafka message; cheaper for every reader than one message each."""
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
+
+from mos_online.arrays import Floats
 
 
 class DecayClock:
@@ -60,7 +61,7 @@ class DecayedCounts:
         """The weight of one click at ``timestamp`` (ms). Weights divided by it are counts decayed to that moment."""
         return self._clock.weight(timestamp)
 
-    def first(self, count: int) -> NDArray[np.float64]:
+    def first(self, count: int) -> Floats:
         """The weights of the first ``count`` rows."""
         weights = self.weights
         return weights[:count] if len(weights) >= count else np.pad(weights, (0, count - len(weights)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mos_online.contracts import SESSION_END, Click
+from mos_online.contracts import SESSION_END, Click, category_of
 from mos_online.items.decay import DecayedCounts
 from mos_online.items.snapshot import SLOW, PopularitySnapshot, most_popular
 
@@ -49,7 +49,7 @@ class ItemPopularity:
         row = self._row(click.item_id, timestamp)
         self._fast.add(row, timestamp)
         self._slow.add(row, timestamp)
-        if click.context and isinstance(category := click.context.get("category"), str):
+        if (category := category_of(click)) is not None:
             self._category[row] = category
 
     def resume(self, snapshot: PopularitySnapshot) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
+
+from mos_online.arrays import Floats
 
 SLOW = 24
 """Slow counts have a half-life this many times as long."""
@@ -40,7 +41,7 @@ class PopularitySnapshot(msgspec.Struct, frozen=True, kw_only=True):
     categories: list[str]
 
 
-def most_popular(share: NDArray[np.float64], first_seen: Sequence[int], items: Sequence[str], top: int) -> list[int]:
+def most_popular(share: Floats, first_seen: Sequence[int], items: Sequence[str], top: int) -> list[int]:
     """Rank items by their share of the clicks.
 
     Args:

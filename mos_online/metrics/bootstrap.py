@@ -18,9 +18,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
+from mos_online.arrays import Floats
 from mos_online.errors import DatasetError
 from mos_online.metrics.ranking import Estimate
 
@@ -29,8 +30,6 @@ CELLS = 1_000_000
 
 FEWEST_DRAWS = 39
 """Fewer draws do not reach the 2.5 % tails."""
-
-Floats = NDArray[np.float64]
 
 
 class Comparison(Estimate, frozen=True, kw_only=True):

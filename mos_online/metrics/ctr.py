@@ -14,14 +14,13 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mos_online.arrays import Floats, Ints
 from mos_online.errors import DatasetError, ModelError
 
 CLOSEST = 1e-7
 """Log loss keeps probabilities this far from 0 and 1: about the spacing of float32 next to 1."""
 
 NEWTON_STEPS = 50
-
-Floats = NDArray[np.float64]
 
 
 def auc(labels: ArrayLike, scores: ArrayLike) -> float:
@@ -37,7 +36,7 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float:
     return float(_aucs(known, points, np.zeros(len(known), np.int64), 1)[0])
 
 
-def user_aucs(labels: ArrayLike, scores: ArrayLike, users: ArrayLike) -> tuple[NDArray[Any], Floats, NDArray[np.int64]]:
+def user_aucs(labels: ArrayLike, scores: ArrayLike, users: ArrayLike) -> tuple[NDArray[Any], Floats, Ints]:
     """The AUC of every user who has both classes: users (u,) ascending, AUC float64 (u,), impressions int64 (u,).
 
     Which users these are depends on the labels only, so two models, or two seeds, judged on the same impressions give
@@ -173,7 +172,7 @@ def _sigmoid(logits: Floats) -> Floats:
     return np.asarray(np.exp(-np.logaddexp(0.0, -logits)), np.float64)
 
 
-def _aucs(known: NDArray[np.bool_], points: Floats, codes: NDArray[np.int64], groups: int) -> Floats:
+def _aucs(known: NDArray[np.bool_], points: Floats, codes: Ints, groups: int) -> Floats:
     """AUC of every group, nan where a class is missing."""
     order = np.lexsort((points, codes))
     known, points, codes = known[order], points[order], codes[order]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
+
+from mos_online.arrays import Floats
 
 Z95 = 1.959963984540054
 
@@ -61,7 +62,7 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[str]) -> Estimate
     >>> e.mean, round(e.high - e.mean, 4)
     (0.5, 0.4243)
     """
-    array: NDArray[np.float64] = np.asarray(values, np.float64)
+    array: Floats = np.asarray(values, np.float64)
     _, index = np.unique(np.asarray(clusters), return_inverse=True)
     users = int(index.max()) + 1 if len(index) else 0
     if users == 0:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-Ints = NDArray[np.int64]
+from mos_online.arrays import Ints
 
 
 @dataclass(frozen=True, kw_only=True)

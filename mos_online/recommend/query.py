@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from mos_online.contracts import FallbackReason, RankedItem, SessionEvent
 from mos_online.users.profile import UserProfile
@@ -28,13 +30,15 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     exclude: Sequence[str]
 
 
-class ThemeShare(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a theme's expert could speak: its gate's share of all open theme gates; the user's sessions in it."""
+class ThemeShare(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Explains a part of the answer: a theme of the user's past sessions that it drew on."""
 
     theme: int
     label: str
-    share: float
-    sessions: int
+    share: Annotated[
+        float, Meta(description="The weight of its expert, as a share of the weights of all themes; 0 to 1.")
+    ]
+    sessions: Annotated[int, Meta(description="How many of the user's closed sessions belong to it.")]
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):

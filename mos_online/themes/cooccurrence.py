@@ -7,13 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackError, svds
 
+from mos_online.arrays import Floats, Floats32, Ints
 from mos_online.errors import ModelError
-
-Vectors = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
 PAIRS_AT_ONCE = 200_000
 """Pairs whose expected count is computed in one step: bounds the memory, changes nothing."""
@@ -41,7 +38,7 @@ class TableConfig:
     seed: int = 0
 
 
-def routing_table(events: pl.DataFrame, config: TableConfig) -> tuple[list[str], Vectors]:
+def routing_table(events: pl.DataFrame, config: TableConfig) -> tuple[list[str], Floats32]:
     """Learn routing vectors from in-session co-occurrence.
 
     Positive PMI of the item-item co-occurrence counts, truncated SVD, rows U * sqrt(S) scaled to unit length: the
@@ -69,7 +66,7 @@ def routing_table(events: pl.DataFrame, config: TableConfig) -> tuple[list[str],
     table = _factors(ppmi, config)
     norms = np.linalg.norm(table, axis=1, keepdims=True)
     kept = norms.ravel() > NO_DIRECTION * norms.max()
-    unit: Vectors = (table[kept] / norms[kept]).astype(np.float32)
+    unit: Floats32 = (table[kept] / norms[kept]).astype(np.float32)
     return [item for item, keep in zip(items, kept, strict=True) if keep], unit
 
 
@@ -148,7 +145,7 @@ def _ppmi(members: sp.csr_matrix, slices: int) -> sp.csr_matrix:
     return sp.csr_matrix((pmi[keep], (pairs.row[keep], pairs.col[keep])), shape=pairs.shape)
 
 
-def _factors(ppmi: sp.csr_matrix, config: TableConfig) -> NDArray[np.float64]:
+def _factors(ppmi: sp.csr_matrix, config: TableConfig) -> Floats:
     """U * sqrt(S), float64 (items, dimensions), strongest dimension first."""
     start = np.random.default_rng(config.seed).standard_normal(ppmi.shape[0])
     try:
@@ -156,5 +153,5 @@ def _factors(ppmi: sp.csr_matrix, config: TableConfig) -> NDArray[np.float64]:
     except ArpackError as error:
         raise ModelError(f"the items' co-occurrence has fewer than {config.dimensions} dimensions: {error}") from None
     order = np.argsort(-values)
-    factors: NDArray[np.float64] = left[:, order] * np.sqrt(np.maximum(values[order], 0))
+    factors: Floats = left[:, order] * np.sqrt(np.maximum(values[order], 0))
     return factors

@@ -8,9 +8,10 @@ from dataclasses import asdict
 import numpy as np
 import polars as pl
 
+from mos_online.arrays import Floats32
 from mos_online.items.clicks import item_categories
 from mos_online.themes.config import RouterConfig
-from mos_online.themes.cooccurrence import Vectors, routing_table
+from mos_online.themes.cooccurrence import routing_table
 from mos_online.themes.labels import theme_labels
 from mos_online.themes.means import category_means, session_means
 from mos_online.themes.prototypes import spherical_kmeans
@@ -36,7 +37,7 @@ def fit_router(events: pl.DataFrame, items: pl.DataFrame, config: RouterConfig |
 
 def router_from_table(
     names: Sequence[str],
-    table: Vectors,
+    table: Floats32,
     events: pl.DataFrame,
     items: pl.DataFrame,
     config: RouterConfig | None = None,

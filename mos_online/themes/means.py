@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from mos_online.themes.cooccurrence import Vectors
+from mos_online.arrays import Floats32
 
 
-def category_means(names: Sequence[str], table: Vectors, categories: Mapping[str, str]) -> tuple[list[str], Vectors]:
+def category_means(names: Sequence[str], table: Floats32, categories: Mapping[str, str]) -> tuple[list[str], Floats32]:
     """Unit mean of the rows of each category, by name."""
-    sums: dict[str, Vectors] = {}
+    sums: dict[str, Floats32] = {}
     for name, row in zip(names, table, strict=True):
         category = categories.get(name)
         if category is not None:
@@ -23,7 +23,7 @@ def category_means(names: Sequence[str], table: Vectors, categories: Mapping[str
     return kept, np.array(rows, np.float32).reshape(len(kept), table.shape[1])
 
 
-def session_means(events: pl.DataFrame, names: Sequence[str], table: Vectors) -> Vectors:
+def session_means(events: pl.DataFrame, names: Sequence[str], table: Floats32) -> Floats32:
     """Unit mean row of every session with a known item, ordered by session: float32 (sessions, d_r)."""
     index = pl.DataFrame({"item_id": names, "row": np.arange(len(names))})
     known = events.select("session", "item_id").join(index, on="item_id").sort("session")

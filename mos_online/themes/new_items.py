@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mos_online.arrays import Floats, Floats32
 from mos_online.themes.router import Router
 
 NOTHING = 1e-9
@@ -30,7 +30,7 @@ class NewItems:
             prior: weight of the category's row, in old items.
         """
         self._router, self._least, self._prior = router, least, prior
-        self._sum: dict[str, NDArray[np.float64]] = {}
+        self._sum: dict[str, Floats] = {}
         self._count: dict[str, int] = {}
         self._category: dict[str, str | None] = {}
 
@@ -58,14 +58,14 @@ class NewItems:
                 reached.append(item)
         return reached
 
-    def row(self, item: str) -> NDArray[np.float32] | None:
+    def row(self, item: str) -> Floats32 | None:
         """The item's unit row, float32 (d_r,), however few items it has met; None if it has no direction."""
         prior = self._router.vectors([item], [self._category.get(item)])[0].astype(np.float64)
         row = self._sum.get(item, 0.0) + self._prior * prior
         norm = np.linalg.norm(row)
         return (row / norm).astype(np.float32) if norm > NOTHING else None
 
-    def rows(self) -> tuple[list[str], NDArray[np.float32]]:
+    def rows(self) -> tuple[list[str], Floats32]:
         """The items that have met enough others, and their unit rows, float32 (n, d_r)."""
         enough = [item for item, count in self._count.items() if count >= self._least]
         found = {item: row for item in enough if (row := self.row(item)) is not None}

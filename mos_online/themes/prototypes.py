@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
+from mos_online.arrays import Floats32
 from mos_online.errors import ModelError
 
-Vectors = NDArray[np.float32]
 
-
-def spherical_kmeans(points: Vectors, count: int, *, seed: int = 0, restarts: int = 20, rounds: int = 50) -> Vectors:
+def spherical_kmeans(points: Floats32, count: int, *, seed: int = 0, restarts: int = 20, rounds: int = 50) -> Floats32:
     """Unit centres that maximise the mean cosine of the points to their nearest centre (Dhillon & Modha 2001).
 
     Args:
@@ -40,7 +38,7 @@ def spherical_kmeans(points: Vectors, count: int, *, seed: int = 0, restarts: in
     return np.ascontiguousarray(best[np.argsort(-sizes, kind="stable")])
 
 
-def _climb(points: Vectors, centres: Vectors, rounds: int) -> tuple[float, Vectors]:
+def _climb(points: Floats32, centres: Floats32, rounds: int) -> tuple[float, Floats32]:
     """Assign and average until nothing is gained: the mean cosine reached, and its centres."""
     quality, reached = -np.inf, centres
     for _ in range(rounds):
@@ -53,7 +51,7 @@ def _climb(points: Vectors, centres: Vectors, rounds: int) -> tuple[float, Vecto
     return quality, reached
 
 
-def _start(points: Vectors, count: int, rng: np.random.Generator) -> Vectors:
+def _start(points: Floats32, count: int, rng: np.random.Generator) -> Floats32:
     """k-means++ with distance 1 - cosine (Arthur & Vassilvitskii 2007)."""
     chosen = [int(rng.integers(len(points)))]
     distance = np.full(len(points), np.inf)
@@ -62,18 +60,18 @@ def _start(points: Vectors, count: int, rng: np.random.Generator) -> Vectors:
         total = distance.sum()
         weights = distance / total if total > 0 else None
         chosen.append(int(rng.choice(len(points), p=weights)))
-    start: Vectors = points[chosen].copy()
+    start: Floats32 = points[chosen].copy()
     return start
 
 
-def _means(points: Vectors, centres: Vectors, cosines: Vectors) -> Vectors:
+def _means(points: Floats32, centres: Floats32, cosines: Floats32) -> Floats32:
     """The unit mean of each centre's points; a centre without points starts again at one that fits worst."""
     count = len(centres)
     theme = cosines.argmax(1)
     owner = sp.csr_matrix((np.ones(len(points), np.float32), (theme, np.arange(len(points)))), (count, len(points)))
-    sums: Vectors = owner @ points
+    sums: Floats32 = owner @ points
     empty = np.flatnonzero(np.bincount(theme, minlength=count) == 0)
     sums[empty] = points[np.argsort(cosines.max(1))[: len(empty)]]
     norms = np.linalg.norm(sums, axis=1, keepdims=True)
-    means: Vectors = np.divide(sums, norms, out=centres.copy(), where=norms > 0)
+    means: Floats32 = np.divide(sums, norms, out=centres.copy(), where=norms > 0)
     return means

@@ -9,11 +9,10 @@ from typing import Self
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from mos_online.contracts import SESSION_END, Session
+from mos_online.arrays import Floats32, Ints
+from mos_online.contracts import SESSION_END, Session, category_of
 from mos_online.errors import ModelError
-from mos_online.themes.cooccurrence import Vectors
 from mos_online.themes.routed import UNROUTED, Routed
 
 GRID = 2.0**14
@@ -42,10 +41,10 @@ class Router:
         self,
         *,
         items: Sequence[str],
-        table: Vectors,
-        prototypes: Vectors,
+        table: Floats32,
+        prototypes: Floats32,
         category_rows: Sequence[str],
-        category_table: Vectors,
+        category_table: Floats32,
         categories: Mapping[str, str],
         tau: float,
         labels: Sequence[str],
@@ -95,7 +94,7 @@ class Router:
         return int(self._prototypes.shape[1])
 
     @property
-    def prototypes(self) -> Vectors:
+    def prototypes(self) -> Floats32:
         """Unit rows of themes 1..K, float32 (K, d_r), a copy."""
         return self._prototypes.astype(np.float32)
 
@@ -105,8 +104,7 @@ class Router:
         for event in session.events:
             row = self._item_row.get(event.item_id)
             if row is None:
-                category = event.context.get("category") if event.context else None
-                row = self._row(event.item_id, category if isinstance(category, str) else None)
+                row = self._row(event.item_id, category_of(event))
             if row is not None and event.event_type != SESSION_END:
                 rows.append(row)
         return self._assign(rows)
@@ -137,7 +135,7 @@ class Router:
         themes: list[int] = np.where(near, best + 1, UNROUTED).tolist()
         return themes
 
-    def item_themes(self, item_ids: Sequence[str], categories: Sequence[str | None]) -> NDArray[np.int64]:
+    def item_themes(self, item_ids: Sequence[str], categories: Sequence[str | None]) -> Ints:
         """Theme of each item, int64 (n,): its own nearest prototype, 0 for an item without row and category row."""
         rows = [self._row(item, category) for item, category in zip(item_ids, categories, strict=True)]
         found = np.array([row is not None for row in rows], bool)
@@ -146,7 +144,7 @@ class Router:
         themes[found] = (vectors @ self._prototypes.T).argmax(1) + 1
         return themes
 
-    def vectors(self, item_ids: Sequence[str], categories: Sequence[str | None]) -> Vectors:
+    def vectors(self, item_ids: Sequence[str], categories: Sequence[str | None]) -> Floats32:
         """Routing vector of each item, float32 (n, d_r): its own, else its category's, else zero."""
         found = np.zeros((len(item_ids), self.dimensions), np.float32)
         for at, (item, category) in enumerate(zip(item_ids, categories, strict=True)):
@@ -163,7 +161,7 @@ class Router:
         """Whether the item has a row of its own, not only its category's."""
         return item_id in self._item_row
 
-    def with_rows(self, names: Sequence[str], table: Vectors) -> Self:
+    def with_rows(self, names: Sequence[str], table: Floats32) -> Self:
         """Another version that also knows these items, such as ``NewItems`` finds; themes and tau are the same.
 
         Args:
@@ -211,7 +209,7 @@ class Router:
         # float32 is what the store keeps: a profile read back equals the one written.
         return Routed(theme, (total / norm).astype(np.float32).tolist(), (weights / norm).astype(np.float32).tolist())
 
-    def tensors(self) -> dict[str, Vectors]:
+    def tensors(self) -> dict[str, Floats32]:
         """Routing table, prototypes and category table, float32, as they are stored; copies."""
         table, category_table = np.split(self._rows[:-1].astype(np.float32), [len(self.items)])
         return {
@@ -228,7 +226,7 @@ class Router:
         return f"r-{digest.hexdigest()[:8]}"
 
 
-def check_table(names: Sequence[str], table: Vectors) -> None:
+def check_table(names: Sequence[str], table: Floats32) -> None:
     """Check that each name has one row of unit length.
 
     Raises:

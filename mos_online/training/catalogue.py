@@ -9,12 +9,10 @@ from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from mos_online.arrays import Ints
 from mos_online.training.click_log import ClickLog
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

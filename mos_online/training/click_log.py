@@ -9,13 +9,11 @@ from typing import Self
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from mos_online.arrays import Ints
 from mos_online.contracts import SESSION_END, Click
 from mos_online.items.clicks import item_categories, to_clicks
 from mos_online.sessions import SessionConfig, offline_sessions
-
-Ints = NDArray[np.int64]
 
 
 def with_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:

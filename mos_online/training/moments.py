@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mos_online.arrays import Ints
 from mos_online.items.popularity import WARM_UP_CLICKS, ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot
 from mos_online.training.click_log import ClickLog
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from mos_online.arrays import Ints
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.themes import Router
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from mos_online.arrays import Ints
 from mos_online.model.batch import Batch
 from mos_online.training.catalogue import Catalogue
-
-Ints = NDArray[np.int64]
 
 
 class SequenceLog:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-from mos_online.contracts import SESSION_END, Session, SessionEmbedding, SessionEvent
+from mos_online.contracts import SESSION_END, Session, SessionEmbedding, category_of
 from mos_online.themes.routed import Routed
 from mos_online.users.profile import UserProfile
 from mos_online.users.retention import dropped_sessions
@@ -36,7 +36,7 @@ def apply_session(
     starts = list(accumulate(lengths, initial=0))
     items = profile.item_ids + [event.item_id for event in acted]
     times = profile.timestamps + [event.timestamp for event in acted]
-    categories = profile.categories + [_category(event) for event in acted]
+    categories = profile.categories + [category_of(event) for event in acted]
     for number in dropped_sessions(lengths, themes, sizes):
         gone = slice(starts[number], starts[number + 1])
         del items[gone], times[gone], categories[gone], lengths[number], themes[number]
@@ -94,9 +94,3 @@ def apply_sessions(
             )
         )
     return changed, embeddings
-
-
-def _category(event: SessionEvent) -> str | None:
-    """The category of an event as its context names it."""
-    category = event.context.get("category") if event.context else None
-    return category if isinstance(category, str) else None

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mos_online.arrays import Ints
 from mos_online.contracts import Session
 from mos_online.themes.routed import Routed
 from mos_online.users.profile import UserProfile
 from mos_online.users.ring_sizes import RingSizes
 
-Positions = NDArray[np.int64]
+Positions = Ints
 """Places in a profile's ``item_ids`` and ``timestamps``, oldest event first."""
 
 

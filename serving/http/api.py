@@ -12,7 +12,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mos_online.contracts import SESSION_END, Event, Id, Milliseconds, Served, SessionEvent
+from mos_online.contracts import SESSION_END, Event, Id, Milliseconds, RankedItem, Served, SessionEvent
+from mos_online.recommend.query import ThemeShare
 
 MAX_ITEMS = 100
 MAX_EXCLUDED = 1000
@@ -60,29 +61,17 @@ class BatchRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_u
     ]
 
 
-class Item(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A recommended item. Scores order the items of one answer and mean nothing across answers."""
+class Item(RankedItem, frozen=True, gc=False, kw_only=True):
+    """A recommended item, with the words of its theme."""
 
-    item_id: str
-    score: float
-    theme: Annotated[int, Meta(description="The item's own theme; 0: it fits none.")]
     theme_label: str
-
-
-class Theme(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Explains a part of the answer: a theme of the user's past sessions that it drew on."""
-
-    theme: int
-    label: str
-    share: Annotated[float, Meta(description="How far its expert could speak, beside the other themes'; 0 to 1.")]
-    sessions: Annotated[int, Meta(description="How many of the user's closed sessions belong to it.")]
 
 
 class RecommendResponse(Served, frozen=True, gc=False, kw_only=True):
     """Items, best first, with what is needed to explain and to trace them."""
 
     items: list[Item]
-    themes: Annotated[list[Theme], Meta(description="The user's themes, largest share first.")]
+    themes: Annotated[list[ThemeShare], Meta(description="The user's themes, largest share first.")]
 
 
 class BatchResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):

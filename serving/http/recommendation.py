@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mos_online.recommend.query import Query
-from serving.http.api import Item, RecommendRequest, RecommendResponse, Theme, session_events
+from serving.http.api import Item, RecommendRequest, RecommendResponse, session_events
 from serving.http.problem import internal, new_request_id, overloaded
 from serving.scoring.answer import Answer, OverloadedError, ScoringError
 
@@ -62,10 +62,7 @@ def _response(request: RecommendRequest, answer: Answer) -> RecommendResponse:
             Item(item_id=item.item_id, score=item.score, theme=item.theme, theme_label=labels[item.theme])
             for item in ranking.items
         ],
-        themes=[
-            Theme(theme=theme.theme, label=theme.label, share=theme.share, sessions=theme.sessions)
-            for theme in ranking.themes
-        ],
+        themes=ranking.themes,
         experiment=None,
         arm=None,
         model_version=recommender.model_version,

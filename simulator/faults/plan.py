@@ -13,6 +13,7 @@ from enum import IntEnum
 import numpy as np
 import polars as pl
 
+from mos_online.arrays import Ints
 from mos_online.errors import SettingsError
 from mos_online.sessions.config import SessionConfig
 from simulator.faults.malformed import MALFORMATIONS
@@ -145,7 +146,7 @@ def plan(clicks: pl.DataFrame, faults: Faults, sessions: SessionConfig, *, slack
     )
 
 
-def _draw(faults: Faults, count: int, rng: np.random.Generator) -> np.typing.NDArray[np.int64]:
+def _draw(faults: Faults, count: int, rng: np.random.Generator) -> Ints:
     shares = {
         Kind.DISORDERED: faults.disordered,
         Kind.DUPLICATE: faults.duplicated,

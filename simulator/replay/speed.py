@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mos_online.arrays import Floats, Ints
 from mos_online.errors import SettingsError
 
 _TIMES, _RATE = re.compile(r"(\d+(?:\.\d+)?)x"), re.compile(r"(\d+(?:\.\d+)?)/s")
@@ -45,7 +45,7 @@ class Speed:
     def __str__(self) -> str:
         return {"times": f"{self.value:g}x", "rate": f"{self.value:g}/s", "max": "max"}[self.kind]
 
-    def offsets(self, releases: NDArray[np.int64], origin: int) -> NDArray[np.float64]:
+    def offsets(self, releases: Ints, origin: int) -> Floats:
         """When to send each of n clicks, in seconds after the start.
 
         Args:

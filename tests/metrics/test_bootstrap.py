@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from mos_online.arrays import Floats, Ints
 from mos_online.errors import DatasetError
 from mos_online.metrics import bootstrap
 from mos_online.metrics.bootstrap import (
@@ -24,8 +24,7 @@ from mos_online.metrics.bootstrap import (
 from mos_online.metrics.ctr import gauc, user_aucs
 from mos_online.metrics.ranking import Estimate, clustered_mean
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+Integers = Ints
 
 VALUE = st.integers(-64, 64).map(lambda n: n / 64)
 ROWS = st.lists(st.tuples(VALUE, VALUE, st.integers(0, 6)), min_size=1, max_size=30)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from mos_online.arrays import Floats
 from mos_online.errors import DatasetError
 from mos_online.metrics.ctr import (
     PlattScaling,
@@ -157,7 +158,7 @@ BOTH = st.lists(st.tuples(st.booleans(), LOGITS), min_size=2, max_size=60).filte
 )
 
 
-def platt_targets(labels: NDArray[np.bool_]) -> NDArray[np.float64]:
+def platt_targets(labels: NDArray[np.bool_]) -> Floats:
     clicks = int(labels.sum())
     return np.array([(clicks + 1) / (clicks + 2) if label else 1 / (len(labels) - clicks + 2) for label in labels])
 
@@ -179,7 +180,7 @@ def test_platt_scaling_agrees_with_a_general_optimiser() -> None:
     labels = rng.random(4000) < expit(0.4 * logits - 1.5)
     targets = platt_targets(labels)
 
-    def loss(weights: NDArray[np.float64]) -> float:
+    def loss(weights: Floats) -> float:
         fitted = weights[0] * logits + weights[1]
         return float(np.mean(np.logaddexp(0.0, fitted) - targets * fitted))
 
