@@ -70,12 +70,12 @@ def tail(
     ] = False,
 ) -> None:
     """Print the records of a topic as they come, until Ctrl-C."""
+    from mos_online.contracts import TOPICS  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
     from streams.kafka.tail import follow  # noqa: PLC0415
-    from streams.kafka.topics import ALL  # noqa: PLC0415
 
-    if topic not in ALL:
-        raise SettingsError(f"no topic is called {topic}; there are {', '.join(ALL)}")
+    if topic not in TOPICS:
+        raise SettingsError(f"no topic is called {topic}; there are {', '.join(TOPICS)}")
     configured = settings()
     if not from_beginning:
         typer.echo(f"waiting for new records of {topic}; --from-beginning shows those that are there", err=True)

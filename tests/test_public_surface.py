@@ -14,6 +14,7 @@ PUBLIC = {
         "MAX_MESSAGE_BYTES",
         "NOT_JSON",
         "RECOMMENDATIONS",
+        "SESSIONIZER_CHECKPOINTS",
         "SESSIONS",
         "SESSION_EMBEDDINGS",
         "SESSION_END",

@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 
 from mos_cli.doctor.finding import Finding, Status
 from mos_online import contracts
+from mos_online.contracts import TOPICS
 from mos_online.errors import MosError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
-from streams.kafka.topics import ALL
 
 KAFKA_TIMEOUT = 5.0
 """Seconds for the cluster to describe itself."""
@@ -44,7 +44,7 @@ def kafka(settings: Settings) -> Iterator[Finding]:
     address = config["bootstrap.servers"]
     yield Finding(part="Kafka", status=Status.PASS, found=f"{len(described.brokers)} broker(s) at {address}")
     counts = {name: len(topic.partitions) for name, topic in described.topics.items()}
-    yield topics({name: counts.get(settings.topic(name), 0) for name in ALL}, settings)
+    yield topics({name: counts.get(settings.topic(name), 0) for name in TOPICS}, settings)
 
 
 def _ignore(_: object) -> None: ...

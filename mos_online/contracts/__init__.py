@@ -37,6 +37,7 @@ from mos_online.contracts.topics import (
     LATE_EVENTS,
     RECOMMENDATIONS,
     SESSION_EMBEDDINGS,
+    SESSIONIZER_CHECKPOINTS,
     SESSIONS,
     TOPICS,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "MAX_MESSAGE_BYTES",
     "NOT_JSON",
     "RECOMMENDATIONS",
+    "SESSIONIZER_CHECKPOINTS",
     "SESSIONS",
     "SESSION_EMBEDDINGS",
     "SESSION_END",

@@ -8,6 +8,16 @@ LATE_EVENTS = "late-events"
 SESSION_EMBEDDINGS = "session-embeddings"
 RECOMMENDATIONS = "recommendations"
 DEAD_LETTERS = "dead-letters"
+SESSIONIZER_CHECKPOINTS = "sessionizer-checkpoints"
+"""Internal to the sessionizer, and compacted. Key and partition number are the partition of ``clicks``."""
 
-TOPICS = (CLICKS, SESSIONS, LATE_EVENTS, SESSION_EMBEDDINGS, RECOMMENDATIONS, DEAD_LETTERS)
+TOPICS = (
+    CLICKS,
+    SESSIONS,
+    LATE_EVENTS,
+    SESSION_EMBEDDINGS,
+    RECOMMENDATIONS,
+    DEAD_LETTERS,
+    SESSIONIZER_CHECKPOINTS,
+)
 """Every topic of the system, in the order in which data goes through it."""

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 import msgspec
 
+from mos_online import contracts
 from mos_online.errors import BrokerError
 from mos_online.settings import Settings
 from streams.broker.librdkafka import MockCluster
-from streams.kafka.topics import all_topics
 
 
 class BrokerFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ def embedded_broker(settings: Settings) -> Iterator[str]:
         path.unlink(missing_ok=True)  # left by a broker that was killed
         cluster = MockCluster()
         try:
-            cluster.create_topics(all_topics(settings), partitions=settings.partitions)
+            cluster.create_topics(list(map(settings.topic, contracts.TOPICS)), partitions=settings.partitions)
             draft = path.with_suffix(".draft")
             draft.write_bytes(msgspec.json.encode(BrokerFile(bootstrap=cluster.bootstrap, pid=os.getpid())))
             draft.replace(path)

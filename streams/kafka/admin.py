@@ -11,7 +11,6 @@ from mos_online import contracts
 from mos_online.errors import BrokerError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
-from streams.kafka.topics import CHECKPOINTS, all_topics
 
 TIMEOUT = 15.0
 
@@ -37,7 +36,7 @@ def topic_states(settings: Settings) -> list[TopicState]:
         raise BrokerError(f"cannot reach Kafka: {error.args[0].str()}; `mos doctor` says more") from None
     return [
         TopicState(name=name, partitions=len(found[name].partitions) if name in found else 0)
-        for name in all_topics(settings)
+        for name in map(settings.topic, contracts.TOPICS)
     ]
 
 
@@ -78,7 +77,7 @@ def create_topics(settings: Settings, *, replication: int | None) -> list[str]:
             "to that number if all agree, else delete the odd ones and create them again"
         )
     missing = [s.name for s in states if s.partitions == 0]
-    compacted = settings.topic(CHECKPOINTS)
+    compacted = settings.topic(contracts.SESSIONIZER_CHECKPOINTS)
     topics = [
         NewTopic(
             name,

@@ -98,13 +98,13 @@ def test_no_document_is_left_of_a_topic_that_is_gone(tmp_path: Path) -> None:
 
 
 def test_every_topic_has_its_messages() -> None:
-    assert tuple(MESSAGES) == contracts.TOPICS
+    assert (*MESSAGES, contracts.SESSIONIZER_CHECKPOINTS) == contracts.TOPICS
     assert {topic: {type(message) for message in sent} for topic, sent in SENT.items()} == {
         topic: set(kinds) for topic, kinds in MESSAGES.items()
     }
 
 
-@pytest.mark.parametrize("topic", contracts.TOPICS)
+@pytest.mark.parametrize("topic", MESSAGES)
 def test_what_is_sent_follows_the_schema_and_nothing_else_does(topic: str) -> None:
     check = checker(topic)
     for message in SENT[topic]:
@@ -130,13 +130,17 @@ def test_a_click_that_follows_the_schema_is_read(fields: dict[str, Any]) -> None
 
 def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
     document = asyncapi()
-    assert set(document["channels"]) == set(contracts.TOPICS)
+    assert set(document["channels"]) == set(MESSAGES)
     references = set(re.findall(r'"\$ref": "#/([^"]*)"', json.dumps(document)))
-    assert len(references) > len(contracts.TOPICS)
+    assert len(references) > len(MESSAGES)
     for reference in references:
         found = document
         for step in reference.split("/"):
             found = found[step]
+
+
+def test_the_page_has_every_topic() -> None:
+    assert re.findall(r"^## `(.+)`$", files()["topics.md"], re.MULTILINE) == list(contracts.TOPICS)
 
 
 def test_the_page_links_to_what_it_describes() -> None:

@@ -18,10 +18,10 @@ from mos_cli.doctor import machine, services
 from mos_cli.doctor.command import app
 from mos_cli.doctor.finding import Finding, Status
 from mos_cli.doctor.settings_table import settings_lines
+from mos_online.contracts import TOPICS
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from streams.broker.embedded import embedded_broker
-from streams.kafka.topics import ALL
 from tests.published_model import publish_model
 
 
@@ -103,11 +103,11 @@ def test_ports(mos_home: Settings, free_port: Callable[[], int], answering: Call
         ({"sessions": 0, "clicks": 0}, "FAIL", "missing: clicks, sessions"),
         ({"sessions": 4}, "FAIL", "sessions has 4"),
         ({"dead-letters": 1}, "PASS", "8 partitions each"),
-        (dict.fromkeys(ALL, 3), "WARN", "with 3 partitions; MOS_PARTITIONS is 8"),
+        (dict.fromkeys(TOPICS, 3), "WARN", "with 3 partitions; MOS_PARTITIONS is 8"),
     ],
 )
 def test_topics(change: dict[str, int], status: str, says: str, mos_home: Settings) -> None:
-    finding = services.topics(dict.fromkeys(ALL, 8) | change, mos_home)
+    finding = services.topics(dict.fromkeys(TOPICS, 8) | change, mos_home)
     assert finding.status == status
     assert says in finding.found
     assert bool(finding.remedy) == (status != "PASS")
@@ -125,7 +125,7 @@ def test_the_embedded_broker_is_well(mos_home: Settings) -> None:
     assert (reached.status, reached.found) == (Status.PASS, f"1 broker(s) at {address}")
     assert (topics.status, topics.found) == (
         Status.PASS,
-        f"all {len(ALL)} there, {mos_home.partitions} partitions each",
+        f"all {len(TOPICS)} there, {mos_home.partitions} partitions each",
     )
 
 

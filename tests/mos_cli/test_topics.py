@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Producer
 
+from mos_online.contracts import TOPICS
 from mos_online.settings import Settings
 from streams.broker.embedded import embedded_broker
-from streams.kafka.topics import ALL
 from tests.mos_cli.mos_runs import Mos
 
 
@@ -60,7 +60,7 @@ def test_without_it_the_next_records_are_awaited_and_that_is_said(mos: Mos, prod
 def test_topics_are_listed_and_need_not_be_created(mos: Mos, producer: Producer) -> None:
     listed = mos("topics", "list")
     assert listed.status == 0
-    assert all(f" {topic} " in listed.out for topic in ALL)
+    assert all(f" {topic} " in listed.out for topic in TOPICS)
     assert "does not exist" not in listed.out
     assert "nothing to do" in mos("topics", "create").out
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from mos_online.contracts.documentation.schemas import MESSAGES, definitions, rules
+from mos_online.contracts.topics import SESSIONIZER_CHECKPOINTS
 
 _SCALARS = {"string", "integer", "number", "boolean", "null"}
 
@@ -20,6 +21,14 @@ number, a boolean or null.
 """
 
 
+_CHECKPOINTS = f"""## `{SESSIONIZER_CHECKPOINTS}`
+
+This topic belongs to the sessionizer alone: do not read it or write to it. It is compacted. For each partition of
+`clicks` it holds the last checkpoint, from which a worker continues after a restart. The key and the partition number
+are those of the partition of `clicks`. The format may change with any version.
+"""
+
+
 def page() -> str:
     """List the topics and the fields of their messages; each type is described where it first appears."""
     lines = [_INTRODUCTION]
@@ -30,7 +39,7 @@ def page() -> str:
             if name not in described:
                 described.add(name)
                 lines += _type(name, schema)
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join([*lines, _CHECKPOINTS]).rstrip() + "\n"
 
 
 def _type(name: str, schema: dict[str, Any]) -> list[str]:

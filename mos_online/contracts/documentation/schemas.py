@@ -31,7 +31,7 @@ MESSAGES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     RECOMMENDATIONS: (Recommendation,),
     DEAD_LETTERS: (DeadLetter,),
 }
-"""What may be on each topic."""
+"""What may be on each topic that others read or write."""
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _SENT_BY_US = "Readers should ignore fields that they do not know: later versions may add some."

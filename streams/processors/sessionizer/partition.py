@@ -18,7 +18,6 @@ from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.log_reader import LogReader
 from streams.kafka.producer import RecordProducer
 from streams.kafka.records import Record, of_confluent
-from streams.kafka.topics import CHECKPOINTS
 from streams.processors.sessionizer.outputs import OutputPublisher
 from streams.processors.sessionizer.recovery import InMemoryState, plan_recovery
 
@@ -126,7 +125,7 @@ class SessionizerPartition:
 
     def store(self, checkpoint: bytes) -> None:
         """Publish what ``checkpoint`` gave last; only when everything published before that has been delivered."""
-        name = self._settings.topic(CHECKPOINTS)
+        name = self._settings.topic(contracts.SESSIONIZER_CHECKPOINTS)
         self._producer.publish(name, str(self.number).encode(), checkpoint, partition=self.number)
         self._stored, self._stored_at = checkpoint, self._offered_at
 

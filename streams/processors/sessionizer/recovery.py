@@ -12,7 +12,6 @@ from mos_online.errors import BrokerError
 from mos_online.sessions import SessionizerCheckpoint
 from mos_online.settings import Settings
 from streams.kafka.log_reader import LogReader, truncated
-from streams.kafka.topics import CHECKPOINTS
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +67,7 @@ def plan_recovery(
         BrokerError: Kafka cannot be reached; the checkpoint cannot be read; the topic is another one than before; or
             it has dropped records that are needed, and ``accept_loss`` is not set.
     """
-    clicks, checkpoints = settings.topic(contracts.CLICKS), settings.topic(CHECKPOINTS)
+    clicks, checkpoints = settings.topic(contracts.CLICKS), settings.topic(contracts.SESSIONIZER_CHECKPOINTS)
     last = reader.last(checkpoints, number)
     stored = (last.value() or b"") if last is not None else b""
     low, high = reader.bounds(clicks, number)
