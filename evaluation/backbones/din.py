@@ -30,7 +30,7 @@ class DIN(Backbone):
         self.sharpness = width**-0.5
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
-        """(B, T, d), (B, T), (B, C, d) -> (B, C, d)."""
+        """Return the user's state for each candidate: events (B, T, d), mask (B, T), target (B, C, d) -> (B, C, d)."""
         target = candidates_of(target, "DIN")
         by_event = events.transpose(1, 2)
         # Candidates first: weights times events times candidates would pass through (B, C, T, d).

@@ -29,7 +29,7 @@ class SDIM(Backbone):
         self.value = nn.Linear(width, width)
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
-        """(B, T, d), (B, T), (B, C, d) -> (B, C, d)."""
+        """Return the user's state for each candidate: events (B, T, d), mask (B, T), target (B, C, d) -> (B, C, d)."""
         target = candidates_of(target, "SDIM")
         if events.shape[1] == 0:
             return torch.zeros_like(target)

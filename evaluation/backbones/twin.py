@@ -31,7 +31,7 @@ class TWIN(Backbone):
         self.value, self.out = nn.Linear(width, width), nn.Linear(width, width)
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
-        """(B, T, d), (B, T), (B, C, d) -> (B, C, d)."""
+        """Return the user's state for each candidate: events (B, T, d), mask (B, T), target (B, C, d) -> (B, C, d)."""
         target = candidates_of(target, "TWIN")
         rows, length, width = events.shape
         if length == 0:

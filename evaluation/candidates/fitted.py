@@ -12,8 +12,7 @@ from evaluation.protocol.scores import parameters
 from evaluation.rivals.interests import ComiRec
 from evaluation.rivals.mixtures import PLE, DSelectK, ExpertChoice, GShard, MMoE
 from evaluation.rivals.monolith import Monolith
-from evaluation.rivals.recurrent_experts import RecurrentExperts
-from evaluation.rivals.residual_fusion import ResidualFusion
+from evaluation.rivals.mos_variants import RecurrentExperts, ResidualFusion
 from evaluation.rivals.sessions import DSIN, HRNN
 from mos_online.errors import ModelError
 from mos_online.model import MoS, MoSConfig, SequenceModel

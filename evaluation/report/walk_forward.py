@@ -1,4 +1,4 @@
-"""The report of a experiment comparison: Markdown and one figure."""
+"""Writes the report of the walk-forward comparison: Markdown and one figure."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Mixture(Backbone):
         self.activated = float(experts)
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
-        """(B, T, d), (B, T), (B, C, d) or None -> (B, d) or (B, C, d), as one expert gives."""
+        """Return what one expert returns: (B, d) without candidates, (B, C, d) with ``target`` (B, C, d)."""
         states = torch.stack([expert(events, mask, target) for expert in self.experts], 1)
         return mixed(self.weights(self.gate(gate_input(events, mask))), states)
 
@@ -80,7 +80,7 @@ class PLE(Backbone):
         self.activated = float(experts)
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
-        """(B, T, d), (B, T), (B, C, d) or None -> (B, d) or (B, C, d), as one expert gives."""
+        """Return what one expert returns: (B, d) without candidates, (B, C, d) with ``target`` (B, C, d)."""
         states = torch.stack([expert(events, mask, target) for expert in self.experts], 1)
         read = gate_input(events, mask)
         task = mixed(self.task_gate(read).softmax(1), states)
@@ -142,7 +142,7 @@ class DSelectK(Backbone):
         self.activated = float(k)
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
-        """(B, T, d), (B, T), (B, C, d) or None -> (B, d) or (B, C, d), as one expert gives."""
+        """Return what one expert returns: (B, d) without candidates, (B, C, d) with ``target`` (B, C, d)."""
         states = torch.stack([expert(events, mask, target) for expert in self.experts], 1)
         read = gate_input(events, mask)
         return mixed(self.weights(self.codes(read), self.choice(read)), states)

@@ -11,7 +11,7 @@ from evaluation.protocol.data import ExperimentData
 from evaluation.routing.contrastive import contrastive_table
 from mos_online.arrays import Floats32, Ints
 from mos_online.themes import Router, RouterConfig, TableConfig, fit_router, router_from_table
-from mos_online.training.routing import Routing, item_themes, item_vectors, themes_of_events
+from mos_online.training.routing import Routing, themes_of_events, themes_of_items, vectors_of_items
 
 
 def learned(data: ExperimentData, seed: int) -> Routing:
@@ -75,7 +75,7 @@ def fresh(data: ExperimentData, seed: int) -> Routing:
     Nothing of validation is seen, but what routes the examples has seen them.
     """
     router = fit_router(data.past(1), data.log.items, _config(data, seed))
-    return replace(_themes_by(data, router), table=item_vectors(router, data.catalogue, data.log))
+    return replace(_themes_by(data, router), table=vectors_of_items(router, data.catalogue, data.log))
 
 
 def from_rows(data: ExperimentData, rows: Floats32, seed: int) -> Routing:
@@ -96,7 +96,7 @@ def _themes_by(data: ExperimentData, router: Router) -> Routing:
     return replace(
         data.routing,
         event_theme=themes_of_events(data.log.events, router, data.log.categories),
-        item_theme=item_themes(router, data.catalogue, data.log),
+        item_theme=themes_of_items(router, data.catalogue, data.log),
         themes=router.n_themes,
     )
 

@@ -29,7 +29,7 @@ from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, fit_router
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
-from mos_online.training.routing import Routing, item_themes
+from mos_online.training.routing import Routing, themes_of_items
 from mos_online.training.sequence_log import SequenceLog
 
 HELD_OUT = 0.1
@@ -208,7 +208,7 @@ class WalkForwardData:
             log=self.log,
             item_rows=self.item_rows,
             catalogue=self.catalogue,
-            item_theme=item_themes(self.routers[0], self.catalogue, self.log),
+            item_theme=themes_of_items(self.routers[0], self.catalogue, self.log),
             half_life_ms=self.half_life_ms,
             negatives=self.config.negatives,
             size=self.config.moment,

@@ -17,7 +17,7 @@ INK, BLUE, ORANGE, GREEN, GREY = "#1b1f24", "#2563a8", "#d9722c", "#3a8a4d", "#9
 
 
 def timeline(rows: Sequence[Mapping[str, float]]) -> str:
-    """Rates over the wall time of the replay, and the number of open sessions."""
+    """Draw rates over the wall time of the replay, and the number of open sessions."""
     if len(rows) < 3:
         return ""
     seconds = np.array([row["seconds"] for row in rows])
@@ -34,7 +34,7 @@ def timeline(rows: Sequence[Mapping[str, float]]) -> str:
 
 
 def delays(samples: Mapping[str, Sequence[float]]) -> str:
-    """How long each stage took, as cumulative shares over a logarithmic axis."""
+    """Draw how long each stage took, as cumulative shares over a logarithmic axis."""
     drawn = {name: values for name, values in samples.items() if len(values)}
     if not drawn:
         return ""
@@ -50,7 +50,7 @@ def delays(samples: Mapping[str, Sequence[float]]) -> str:
 
 
 def quality(judged: Mapping[str, Any]) -> str:
-    """Hit-rate@10 of every recommender with its 95 % interval, one panel per kind of request."""
+    """Draw the hit-rate@10 of every recommender with its 95 % interval, one panel per kind of request."""
     kinds = [kind for kind, part in judged.items() if part["requests"]]
     if not kinds:
         return ""

@@ -14,7 +14,7 @@ class LateEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A click older than its partition's watermark. Its session may have closed, so it joins none."""
 
     click: Click
-    watermark: Annotated[int, Meta(description="Of the partition, when the click was read; milliseconds.")]
-    late_by: Annotated[int, Meta(description="How much older the click is; milliseconds.")]
-    partition: Annotated[int, Meta(description="Of `clicks`, where the click is.")]
-    offset: Annotated[int, Meta(description="Of the click's record in that partition.")]
+    watermark: Annotated[int, Meta(description="The watermark of the partition when the click was read; milliseconds.")]
+    late_by: Annotated[int, Meta(description="How much older than the watermark the click is; milliseconds.")]
+    partition: Annotated[int, Meta(description="The partition of `clicks` that the click came from.")]
+    offset: Annotated[int, Meta(description="The offset of the click's record in that partition.")]

@@ -1,1 +1,1 @@
-"""What is known of items: how popular they are now."""
+"""Item popularity: decayed click counts of each partition, their snapshots, and the merge of all partitions."""

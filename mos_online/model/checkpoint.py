@@ -11,6 +11,7 @@ import msgspec
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from mos_online.errors import ModelError
 from mos_online.model.config import MoSConfig
@@ -104,34 +105,14 @@ class ModelCheckpoint:
         Raises:
             ModelError: a file is missing or damaged, or of another format.
         """
-        try:
-            document = msgspec.json.decode((folder / CONFIG).read_bytes(), type=_Document)
-            weights = load_file(folder / WEIGHTS)
-        except (OSError, SafetensorError, msgspec.MsgspecError) as error:
-            raise ModelError(f"cannot read the model in {folder}: {error}; train again with `mos train`") from None
-        if document.format != FORMAT:
-            raise ModelError(
-                f"the model in {folder} has format {document.format}, this version reads {FORMAT}: train again"
-            )
-        missing = sorted({field.name for field in fields(MoSConfig)} - document.model.keys())
-        if missing:
-            raise ModelError(f"{folder / CONFIG} does not say {', '.join(missing)} of its model; train again")
-        diverged = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
-        if diverged:
-            raise ModelError(
-                f"the model in {folder} cannot rank: {diverged[0]} holds values that are no finite numbers; train "
-                f"again with `mos train`"
-            )
+        document, weights = _read(folder)
         router = load_router(folder)
         if router.version != document.router_version:
             raise ModelError(
                 f"the model in {folder} was trained with router {document.router_version}, the folder holds "
                 f"{router.version}: its files are of different versions; train again with `mos train`"
             )
-        for name in ("item.weight", "item_category", "item_theme", "item_known", "item_table"):
-            if name in weights:
-                rows = weights[name]
-                weights[name] = torch.cat([rows, rows.new_zeros(spare, *rows.shape[1:])])
+        _add_rows(weights, spare)
         try:
             model = MoS(MoSConfig(**{**document.model, "items": len(document.items) + spare}))
             model.load_state_dict(weights)
@@ -147,3 +128,34 @@ class ModelCheckpoint:
             training=document.training,
             stated_version=document.version,
         )
+
+
+def _read(folder: Path) -> tuple[_Document, dict[str, Tensor]]:
+    """The document and the weights of a version's folder, each checked by itself; raises ``ModelError``."""
+    try:
+        document = msgspec.json.decode((folder / CONFIG).read_bytes(), type=_Document)
+        weights = load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError, msgspec.MsgspecError) as error:
+        raise ModelError(f"cannot read the model in {folder}: {error}; train again with `mos train`") from None
+    if document.format != FORMAT:
+        raise ModelError(
+            f"the model in {folder} has format {document.format}, this version reads {FORMAT}: train again"
+        )
+    missing = sorted({field.name for field in fields(MoSConfig)} - document.model.keys())
+    if missing:
+        raise ModelError(f"{folder / CONFIG} does not say {', '.join(missing)} of its model; train again")
+    diverged = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+    if diverged:
+        raise ModelError(
+            f"the model in {folder} cannot rank: {diverged[0]} holds values that are no finite numbers; train "
+            f"again with `mos train`"
+        )
+    return document, weights
+
+
+def _add_rows(weights: dict[str, Tensor], spare: int) -> None:
+    """Add ``spare`` rows of zeros to each tensor that has a row per item."""
+    for name in ("item.weight", "item_category", "item_theme", "item_known", "item_table"):
+        if name in weights:
+            rows = weights[name]
+            weights[name] = torch.cat([rows, rows.new_zeros(spare, *rows.shape[1:])])

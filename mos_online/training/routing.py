@@ -49,13 +49,13 @@ def themes_of_events(events: pl.DataFrame, router: Router, category_of: Mapping[
     return np.repeat(np.array(themes, np.int64), lengths)
 
 
-def item_themes(router: Router, catalogue: Catalogue, log: ClickLog) -> Ints:
+def themes_of_items(router: Router, catalogue: Catalogue, log: ClickLog) -> Ints:
     """Theme 0..K of each item row, int64 (items + 1,)."""
     found = router.item_themes(catalogue.items, log.categories_of(catalogue.items))
     return np.concatenate([[0], found]).astype(np.int64)
 
 
-def item_vectors(router: Router, catalogue: Catalogue, log: ClickLog) -> Tensor:
+def vectors_of_items(router: Router, catalogue: Catalogue, log: ClickLog) -> Tensor:
     """Routing vector of each item row, float32 (items + 1, d_r): its own, else its category's, else zero."""
     rows = router.vectors(catalogue.items, log.categories_of(catalogue.items))
     return torch.from_numpy(np.concatenate([np.zeros((1, router.dimensions), np.float32), rows]))
@@ -74,9 +74,9 @@ def route_log(router: Router, catalogue: Catalogue, log: ClickLog, event_theme: 
         event_theme = themes_of_events(log.events, router, log.categories)
     return Routing(
         event_theme=event_theme,
-        item_theme=item_themes(router, catalogue, log),
+        item_theme=themes_of_items(router, catalogue, log),
         themes=router.n_themes,
-        table=item_vectors(router, catalogue, log),
+        table=vectors_of_items(router, catalogue, log),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import polars as pl
 
@@ -59,6 +59,20 @@ class Progress:
     waiting: bool
 
 
+class _Scheduled(NamedTuple):
+    """A row of ``Schedule.frame``: a click, when it is sent and how it is harmed."""
+
+    user_id: str
+    item_id: str
+    event_id: str
+    timestamp: int
+    event_type: str
+    session: str | None
+    release: int
+    kind: int
+    malformation: int
+
+
 class Replay:
     """A single pass over a click log.
 
@@ -109,7 +123,7 @@ class Replay:
         if not config.rebase:
             check_times(shifted["timestamp"], sessions, now)
         schedule = plan(shifted, config.faults, sessions, slack=config.slack(sessions) - span, now=now)
-        self._frame = schedule.frame
+        self._frame = schedule.frame.select(_Scheduled._fields)
         self.origin = int(shifted["timestamp"][0])
         self.expected, self.injected = schedule.expected, schedule.injected
         end = int(shifted["timestamp"][-1]) + sessions.gap + sessions.lateness + 1
@@ -134,8 +148,7 @@ class Replay:
         clock, publisher, guard = self._clock.monotonic, self._publisher, self._guard
         due_at = self._speed.offsets(self._frame["release"].to_numpy(), self.origin).tolist()
         started = self._started = self._reported_at = self._next_beat = clock()
-        for due, row in zip(due_at, self._frame.iter_rows(), strict=True):
-            release = row[6]
+        for due, row in zip(due_at, map(_Scheduled._make, self._frame.iter_rows()), strict=True):
             while guard is not None and not guard.has_room:
                 since = clock()
                 self._clock.sleep(LOOK_EVERY)
@@ -144,27 +157,27 @@ class Replay:
                 if clock() >= self._next_report:
                     yield self._report(waiting=True)
             while (wait := started + due - (now := clock())) > EARLY:
-                publisher.pass_time(min(release, self._speed.event_time(self.origin, now - started)))
+                publisher.pass_time(min(row.release, self._speed.event_time(self.origin, now - started)))
                 self._clock.sleep(min(wait, REPORT_EVERY))
                 if clock() >= self._next_report:
                     yield self._report()
-            publisher.pass_time(release)
+            publisher.pass_time(row.release)
             self._send(row)
             if now >= self._next_report:
                 yield self._report()
         publisher.finish(self.closing)
         yield self._report()
 
-    def _send(self, row: tuple[Any, ...]) -> None:
-        user_id, item_id, event_id, timestamp, event_type, session, _, kind, malformation = row
+    def _send(self, row: _Scheduled) -> None:
+        kind = row.kind
         click = Click(
-            user_id=user_id,
-            item_id=item_id,
-            event_id=event_id,
-            timestamp=timestamp,
-            event_type=event_type,
-            session_id=session,
-            context=self._contexts.get(item_id),
+            user_id=row.user_id,
+            item_id=row.item_id,
+            event_id=row.event_id,
+            timestamp=row.timestamp,
+            event_type=row.event_type,
+            session_id=row.session,
+            context=self._contexts.get(row.item_id),
         )
         self._sent += 1
         if kind in (Kind.ON_TIME, Kind.DISORDERED):
@@ -172,11 +185,11 @@ class Replay:
                 self._before_click(click)
             self._publisher.click(click)
         elif kind == Kind.MALFORMED:
-            self._publisher.alone(user_id, malform(click, malformation))
+            self._publisher.alone(row.user_id, malform(click, row.malformation))
         else:
             if kind == Kind.TOO_LATE:
-                self._publisher.promise(user_id)
-            self._publisher.alone(user_id, contracts.encode(click))
+                self._publisher.promise(row.user_id)
+            self._publisher.alone(row.user_id, contracts.encode(click))
 
     def _report(self, *, waiting: bool = False) -> Progress:
         now = self._clock.monotonic()

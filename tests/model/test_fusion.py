@@ -11,8 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluation.rivals.recurrent_experts import RecurrentExperts
-from evaluation.rivals.residual_fusion import ResidualFusion
+from evaluation.rivals.mos_variants import RecurrentExperts, ResidualFusion
 from mos_online.model import BACKBONES, Backbone, Batch, History, MoS, MoSConfig, collate
 from mos_online.model.backbones import AttentivePooling, GRU4Rec
 from mos_online.model.config import REALTIME_FEATURES

@@ -9,7 +9,7 @@ import torch
 from evaluation.protocol.data import ExperimentData
 from evaluation.routing.routings import ROUTINGS, from_rows
 from mos_online.themes import RouterConfig, fit_router
-from mos_online.training.routing import Routing, item_vectors
+from mos_online.training.routing import Routing, vectors_of_items
 
 
 def one_theme_per_session(experiment: ExperimentData, routing: Routing) -> bool:
@@ -81,7 +81,7 @@ def test_a_fresh_router_knows_the_examples_and_nothing_later(experiment: Experim
     by_hand = fit_router(
         experiment.past(1), experiment.log.items, RouterConfig(themes=experiment.config.themes, seed=0)
     )
-    assert torch.equal(made.table, item_vectors(by_hand, experiment.catalogue, experiment.log))
+    assert torch.equal(made.table, vectors_of_items(by_hand, experiment.catalogue, experiment.log))
     assert made.table.shape == experiment.routing.table.shape
     assert not torch.equal(made.table, experiment.routing.table)
     assert np.array_equal(made.item_theme, ROUTINGS["same_window"](experiment, 0).item_theme)
