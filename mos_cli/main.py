@@ -63,6 +63,7 @@ def _about() -> None:
 
 def main() -> None:
     """Run the command line; a deliberate error becomes one readable message and exit status 2."""
+    os.umask(os.umask(0o077) | 0o022)  # whatever the umask was: nobody else may change what we write
     asked = [argument for argument in sys.argv[1:2] if argument in COMMANDS]
     try:
         command_line(asked or list(COMMANDS))(prog_name="mos")

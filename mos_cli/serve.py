@@ -43,7 +43,8 @@ def serve(
     promoted later goes into service without a restart. The API is described at /docs and /openapi.json.
     """
     from mos_online.registry import open_registry  # noqa: PLC0415
-    from serving.ray.cluster import cluster_application, local_application, remote  # noqa: PLC0415
+    from serving.ray.cluster import cluster_application, local_application  # noqa: PLC0415
+    from serving.ray.environment import remote  # noqa: PLC0415
     from serving.ray.run import run_folder  # noqa: PLC0415
 
     settings = Settings.load(serve_host=host, serve_port=port, serve_replicas=replicas)

@@ -68,7 +68,7 @@ class Supervisor:
         log = self._log(service)
         with log.open("wb") as out, deferred_signals():
             child = subprocess.Popen(  # noqa: S603 - our own command line
-                [sys.executable, "-m", "mos_cli", *service.arguments],
+                [sys.executable, "-P", "-m", "mos_cli", *service.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,

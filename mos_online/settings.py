@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from difflib import get_close_matches
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -16,6 +18,9 @@ from mos_online.errors import SettingsError
 from mos_online.sessions.config import SessionConfig
 
 PREFIX = "MOS_"
+
+SECRET = ("password", "api_key")
+"""How the names of settings end whose values are never shown."""
 
 
 class Settings(BaseSettings):
@@ -112,13 +117,42 @@ class Settings(BaseSettings):
         1, ge=1, description="The number of replicas. Each is a process that holds the whole model."
     )
     api_key: str | None = Field(
-        None, description="If it is set, requests must carry it in the header `X-API-Key`. All callers share it."
+        None,
+        description="If it is set, requests must carry a key in the header `X-API-Key`. This key may ask everything, "
+        "and the worker sends it. It has visible ASCII characters only.",
+    )
+    pages_need_key: bool = Field(
+        False,
+        description="If true, `/metrics`, `/docs` and `/openapi.json` need a key, and the pages of Ray (`/-/...`) are "
+        "closed. `/healthz` and `/readyz` stay open.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="The addresses or networks of the proxies in front of the service: `address[,address]`. Only their "
+        "`X-Forwarded-For` is believed.",
     )
 
     worker_port: int = Field(6066, ge=1, le=65535, description="The port of the worker's `/metrics` and `/healthz`.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Programs log messages of this level and above."
     )
+
+    @field_validator("api_key")
+    @classmethod
+    def _is_sendable(cls, key: str | None) -> str | None:
+        if key is not None and not re.fullmatch("[!-~]+", key):
+            raise ValueError(
+                "a key has one or more visible ASCII characters and no blanks; unset the variable to ask for no key, "
+                "or make a key with `openssl rand -hex 32`"
+            )
+        return key
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, proxies: str) -> str:
+        for network in _listed(proxies):
+            ip_network(network)
+        return proxies
 
     @classmethod
     def load(cls, **overrides: object) -> Settings:
@@ -165,6 +199,11 @@ class Settings(BaseSettings):
         return f"{self.namespace}mos-online-{reader}"
 
     @property
+    def proxies(self) -> tuple[str, ...]:
+        """The networks of the trusted proxies, such as ``10.0.0.0/8`` or ``192.0.2.7``."""
+        return _listed(self.trusted_proxies)
+
+    @property
     def recommend_url(self) -> str:
         """The base URL of the recommendation service, without a trailing slash."""
         return (self.serve_url or f"http://{self.serve_host}:{self.serve_port}").rstrip("/")
@@ -191,8 +230,13 @@ class Settings(BaseSettings):
 
 
 def _describe(fault: ErrorDetails) -> str:
-    name = PREFIX + "_".join(str(part) for part in fault["loc"]).upper()
-    return f"{name}={fault['input']!r}: {fault['msg']}"
+    field = "_".join(str(part) for part in fault["loc"])
+    value = "(not shown)" if field.endswith(SECRET) else repr(fault["input"])
+    return f"{PREFIX}{field.upper()}={value}: {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _listed(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 @lru_cache(maxsize=1)

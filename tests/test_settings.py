@@ -55,12 +55,20 @@ def test_a_variable_like_no_other_lists_what_there_is(monkeypatch: pytest.Monkey
         ("MOS_NAMESPACE", "with space"),
         ("MOS_NAMESPACE", "x" * 65),
         ("MOS_LOG_LEVEL", "LOUD"),
+        ("MOS_API_KEY", ""),
+        ("MOS_API_KEY", " "),
+        ("MOS_API_KEY", "two words"),
+        ("MOS_API_KEY", "schlüssel"),
+        ("MOS_API_KEY", "key\n"),
+        ("MOS_TRUSTED_PROXIES", "proxy.example"),
+        ("MOS_TRUSTED_PROXIES", "10.0.0.1/8"),
         ("MOS_KAFKA_SECURITY_PROTOCOL", "TLS"),
     ],
 )
 def test_an_impossible_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=f"{name}='{value}'"):
+    shown = r"\(not shown\)" if name == "MOS_API_KEY" else f"'{value}'"
+    with pytest.raises(SettingsError, match=f"{name}={shown}"):
         Settings.load()
 
 
@@ -116,3 +124,16 @@ def test_paths_hold_in_another_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (moved.home, moved.models) == (tmp_path / "h", str(tmp_path / "m"))
     assert Settings.load(models="s3://b/m").with_absolute_paths().models == "s3://b/m"
     assert Settings.load().with_absolute_paths().models is None
+
+
+def test_a_refused_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOS_API_KEY", "sécret")
+    with pytest.raises(SettingsError) as raised:
+        Settings.load()
+    assert "MOS_API_KEY" in str(raised.value)
+    assert "cret" not in str(raised.value).replace("MOS_API_KEY", "")
+
+
+def test_trusted_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOS_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.7,2001:db8::/32")
+    assert Settings.load().proxies == ("10.0.0.0/8", "192.0.2.7", "2001:db8::/32")

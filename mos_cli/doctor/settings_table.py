@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mos_online.settings import PREFIX, Settings
+from mos_online.settings import PREFIX, SECRET, Settings
 
-SECRET = ("password", "api_key")
 MASK = "********"
 
 

@@ -15,6 +15,8 @@ from starlette.applications import Starlette
 from mos_online.settings import Settings
 from serving.http.app import create_app
 from serving.metrics import MULTIPROCESS_DIR
+from serving.ray.deployed import Deployed
+from serving.ray.loopback import bind_replica_to_loopback
 from serving.scoring.limits import Limits
 
 NAME = "mos"
@@ -25,10 +27,12 @@ NAME = "mos"
 class Replica:
     """One process that answers requests."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, deployed: Deployed) -> None:
         from serving.scoring.service import open_service  # noqa: PLC0415 - torch is for replicas, not for `mos serve` itself
 
         _log_to_stderr(settings.log_level)
+        if deployed.local:
+            bind_replica_to_loopback()
         self._api_key = settings.api_key
         self._service = open_service(settings)
 
@@ -42,18 +46,18 @@ class Replica:
             raise RuntimeError("a batch has been in the model for too long")
 
 
-def application(settings: Settings, *, metrics_folder: str | None) -> serve.Application:
+def application(settings: Settings, deployed: Deployed) -> serve.Application:
     """Make the application to run.
 
     Args:
         settings: travel to the replicas with it; their own environment is not read.
-        metrics_folder: where the replicas of this machine put their counters together.
+        deployed: where they run; travels too.
     """
     # Requests run in the replica's main loop (they only queue and wait there), and its long-lived objects are out of
     # the garbage collector's sight. Set here and not for all of Ray, whose controller would print a banner about it.
     environment = {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
-    if metrics_folder is not None:
-        environment[MULTIPROCESS_DIR] = metrics_folder
+    if deployed.metrics_folder is not None:
+        environment[MULTIPROCESS_DIR] = deployed.metrics_folder
     deployment = serve.deployment(
         Replica,
         name="recommend",
@@ -65,7 +69,7 @@ def application(settings: Settings, *, metrics_folder: str | None) -> serve.Appl
         graceful_shutdown_timeout_s=5,
         logging_config={"enable_access_log": False, "log_level": settings.log_level},
     )
-    return deployment.bind(settings.with_absolute_paths())
+    return deployment.bind(settings.with_absolute_paths(), deployed)
 
 
 def _log_to_stderr(level: str) -> None:

@@ -4,7 +4,7 @@ Ray ends its own processes when the driver goes, with exceptions: after ``kill -
 port, and two agents live on with it. So each run has a folder of its own in which all its processes have their logs,
 and a small process beside it::
 
-    python -m serving.ray.reaper <folder> <run file> <where logs go>  < a pipe that the run holds open
+    python -P -m serving.ray.reaper <folder> <run file> <where logs go>  < a pipe that the run holds open
 
 It waits until the pipe closes, which the kernel does however the run ends, and then cleans up.
 """
@@ -54,7 +54,7 @@ def end(folder: Path) -> list[str]:
 def clean(folder: Path, run_file: Path, logs: Path) -> list[str]:
     """End the processes of a run, keep its logs in ``logs`` (in place of older ones), remove its other files."""
     killed = end(folder)
-    for session in folder.glob("session_*/logs"):
+    for session in folder.glob("r/session_*/logs"):
         if not session.parent.is_symlink():
             shutil.rmtree(logs, ignore_errors=True)
             logs.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,6 @@ import json
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import psutil
 
 from mos_online.errors import ServingError
 from mos_online.settings import Settings
+from serving.ray.folders import is_private, private_folder
 from serving.ray.reaper import RUN_FOLDER_PREFIX, clean
 
 CLEANING = 15.0
@@ -25,20 +25,20 @@ CLEANING = 15.0
 def run_folder(settings: Settings) -> Iterator[Path]:
     """Make a folder for Ray's files; every process that writes in it ends with the context, however that ends.
 
-    The folder is short (UNIX sockets live deep inside it, and their paths have about 100 characters) and private.
+    The folder is short and private: see ``private_folder``.
 
     Raises:
-        ServingError: the port is taken, or another run serves it.
+        ServingError: the port is taken, or another run serves it; or no folder can be private.
     """
     run_file, logs = _files(settings)
     _clear_leftovers(run_file, logs, settings)
     check_port(settings)
-    folder = Path(tempfile.mkdtemp(prefix=RUN_FOLDER_PREFIX, dir="/tmp"))
+    folder = private_folder(RUN_FOLDER_PREFIX)
     run_file.parent.mkdir(parents=True, exist_ok=True)
     me = psutil.Process()
     run_file.write_text(json.dumps({"pid": me.pid, "created": me.create_time(), "folder": str(folder)}))
     reaper = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "serving.ray.reaper", str(folder), str(run_file.resolve()), str(logs.resolve())],
+        [sys.executable, "-P", "-m", "serving.ray.reaper", str(folder), str(run_file.resolve()), str(logs.resolve())],
         stdin=subprocess.PIPE,
         start_new_session=True,  # a Ctrl-C, or a kill of our process group, is not for it
     )
@@ -86,8 +86,10 @@ def _clear_leftovers(run_file: Path, logs: Path, settings: Settings) -> None:
             f"`mos serve` already runs on port {settings.serve_port} with this MOS_HOME (pid {pid}); stop it with "
             f"`kill {pid}`, or choose another port with --port"
         )
-    if folder.name.startswith(RUN_FOLDER_PREFIX):
+    if folder.name.startswith(RUN_FOLDER_PREFIX) and is_private(folder):
         clean(folder, run_file, logs)
+    else:  # gone after a restart of the machine; what others have put there since is not touched
+        run_file.unlink()
 
 
 def _alive(pid: int, created: float) -> bool:

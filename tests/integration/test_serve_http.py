@@ -90,7 +90,7 @@ class Serve:
             )
         self.client = httpx.Client(base_url=self.url, headers={"X-API-Key": "key"}, timeout=300)
         self.wait_until("ready after")
-        (self.run,) = (Path(p.cmdline()[3]) for p in self.children("serving.ray.reaper"))
+        (self.run,) = (Path(p.cmdline()[4]) for p in self.children("serving.ray.reaper"))
         self.everything = processes(self.run)
 
     def children(self, name: str) -> list[psutil.Process]:
@@ -186,6 +186,21 @@ def test_it_announces_itself_and_runs_on_haproxy(serve: Serve) -> None:
     assert ("haproxy" in names) == (sys.platform == "linux")
 
 
+def test_nothing_listens_beyond_this_machine_and_nobody_else_can_enter_its_folder(serve: Serve) -> None:
+    ours = [psutil.Process(serve.process.pid), *psutil.Process(serve.process.pid).children(recursive=True)]
+    listening = [
+        (process.name(), connection.laddr.ip)
+        for process in ours
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) >= 8
+    assert {address for _, address in listening} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    assert serve.run.stat().st_mode & 0o077 == 0
+    (proxy,) = (process for process in serve.everything if process.name() == "haproxy")
+    assert Path(proxy.cmdline()[3]).is_relative_to(serve.run)
+
+
 def test_it_answers_from_the_profile_in_the_store(serve: Serve) -> None:
     serve.until(lambda: serve.client.get("/readyz").status_code == 200)
     model = serve.client.get("/v1/model").json()
@@ -271,5 +286,4 @@ def test_kill_9_ends_everything_it_started_too_and_frees_the_port(serve: Serve, 
     again = Serve(folder=home, port=port)
     assert again.stop(signal.SIGKILL) == -signal.SIGKILL
     again.until(lambda: not again.left())
-    again.until(lambda: not again.run.exists())
-    assert list(again.home.glob("serve-*.json")) == []
+    again.until(lambda: not again.run.exists() and not list(again.home.glob("serve-*.json")))

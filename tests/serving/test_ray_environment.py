@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +10,8 @@ import pytest
 
 from mos_online.errors import ModelError, ServingError
 from mos_online.settings import Settings
-from serving.ray.cluster import _deploy_fault, cluster_application, prepare_environment, remote
+from serving.ray.cluster import _deploy_fault, cluster_application
+from serving.ray.environment import prepare_environment, remote
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 def test_only_this_run_may_talk_to_its_ray(no_ray: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tokens = set()
     for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        prepare_environment(tmp_path / name)
+        (tmp_path / name).mkdir(mode=0o700)
+        prepare_environment(tmp_path / name, Settings())
         assert os.environ["RAY_AUTH_MODE"] == "token"
         tokens.add(os.environ.pop("RAY_AUTH_TOKEN"))
         del os.environ["RAY_AUTH_MODE"]
@@ -40,7 +40,8 @@ def test_what_the_user_has_set_stays(no_ray: pytest.MonkeyPatch, tmp_path: Path)
     no_ray.setenv("RAY_AUTH_MODE", "disabled")
     no_ray.setenv("RAY_SERVE_HAPROXY_NBTHREAD", "7")
     no_ray.setenv("RAY_SERVE_ENABLE_HA_PROXY", "0")
-    prepare_environment(tmp_path)
+    behind = prepare_environment(tmp_path, Settings())
+    assert not behind
     assert os.environ["RAY_AUTH_MODE"] == "disabled"
     assert "RAY_AUTH_TOKEN" not in os.environ
     assert os.environ["RAY_SERVE_HAPROXY_NBTHREAD"] == "7"
@@ -48,28 +49,21 @@ def test_what_the_user_has_set_stays(no_ray: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def test_nothing_is_told_to_anybody(no_ray: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    prepare_environment(tmp_path)
+    prepare_environment(tmp_path, Settings())
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
-@pytest.mark.slow
-def test_haproxy_listens_with_its_status_pages_on_this_machine_alone(
-    no_ray: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    no_ray.setenv("RAY_SERVE_HAPROXY_BINARY_PATH", "/bin/echo")
-    prepare_environment(tmp_path)
-    stats, metrics = (os.environ[f"RAY_SERVE_HAPROXY_{name}_PORT"] for name in ("STATS", "METRICS"))
-    config = tmp_path / "haproxy.cfg"
-    config.write_text(f"    bind :{metrics}\n    bind *:8000\n  bind *:{stats}\n  server x 127.0.0.1:{stats}0\n")
-    wrapper = os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"]
-    said = subprocess.run([wrapper, "-db", "-f", config, "-sf", "12"], capture_output=True, text=True, check=True)
-    assert said.stdout == f"-db -f {config} -sf 12\n"
-    assert config.read_text().splitlines() == [
-        f"    bind 127.0.0.1:{metrics}",
-        "    bind *:8000",
-        f"  bind 127.0.0.1:{stats}",
-        f"  server x 127.0.0.1:{stats}0",
-    ]
+def test_what_is_executed_lies_where_nobody_else_can_write(no_ray: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    no_ray.setattr("serving.ray.environment.haproxy_binary", lambda: "/bin/echo")
+    tmp_path.chmod(0o755)
+    with pytest.raises(ServingError, match="open to others"):
+        prepare_environment(tmp_path, Settings())
+    tmp_path.chmod(0o700)
+    (tmp_path / "haproxy").rmdir()
+    assert prepare_environment(tmp_path, Settings())
+    ours = [value for name, value in os.environ.items() if name.startswith("RAY_SERVE_HAPROXY") and value[0] == "/"]
+    assert len(ours) >= 7
+    assert all(Path(path).is_relative_to(tmp_path) for path in ours)
 
 
 @pytest.mark.parametrize(("address", "expected"), [(None, False), ("", False), ("local", False), ("auto", True)])

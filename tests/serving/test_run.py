@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -33,7 +34,7 @@ from mos_online.settings import Settings
 from serving.ray.run import run_folder
 
 with run_folder(Settings.load(home=sys.argv[1], serve_port=int(sys.argv[2]))) as folder:
-    logs = folder / "session_1" / "logs"
+    logs = folder / "r" / "session_1" / "logs"
     logs.mkdir(parents=True)
     child = subprocess.Popen([sys.executable, "-c", sys.argv[3], str(logs / "a.log")], start_new_session=True)
     while not (logs / "a.log").exists() or not (logs / "a.log").read_text():
@@ -113,7 +114,7 @@ def test_an_address_of_another_machine_is_refused(where: Settings) -> None:
 @pytest.mark.slow
 def test_a_run_that_ends_leaves_nothing_but_its_logs(where: Settings) -> None:
     with run_folder(where) as folder:
-        logs = folder / "session_1" / "logs"
+        logs = folder / "r" / "session_1" / "logs"
         logs.mkdir(parents=True)
         child = subprocess.Popen([sys.executable, "-c", WRITER, str(logs / "a.log")], start_new_session=True)
         wait_for(lambda: (logs / "a.log").exists() and (logs / "a.log").read_text())
@@ -171,6 +172,19 @@ def test_who_only_reads_the_logs_is_left_alone(tmp_path: Path) -> None:
         reader.wait()
         writer.kill()
         writer.wait()
+
+
+def test_a_folder_that_others_put_in_the_place_of_an_old_run_is_left_alone(where: Settings, tmp_path: Path) -> None:
+    prepared = tmp_path / "mos-old"
+    (prepared / "r" / "session_1" / "logs").mkdir(parents=True)
+    prepared.chmod(0o777)
+    where.home.mkdir()
+    noted = {"pid": 2**22 + 1, "created": 0.0, "folder": str(prepared)}
+    (where.home / f"serve-{where.serve_port}.json").write_text(json.dumps(noted))
+    with run_folder(where) as folder:
+        assert folder != prepared
+    assert (prepared / "r" / "session_1" / "logs").is_dir()
+    assert left(where) == []
 
 
 def test_a_damaged_run_file_is_no_obstacle(where: Settings) -> None:
