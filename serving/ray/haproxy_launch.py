@@ -20,7 +20,7 @@ from typing import Any
 
 REQUEST_SECONDS = 10
 """A request must have arrived within this: its headers, and its body as far as HAProxy holds it (16 KiB)."""
-CONNECTIONS = 1024
+CONNECTIONS = 512
 """An address may have so many connections; HAProxy has 4096."""
 
 ERRORS = {
