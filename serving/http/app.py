@@ -50,6 +50,7 @@ def create_app(service: Service, *, api_key: str | None) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         service.start()
+        await asyncio.to_thread(service.wait_for_store)
         yield
         await asyncio.to_thread(service.stop)
 

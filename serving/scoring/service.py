@@ -74,6 +74,7 @@ class Service:
             recommender=self._follower.loaded, profiles=self._profiles, limits=limits, metrics=self.metrics
         )
         self._stopped = threading.Event()
+        self._tried = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, name="refresh", daemon=True)
 
     def start(self) -> None:
@@ -81,11 +82,19 @@ class Service:
         self._scorer.start()
         self._thread.start()
 
+    def wait_for_store(self) -> None:
+        """Wait until the store is open, or cannot be opened now; answers without profiles follow then.
+
+        A replica that is asked before would give its first answers without profiles although there are some.
+        """
+        self._tried.wait(OPEN_TIMEOUT)
+
     def stop(self) -> None:
         """Answer what is queued and end the threads; a second call does nothing."""
         if self._stopped.is_set():
             return
         self._stopped.set()
+        self._tried.set()
         self._scorer.stop()
         self._thread.join(timeout=2 * self.limits.refresh)
         self._profiles.close()
@@ -112,6 +121,7 @@ class Service:
         while not self._stopped.is_set():
             try:
                 self._profiles.check(timeout=timeout)
+                self._tried.set()
                 self._follow_popularity()
                 self._follow_registry()
             except Exception:  # the thread must outlive any fault, or the service would go stale unseen

@@ -15,7 +15,7 @@ from mos_online.registry import RegistryFollower, load_config, open_registry
 from streams import metrics
 from streams.kafka.records import Record
 from streams.processors.base import Processor, Timer, WorkerContext
-from streams.processors.retry import RetryPolicy
+from streams.processors.retry import RetryPolicy, to_its_end
 
 PERIOD = 1.0
 
@@ -46,6 +46,7 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
         self._store = OnlineStore.open(context.settings)
         self._counts: dict[int, ItemPopularity] = {}
         self._changed: set[int] = set()
+        self._writing = asyncio.Lock()
 
     def decode(self, value: bytes | None) -> list[Click] | Heartbeat:
         """One click, an envelope of clicks, or a heartbeat."""
@@ -61,13 +62,14 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
         return self._follower.problem
 
     async def on_revoked(self) -> None:
-        """Write the rows once more: the next owner goes on from them."""
-        snapshots = self._snapshots()
-        self._counts = {}
-        try:
-            await asyncio.to_thread(self._store.write_popularity, snapshots)
-        except StoreError as error:
-            log.warning("the last second of popularity is lost: %s", error)
+        """Write the rows once more: the next owner goes on from them. Nothing is written after that."""
+        async with self._writing:
+            snapshots = self._snapshots()
+            self._counts = {}
+            try:
+                await to_its_end(lambda: self._store.write_popularity(snapshots))
+            except StoreError as error:
+                log.warning("the last second of popularity is lost: %s", error)
 
     async def on_close(self) -> None:
         """Write the rows once more."""
@@ -106,14 +108,22 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
 
     async def _write(self) -> None:
         await self._follow_model()
-        snapshots = self._snapshots()
-        if not snapshots:
-            return
-        with metrics.STAGE_SECONDS.labels(self.name, "write").time():
-            await self._stores.in_thread(lambda: self._store.write_popularity(snapshots))
+        if self._changed:
+            with metrics.STAGE_SECONDS.labels(self.name, "write").time():
+                await self._stores.call(self._try_to_write)
+
+    async def _try_to_write(self) -> None:
+        """Write what has changed of the partitions that are still ours."""
+        async with self._writing:
+            snapshots = self._snapshots()
+            try:
+                await to_its_end(lambda: self._store.write_popularity(snapshots))
+            except StoreError:
+                self._changed.update(snapshot.partition for snapshot in snapshots)
+                raise
 
     def _snapshots(self) -> list[PopularitySnapshot]:
-        changed, self._changed = self._changed, set()
+        changed, self._changed = self._changed & self._counts.keys(), set()
         return [self._counts[number].snapshot(top=LISTED_ITEMS) for number in sorted(changed)]
 
     async def _follow_model(self) -> None:

@@ -54,5 +54,20 @@ class RetryPolicy:
             self.waiting = None
 
     async def in_thread(self, action: Callable[[], T]) -> T:
-        """The same for an action that blocks."""
-        return await self.call(lambda: asyncio.to_thread(action))
+        """The same for an action that blocks; if it is cancelled, it returns when the action has ended."""
+        return await self.call(lambda: to_its_end(action))
+
+
+async def to_its_end(action: Callable[[], T]) -> T:
+    """Do what blocks in a thread. A thread cannot be broken off, so a cancelled caller waits until it has ended.
+
+    Otherwise a write that began before a rebalance could end after it, over what the next owner has written.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(action))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        if not running.cancelled():
+            running.exception()  # it is of no interest any more
+        raise

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from mos_online.errors import ModelError, StoreError
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.recommend.query import Query
+from mos_online.users.profile import UserProfile
+from serving.http.app import create_app
 from serving.scoring.limits import Limits
 from serving.scoring.service import Service
 from tests.serving.serving_doubles import FakeRecommender, FakeRegistry, FakeStore, make_service, wait_for
@@ -135,6 +139,42 @@ def test_a_store_that_starts_later_is_found() -> None:
         await asyncio.to_thread(service.stop)
 
     run(work)
+
+
+def test_the_first_answer_waits_for_a_store_that_opens_slowly() -> None:
+    opening = threading.Event()
+
+    def open_store() -> FakeStore:
+        opening.wait(0.3)  # importing Feast takes seconds
+        return FakeStore(UserProfile(user_id="u", item_ids=["mine"]))
+
+    service = Service(
+        registry=FakeRegistry(),
+        load=lambda _: FakeRecommender(),  # type: ignore[arg-type,return-value]
+        open_store=open_store,
+        partitions=1,
+        limits=Limits(),
+    )
+    with TestClient(create_app(service, api_key=None)) as client:
+        answer = client.post("/v1/recommend", json={"user_id": "u", "k": 1}).json()
+    assert answer["fallback"] is None
+    assert answer["items"][0]["item_id"] == "mine"
+
+
+def test_a_store_that_cannot_be_opened_does_not_hold_up_the_start() -> None:
+    def open_store() -> FakeStore:
+        raise StoreError("connection refused")
+
+    service = Service(
+        registry=FakeRegistry(),
+        load=lambda _: FakeRecommender(),  # type: ignore[arg-type,return-value]
+        open_store=open_store,
+        partitions=1,
+        limits=Limits(),
+    )
+    with TestClient(create_app(service, api_key=None)) as client:
+        answer = client.post("/v1/recommend", json={"user_id": "u"}).json()
+    assert answer["fallback"]["reason"] == "store_unavailable"
 
 
 def test_without_a_model_it_does_not_start_and_says_what_to_do() -> None:

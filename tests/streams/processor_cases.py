@@ -212,7 +212,8 @@ class RecommenderCase(Case):
         self.down = False
         client, transport = httpx.AsyncClient, httpx.MockTransport(self._respond)
         self.monkeypatch.setattr(
-            "streams.processors.recommender.httpx.AsyncClient", lambda **options: client(**options, transport=transport)
+            "streams.processors.serving_client.httpx.AsyncClient",
+            lambda **options: client(**options, transport=transport),
         )
 
     def _respond(self, request: httpx.Request) -> httpx.Response:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
 
+from mos_online.errors import StoreError
+from streams import metrics
 from streams.kafka.records import Record
 from streams.processors.batches import BatchConsumer
-from tests.streams.stream_doubles import Stream
+from streams.processors.retry import RetryPolicy
+from tests.streams.stream_doubles import Stream, quiet
 
 
 def fetch(*offsets: int) -> list[Record]:
@@ -115,3 +119,30 @@ def test_a_closed_consumer_breaks_off_what_is_at_work_and_takes_nothing_any_more
     asyncio.run(drive(batches, stream, batches.close, deliver_more))
     assert work.seen == [[0]]
     assert stream.acked == []
+
+
+def test_revoking_waits_for_what_goes_on_in_a_thread() -> None:
+    began, may_end, events = threading.Event(), threading.Event(), []
+
+    def write() -> None:
+        began.set()
+        may_end.wait()
+        events.append("the write has ended")
+
+    policy = RetryPolicy(on=StoreError, retries=metrics.RETRIES.labels("a-test", "store"))
+
+    async def run() -> None:
+        batches = BatchConsumer(lambda _: policy.in_thread(write), size=1)
+        running = asyncio.create_task(batches.run(Stream(fetch(0))))
+        await asyncio.to_thread(began.wait)
+        revoked = asyncio.create_task(batches.revoke())
+        revoked.add_done_callback(lambda _: events.append("it is revoked"))
+        await quiet()
+        may_end.set()
+        await revoked
+        await quiet()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(run())
+    assert events == ["the write has ended", "it is revoked"]

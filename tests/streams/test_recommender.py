@@ -17,7 +17,8 @@ from mos_online.settings import Settings
 from streams.kafka.records import Record
 from streams.processors import base
 from streams.processors.base import WorkerContext
-from streams.processors.recommender import TRIES, RecommenderProcessor
+from streams.processors.recommender import RecommenderProcessor
+from streams.processors.serving_client import TRIES
 from tests.streams.stream_doubles import Producer
 
 
@@ -65,7 +66,11 @@ def answer(request: dict[str, Any], fallback: str | None = None) -> dict[str, An
 
 
 def ask(
-    handler: Callable[[list[dict[str, Any]]], httpx.Response], records: list[Record], monkeypatch: pytest.MonkeyPatch
+    handler: Callable[[list[dict[str, Any]]], httpx.Response],
+    records: list[Record],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    ready: Callable[[], bool] = lambda: True,
 ) -> tuple[Producer, list[float]]:
     """Let the recommender work off the records; returns what it published and how long it paused each time."""
     producer, pauses = Producer(), []
@@ -77,13 +82,16 @@ def ask(
         settings = Settings(kafka="127.0.0.1:9", api_key="secret")
         monkeypatch.setattr(base, "RecordProducer", lambda _: producer)
         processor = RecommenderProcessor(WorkerContext(settings=settings, fail=fail))
-        headers = processor._client.headers
+        http = processor._client._client
+        headers = http.headers
 
         def respond(request: httpx.Request) -> httpx.Response:
+            if request.url.path == "/readyz":
+                return httpx.Response(200 if ready() else 503, text="the store is down")
             assert request.url.path == "/v1/recommend/batch"
             return handler(json.loads(request.content)["requests"])
 
-        processor._client = httpx.AsyncClient(
+        processor._client._client = httpx.AsyncClient(
             transport=httpx.MockTransport(respond), base_url="http://service", headers=headers
         )
         assert headers["X-API-Key"] == "secret"
@@ -173,3 +181,32 @@ def test_a_record_that_is_no_embedding_becomes_a_dead_letter(monkeypatch: pytest
     producer, _ = ask(answers, [broken, embedding("v")], monkeypatch)
     assert [x.reason for x in producer.letters()] == ["invalid"]
     assert [r.user_id for r in recommendations(producer)] == ["v"]
+
+
+def test_answers_without_profiles_are_not_final_while_the_store_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = [False] * 50  # far more often than a request is sent that the service fails on
+    asked: list[int] = []
+
+    def handler(requests: list[dict[str, Any]]) -> httpx.Response:
+        asked.append(len(requests))
+        return answers(requests, fallback=None if not away else "store_unavailable")
+
+    producer, pauses = ask(handler, [embedding("u"), embedding("v")], monkeypatch, ready=lambda: not away or away.pop())
+    assert [(r.user_id, r.fallback) for r in recommendations(producer)] == [("u", None), ("v", None)]
+    assert asked == [2, 2]
+    assert len(pauses) == 51
+    assert producer.letters() == []
+
+
+def test_a_profile_that_cannot_be_read_though_the_store_can_holds_up_only_its_own_recommendation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def handler(requests: list[dict[str, Any]]) -> httpx.Response:
+        bad = any(request["user_id"] == "huge" for request in requests)
+        return answers(requests, fallback="store_unavailable" if bad else None)
+
+    producer, pauses = ask(handler, [embedding("u"), embedding("huge"), embedding("v")], monkeypatch)
+    reasons = {r.user_id: r.fallback.reason if r.fallback else None for r in recommendations(producer)}
+    assert reasons == {"u": None, "huge": "store_unavailable", "v": None}
+    assert len(pauses) == 2 * (TRIES - 1)
+    assert producer.letters() == []
