@@ -45,6 +45,24 @@ SETTING = re.compile(r"\bMOS_[A-Z0-9_]+")
 TEST_NAME = re.compile(r"\btest_[a-z0-9_]+\b(?!\.py)")
 MAKE = re.compile(r"\bmake ([a-z][a-z-]*)")
 LONGEST = 120
+GLOSSARY = ROOT / "docs/glossary.md"
+STANDARD_TERMS = {
+    "attentive mean": "attention pooling",
+    "attentive pooling": "attention pooling",
+    "rival": "compared model",
+    "verb": "command",
+    "anew": "again",
+    "mend": "fix",
+    "worked off": "processed",
+    "put into service": "promoted",
+    "puts into service": "promotes",
+    "border": "boundary",
+    "silent": "idle",
+    "planted": "synthetic, true",
+    "stranger": "other users",
+    "fashion": "trend",
+}
+"""Our private words of the past, and what the field says."""
 
 
 def pages(*without: Path) -> list[object]:
@@ -288,10 +306,44 @@ def test_the_example_of_a_backbone_is_one() -> None:
         BACKBONES.update(before)
 
 
-@pytest.mark.parametrize("path", pages(HISTORY, *PRINTED))
+@pytest.mark.parametrize("path", pages(*PRINTED))
 def test_lines_are_short_enough_to_read(path: Path) -> None:
     lines = enumerate(path.read_text().splitlines(), 1)
     assert [n for n, line in lines if len(line) > LONGEST and not line.lstrip().startswith("|")] == []
+
+
+@pytest.mark.parametrize("path", pages(*PRINTED))
+def test_words_are_the_standard_terms(path: Path) -> None:
+    """The glossary may name a private word in order to explain it."""
+    text = prose(path)
+    found = {word: term for word, term in STANDARD_TERMS.items() if re.search(rf"\b{word}", text, re.IGNORECASE)}
+    assert path == GLOSSARY or not found, f"write the standard term: {found}"
+
+
+@pytest.mark.parametrize("path", pages(*PRINTED))
+def test_sentences_are_whole(path: Path) -> None:
+    """Two words are a telegram, unless they are a link, or say "see" or "run"; a small letter begins no sentence."""
+    for paragraph in prose(path).split("\n\n"):
+        sentences = re.split(r"(?<=[^.][.?!])\s+", " ".join(paragraph.split()))
+        for sentence in sentences[1:]:
+            if sentence.endswith("."):
+                assert len(sentence.split()) > 2 or re.match(r"(?:See|Run) |\[", sentence), f"{path.name}: {sentence!r}"
+                assert not sentence[0].islower() or sentence.startswith("fsspec"), f"{path.name}: {sentence!r}"
+
+
+@pytest.mark.parametrize("telegram", ["It has limits. In memory.", "It is in memory. nothing else is."])
+def test_telegrams_are_noticed(telegram: str, tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text(telegram)
+    with pytest.raises(AssertionError):
+        test_sentences_are_whole(path)
+
+
+def prose(path: Path) -> str:
+    """The text of a page without code, tables, headings and the targets of links; each list item is a paragraph."""
+    text = re.sub(r"^(?:\||#|!|    ).*$", "", FENCE.sub("", path.read_text()), flags=re.MULTILINE)
+    text = re.sub(r"\]\([^)]*\)", "]", re.sub(r"`[^`]+`", "`code`", text))
+    return re.sub(r"^\s*(?:[-*]|\d+\.) ", "\n", text.replace("**", ""), flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", pages(HISTORY))

@@ -17,14 +17,19 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=T
     """What is known of an event wherever it is reported: on the topic ``clicks`` and in a request over HTTP."""
 
     item_id: Annotated[Id, Meta(description="The item; 1 to 256 characters.")]
-    timestamp: Annotated[Milliseconds, Meta(description="When, in milliseconds since 1970 UTC; an integer.")]
+    timestamp: Annotated[
+        Milliseconds, Meta(description="When it happened, in milliseconds since 1970 UTC; an integer.")
+    ]
     event_type: Annotated[
         Id,
-        Meta(description='What was done, "click" if left out; 1 to 256 characters. "session_end" closes the session.'),
+        Meta(
+            description='What the user did, 1 to 256 characters; "click" if left out. "session_end" closes the session.'
+        ),
     ] = "click"
     session_id: Annotated[str | None, Meta(description="The publisher's own session id; optional.")] = None
     request_id: Annotated[
-        Id | None, Meta(description="The recommendation that the event answers; 1 to 256 characters; optional.")
+        Id | None,
+        Meta(description="The id of the recommendation that the event answers; 1 to 256 characters; optional."),
     ] = None
     context: Annotated[
         Context | None,
@@ -39,7 +44,9 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=T
 class SessionEvent(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One event inside a message that already names its user (an envelope or a session)."""
 
-    event_id: Annotated[Id, Meta(description="The event's own id, which makes redelivery harmless.")]
+    event_id: Annotated[
+        Id, Meta(description="The event's own id. A second event of the user with this id in one session is ignored.")
+    ]
 
 
 class Click(SessionEvent, frozen=True, gc=False, omit_defaults=True, kw_only=True):
@@ -88,14 +95,14 @@ def category_of(event: Event) -> str | None:
 
 
 class ClickEnvelope(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Several clicks of one user in one Kafka message; cheaper for every reader than one message each."""
+    """Several clicks of one user in one Kafka message. It is cheaper for every reader than one message per click."""
 
     user_id: Annotated[Id, Meta(description="The user; 1 to 256 characters.")]
     clicks: Annotated[list[SessionEvent], Meta(min_length=1, max_length=1000, description="1 to 1000 of them.")]
 
 
 class Heartbeat(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The producer's promise that this partition carries nothing older than ``heartbeat`` from here on.
+    """A promise of the producer: nothing older than ``heartbeat`` follows in this partition.
 
     A heartbeat advances event time where no clicks flow: at the end of a replay, or in a quiet partition.
     """

@@ -13,9 +13,11 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
     topic: Annotated[str, Meta(description="The topic of the record.")]
     partition: Annotated[int, Meta(description="The partition of the record.")]
-    offset: Annotated[int, Meta(description="The offset of the record; -1 if it was made here and is in no log.")]
-    reason: Annotated[str, Meta(description="Why it could not be used, in a short word for programs.")]
-    message: Annotated[str, Meta(description="Why it could not be used, in a sentence for people.")]
+    offset: Annotated[
+        int, Meta(description="The offset of the record; -1 for an output of the worker that was too large for Kafka.")
+    ]
+    reason: Annotated[str, Meta(description="Why the record could not be used: a short word for programs.")]
+    message: Annotated[str, Meta(description="Why the record could not be used: a sentence for people.")]
     key: Annotated[bytes | None, Meta(description="The key of the record.")]
     raw: Annotated[bytes, Meta(description="The value of the record.")]
     record_timestamp: Annotated[int, Meta(description="The record's own Kafka timestamp; milliseconds since 1970 UTC.")]

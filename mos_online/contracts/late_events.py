@@ -11,7 +11,7 @@ from mos_online.contracts.clicks import Click
 
 
 class LateEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A click older than its partition's watermark. Its session may have closed, so it joins none."""
+    """A click that is older than the watermark of its partition. It is in no session: its own may be closed."""
 
     click: Click
     watermark: Annotated[int, Meta(description="The watermark of the partition when the click was read; milliseconds.")]

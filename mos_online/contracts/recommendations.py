@@ -18,14 +18,18 @@ class RankedItem(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One recommended item."""
 
     item_id: str
-    score: Annotated[float, Meta(description="Orders the items of one answer; means nothing across answers.")]
-    theme: Annotated[int, Meta(description="The item's own theme; 0: it fits none.")]
+    score: Annotated[
+        float, Meta(description="The order of the items of one answer. Scores of different answers cannot be compared.")
+    ]
+    theme: Annotated[
+        int, Meta(description="The item's own theme; 0 if neither the item nor its category has a routing vector.")
+    ]
 
 
 class Fallback(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Says that an answer is less than the model's best: what answered, and why."""
+    """An answer that is less than the model's best: what was used instead, and why."""
 
-    source: Annotated[FallbackSource, Meta(description='What answered: "model" (without the profile) or "popularity".')]
+    source: Annotated[FallbackSource, Meta(description='What was used: "model" (without the profile) or "popularity".')]
     reason: Annotated[
         FallbackReason,
         Meta(
@@ -38,14 +42,15 @@ class Fallback(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class Served(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Which request was answered, and by what: the fields of every recommendation, over HTTP and on the topic."""
 
-    request_id: Annotated[str, Meta(description="Names this answer; a click on one of its items may carry it.")]
+    request_id: Annotated[str, Meta(description="The id of this answer; a click on one of its items may carry it.")]
     user_id: str
     experiment: Annotated[str | None, Meta(description="The experiment that the answer belongs to, if any.")]
     arm: Annotated[str | None, Meta(description="The arm of the experiment that answered, if any.")]
     model_version: Annotated[str, Meta(description="The model that answered.")]
-    router_version: Annotated[str, Meta(description="The router whose themes these are.")]
+    router_version: Annotated[str, Meta(description="The router that gave the themes.")]
     fallback: Annotated[
-        Fallback | None, Meta(description="What answered instead of the model's best, and why; null if nothing did.")
+        Fallback | None,
+        Meta(description="What was used instead of the model with the profile, and why; null if nothing was."),
     ]
 
 
@@ -55,7 +60,7 @@ class Recommendation(Served, frozen=True, gc=False, kw_only=True):
     items: Annotated[list[RankedItem], Meta(description="Best first.")]
     trigger: Annotated[Literal["session_closed"], Meta(description="What the recommendation was made for.")]
     session_id: Annotated[str, Meta(description="The session that has closed.")]
-    created_at: Annotated[int, Meta(description="When the answer came; milliseconds.")]
+    created_at: Annotated[int, Meta(description="When the service answered, by the clock of the worker; milliseconds.")]
 
 
 def request_id_of(session_id: str) -> str:

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 
 class SessionEmbedding(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What the profiler made of a closed session, published once the user's new state is in the online store."""
+    """Theme and embedding of a closed session, published when the user's new profile is in the online store."""
 
     session_id: str
     user_id: str
@@ -18,6 +18,6 @@ class SessionEmbedding(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         list[float],
         Meta(description="Unit mean of the session's routing vectors, of length d_r; zeros when no item is known."),
     ]
-    theme: Annotated[int, Meta(description="The session's theme, 1 to K; 0 when it is unrouted.")]
+    theme: Annotated[int, Meta(description="The session's theme, 1 to K; 0 if it has no theme.")]
     theme_weights: Annotated[list[float], Meta(description="Cosines of the embedding to the K prototypes.")]
-    router_version: Annotated[str, Meta(description="The router whose vectors, prototypes and themes these are.")]
+    router_version: Annotated[str, Meta(description="The router that gave the theme.")]

@@ -27,13 +27,16 @@ class Session(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     ]
     close_reason: Annotated[
         CloseReason,
-        Meta(description="Silence, an event that ends sessions, too many events, or a session that lasted too long."),
+        Meta(description="Why it closed: a pause, an end event, the most events, or the longest duration."),
     ]
     watermark: Annotated[
         Milliseconds,
         Meta(
-            description="The event time at which nothing could change the session any more. Of one user's sessions, "
-            "those published later have a higher `watermark` or, with the same one, a higher `session_id`."
+            description="The lowest watermark at which no event could change the session any more. A user's sessions "
+            "are published in the order of `watermark` and, among equals, of `session_id`."
         ),
     ]
-    revision: Annotated[int, Meta(description="Grows when the log is cut into sessions anew, by other rules.")] = 1
+    revision: Annotated[
+        int,
+        Meta(description="The value of MOS_SESSION_REVISION. Raise it to sessionize a log again by other rules."),
+    ] = 1

@@ -31,14 +31,14 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ThemeShare(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Explains a part of the answer: a theme of the user's past sessions that it drew on."""
+    """A theme of the user's past sessions whose history the model used."""
 
     theme: int
     label: str
     share: Annotated[
         float, Meta(description="The weight of its expert, as a share of the weights of all themes; 0 to 1.")
     ]
-    sessions: Annotated[int, Meta(description="How many of the user's closed sessions belong to it.")]
+    sessions: Annotated[int, Meta(description="How many of the user's closed sessions have this theme.")]
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):
