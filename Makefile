@@ -45,7 +45,7 @@ check: setup lint  ## the quick tests only (under two minutes)
 bench-latency: setup  ## how long a session takes to close, at 5,000 clicks/s on Apache Kafka
 	$(BIN)/python benchmarks/close_latency.py
 
-soak: setup  ## every fault again and again: SOAK=50 takes hours (needs Java, Maven and redis-server)
+soak: setup  ## each fault test SOAK times (50 by default): takes hours (needs Java, Maven and redis-server)
 	$(BIN)/python -m pytest tests/integration/test_session_faults.py --soak $(SOAK)
 
 lint: setup  ## ruff and mypy
@@ -57,23 +57,23 @@ format: setup  ## let ruff rewrite the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup  ## the sessionizer's core on this machine; benchmarks/serve_load.py loads a running service
+bench: setup  ## the rate of the sessionizer's core on this machine
 	$(BIN)/python benchmarks/sessions.py
 
-bench-sessions: setup  ## clicks to sessions on Apache Kafka, ours and its peers (needs Java and Maven; half an hour)
+bench-sessions: setup  ## from clicks to sessions on Apache Kafka, beside other systems (needs Java and Maven; half an hour)
 	$(BIN)/python benchmarks/bench_sessions.py
 
-bench-model: setup  ## MoS beside its rivals on all datasets, with intervals: two to three hours on two cores; goes on where it stopped
+bench-model: setup  ## compare MoS with other models on all datasets: two to three hours on two cores; goes on where it stopped
 	$(BIN)/mos evaluate --plan full
 
-bench-model-quick: setup  ## the same in about five minutes: that it runs, not what is true
+bench-model-quick: setup  ## a short run of it in about five minutes: shows that it runs, not what is true
 	$(BIN)/mos evaluate --plan quick
 
 schemas: setup  ## write docs/topics.md, docs/schemas and docs/settings.md from the code
 	$(BIN)/python -m mos_online.contracts.documentation docs
 	$(BIN)/python -m mos_online.settings_page docs/settings.md
 
-lock: setup  ## resolve the dependencies anew
+lock: setup  ## resolve the dependencies again
 	echo uv | $(BIN)/uv pip compile - $(LOCK) -o requirements/uv.txt
 	$(BIN)/uv pip compile pyproject.toml --group build $(LOCK) -o requirements/runtime.txt
 	$(BIN)/uv pip compile pyproject.toml --extra evaluation --group build --group dev -c requirements/runtime.txt $(LOCK) -o requirements/dev.txt

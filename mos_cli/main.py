@@ -17,15 +17,15 @@ from mos_online.errors import MosError
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 COMMANDS = {
-    "demo": "The whole system on this machine: train, start everything, replay a log, report.",
+    "demo": "Run the whole system on this machine: train, start everything, replay a log, report.",
     "up": "Start all services (Kafka if embedded, worker, serve) and keep them until stopped.",
     "kafka": "A Kafka broker for development: embedded in memory, or Apache Kafka with --real.",
     "worker": "The stream processor: sessions, profiles, recommendations.",
     "serve": "The recommendation service (Ray Serve): POST /v1/recommend.",
     "train": "Train themes and a MoS model on a dataset, and put it into service.",
     "models": "The model registry: list, show and compare versions, promote one, roll back.",
-    "evaluate": "MoS beside its rivals under one protocol, with intervals; resumable.",
-    "analyze": "What a log is good for: do its users hop between themes?",
+    "evaluate": "Compare MoS with other models under one protocol, with intervals; resumable.",
+    "analyze": "Measure a log: do its users hop between themes?",
     "backfill": "Write the profiles of past users into the online store.",
     "replay": "Replay a dataset as clicks at a chosen speed.",
     "topics": "List, create and tail topics.",

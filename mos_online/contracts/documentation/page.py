@@ -44,8 +44,9 @@ def page() -> str:
 
 def _type(name: str, schema: dict[str, Any]) -> list[str]:
     lines = [f"### {name}", "", schema["description"], "", "| field | type | required | meaning |", "|---|---|---|---|"]
-    for field, kind in schema["properties"].items():
-        required = "yes" if field in schema.get("required", []) else "no"
+    required_fields = schema.get("required", [])
+    for field, kind in sorted(schema["properties"].items(), key=lambda item: item[0] not in required_fields):
+        required = "yes" if field in required_fields else "no"
         lines.append(f"| `{field}` | {_words(kind)} | {required} | {kind.get('description', '')} |")
     return [*lines, ""]
 
