@@ -34,7 +34,7 @@ RETRIES = Counter(
 DEAD_LETTERS = Counter("mos_dead_letters_total", "Records that could not be used.", ["processor", "reason"])
 DELAY_SECONDS = Histogram(
     "mos_session_delay_seconds",
-    "From the moment a session may close (the arrival of the click that lets it, by Kafka's timestamp, or the moment "
+    "From the moment a session may close (the arrival of the click that lets it, or the moment "
     "at which the wall clock may) until what follows from it is on its topic.",
     ["topic"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
@@ -55,6 +55,10 @@ SESSIONS_CLOSED = Counter("mos_sessionizer_closed_sessions_total", "Sessions pub
 LATE_EVENTS = Counter("mos_sessionizer_late_events_total", "Clicks older than their partition's watermark.")
 DUPLICATES = Counter(
     "mos_sessionizer_duplicate_clicks_total", "Clicks whose event_id is in the user's open session already."
+)
+PRODUCER_TIMES = Counter(
+    "mos_sessionizer_producer_time_records_total",
+    "Records of clicks with their producer's timestamp (CreateTime), whose arrival is therefore the worker's clock.",
 )
 UNKEYED = Counter(
     "mos_sessionizer_unkeyed_messages_total",

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from mos_cli.doctor.finding import Finding, Status
 from mos_online import contracts
-from mos_online.contracts import TOPICS
+from mos_online.contracts import CLICKS, TOPICS
 from mos_online.errors import MosError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
@@ -45,6 +45,43 @@ def kafka(settings: Settings) -> Iterator[Finding]:
     yield Finding(part="Kafka", status=Status.PASS, found=f"{len(described.brokers)} broker(s) at {address}")
     counts = {name: len(topic.partitions) for name, topic in described.topics.items()}
     yield topics({name: counts.get(settings.topic(name), 0) for name in TOPICS}, settings)
+    clicks = settings.topic(CLICKS)
+    if clicks in counts:
+        yield arrival(_timestamp_type(settings, clicks), settings)
+
+
+def _timestamp_type(settings: Settings, topic: str) -> str:
+    from confluent_kafka import KafkaException  # noqa: PLC0415
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415
+
+    from streams.kafka.admin import timestamp_type  # noqa: PLC0415
+
+    if settings.kafka == "embedded":
+        return "CreateTime"
+    admin = AdminClient({**librdkafka_config(settings), "log_level": 0, "error_cb": _ignore})
+    try:
+        return timestamp_type(admin, topic)
+    except KafkaException as error:
+        return f"not known: {error.args[0].str()}"
+
+
+def arrival(kind: str, settings: Settings) -> Finding:
+    """What the timestamp type of the topic ``clicks`` means for when a click arrived."""
+    from streams.kafka.admin import BROKER_TIME  # noqa: PLC0415
+
+    topic = settings.topic(CLICKS)
+    if kind == BROKER_TIME["message.timestamp.type"]:
+        return Finding(
+            part="arrival of clicks", status=Status.PASS, found=f"by the broker's clock ({topic} has {kind})"
+        )
+    if settings.kafka == "embedded":
+        return Finding(part="arrival of clicks", status=Status.INFO, found="by the worker's clock (embedded broker)")
+    return Finding(
+        part="arrival of clicks",
+        status=Status.WARN,
+        found=f"by the worker's clock, because the timestamps of {topic} are its producers' ({kind})",
+        remedy=f"kafka-configs.sh --alter --topic {topic} --add-config message.timestamp.type=LogAppendTime",
+    )
 
 
 def _ignore(_: object) -> None: ...

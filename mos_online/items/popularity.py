@@ -40,11 +40,15 @@ class ItemPopularity:
         self._first_seen: list[int] = []
         self._category: list[str] = []
 
-    def observe(self, click: Click) -> None:
-        """Count one click and note the category that its context names."""
+    def observe(self, click: Click, *, arrived_at: int | None = None) -> None:
+        """Count one click and note the category that its context names.
+
+        A click ahead of its arrival (``arrived_at``, ms, where it is known) counts as one that happened when it
+        arrived: else it would weigh more than all others.
+        """
         if click.event_type == SESSION_END:
             return
-        timestamp = click.timestamp
+        timestamp = click.timestamp if arrived_at is None else min(click.timestamp, arrived_at)
         self._as_of = max(self._as_of, timestamp)
         row = self._row(click.item_id, timestamp)
         self._fast.add(row, timestamp)

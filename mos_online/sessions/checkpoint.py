@@ -11,14 +11,17 @@ class ClockState(msgspec.Struct, frozen=True, kw_only=True):
     """A moment of the event-time clock of one partition.
 
     Attributes:
-        newest: largest event time seen (ms), -1 before the first event.
+        newest: largest event time seen (ms), an event ahead of its arrival counting as of its arrival; -1 before the
+            first event.
         watermark: no accepted event may be older (ms), -1 before the first event.
-        arrived_at: Kafka timestamp of the last record (ms), -1 before the first record.
+        arrived_at: when the last record arrived (ms), -1 before the first record.
+        by_broker: whether that is the broker's clock (LogAppendTime), or the worker's (CreateTime).
     """
 
     newest: int = -1
     watermark: int = -1
     arrived_at: int = -1
+    by_broker: bool = True
 
 
 class RuleChange(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,23 +10,28 @@ class EventTimeClock:
     """Keeps the watermark of one partition. The watermark never goes back.
 
     Events move it to their timestamp minus the allowed lateness. A producer's heartbeat moves it to the heartbeat. In
-    a partition that is quiet and holds live data, the wall clock moves it (ADR 3).
+    a partition that is quiet and holds live data, the wall clock moves it (ADR 3). An event or heartbeat that is ahead
+    of its arrival moves it no further than an event that was sent at once (ADR 12).
 
     Attributes:
         config: the rules; ``lateness``, ``idle_timeout`` and ``live_within`` are used.
-        newest: largest event time seen (ms), -1 before the first event.
+        newest: largest event time seen (ms), no later than its arrival; -1 before the first event.
         watermark: event time (ms) up to which the partition is complete, -1 before the first event. An older event
             is late.
-        arrived_at: Kafka timestamp of the last record (ms), -1 before the first record.
+        arrived_at: when the last record arrived (ms), -1 before the first record. By the broker's clock it never goes
+            back.
+        by_broker: whether ``arrived_at`` is of the broker's clock, or of the worker's.
 
     >>> clock = EventTimeClock(SessionConfig(lateness=5_000))
-    >>> clock.observe(60_000), clock.watermark
+    >>> clock.observe(60_000, arrival=60_010), clock.watermark
     (True, 55000)
-    >>> clock.observe(58_000), clock.watermark
+    >>> clock.observe(58_000, arrival=60_010), clock.watermark
     (False, 55000)
+    >>> clock.observe(90_000, arrival=60_020), clock.watermark
+    (True, 55020)
     """
 
-    __slots__ = ("arrived_at", "config", "newest", "watermark")
+    __slots__ = ("arrived_at", "by_broker", "config", "newest", "watermark")
 
     def __init__(self, config: SessionConfig, state: ClockState | None = None) -> None:
         state = state or ClockState()
@@ -34,10 +39,13 @@ class EventTimeClock:
         self.newest = state.newest
         self.watermark = state.watermark
         self.arrived_at = state.arrived_at
+        self.by_broker = state.by_broker
 
     def state(self) -> ClockState:
         """Describe this moment, for a checkpoint."""
-        return ClockState(newest=self.newest, watermark=self.watermark, arrived_at=self.arrived_at)
+        return ClockState(
+            newest=self.newest, watermark=self.watermark, arrived_at=self.arrived_at, by_broker=self.by_broker
+        )
 
     def advance(self, watermark: int) -> bool:
         """Move the watermark to ``watermark`` (ms) unless it is there already. Returns whether it moved."""
@@ -46,34 +54,48 @@ class EventTimeClock:
         self.watermark = watermark
         return True
 
-    def observe(self, timestamp: int) -> bool:
-        """Take note of an accepted event of this time (ms). Returns whether the watermark moved."""
+    def observe(self, timestamp: int, *, arrival: int) -> bool:
+        """Take note of an accepted event of this time (ms). Returns whether the watermark moved.
+
+        An event ahead of its ``arrival`` (ms) counts as one that happened when it arrived.
+        """
+        timestamp = min(timestamp, arrival)
         if timestamp <= self.newest:
             return False
         self.newest = timestamp
         return self.advance(timestamp - self.config.lateness)
 
-    def heartbeat(self, timestamp: int) -> bool:
+    def heartbeat(self, timestamp: int, *, arrival: int) -> bool:
         """Take a producer's promise that nothing older than ``timestamp`` (ms) follows.
 
-        The lateness is not subtracted, because a promise needs none. Returns whether the watermark moved.
+        The lateness is not subtracted, because a promise needs none. A promise ahead of its ``arrival`` (ms) comes
+        from a clock that is wrong and moves no more than an event does. Returns whether the watermark moved.
         """
+        if timestamp > arrival:
+            return self.observe(timestamp, arrival=arrival)
         self.newest = max(self.newest, timestamp)
         return self.advance(timestamp)
 
     def arrive(self, arrived_at: int) -> bool:
-        """Take note that a record has arrived (Kafka timestamp, ms), before its events are looked at.
+        """Take note that a record has arrived, by the broker's clock (ms), before its events are looked at.
 
         If the partition was quiet for ``idle_timeout``, its event time has run on with the wall clock. Returns
         whether the watermark moved.
         """
         before = self.arrived_at
+        if not self.by_broker:  # two clocks: what lies between the two records is not known
+            self.by_broker, self.arrived_at = True, arrived_at
+            return False
         if arrived_at <= before:
             return False
         was_quiet = before >= 0 and arrived_at - before >= self.config.idle_timeout
         moved = was_quiet and self.advance(self._run_on(arrived_at))
         self.arrived_at = arrived_at
         return moved
+
+    def take(self, now: int) -> None:
+        """Take note that a record whose arrival no broker has noted is taken, by the worker's clock (ms)."""
+        self.by_broker, self.arrived_at = False, now
 
     def idle_watermark(self, now: int) -> int | None:
         """The watermark that the wall clock ``now`` (ms) allows; None while the partition is not quiet yet.

@@ -39,7 +39,7 @@ class OffsetTracker:
     >>> tracker.begin_block(300, ClockState(newest=7))
     >>> tracker.block.open_events += 1
     >>> tracker.restart_point()
-    (300, ClockState(newest=7, watermark=-1, arrived_at=-1))
+    (300, ClockState(newest=7, watermark=-1, arrived_at=-1, by_broker=True))
     """
 
     __slots__ = ("_blocks", "block", "block_end")

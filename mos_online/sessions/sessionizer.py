@@ -22,7 +22,7 @@ class Sessionizer:
     offset tracker (where a restart must begin to read), the rule history (which rules to begin with there) and, after
     a crash, the recovery (what has been published already).
 
-    Deterministic: its output is a function of the records and their Kafka timestamps. ``tick`` only brings forward,
+    Deterministic: its output is a function of the records and their times of arrival. ``tick`` only brings forward,
     in a quiet partition, what the next record would do.
 
     >>> from mos_online.contracts import Click
@@ -79,13 +79,17 @@ class Sessionizer:
         """The offset after the last record taken."""
         return self._next_offset
 
-    def process(self, message: list[Click] | Heartbeat | None, *, offset: int, arrived_at: int) -> list[Output]:
+    def process(
+        self, message: list[Click] | Heartbeat | None, *, offset: int, arrived_at: int, by_broker: bool = True
+    ) -> list[Output]:
         """Take one record of the log and return, in order, what it brought about.
 
         Args:
             message: its clicks, its heartbeat, or None if it held nothing usable (it went to the dead-letter topic).
             offset: its offset; a record already taken is ignored.
-            arrived_at: its Kafka timestamp (ms).
+            arrived_at: when it arrived (ms): when the broker put it into the log; where no broker has noted that, when
+                the worker takes it. Never the producer's clock.
+            by_broker: whether ``arrived_at`` is of the broker's clock.
 
         While the log is re-read after a crash (``offset < checkpoint.published_to``) it returns nothing.
         """
@@ -98,8 +102,12 @@ class Sessionizer:
             self._offsets.begin_block(offset, clock.state())
         self._next_offset = offset + 1
         out: list[Output] = []
-        if clock.arrive(arrived_at):
-            out += self._windows.close(clock.watermark)
+        if by_broker:
+            if clock.arrive(arrived_at):
+                out += self._windows.close(clock.watermark)
+            arrived_at = clock.arrived_at
+        else:
+            clock.take(arrived_at)
         if isinstance(message, Heartbeat):
             self._heartbeat(message.heartbeat, arrived_at, out)
         elif message is not None:
@@ -181,7 +189,7 @@ class Sessionizer:
         key = _publisher_key(click) if config.publisher_ids else click.user_id
         if self._recovery is None or not self._recovery.was_published(key, click):
             self._windows.add(key, click, self._offsets.block)
-        if clock.observe(timestamp):
+        if timestamp > clock.newest and clock.observe(timestamp, arrival=arrived_at):
             out += self._windows.close(clock.watermark)
 
     def _refuse(self, click: Click, offset: int, arrived_at: int) -> LateEvent | Rejected:
@@ -199,7 +207,7 @@ class Sessionizer:
     def _heartbeat(self, timestamp: int, arrived_at: int, out: list[Output]) -> None:
         if timestamp > arrived_at + self._config.max_future:
             out.append(future_timestamp(timestamp, arrived_at, self._config))
-        elif self._clock.heartbeat(timestamp):
+        elif self._clock.heartbeat(timestamp, arrival=arrived_at):
             out += self._windows.close(self._clock.watermark)
 
 

@@ -127,7 +127,7 @@ class Replay:
         self.origin = int(shifted["timestamp"][0])
         self.expected, self.injected = schedule.expected, schedule.injected
         end = int(shifted["timestamp"][-1]) + sessions.gap + sessions.lateness + 1
-        self.closing = end if not config.rebase and end <= now + sessions.max_future else None
+        self.closing = end if not config.rebase and end <= now else None
         self._publisher = Publisher(
             topic,
             envelopes=Envelopes(size=config.envelope, span=span) if config.envelope > 1 else None,

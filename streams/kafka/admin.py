@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from mos_online import contracts
 from mos_online.errors import BrokerError
@@ -13,6 +13,8 @@ from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
 
 TIMEOUT = 15.0
+BROKER_TIME = {"message.timestamp.type": "LogAppendTime"}
+"""The configuration of a topic whose records bear the broker's time, whatever their producers' clocks say (ADR 12)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,17 @@ def topic_states(settings: Settings) -> list[TopicState]:
         TopicState(name=name, partitions=len(found[name].partitions) if name in found else 0)
         for name in map(settings.topic, contracts.TOPICS)
     ]
+
+
+def timestamp_type(admin: AdminClient, topic: str) -> str:
+    """Who writes the timestamps of a topic's records: "LogAppendTime" (the broker) or "CreateTime" (their producers).
+
+    Raises:
+        KafkaException: the broker does not say. The embedded one never does; its records bear their producers' times.
+    """
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    found = admin.describe_configs([resource], request_timeout=TIMEOUT)[resource].result(TIMEOUT)
+    return str(found["message.timestamp.type"].value)
 
 
 def check_topics(settings: Settings) -> int:
@@ -83,7 +96,7 @@ def create_topics(settings: Settings, *, replication: int | None) -> list[str]:
             name,
             num_partitions=settings.partitions,
             replication_factor=-1 if replication is None else replication,  # -1: as the cluster is set up
-            config={"cleanup.policy": "compact"} if name == compacted else {},
+            config={**BROKER_TIME, **({"cleanup.policy": "compact"} if name == compacted else {})},
         )
         for name in missing
     ]

@@ -77,7 +77,7 @@ class DeadLetters:
             message=message[:2000].encode(errors="replace").decode(),
             key=key,
             raw=(record.value or b"")[:RAW_BYTES],
-            record_timestamp=record.arrived_at,
+            record_timestamp=record.timestamp,
             failed_at=self._now(),
         )
         self._producer.publish(self._topic, key, contracts.encode(letter))

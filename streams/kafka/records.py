@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import msgspec
-from confluent_kafka import Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 
 class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Key, value and headers are raw; ``arrived_at`` is the record's Kafka timestamp (ms)."""
+    """A record; key, value and headers are raw.
+
+    Attributes:
+        timestamp: its Kafka timestamp (ms). Only where ``by_broker`` says so, it is the time of arrival. Else its
+            producer has written it, and it can be anything.
+        by_broker: whether the broker has written ``timestamp`` (LogAppendTime), not the producer (CreateTime).
+    """
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
-    arrived_at: int
+    timestamp: int
     headers: dict[str, bytes]
+    by_broker: bool = False
+
+    def arrived_at(self, now: int) -> int:
+        """When it arrived (ms): by the broker's clock or, where the broker does not say, ``now``."""
+        return self.timestamp if self.by_broker else now
 
 
 def of_confluent(message: Message) -> Record:
     """From a message of confluent-kafka that is no error."""
+    kind, timestamp = message.timestamp()
     return Record(
         topic=str(message.topic()),
         partition=int(message.partition() or 0),
         offset=int(message.offset() or 0),
         key=_bytes(message.key()),
         value=_bytes(message.value()),
-        arrived_at=int(message.timestamp()[1]),
+        timestamp=int(timestamp),
         headers={name: value for name, value in message.headers() or () if isinstance(value, bytes)},
+        by_broker=kind == TIMESTAMP_LOG_APPEND_TIME,
     )
 
 

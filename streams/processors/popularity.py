@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from features.store import OnlineStore
 from mos_online import contracts
@@ -78,11 +79,12 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
     async def work(self, records: list[Record]) -> None:
         """Count the clicks of a batch of records."""
         await self._take_over({record.partition for record in records} - self._counts.keys())
+        now = time.time_ns() // 1_000_000
         for record, message in self.read(records):
             if isinstance(message, Heartbeat):
                 continue
             try:
-                self._observe(record, message)
+                self._observe(record, message, now)
             except Exception as error:
                 self.dead_letters.refuse(record, error)
 
@@ -96,14 +98,14 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
             if snapshot.partition in partitions:
                 self._counts[snapshot.partition].resume(snapshot)
 
-    def _observe(self, record: Record, clicks: list[Click]) -> None:
+    def _observe(self, record: Record, clicks: list[Click], now: int) -> None:
         number = record.partition
         counts = self._counts[number]
-        rules = self.settings.sessions
+        rules, arrived_at = self.settings.sessions, record.arrived_at(now)
         for click in clicks:
             # One click from the future would make all others fade away; the sessionizer rejects it, too.
-            if rules.min_timestamp <= click.timestamp <= record.arrived_at + rules.max_future:
-                counts.observe(click)
+            if rules.min_timestamp <= click.timestamp <= arrived_at + rules.max_future:
+                counts.observe(click, arrived_at=arrived_at)
                 self._changed.add(number)
 
     async def _write(self) -> None:

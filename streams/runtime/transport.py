@@ -48,6 +48,9 @@ from streams.processors.base import WorkerContext
 from streams.runtime.acknowledgements import Acknowledgements
 
 FETCH_WAIT_MS = 20
+LOG_APPEND_TIME = 1
+"""Kafka's number for a timestamp that the broker has written."""
+
 POLL = 0.05
 """Seconds after which the consumer looks again which partitions are wanted."""
 
@@ -76,8 +79,9 @@ def _record(_: Any, tp: TP, record: Any) -> Record:
         offset=record.offset,
         key=record.key,
         value=record.value,
-        arrived_at=record.timestamp,
+        timestamp=record.timestamp or 0,  # a log of Kafka 0.9 has none
         headers=dict(headers) if headers else {},
+        by_broker=record.timestamp_type == LOG_APPEND_TIME,
     )
 
 
@@ -203,7 +207,7 @@ class FetchConsumer(Consumer):  # type: ignore[misc]
             topic=last.topic,
             partition=last.partition,
             offset=last.offset,
-            timestamp=last.arrived_at / 1000,
+            timestamp=last.timestamp / 1000,
             timestamp_type=0,
             headers=None,
             key=None,

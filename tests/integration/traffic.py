@@ -120,6 +120,7 @@ class Expected:
     def __init__(self, system: StreamSystem) -> None:
         self.late: set[tuple[int, int, str]] = set()
         self.rejected: Counter[tuple[int, int]] = Counter()
+        now = time.time_ns() // 1_000_000
         rules, newest, watermark = system.settings.sessions, Counter[int](), Counter[int]()
         accepted: list[Click] = []
         for record in system.records(contracts.CLICKS):
@@ -135,7 +136,7 @@ class Expected:
             for click in message:
                 if click.timestamp < watermark[partition]:
                     self.late.add((*place, click.event_id))
-                elif click.timestamp > record.arrived_at + rules.max_future:
+                elif click.timestamp > record.arrived_at(now) + rules.max_future:
                     self.rejected[place] += 1
                 else:
                     accepted.append(click)

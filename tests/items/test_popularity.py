@@ -197,3 +197,10 @@ def test_the_newest_category_counts_and_must_be_a_string() -> None:
 def test_nothing_counted_is_an_empty_snapshot() -> None:
     for empty in (counted([]).snapshot(top=9), merge([], half_life_ms=HALF_LIFE, top=9)):
         assert (empty.item_ids, empty.total, empty.slow_total, empty.as_of) == ([], 0, 0, 0)
+
+
+def test_a_click_ahead_of_its_arrival_weighs_no_more_than_one_that_was_sent_at_once() -> None:
+    ahead, at_once = counted([click("a", 0)]), counted([click("a", 0)])
+    ahead.observe(click("b", 60_000), arrived_at=1000)
+    at_once.observe(click("b", 1000), arrived_at=1000)
+    assert ahead.snapshot(top=2) == at_once.snapshot(top=2)

@@ -113,6 +113,23 @@ def test_topics(change: dict[str, int], status: str, says: str, mos_home: Settin
     assert bool(finding.remedy) == (status != "PASS")
 
 
+@pytest.mark.parametrize(
+    ("kind", "status", "says"),
+    [
+        ("LogAppendTime", "PASS", "by the broker's clock"),
+        ("CreateTime", "WARN", "by the worker's clock, because the timestamps of a-clicks are its producers'"),
+        ("not known: no", "WARN", "not known: no"),
+    ],
+)
+def test_whose_clock_says_when_a_click_arrived(kind: str, status: str, says: str, mos_home: Settings) -> None:
+    finding = services.arrival(kind, changed(mos_home, kafka="k:9092", namespace="a-"))
+    assert finding.status == status
+    assert says in finding.found
+    assert ("--topic a-clicks --add-config message.timestamp.type=LogAppendTime" in finding.remedy) == (
+        status == "WARN"
+    )
+
+
 def test_an_embedded_broker_that_was_not_started_is_a_warning(mos_home: Settings) -> None:
     (finding,) = services.kafka(mos_home)
     assert finding.status is Status.WARN
@@ -121,8 +138,9 @@ def test_an_embedded_broker_that_was_not_started_is_a_warning(mos_home: Settings
 
 def test_the_embedded_broker_is_well(mos_home: Settings) -> None:
     with embedded_broker(mos_home) as address:
-        reached, topics = services.kafka(mos_home)
+        reached, topics, arrival = services.kafka(mos_home)
     assert (reached.status, reached.found) == (Status.PASS, f"1 broker(s) at {address}")
+    assert (arrival.status, arrival.found) == (Status.INFO, "by the worker's clock (embedded broker)")
     assert (topics.status, topics.found) == (
         Status.PASS,
         f"all {len(TOPICS)} there, {mos_home.partitions} partitions each",

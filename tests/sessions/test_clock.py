@@ -18,31 +18,43 @@ def test_a_new_clock_has_seen_nothing() -> None:
 
 def test_a_newer_event_moves_the_watermark_to_its_time_minus_the_lateness() -> None:
     c = clock()
-    assert c.observe(50_500)
+    assert c.observe(50_500, arrival=60_000)
     assert (c.newest, c.watermark) == (50_500, 50_490)
 
 
 def test_an_older_event_moves_nothing() -> None:
     c = clock()
-    assert not c.observe(49_995)
+    assert not c.observe(49_995, arrival=60_000)
     assert (c.newest, c.watermark) == (50_000, 49_990)
 
 
 def test_a_newer_event_does_not_pull_back_a_watermark_that_a_heartbeat_has_moved_further() -> None:
     c = clock(watermark=50_400)
-    assert not c.observe(50_405)
+    assert not c.observe(50_405, arrival=60_000)
     assert (c.newest, c.watermark) == (50_405, 50_400)
+
+
+def test_an_event_ahead_of_its_arrival_counts_as_of_its_arrival() -> None:
+    c = clock()
+    assert c.observe(50_500, arrival=50_300)
+    assert (c.newest, c.watermark) == (50_300, 50_290)
+
+
+def test_a_heartbeat_ahead_of_its_arrival_moves_no_more_than_an_event() -> None:
+    c = clock()
+    assert c.heartbeat(50_500, arrival=50_300)
+    assert (c.newest, c.watermark) == (50_300, 50_290)
 
 
 def test_a_heartbeat_needs_no_lateness() -> None:
     c = clock()
-    assert c.heartbeat(50_500)
+    assert c.heartbeat(50_500, arrival=60_000)
     assert (c.newest, c.watermark) == (50_500, 50_500)
 
 
 def test_an_old_heartbeat_moves_nothing() -> None:
     c = clock()
-    assert not c.heartbeat(49_990)
+    assert not c.heartbeat(49_990, arrival=60_000)
     assert (c.newest, c.watermark) == (50_000, 49_990)
 
 
@@ -68,6 +80,20 @@ def test_a_record_stamped_before_the_last_one_does_not_turn_back_the_arrival() -
     c = clock()
     assert not c.arrive(50_000)
     assert c.arrived_at == 50_020
+
+
+def test_a_silence_is_measured_with_one_clock_only() -> None:
+    """Between a record that the broker has stamped and one that it has not, nobody knows how long the silence was."""
+    c = clock()
+    c.take(60_000)
+    assert not c.arrive(70_000)
+    assert (c.watermark, c.arrived_at) == (49_990, 70_000)
+
+
+def test_the_wall_clock_of_the_worker_counts_from_when_it_took_the_last_record() -> None:
+    c = clock()
+    c.take(50_200)
+    assert (c.idle_watermark(50_299), c.idle_watermark(50_300)) == (None, 49_990)
 
 
 def test_the_wall_clock_moves_live_data_only() -> None:
@@ -117,5 +143,5 @@ def test_the_wall_clock_of_a_watermark_is_the_first_moment_at_which_it_is_reache
 def test_a_clock_goes_on_from_its_state() -> None:
     c = clock()
     c.arrive(50_030)
-    c.observe(50_700)
+    c.observe(50_700, arrival=60_000)
     assert EventTimeClock(CONFIG, c.state()).state() == ClockState(newest=50_700, watermark=50_690, arrived_at=50_030)

@@ -114,7 +114,7 @@ def test_the_wire_format_of_a_checkpoint() -> None:
     }
     assert msgspec.json.decode(wire) == {
         "offset": 40,
-        "clock": {"newest": 400, "watermark": 390, "arrived_at": 10**9},
+        "clock": {"newest": 400, "watermark": 390, "arrived_at": 10**9, "by_broker": True},
         "published_to": 80,
         "watermark": 790,
         "floors": {"u": [600, "m"]},

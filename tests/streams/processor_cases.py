@@ -86,7 +86,7 @@ class Case(ABC):
             offset=offset,
             key=user.encode(),
             value=self.value(user, offset) if value is GOOD else value,
-            arrived_at=NOW + offset,
+            timestamp=NOW + offset,
             headers={"closable_at": b"8"},
         )
 
@@ -109,7 +109,7 @@ class SessionizerCase(Case):
     def poison(self, user: str) -> None:
         process = Sessionizer.process
 
-        def fails(self: Sessionizer, message: Any, **options: int) -> Any:
+        def fails(self: Sessionizer, message: Any, **options: Any) -> Any:
             if isinstance(message, list) and message[0].user_id == user:
                 raise RuntimeError("of a test")
             return process(self, message, **options)
@@ -186,10 +186,10 @@ class PopularityCase(Case):
     def poison(self, user: str) -> None:
         observe = ItemPopularity.observe
 
-        def fails(self: ItemPopularity, click: Click) -> None:
+        def fails(self: ItemPopularity, click: Click, **options: Any) -> None:
             if click.user_id == user:
                 raise RuntimeError("of a test")
-            observe(self, click)
+            observe(self, click, **options)
 
         self.monkeypatch.setattr(ItemPopularity, "observe", fails)
 

@@ -41,7 +41,7 @@ def embedding(user: str) -> Record:
         offset=5,
         key=user.encode(),
         value=contracts.encode(value),
-        arrived_at=9,
+        timestamp=9,
         headers={"closable_at": b"8"},
     )
 

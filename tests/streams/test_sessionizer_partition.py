@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
 from mos_online import contracts
 from mos_online.contracts import Click, DeadLetter, Heartbeat, Session
@@ -93,7 +94,7 @@ class Message:
         return self._value
 
     def timestamp(self) -> tuple[int, int]:
-        return 1, NOW + self._offset
+        return TIMESTAMP_LOG_APPEND_TIME, NOW + self._offset
 
     def headers(self) -> None:
         return None
@@ -127,18 +128,20 @@ def partition(settings: Settings, topics: Topics) -> SessionizerPartition:
 def batches(partition: SessionizerPartition, topics: Topics, *values: bytes) -> None:
     start = len(topics.log)
     topics.log += values
-    partition.take(
+    records = [
         Record(
             topic=contracts.CLICKS,
             partition=3,
             offset=offset,
             key=None,
             value=topics.log[offset],
-            arrived_at=NOW + offset,
+            timestamp=NOW + offset,
             headers={},
+            by_broker=True,
         )
         for offset in range(start, len(topics.log))
-    )
+    ]
+    partition.take(records, NOW)
 
 
 def checkpoint(partition: SessionizerPartition) -> bool:
@@ -184,7 +187,7 @@ def test_a_record_that_breaks_the_sessionizer_is_kept_and_the_stream_goes_on(
     target = partition(settings, topics)
     process = target.sessionizer.process
 
-    def breaks(message: Any, **options: int) -> Any:
+    def breaks(message: Any, **options: Any) -> Any:
         if options["offset"] == 1:
             raise RuntimeError("of a test")
         return process(message, **options)

@@ -68,7 +68,7 @@ class OutputPublisher:
                 offset=-1,
                 key=key,
                 value=value,
-                arrived_at=closable_at,
+                timestamp=closable_at,
                 headers=headers,
             )
             self._dead_letters.refuse(made, error)

@@ -50,6 +50,7 @@ class SessionizerPartition:
         self._decode = decode
         self._outputs = OutputPublisher(settings, producer, dead_letters, number)
         self._warned = False
+        self._by_broker: bool | None = None
         self._stored = b""
         self._offered_at = (0, 0)  # offset and outputs at a checkpoint
         self._stored_at: tuple[int, int] | None = None
@@ -79,19 +80,26 @@ class SessionizerPartition:
         for message in reader.read(self._settings.topic(contracts.CLICKS), self.number, plan.start, plan.stop):
             if not self.wanted:
                 return
-            self.take((of_confluent(message),))
+            self.take((of_confluent(message),), time.time_ns() // 1_000_000)
         self.sessionizer.resume()
         self.restored = True
         took = time.monotonic() - started
         log.info("partition %d restored in %.1f s: offsets %d to %d re-read", self.number, took, plan.start, plan.stop)
 
-    def take(self, records: Iterable[Record]) -> None:
-        """Process records of ``clicks`` and publish what they bring about; those taken before are ignored."""
+    def take(self, records: Iterable[Record], now: int) -> None:
+        """Process records of ``clicks`` and publish what they bring about; those taken before are ignored.
+
+        ``now`` (ms) is the worker's clock: the time of arrival of the records whose arrival no broker has noted.
+        """
         sessionizer = self.sessionizer
         clicks = 0
         for record in records:
             if record.offset < sessionizer.next_offset:
                 continue
+            if record.by_broker is not self._by_broker:
+                self._note_clock(record)
+            if not record.by_broker:
+                metrics.PRODUCER_TIMES.inc()
             message: list[Click] | Heartbeat | None = None
             try:
                 message = self._decode(record.value)
@@ -102,8 +110,11 @@ class SessionizerPartition:
             except Exception as error:
                 self._outputs.refuse(record, error)
             try:
-                for output in sessionizer.process(message, offset=record.offset, arrived_at=record.arrived_at):
-                    self._outputs.publish(output, closable_at=record.arrived_at, cause=record)
+                arrived_at = record.arrived_at(now)
+                for output in sessionizer.process(
+                    message, offset=record.offset, arrived_at=arrived_at, by_broker=record.by_broker
+                ):
+                    self._outputs.publish(output, closable_at=arrived_at, cause=record)
             except MosError:  # Kafka's
                 raise
             except Exception as error:
@@ -139,6 +150,20 @@ class SessionizerPartition:
         self.sessionizer = Sessionizer(self._settings.sessions, partition=self.number, checkpoint=checkpoint)
         self._outputs.silent_before = checkpoint.published_to
         self._stored, self._stored_at, self._duplicates = stored, (checkpoint.published_to, self._outputs.count), 0
+
+    def _note_clock(self, record: Record) -> None:
+        """Say whose clock the records bear, at the first one and when it changes."""
+        self._by_broker = record.by_broker
+        place = f"{record.topic}[{record.partition}]@{record.offset}"
+        if record.by_broker:
+            log.info("%s bears the broker's time: arrival is a function of the log", place)
+        else:
+            log.log(
+                logging.INFO if self._settings.kafka == "embedded" else logging.WARNING,
+                "%s bears its producer's time: arrival is the worker's clock. Better set message.timestamp.type="
+                "LogAppendTime for the topic; `mos doctor` says how",
+                place,
+            )
 
     def _note_unkeyed(self, record: Record) -> None:
         metrics.UNKEYED.inc()

@@ -124,7 +124,7 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
             while partition is None or not partition.restored:
                 await self._changed.wait()
                 partition = self._partitions.get(number)
-            partition.take(some)
+            partition.take(some, time.time_ns() // 1_000_000)
 
     async def _tick(self) -> None:
         for partition in [partition for partition in self._partitions.values() if partition.restored]:
