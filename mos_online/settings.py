@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     session_max_future: float = Field(
         60,
         ge=0,
-        description="An event whose time is further than this ahead of its Kafka timestamp becomes a dead letter.",
+        description="An event whose time is further than this ahead of its arrival becomes a dead letter.",
     )
     session_publisher_ids: bool = Field(
         False, description="If true, events of a user with different `session_id` are never in one session."
