@@ -28,7 +28,7 @@ BASE = SyntheticConfig(themes=PLANTED, noise=0.1)
 
 def unseen(log: pl.DataFrame, planted: dict[str, str]) -> tuple[list[list[str]], list[str]]:
     """Items and true theme of each session of two or more events."""
-    sessions = log.group_by("session", maintain_order=True).agg("item_id").filter(pl.col("item_id").list.len() > 1)
+    sessions = log.group_by("session_id", maintain_order=True).agg("item_id").filter(pl.col("item_id").list.len() > 1)
     items = sessions["item_id"].to_list()
     kinds = [np.unique([planted[item] for item in session], return_counts=True) for session in items]
     return items, [str(names[counts.argmax()]) for names, counts in kinds]
@@ -39,12 +39,12 @@ def found(config: SyntheticConfig, themes: int, sessions: int | None = None) -> 
     made = synthesize(config)
     half = len(made.events) // 2
     old, new = made.events.head(half), made.events.tail(len(made.events) - half)
-    begun = set(old["session"])
+    begun = set(old["session_id"])
     if sessions is not None:
-        kept = old["session"].unique(maintain_order=True).tail(sessions)
-        old = old.filter(pl.col("session").is_in(kept.implode()))
+        kept = old["session_id"].unique(maintain_order=True).tail(sessions)
+        old = old.filter(pl.col("session_id").is_in(kept.implode()))
     planted = dict(zip(made.items["item_id"], made.items["category"], strict=True))
-    items, true = unseen(new.filter(~pl.col("session").is_in(list(begun))), planted)
+    items, true = unseen(new.filter(~pl.col("session_id").is_in(list(begun))), planted)
     nameless = made.items.with_columns(category=pl.lit(None, pl.String))  # categories would give the answer away
     router = fit_router(old, nameless, RouterConfig(themes=themes, seed=config.seed))
     names = [name for session in items for name in session]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from mos_online.errors import DatasetError
 from mos_online.items.clicks import item_categories
 from mos_online.sessions.config import SessionConfig
 
@@ -19,7 +20,7 @@ EVENT_COLUMNS = {
     "event_id": pl.String,
     "timestamp": pl.Int64,
     "event_type": pl.String,
-    "session": pl.String,
+    "session_id": pl.String,
 }
 ITEM_COLUMNS = {"item_id": pl.String, "title": pl.String, "category": pl.String}
 
@@ -34,8 +35,8 @@ class Dataset:
     Attributes:
         name: prefix of the event ids.
         events: columns user_id, item_id, event_id (str), timestamp (int64, ms since epoch UTC), event_type (str),
-            session (str, null where the publisher gives none); sorted by (timestamp, event_id), which is the order
-            of the source.
+            session_id (str, the publisher's; null where there is none); sorted by (timestamp, event_id), which is the
+            order of the source.
         items: columns item_id (str), title, category (str or null).
         skipped: why lines of the source were left out -> how many; only for formats that are known to hold junk.
     """
@@ -59,7 +60,15 @@ class Dataset:
         """The rules by which this log is cut into sessions: ``rules``, but a session is a day where there is no clock.
 
         Whole days are never less than a day apart, so any gap below a day tells one from the next.
+
+        Raises:
+            DatasetError: sessions are cut by the publisher's ids, and no event has one.
         """
+        if rules.publisher_ids and self.events["session_id"].null_count() == len(self.events):
+            raise DatasetError(
+                f"sessions are to be cut by the publisher's ids (MOS_SESSION_PUBLISHER_IDS), but no event of "
+                f"{self.name} has a session_id; take a dataset with session ids, or set MOS_SESSION_PUBLISHER_IDS=false"
+            )
         return rules if self.has_clock else replace(rules, gap=HALF_DAY_MS)
 
     def before(self, moment: int) -> Dataset:

@@ -121,7 +121,7 @@ class SyntheticConfig:
 
 
 def synthesize(config: SyntheticConfig) -> Dataset:
-    """Generate the log; ``items.category`` is the planted theme, ``events.session`` the true session."""
+    """Generate the log; ``items.category`` is the planted theme, ``events.session_id`` the true session."""
     rng = np.random.default_rng(config.seed)
     sessions = _sessions(config, rng)
     events = _walk(_events(sessions, config, rng), config, rng)
@@ -137,10 +137,10 @@ def synthesize(config: SyntheticConfig) -> Dataset:
             items["item_id"].gather(events["item"]).alias("item_id"),
             "timestamp",
             pl.lit("click").alias("event_type"),
-            pl.format("{}-{}", "user", "visit").alias("session"),
+            pl.format("{}-{}", "user", "visit").alias("session_id"),
         ),
         "synthetic",
-    ).select("user_id", "item_id", "event_id", "timestamp", "event_type", "session")
+    ).select("user_id", "item_id", "event_id", "timestamp", "event_type", "session_id")
     return Dataset(name="synthetic", events=frame.collect(), items=items)
 
 

@@ -32,13 +32,13 @@ def exposures(events: pl.DataFrame) -> list[Exposure]:
     """The lists of a log, ascending in time: rows of one user, moment and session, some of them not clicked.
 
     Args:
-        events: columns user_id, item_id, event_id, event_type, session (str, may be null), timestamp (ms); a shown item
-            has type ``impression`` or, if it was clicked, another type.
+        events: columns user_id, item_id, event_id, event_type, session_id (str, may be null), timestamp (ms); a shown
+            item has type ``impression`` or, if it was clicked, another type.
 
     Raises:
         DatasetError: no list has both an item that was clicked and one that was not.
     """
-    keys = ["timestamp", "user_id", "session"]
+    keys = ["timestamp", "user_id", "session_id"]
     chosen = pl.col("event_type") != SHOWN
     rows = events.with_columns(clicked=chosen, click=pl.when(chosen).then("event_id"))
     items = rows.group_by([*keys, "item_id"], maintain_order=True).agg(pl.col("clicked").any(), pl.col("click").min())

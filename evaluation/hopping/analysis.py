@@ -133,9 +133,9 @@ def _visits(measured: pl.DataFrame, router: Router, category_of: dict[str, str])
     themes = pl.Series(themes_of_events(measured, router, category_of), dtype=pl.Int64)
     return (
         measured.with_columns(theme=themes)
-        .group_by("session", maintain_order=True)
+        .group_by("session_id", maintain_order=True)
         .agg(pl.col("user_id").first(), pl.col("timestamp").first().alias("started_at"), pl.col("theme").first())
-        .drop("session")
+        .drop("session_id")
     )
 
 
@@ -168,7 +168,7 @@ def _category_similarity(events: pl.DataFrame, categories: list[str | None], see
 
 
 def _fit(log: pl.DataFrame, items: pl.DataFrame, themes: int, seed: int) -> Router:
-    several = int((log.group_by("session").len()["len"] > 1).sum())
+    several = int((log.group_by("session_id").len()["len"] > 1).sum())
     count = max(2, min(themes, several // SESSIONS_PER_THEME))
     try:
         return fit_router(log.sort("timestamp", "event_id"), items, RouterConfig(themes=count, seed=seed))

@@ -41,10 +41,10 @@ def extent_of(log: pl.DataFrame, new_items: float) -> Extent:
     """Measure a log.
 
     Args:
-        log: columns user_id, session, item_id, of the users that were kept.
+        log: columns user_id, session_id, item_id, of the users that were kept.
         new_items: see ``share_of_new_items``.
     """
-    users = log.group_by("user_id").agg(pl.len().alias("events"), pl.col("session").n_unique().alias("sessions"))
+    users = log.group_by("user_id").agg(pl.len().alias("events"), pl.col("session_id").n_unique().alias("sessions"))
     return Extent(
         users=len(users),
         events=len(log),

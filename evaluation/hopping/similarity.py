@@ -37,7 +37,7 @@ def similarity(events: pl.DataFrame, rows: sp.csr_matrix, seed: int = 0) -> Simi
     """Mean inner products of events of a user, over the users with two or more sessions.
 
     Args:
-        events: columns user_id, session, item_id, sorted by user and time.
+        events: columns user_id, session_id, item_id, sorted by user and time.
         rows: unit vector of each event's item, (n, d); events without one have a row of zeros and are left out.
         seed: of the interval.
 
@@ -45,11 +45,11 @@ def similarity(events: pl.DataFrame, rows: sp.csr_matrix, seed: int = 0) -> Simi
         DatasetError: no pair inside a session, or none across sessions.
     """
     lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
-    several = events.select(pl.col("session").n_unique().over("user_id") > 1).to_series().to_numpy()
+    several = events.select(pl.col("session_id").n_unique().over("user_id") > 1).to_series().to_numpy()
     kept = np.flatnonzero((lengths > 0) & several)
     rows = sp.diags(1 / lengths[kept]) @ rows[kept]
     part = events[kept]
-    user, session = (part[name].rle_id().to_numpy().astype(np.int64) for name in ("user_id", "session"))
+    user, session = (part[name].rle_id().to_numpy().astype(np.int64) for name in ("user_id", "session_id"))
     item = part["item_id"].rank("dense").to_numpy().astype(np.int64)
     at = np.flatnonzero((user[1:] == user[:-1]) & (item[1:] != item[:-1]))
     alike = np.asarray(rows[at].multiply(rows[at + 1]).sum(axis=1)).ravel()

@@ -50,7 +50,7 @@ def contrastive_table(
     do not attract each other for living on the same day.
 
     Args:
-        events: columns session, item_id (str), one row per event, ascending in time.
+        events: columns session_id, item_id (str), one row per event, ascending in time.
         config: as for ``routing_table``; ``seed`` is of the first vectors, the batches and the halves.
         training: sizes of the training.
 

@@ -22,7 +22,7 @@ def facts(data: ExperimentData, positions: Ints) -> dict[str, NDArray[np.generic
     log, routing = data.log, data.routing
     target = data.item_rows[positions]
     rate, last, had = _earlier_sessions(log.sessions, log.users, routing, positions)
-    first = np.diff(log.sessions, prepend=-1)[positions] != 0
+    first = _starts(log.sessions)[log.sessions[positions]] == positions
     theme = routing.item_theme[target]
     seen = had[np.arange(len(positions)), theme] & (theme > 0)
     kind = np.where(theme == last, SAME, np.where(seen, RETURNING, NEW))
@@ -40,7 +40,7 @@ def _earlier_sessions(
     session: Ints, user: Ints, routing: Routing, positions: Ints
 ) -> tuple[Floats, Ints, NDArray[np.bool_]]:
     """Hop rate, last theme (-1: none) and themes of the routed sessions before each position's own session."""
-    starts = np.flatnonzero(np.diff(session, prepend=-1))
+    starts = _starts(session)
     theme, owner = routing.event_theme[starts], user[starts]
     first_of_user = np.searchsorted(owner, owner)
     rate = np.full(len(positions), np.nan)
@@ -55,3 +55,8 @@ def _earlier_sessions(
         if len(past) > 1:
             rate[row] = float((past[1:] != past[:-1]).mean())
     return rate, last, had
+
+
+def _starts(session: Ints) -> Ints:
+    """Position of the first event of each session, by the session's number."""
+    return np.unique(session, return_index=True)[1]

@@ -165,7 +165,7 @@ class WalkForwardData:
     def closed(self) -> pl.DataFrame:
         """Sessions by their last click: session, ended_at (ms), item_id (list)."""
         return (
-            self.log.events.group_by("session", maintain_order=True)
+            self.log.events.group_by("session_id", maintain_order=True)
             .agg(pl.col("timestamp").last().alias("ended_at"), pl.col("item_id"))
             .sort("ended_at", maintain_order=True)
         )

@@ -66,8 +66,8 @@ def updated(data: WalkForwardData) -> Iterator[Knowledge]:
         done = until
         names, rows = new_items.rows()
         router = first.with_rows(names, rows) if names else first
-        later = closed.filter(pl.Series(ended_at >= data.borders[step]))["session"]
-        at = np.flatnonzero(log.events["session"].is_in(later.implode()).to_numpy())
+        later = closed.filter(pl.Series(ended_at >= data.borders[step]))["session_id"]
+        at = np.flatnonzero(log.events["session_id"].is_in(later.implode()).to_numpy())
         themes = themes.copy()
         themes[at] = themes_of_events(log.events[at], router, log.categories)
         yield by_router(data, router, step, themes)

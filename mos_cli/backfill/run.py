@@ -34,18 +34,19 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
 
     Raises:
         ModelError: no model is in service.
+        DatasetError: sessions are cut by the publisher's ids, and the log has none.
         StoreError: the store cannot be written; running it again does no harm.
     """
     folder = open_registry(settings).fetch("champion")
     router, config = load_router(folder), load_config(folder)
-    total = clicks["user_id"].n_unique()
+    total, rules = clicks["user_id"].n_unique(), log.session_rules(settings.sessions)
     store = OnlineStore.open(settings)
     try:
         store.ping()
         counted = _write_popularity(store, log, half_life_ms=config.half_life_ms, partitions=settings.partitions)
         with progress_bar(console, transient=True) as bar:
             task = bar.add_task("profiles", total=total)
-            made = profiles(past_sessions(clicks, log.items, settings.sessions), router, config.sizes)
+            made = profiles(past_sessions(clicks, log.items, rules), router, config.sizes)
             written = fill(store, made, advance=lambda count: bar.advance(task, count))
     finally:
         store.close()

@@ -30,5 +30,6 @@ def _do(name: str, seed: int, root: Path, data_dir: Path | None, sessions: Sessi
     read = load(name, data_dir)
     if not read.has_clock:
         raise DatasetError(f"{name} has no time of day: hours mean nothing there; use --plan full")
-    data = WalkForwardData(read.clicks, read.items, sessions=sessions, config=WalkForwardConfig(), name=name)
+    rules = read.session_rules(sessions)
+    data = WalkForwardData(read.clicks, read.items, sessions=rules, config=WalkForwardConfig(), name=name)
     run_seed(data, seed, Store(root))

@@ -5,7 +5,20 @@ from __future__ import annotations
 import polars as pl
 
 from mos_online.contracts import SESSION_END
+from mos_online.errors import DatasetError
 from mos_online.sessions.config import SessionConfig
+
+COLUMNS = (
+    "session_id",
+    "user_id",
+    "started_at",
+    "ended_at",
+    "close_reason",
+    "closes_at",
+    "event_ids",
+    "item_ids",
+    "rows",
+)
 
 
 def offline_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
@@ -13,21 +26,32 @@ def offline_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFram
 
     Args:
         events: columns user_id, event_id, item_id (str), timestamp (int, ms), event_type (str), and session_id (str
-            or null) if ``config.publisher_ids``; any order. Of rows with the same ids the first counts.
+            or null, the publisher's) if ``config.publisher_ids``; any order. Of rows with the same ids the first
+            counts.
         config: gap and caps; lateness does not matter, since every given event is taken.
 
     Returns:
         One row per session, ordered by (user_id, started_at): session_id, user_id, started_at, ended_at,
-        close_reason, closes_at (int, ms), event_ids (list[str]), item_ids (list[str]).
+        close_reason, closes_at (int, ms), event_ids (list[str]), item_ids (list[str]), rows (list[int]: which rows of
+        ``events`` they are).
+
+    Raises:
+        DatasetError: ``config.publisher_ids``, and there is no column session_id.
 
     >>> frame = pl.DataFrame({"user_id": ["u", "u"], "event_id": ["a", "b"], "item_id": ["x", "y"],
     ...                       "timestamp": [0, 5000], "event_type": ["click", "click"]})
     >>> offline_sessions(frame, SessionConfig(gap=1000, min_timestamp=0))["session_id"].to_list()
     ['u:0:a', 'u:5000:b']
     """
-    key = ["user_id", "session_id"] if config.publisher_ids and "session_id" in events.columns else ["user_id"]
+    if config.publisher_ids and "session_id" not in events.columns:
+        raise DatasetError(
+            f"sessions are to be cut by the publisher's ids (MOS_SESSION_PUBLISHER_IDS), but the events have no column "
+            f"session_id, only {', '.join(events.columns)}; add it, or set MOS_SESSION_PUBLISHER_IDS=false"
+        )
+    key = ["user_id", "session_id"] if config.publisher_ids else ["user_id"]
     ordered = (
-        events.with_columns(pl.col(key).fill_null(""))
+        events.with_row_index("rows")
+        .with_columns(pl.col(key).fill_null(""))
         .unique([*key, "event_id"], keep="first", maintain_order=True)
         .sort(*key, "timestamp", "event_id")
     )
@@ -42,14 +66,13 @@ def offline_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFram
             pl.col("timestamp").last().alias("ended_at"),
             pl.col("event_id").alias("event_ids"),
             pl.col("item_id").alias("item_ids"),
+            pl.col("rows"),
             (pl.col("event_type").last() == SESSION_END).alias("has_end"),
         )
     )
     session_id = pl.format("{}:{}:{}", "user_id", "started_at", pl.col("event_ids").list.first())
     found = sessions.with_columns(session_id=session_id, **_closing(config)).sort("user_id", "started_at", "session_id")
-    return found.select(
-        "session_id", "user_id", "started_at", "ended_at", "close_reason", "closes_at", "event_ids", "item_ids"
-    )
+    return found.select(*COLUMNS)
 
 
 def _number_runs(ordered: pl.DataFrame, key: list[str], config: SessionConfig) -> pl.DataFrame:

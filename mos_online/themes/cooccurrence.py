@@ -51,7 +51,7 @@ def routing_table(events: pl.DataFrame, config: TableConfig) -> tuple[list[str],
     change nothing.
 
     Args:
-        events: columns session, item_id (str), one row per event, ascending in time.
+        events: columns session_id, item_id (str), one row per event, ascending in time.
         config: sizes.
 
     Returns:
@@ -94,21 +94,21 @@ def session_members(events: pl.DataFrame, config: TableConfig) -> tuple[list[str
         )
     numbered = pl.DataFrame({"item_id": items, "row": np.arange(len(items))})
     rows = pairs.join(numbered, on="item_id", how="left", maintain_order="left")["row"].to_numpy()
-    return items, rows, pairs["session"].rle_id().to_numpy().astype(np.int64)
+    return items, rows, pairs["session_id"].rle_id().to_numpy().astype(np.int64)
 
 
 def _members(events: pl.DataFrame, config: TableConfig) -> pl.DataFrame:
     """Distinct items of the sessions that hold several, sessions in order of their first event and in one piece."""
     return (
         events.lazy()
-        .select("session", "item_id")
-        .drop_nulls("session")
+        .select("session_id", "item_id")
+        .drop_nulls("session_id")
         .with_row_index("at")
-        .unique(["session", "item_id"], keep="first", maintain_order=True)
-        .filter(pl.int_range(pl.len()).over("session") < config.longest)
-        .filter(pl.len().over("session") > 1)
+        .unique(["session_id", "item_id"], keep="first", maintain_order=True)
+        .filter(pl.int_range(pl.len()).over("session_id") < config.longest)
+        .filter(pl.len().over("session_id") > 1)
         .filter(pl.len().over("item_id") >= config.min_sessions)
-        .with_columns(start=pl.col("at").min().over("session"))
+        .with_columns(start=pl.col("at").min().over("session_id"))
         .sort("start", "at")
         .collect()
     )

@@ -22,7 +22,7 @@ def fit_router(events: pl.DataFrame, items: pl.DataFrame, config: RouterConfig |
     """Learn table and prototypes from an earlier slice of the log than the model will be trained on.
 
     Args:
-        events: columns session, item_id (str), one row per event, ascending in time; without a session: left out.
+        events: columns session_id, item_id (str), one row per event, ascending in time; without a session: left out.
         items: columns item_id, title, category (str or null).
         config: sizes.
 
@@ -84,4 +84,4 @@ def router_from_table(
 
 def _newest(events: pl.DataFrame, config: RouterConfig) -> pl.DataFrame:
     """The events that a router is learned from; of these again the same ones."""
-    return events.drop_nulls("session").tail(config.newest)
+    return events.drop_nulls("session_id").tail(config.newest)

@@ -26,8 +26,8 @@ def category_means(names: Sequence[str], table: Floats32, categories: Mapping[st
 def session_means(events: pl.DataFrame, names: Sequence[str], table: Floats32) -> Floats32:
     """Unit mean row of every session with a known item, ordered by session: float32 (sessions, d_r)."""
     index = pl.DataFrame({"item_id": names, "row": np.arange(len(names))})
-    known = events.select("session", "item_id").join(index, on="item_id").sort("session")
-    session = known["session"].rle_id().to_numpy()
+    known = events.select("session_id", "item_id").join(index, on="item_id").sort("session_id")
+    session = known["session_id"].rle_id().to_numpy()
     shape = (int(session[-1]) + 1 if len(session) else 0, len(names))
     owner = sp.csr_matrix((np.ones(len(session), np.float32), (session, known["row"].to_numpy())), shape=shape)
     sums = owner @ table

@@ -17,22 +17,33 @@ from mos_online.sessions import SessionConfig, offline_sessions
 
 
 def with_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
-    """The events with the column ``session`` that the sessionizer would have given them.
+    """The events with the id of the session that the sessionizer would have put them in.
 
     Args:
-        events: columns user_id, event_id, item_id (str), timestamp (ms), event_type (str).
-        config: gap and caps.
+        events: columns user_id, event_id, item_id (str), timestamp (ms), event_type (str), and session_id (str or null,
+            the publisher's) if ``config.publisher_ids``.
+        config: the rules of the sessionizer.
 
     Returns:
-        The same rows (repeats of an event once, ``session_end`` left out), sorted by user and time.
+        The same rows (repeats of an event once, ``session_end`` left out), sorted by user and time; ``session_id`` is
+        now the sessionizer's. Sessions of one user may interleave if ``config.publisher_ids``.
+
+    Raises:
+        DatasetError: as ``offline_sessions``.
     """
-    sessions = offline_sessions(events, config).select(
-        pl.col("session_id").alias("session"), "user_id", pl.col("event_ids").alias("event_id")
-    )
-    named = sessions.explode("event_id")
-    first = events.unique(["user_id", "event_id"], keep="first", maintain_order=True)
-    joined = first.drop("session", strict=False).join(named, on=["user_id", "event_id"])
-    return joined.filter(pl.col("event_type") != SESSION_END).sort("user_id", "timestamp", "event_id")
+    sessions = offline_sessions(events, config).select("session_id", "rows").explode("rows")
+    named = events[sessions["rows"]].with_columns(sessions["session_id"])
+    return named.filter(pl.col("event_type") != SESSION_END).sort("user_id", "timestamp", "event_id", "session_id")
+
+
+def session_numbers(events: pl.DataFrame) -> Ints:
+    """Number the sessions by their first event: the number of each row's session, from 0, int64 (n,).
+
+    Args:
+        events: from ``with_sessions``, or some rows of them.
+    """
+    first = events.select("session_id").with_row_index("at").select(pl.col("at").min().over("session_id")).to_series()
+    return np.unique(first.to_numpy(), return_inverse=True)[1].astype(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +99,8 @@ class ClickLog:
 
     @cached_property
     def sessions(self) -> Ints:
-        """Session number of each position, ascending, int64 (n,)."""
-        return self.events["session"].rle_id().to_numpy().astype(np.int64)
+        """Session number of each position, by the first event of each session, int64 (n,)."""
+        return session_numbers(self.events)
 
     @cached_property
     def history(self) -> Ints:

@@ -14,7 +14,7 @@ from mos_online.arrays import Ints
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.themes import Router
 from mos_online.training.catalogue import Catalogue
-from mos_online.training.click_log import ClickLog
+from mos_online.training.click_log import ClickLog, session_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +43,11 @@ def themes_of_events(events: pl.DataFrame, router: Router, category_of: Mapping[
         router: fitted on an earlier slice of the log than the events that will be predicted.
         category_of: item -> category, for items that the router has not seen.
     """
-    names = events["item_id"].to_list()
-    lengths: list[int] = events["session"].rle().struct.field("len").to_list()
+    session = session_numbers(events)
+    names = events["item_id"].gather(np.argsort(session, kind="stable")).to_list()
+    lengths: list[int] = np.bincount(session).tolist()
     themes = router.session_themes(names, [category_of.get(name) for name in names], lengths)
-    return np.repeat(np.array(themes, np.int64), lengths)
+    return np.array(themes, np.int64)[session]
 
 
 def themes_of_items(router: Router, catalogue: Catalogue, log: ClickLog) -> Ints:

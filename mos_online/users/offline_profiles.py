@@ -37,28 +37,27 @@ def past_sessions(events: pl.DataFrame, items: pl.DataFrame, config: SessionConf
     """The sessions of a log as the sessionizer publishes them: user by user, in the order in which they close.
 
     Args:
-        events: columns user_id, event_id, item_id (str), timestamp (int, ms), event_type (str); any order.
+        events: columns user_id, event_id, item_id (str), timestamp (int, ms), event_type (str), and session_id (str or
+            null, the publisher's), which only ``config.publisher_ids`` needs; any order.
         items: columns item_id, category (str or null); an event carries its item's category in its context.
-        config: gap and caps.
+        config: the rules of the sessionizer.
+
+    Raises:
+        DatasetError: as ``offline_sessions``.
     """
-    ordered = (
-        events.unique(["user_id", "event_id"], keep="first", maintain_order=True)
-        .join(items.select("item_id", "category").unique("item_id"), on="item_id", how="left")
-        .sort("user_id", "timestamp", "event_id")
-    )
-    found = offline_sessions(ordered, config).sort("user_id", "closes_at", "session_id")
-    ordered = (
-        found.select("user_id", event_id="event_ids")
-        .explode("event_id")
-        .join(ordered, on=["user_id", "event_id"], how="left", maintain_order="left")
-    )
-    columns = ("event_id", "item_id", "timestamp", "event_type", "category")
+    found = offline_sessions(events, config).sort("user_id", "closes_at", "session_id")
+    known = items.select("item_id", "category").unique("item_id")
+    ordered = events[found["rows"].explode()].join(known, on="item_id", how="left", maintain_order="left")
+    if "session_id" not in ordered.columns:
+        ordered = ordered.with_columns(session_id=pl.lit(None, pl.String))
+    columns = ("event_id", "item_id", "timestamp", "event_type", "session_id", "category")
     rows = zip(*(ordered[name].to_list() for name in columns), strict=True)
     contexts: dict[str | None, Context | None] = {None: None}  # shared: a million events, few categories
-    for session_id, user_id, started_at, ended_at, reason, closes_at, event_ids, _ in found.iter_rows():
+    sessions = found.select("session_id", "user_id", "started_at", "ended_at", "close_reason", "closes_at", "event_ids")
+    for session_id, user_id, started_at, ended_at, reason, closes_at, event_ids in sessions.iter_rows():
         happened = []
         for _ in event_ids:
-            event_id, item_id, timestamp, event_type, category = next(rows)
+            event_id, item_id, timestamp, event_type, publisher_id, category = next(rows)
             if category not in contexts:
                 contexts[category] = {"category": category}
             happened.append(
@@ -67,6 +66,7 @@ def past_sessions(events: pl.DataFrame, items: pl.DataFrame, config: SessionConf
                     item_id=item_id,
                     timestamp=timestamp,
                     event_type=event_type,
+                    session_id=publisher_id,
                     context=contexts[category],
                 )
             )

@@ -15,7 +15,7 @@ class Rows(NamedTuple):
 
     Attributes:
         frame: in the order of the file; columns user_id, item_id (str), timestamp (int, ms since epoch UTC),
-            event_type (str), session, category (str or null; category may be missing).
+            event_type (str), session_id, category (str or null; category may be missing).
         skipped: why lines were left out -> how many.
     """
 
@@ -26,7 +26,7 @@ class Rows(NamedTuple):
 def from_rows(name: str, rows: Rows) -> Dataset:
     """A dataset of a file in which every row says what it knows of its item."""
     events = numbered(rows.frame.lazy(), name).select(
-        "user_id", "item_id", "event_id", pl.col("timestamp").cast(pl.Int64), "event_type", "session"
+        "user_id", "item_id", "event_id", pl.col("timestamp").cast(pl.Int64), "event_type", "session_id"
     )
     return Dataset(name=name, events=events.collect(), items=_items(rows.frame), skipped=rows.skipped)
 

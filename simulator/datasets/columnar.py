@@ -34,7 +34,7 @@ def read_folder(folder: Path) -> Dataset:
             "event_id",
             "timestamp",
             pl.when(clicked).then(pl.lit("click")).otherwise("event_type").alias("event_type"),
-            pl.col("session_id").cast(pl.String).alias("session"),
+            pl.col("session_id").cast(pl.String),
         ).collect()
         return Dataset(name=folder.name, events=frame, items=_read_items(folder / ITEMS))
     except (pl.exceptions.PolarsError, OSError) as error:

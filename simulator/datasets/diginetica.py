@@ -32,6 +32,6 @@ def read(path: Path) -> Rows:
             "item_id",
             (pl.col("eventdate") + pl.col("timeframe")).alias("timestamp"),
             pl.lit("view").alias("event_type"),
-            pl.col("session_id").alias("session"),
+            "session_id",
         )
     )

@@ -48,5 +48,5 @@ def _read_hour(path: Path) -> pl.DataFrame:
         pl.col("click_article_id").alias("item_id"),
         pl.col("click_timestamp").alias("timestamp"),
         pl.lit("click").alias("event_type"),
-        pl.col("session_id").alias("session"),
+        "session_id",
     )

@@ -25,5 +25,7 @@ def read(path: Path) -> Rows:
     milliseconds = (seconds * 1000).cast(pl.Int64, strict=False) + ZONE_MS
     frame = parsed(path, frame, "timestamp", milliseconds, "seconds since 1970")
     return Rows(
-        frame.select("user_id", "item_id", "timestamp", event_type=pl.lit("checkin"), session=pl.lit(None, pl.String))
+        frame.select(
+            "user_id", "item_id", "timestamp", event_type=pl.lit("checkin"), session_id=pl.lit(None, pl.String)
+        )
     )

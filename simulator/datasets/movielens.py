@@ -24,5 +24,5 @@ def read(path: Path) -> Rows:
     seconds = pl.col("timestamp").cast(pl.Int64, strict=False)
     frame = parsed(path, frame, "timestamp", seconds * 1000, "seconds since 1970")
     return Rows(
-        frame.select("user_id", "item_id", "timestamp", event_type=pl.lit("rating"), session=pl.lit(None, pl.String))
+        frame.select("user_id", "item_id", "timestamp", event_type=pl.lit("rating"), session_id=pl.lit(None, pl.String))
     )

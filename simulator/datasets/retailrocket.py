@@ -28,6 +28,6 @@ def read(path: Path) -> Rows:
             pl.col("itemid").alias("item_id"),
             "timestamp",
             pl.col("event").alias("event_type"),
-            session=pl.lit(None, pl.String),
+            session_id=pl.lit(None, pl.String),
         )
     )

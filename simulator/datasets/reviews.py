@@ -14,4 +14,4 @@ def review_rows(reviews: Iterable[tuple[str, str, int]], skipped: Mapping[str, i
     frame = pl.DataFrame(
         list(reviews), schema={"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64}, orient="row"
     )
-    return Rows(frame.with_columns(event_type=pl.lit("review"), session=pl.lit(None, pl.String)), skipped or {})
+    return Rows(frame.with_columns(event_type=pl.lit("review"), session_id=pl.lit(None, pl.String)), skipped or {})

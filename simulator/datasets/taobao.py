@@ -32,7 +32,7 @@ def read(path: Path) -> Rows:
             "item_id",
             "timestamp",
             "event_type",
-            session=pl.lit(None, pl.String),
+            session_id=pl.lit(None, pl.String),
             category=pl.format("cat_{}", "category"),
         ),
         {"timestamp not in 2017": skipped} if skipped else {},

@@ -67,7 +67,7 @@ class _Scheduled(NamedTuple):
     event_id: str
     timestamp: int
     event_type: str
-    session: str | None
+    session_id: str | None
     release: int
     kind: int
     malformation: int
@@ -176,7 +176,7 @@ class Replay:
             event_id=row.event_id,
             timestamp=row.timestamp,
             event_type=row.event_type,
-            session_id=row.session,
+            session_id=row.session_id,
             context=self._contexts.get(row.item_id),
         )
         self._sent += 1

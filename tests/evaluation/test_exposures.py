@@ -16,7 +16,7 @@ from simulator.dataset import Dataset
 from tests.evaluation.conftest import CONFIG
 
 BUDGET = FitConfig(epochs=1, rates=(3e-3,), seconds=20.0)
-SCHEMA = ("user_id", "item_id", "event_id", "timestamp", "event_type", "session")
+SCHEMA = ("user_id", "item_id", "event_id", "timestamp", "event_type", "session_id")
 
 
 def log(*rows: tuple[str, str, int, str, str | None]) -> pl.DataFrame:

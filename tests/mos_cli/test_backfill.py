@@ -16,7 +16,7 @@ from mos_online.contracts import Click
 from mos_online.errors import DatasetError, ModelError
 from mos_online.items.popularity import ItemPopularity
 from mos_online.registry import open_registry
-from mos_online.settings import Settings
+from mos_online.settings import Settings, settings
 from mos_online.themes import Router, RouterConfig, fit_router, save_router
 from mos_online.users.offline_profiles import past_sessions, profiles
 from mos_online.users.ring_sizes import RingSizes
@@ -75,6 +75,38 @@ def test_later_clicks_are_added_and_earlier_ones_change_nothing(
     assert grown > 0
     assert f"{grown} were newer there" in " ".join(run("--until", "0.5").output.split())
     assert OnlineStore.open(mos_home).read_profiles(everybody) == whole
+
+
+def test_sessions_are_cut_by_the_ids_of_the_publisher(
+    mos_home: Settings, router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = ["phone", "desk", None]
+    events = LOG.events.with_columns(session_id=pl.Series([ids[n % 3] for n in range(len(LOG.events))]))
+    log = replace(LOG, events=events)
+    monkeypatch.setattr(simulator.datasets, "load", lambda *_: log)
+    assert run().exit_code == 0
+    whole = OnlineStore.open(mos_home).read_profiles(log.clicks["user_id"].unique().to_list())
+    rules = replace(mos_home.sessions, publisher_ids=True)
+    expected = {p.user_id: p for p in profiles(past_sessions(log.clicks, log.items, rules), router, RingSizes())}
+    assert {user: profile.session_count for user, profile in whole.items()} != {
+        user: profile.session_count for user, profile in expected.items()
+    }
+    monkeypatch.setenv("MOS_SESSION_PUBLISHER_IDS", "true")
+    settings.cache_clear()
+    OnlineStore.open(mos_home).delete_profiles(list(whole))
+    assert run().exit_code == 0
+    assert OnlineStore.open(mos_home).read_profiles(list(expected)) == expected
+
+
+def test_a_log_without_ids_is_refused_where_they_cut_the_sessions(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = replace(LOG, events=LOG.events.with_columns(session_id=pl.lit(None, pl.String)))
+    monkeypatch.setattr(simulator.datasets, "load", lambda *_: log)
+    monkeypatch.setenv("MOS_SESSION_PUBLISHER_IDS", "true")
+    settings.cache_clear()
+    with pytest.raises(DatasetError, match="no event of synthetic has a session_id"):
+        run()
 
 
 def test_popularity_is_written_where_there_is_none(mos_home: Settings, log: Dataset, router: Router) -> None:

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from mos_cli.train.run import train_and_show
-from mos_online.errors import ModelError
+from mos_online.errors import DatasetError, ModelError
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.recommend.probe import check_model
 from mos_online.registry import Aliases, Registry, open_registry
@@ -181,6 +181,14 @@ def test_a_trained_model_that_cannot_serve_stays_the_candidate(
     with pytest.raises(ModelError, match="no finite numbers"):
         train_and_show(log, name="planted", config=CONFIG, settings=mos_home, console=Console(quiet=True))
     assert registry.aliases() == Aliases(champion=first, candidate="m-nan")
+
+
+def test_training_by_ids_of_the_publisher_needs_them(mos_home: Settings) -> None:
+    log = synthesize(POPULATION)
+    none = replace(log, events=log.events.with_columns(session_id=pl.lit(None, pl.String)))
+    by_ids = mos_home.model_copy(update={"session_publisher_ids": True})
+    with pytest.raises(DatasetError, match="no event of synthetic has a session_id"):
+        train_and_show(none, name="planted", config=CONFIG, settings=by_ids, console=Console(quiet=True))
 
 
 @pytest.mark.parametrize("promote", [True, False])

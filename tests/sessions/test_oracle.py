@@ -45,6 +45,7 @@ def test_an_empty_log_has_no_sessions() -> None:
         "closes_at",
         "event_ids",
         "item_ids",
+        "rows",
     ]
 
 
@@ -59,6 +60,7 @@ def test_a_session_has_its_id_its_times_and_its_items() -> None:
         "closes_at": 1151,
         "event_ids": ["e1000", "e1050"],
         "item_ids": ["item-e1000", "item-e1050"],
+        "rows": [1, 0],
     }
 
 

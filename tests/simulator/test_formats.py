@@ -104,7 +104,7 @@ def test_a_file_is_read_in_order_of_time(name: str, tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text(CASES[name].text)
     events = load_file(name, path).events
-    columns = ["user_id", "item_id", "timestamp", "event_type", "session"]
+    columns = ["user_id", "item_id", "timestamp", "event_type", "session_id"]
     assert events.select(columns).rows() == CASES[name].events
     assert events["event_id"].to_list() == [f"{name}-{row:010}" for row in range(len(events))]
 

@@ -54,7 +54,7 @@ def test_rows_become_strings_and_milliseconds_in_the_order_of_the_file(data_dir:
     events = load("clock", data_dir).events
     assert events["timestamp"].to_list() == [s * 1000 for s in (START, START + 5, START + 5, START + 5, START + 9)]
     assert events["user_id"].to_list() == ["3", "1", "2", "2", "1"]
-    assert events["session"].to_list() == ["900", None, None, None, None]
+    assert events["session_id"].to_list() == ["900", None, None, None, None]
     assert events["event_id"][1] == "clock-0000000001"
     assert events.sort("timestamp", "event_id").equals(events)
 
@@ -102,6 +102,17 @@ def test_settings_of_the_population_are_part_of_its_name() -> None:
 def test_what_is_no_setting_of_the_population_is_named_with_those_that_are(wrong: str) -> None:
     with pytest.raises(DatasetError, match=r"no setting of the synthetic population.*users, themes, .*hop, noise"):
         load(f"synthetic:{wrong}", None)
+
+
+def test_sessions_by_the_ids_of_the_publisher_need_such_ids(data_dir: Path) -> None:
+    log = load("clock", data_dir)
+    by_ids = SessionConfig(publisher_ids=True)
+    none = replace(log, events=log.events.with_columns(session_id=pl.lit(None, pl.String)))
+    one = log.events.with_row_index("at").with_columns(session_id=pl.when(pl.col("at") == 3).then(pl.lit("s")))
+    assert replace(log, events=one.drop("at")).session_rules(by_ids) == by_ids
+    assert none.session_rules(SessionConfig()) == SessionConfig()
+    with pytest.raises(DatasetError, match=r"no event of clock has a session_id.*MOS_SESSION_PUBLISHER_IDS=false"):
+        none.session_rules(by_ids)
 
 
 def test_without_a_clock_a_session_is_a_day(data_dir: Path) -> None:

@@ -23,8 +23,8 @@ def themed(dataset: Dataset) -> pl.DataFrame:
     """Events with theme, number of the item in it, and the theme of the session (its most frequent)."""
     items = dataset.items.with_columns(place=pl.col("item_id").str.extract(r"(\d+)$").cast(pl.Int64))
     events = dataset.events.join(items.select("item_id", "category", "place"), on="item_id", maintain_order="left")
-    own = pl.col("category").mode().sort().first().over("session")
-    return events.with_columns(own=own, place_in=pl.int_range(pl.len()).over("session"))
+    own = pl.col("category").mode().sort().first().over("session_id")
+    return events.with_columns(own=own, place_in=pl.int_range(pl.len()).over("session_id"))
 
 
 def test_the_same_seed_gives_the_same_log() -> None:
@@ -35,13 +35,13 @@ def test_the_same_seed_gives_the_same_log() -> None:
 
 def test_true_sessions_are_those_of_a_gap_of_half_an_hour(small: Dataset) -> None:
     cut = offline_sessions(small.events, SessionConfig(gap=30 * 60_000, max_duration=10**12))
-    true = small.events.group_by("session").agg("event_id")["event_id"].to_list()
+    true = small.events.group_by("session_id").agg("event_id")["event_id"].to_list()
     assert sorted(map(sorted, cut["event_ids"].to_list())) == sorted(map(sorted, true))
     assert set(cut["close_reason"]) == {"gap"}
 
 
 def test_sizes_are_as_asked(small: Dataset) -> None:
-    sessions = small.events.group_by("session").agg(pl.len(), pl.col("user_id").first())
+    sessions = small.events.group_by("session_id").agg(pl.len(), pl.col("user_id").first())
     assert small.events["user_id"].n_unique() == SMALL.users
     assert sessions["len"].mean() == pytest.approx(SMALL.events_per_session, rel=0.05)
     assert len(sessions) / SMALL.users == pytest.approx(SMALL.sessions_per_user, rel=0.1)
@@ -56,7 +56,7 @@ def test_users_resume_a_theme_where_they_left_it() -> None:
     step = (pl.col("place") - pl.col("place").shift(1).over("user_id", "category")) % SMALL.items_per_theme
     steps = events.select(step.alias("step")).drop_nulls()["step"]
     assert set(steps) == {1, 2, 3}
-    assert events.group_by("session").agg(pl.col("category").n_unique())["category"].max() == 1
+    assert events.group_by("session_id").agg(pl.col("category").n_unique())["category"].max() == 1
     assert events.group_by("user_id").agg(pl.col("category").n_unique())["category"].max() == SMALL.themes_per_user
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import msgspec
@@ -131,6 +131,16 @@ def clicks_of(topic: Topic) -> Iterator[Click]:
             yield from message
 
 
+def test_sessions_by_the_ids_of_the_publisher_are_those_of_the_oracle() -> None:
+    ids = ["phone", "desk", None]
+    clicks = LOG.clicks.with_columns(session_id=pl.Series([ids[n % 3] for n in range(len(LOG.clicks))]))
+    rules = replace(RULES, publisher_ids=True)
+    run, topic = replay(ReplayConfig(speed=Speed.parse("max"), envelope=8), clicks)
+    found = facts(work(topic, rules).sessions)
+    assert found == oracle(run, rules)
+    assert len(found) > len(oracle(run))
+
+
 shares = st.sampled_from([0.0, 0.02, 0.15])
 
 
@@ -182,7 +192,7 @@ def test_without_faults_every_click_is_sent_once_in_order_with_its_category() ->
     _, topic = replay(ReplayConfig(speed=Speed.parse("max")), categories=LOG.categories)
     sent = list(clicks_of(topic))
     assert [c.event_id for c in sent] == LOG.clicks["event_id"].to_list()
-    assert [c.session_id for c in sent] == LOG.clicks["session"].to_list()
+    assert [c.session_id for c in sent] == LOG.clicks["session_id"].to_list()
     assert all(c.context == {"category": LOG.categories[c.item_id]} for c in sent)
     assert all(r.key is None or r.partition == partition_of(r.key, topic.partitions) for r in topic.records)
 

@@ -17,7 +17,7 @@ SMALL = TableConfig(dimensions=4, min_sessions=2)
 
 def frame(sessions: list[list[str]]) -> pl.DataFrame:
     rows = [(f"s{number}", item) for number, items in enumerate(sessions) for item in items]
-    return pl.DataFrame(rows, schema=["session", "item_id"], orient="row")
+    return pl.DataFrame(rows, schema=["session_id", "item_id"], orient="row")
 
 
 def planted(rng: np.random.Generator, groups: str, sessions: int, size: int = 10) -> list[list[str]]:
@@ -75,7 +75,9 @@ def test_the_order_of_events_inside_sessions_changes_nothing() -> None:
 
 def test_repeats_in_a_session_and_events_without_one_change_nothing() -> None:
     sessions = planted(np.random.default_rng(3), "ab", 200)
-    lost = pl.DataFrame({"session": [None, None], "item_id": ["a1", "b1"]}, schema={"session": str, "item_id": str})
+    lost = pl.DataFrame(
+        {"session_id": [None, None], "item_id": ["a1", "b1"]}, schema={"session_id": str, "item_id": str}
+    )
     items, table = routing_table(frame(sessions), SMALL)
     again, same = routing_table(pl.concat([lost, frame([[*session, session[0]] for session in sessions])]), SMALL)
     assert again == items

@@ -48,7 +48,7 @@ def router(log: Log) -> Router:
 
 def test_planted_themes_are_recovered_on_unseen_sessions(log: Log, router: Router) -> None:
     planted = dict(zip(log[2]["item_id"], log[2]["category"], strict=True))
-    grouped = log[1].group_by("session").agg("item_id").filter(pl.col("item_id").list.len() >= 2).head(1500)
+    grouped = log[1].group_by("session_id").agg("item_id").filter(pl.col("item_id").list.len() >= 2).head(1500)
     found, true = [], []
     for items in grouped["item_id"].to_list():
         names, counts = np.unique([planted[item] for item in items], return_counts=True)
@@ -62,7 +62,7 @@ def test_planted_themes_are_recovered_on_unseen_sessions(log: Log, router: Route
 
 
 def test_order_inside_a_session_does_not_matter(router: Router, log: Log) -> None:
-    for items in log[1].group_by("session").agg("item_id")["item_id"].head(50).to_list():
+    for items in log[1].group_by("session_id").agg("item_id")["item_id"].head(50).to_list():
         one, other = router.route(session(items)), router.route(session(items[::-1]))
         assert one.theme == other.theme
         assert one.embedding == pytest.approx(other.embedding, abs=1e-5)
@@ -127,7 +127,7 @@ def test_damage_is_noticed(router: Router, tmp_path: Path) -> None:
 
 
 def test_a_log_without_sessions_of_several_items_has_no_themes() -> None:
-    events = pl.DataFrame({"session": [f"s{n}" for n in range(200)], "item_id": [f"i{n % 40}" for n in range(200)]})
+    events = pl.DataFrame({"session_id": [f"s{n}" for n in range(200)], "item_id": [f"i{n % 40}" for n in range(200)]})
     items = pl.DataFrame(
         {"item_id": ["i0"], "title": [None], "category": [None]}, schema_overrides={"category": pl.String}
     )
@@ -142,7 +142,7 @@ def test_a_table_learned_apart_gives_the_router_of_fit(router: Router, log: Log)
     assert (again.version, again.tau, again.labels) == (router.version, router.tau, router.labels)
     assert np.array_equal(again.prototypes, router.prototypes)
     # Only the newest events with a session count, as in fit.
-    lost = log[0].head(50).with_columns(session=pl.lit(None, pl.String))
+    lost = log[0].head(50).with_columns(session_id=pl.lit(None, pl.String))
     short = replace(config, newest=3000)
     names, table = routing_table(log[0].tail(3000), short.table)
     apart = router_from_table(names, table, pl.concat([log[0], lost]), log[2], short)

@@ -35,7 +35,7 @@ def router(population: Dataset, absent: list[str]) -> Router:
 
 
 def sessions(population: Dataset) -> list[list[str]]:
-    return population.events.group_by("session", maintain_order=True).agg("item_id")["item_id"].to_list()
+    return population.events.group_by("session_id", maintain_order=True).agg("item_id")["item_id"].to_list()
 
 
 def one_session(items: list[str]) -> Session:

@@ -189,7 +189,7 @@ def planted(noise: float, seed: int) -> tuple[pl.DataFrame, list[int]]:
                 item = theme * 30 + at[theme] if rng.random() >= noise else rng.integers(240)
                 rows.append((f"{len(themes):05}", f"i{item}"))
             themes.append(theme)
-    return pl.DataFrame(rows, schema=["session", "item_id"], orient="row"), themes
+    return pl.DataFrame(rows, schema=["session_id", "item_id"], orient="row"), themes
 
 
 NO_CATALOGUE = pl.DataFrame(schema={"item_id": pl.String, "title": pl.String, "category": pl.String})
@@ -199,10 +199,10 @@ NO_CATALOGUE = pl.DataFrame(schema={"item_id": pl.String, "title": pl.String, "c
 def test_planted_themes_are_found_without_categories(noise: float, least: float) -> None:
     events, themes = planted(noise, seed=11)
     half = f"{len(themes) // 2:05}"
-    router = fit_router(events.filter(pl.col("session") < half), NO_CATALOGUE, RouterConfig(themes=8))
-    later = events.filter(pl.col("session") >= half).group_by("session", maintain_order=True).agg("item_id")
+    router = fit_router(events.filter(pl.col("session_id") < half), NO_CATALOGUE, RouterConfig(themes=8))
+    later = events.filter(pl.col("session_id") >= half).group_by("session_id", maintain_order=True).agg("item_id")
     found = [router.route(session(items)).theme for items in later["item_id"]]
-    true = [themes[int(name)] for name in later["session"]]
+    true = [themes[int(name)] for name in later["session_id"]]
     joint = np.zeros((9, 8))
     np.add.at(joint, (found, true), 1 / len(true))
     p, q = joint.sum(1), joint.sum(0)
@@ -214,7 +214,7 @@ def test_planted_themes_are_found_without_categories(noise: float, least: float)
 
 def test_only_the_newest_events_are_learned_from() -> None:
     events, _ = planted(0.1, seed=12)
-    old = events.with_columns(session="old" + pl.col("session"), item_id="old" + pl.col("item_id"))
+    old = events.with_columns(session_id="old" + pl.col("session_id"), item_id="old" + pl.col("item_id"))
     config = RouterConfig(themes=8, newest=len(events))
     assert (
         fit_router(pl.concat([old, events]), NO_CATALOGUE, config).version

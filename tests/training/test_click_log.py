@@ -54,7 +54,7 @@ def test_the_two_orders_hold_the_same_events(log: ClickLog) -> None:
     for position in range(len(log.events)):
         earlier = (log.users[:position] == log.users[position]).sum()
         assert log.history[position] == earlier
-        same = log.events["session"][position] == log.events["session"]
+        same = log.events["session_id"][position] == log.events["session_id"]
         assert (log.sessions == log.sessions[position]).tolist() == same.to_list()
 
 

@@ -31,7 +31,7 @@ RECENT, RING = 5, 3
 def fitted_router() -> Router:
     """Two planted groups of items that never share a session."""
     rows = [(f"s{g}{n}", f"{g}{(n + k) % 12}") for g in "ab" for n in range(40) for k in (0, 1, 3)]
-    events = pl.DataFrame(rows, schema=["session", "item_id"], orient="row")
+    events = pl.DataFrame(rows, schema=["session_id", "item_id"], orient="row")
     return fit_router(events, ITEM_FRAME, RouterConfig(themes=2, table=TableConfig(dimensions=4, min_sessions=2)))
 
 

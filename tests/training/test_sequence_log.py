@@ -39,7 +39,7 @@ ITEMS = pl.DataFrame({"item_id": list(CATEGORY), "title": list(CATEGORY), "categ
 def fitted() -> Router:
     """Three planted groups of items that never share a session."""
     rows = [(f"{g}/{n}", f"{g}{(n + k) % 10}") for g in "abc" for n in range(30) for k in (0, 1, 3)]
-    events = pl.DataFrame(rows, schema=["session", "item_id"], orient="row")
+    events = pl.DataFrame(rows, schema=["session_id", "item_id"], orient="row")
     table = TableConfig(dimensions=5, min_sessions=2)
     return fit_router(events, ITEMS.filter(pl.col("item_id").is_in(ROUTED)), RouterConfig(themes=THEMES, table=table))
 
@@ -106,7 +106,7 @@ def batch_of(events: pl.DataFrame, event_ids: Sequence[str]) -> Batch:
 
 def assert_trained_as_served(events: pl.DataFrame, chosen: Sequence[dict[str, object]]) -> None:
     queries = [
-        served(events, str(row["session"]), str(row["event_id"]), str(row["user_id"]), int(str(row["timestamp"])))
+        served(events, str(row["session_id"]), str(row["event_id"]), str(row["user_id"]), int(str(row["timestamp"])))
         for row in chosen
     ]
     expected = collate([history_of(query, router=ROUTER, sizes=SIZES, rows=ROWS) for query in queries])
@@ -176,6 +176,6 @@ def test_a_session_is_cut_as_the_sessionizer_cuts_it() -> None:
     rows.append(rows[0])  # delivered twice
     events = pl.DataFrame(rows, schema=["user_id", "item_id", "event_id", "timestamp", "event_type"], orient="row")
     cut = with_sessions(events, SESSIONS)
-    sizes = cut.group_by("session", maintain_order=True).len()["len"].to_list()
+    sizes = cut.group_by("session_id", maintain_order=True).len()["len"].to_list()
     assert sizes == [5, 2, 1, 1]  # max_events, silence, logout (not counted), the rest
     assert cut["event_id"].to_list() == [f"e{n}" for n in range(10) if n != 8]

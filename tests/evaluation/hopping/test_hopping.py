@@ -203,7 +203,7 @@ def test_returns_are_hops_to_a_theme_that_was_there_before(timelines: list[list[
 
 def timeline(*sessions: str, user: str = "u") -> pl.DataFrame:
     rows = [(user, f"{user}{number}", item) for number, items in enumerate(sessions) for item in items]
-    return pl.DataFrame(rows, schema=["user_id", "session", "item_id"], orient="row")
+    return pl.DataFrame(rows, schema=["user_id", "session_id", "item_id"], orient="row")
 
 
 def test_likeness_by_hand() -> None:
@@ -251,11 +251,13 @@ def test_extent_counts_what_is_in_the_log() -> None:
     extent = figures.extent
     events = data.clicks.group_by("user_id").len()["len"]
     assert (extent.users, extent.events) == (300, len(data.clicks))
-    assert extent.sessions == data.clicks["session"].n_unique()  # planted pauses fit the default gap
+    assert extent.sessions == data.clicks["session_id"].n_unique()  # planted pauses fit the default gap
     assert extent.events_per_user[2] == events.median()
     assert extent.over_20 == pytest.approx((events > 20).mean())
-    per_user = data.clicks.group_by("user_id").agg(pl.len(), pl.col("session").n_unique())
-    assert extent.long_histories == pytest.approx(len(per_user.filter(pl.col("len") > 20, pl.col("session") > 2)) / 300)
+    per_user = data.clicks.group_by("user_id").agg(pl.len(), pl.col("session_id").n_unique())
+    assert extent.long_histories == pytest.approx(
+        len(per_user.filter(pl.col("len") > 20, pl.col("session_id") > 2)) / 300
+    )
     assert extent.repeats == pytest.approx(1 - len(data.clicks.unique(["user_id", "item_id"])) / len(data.clicks))
     assert extent.new_items == 0.0
     assert 0.2 * 300 < figures.measured_users < 0.4 * 300
@@ -291,6 +293,6 @@ def test_a_short_log_is_refused_with_its_numbers() -> None:
 
 def test_a_log_whose_users_never_return_is_refused() -> None:
     data = population(0.5)
-    once = data.clicks.with_columns(pl.col("session").alias("user_id"))
+    once = data.clicks.with_columns(pl.col("session_id").alias("user_id"))
     with pytest.raises(DatasetError, match=r"0 of the .* have two sessions with a theme"):
         measure_hopping(once, data.items, sessions=SessionConfig())

@@ -24,7 +24,7 @@ QUICK = ContrastiveConfig(batch=64, steps=150)
 
 def frame(sessions: list[list[str]]) -> pl.DataFrame:
     rows = [(f"s{number}", item) for number, items in enumerate(sessions) for item in items]
-    return pl.DataFrame(rows, schema=["session", "item_id"], orient="row")
+    return pl.DataFrame(rows, schema=["session_id", "item_id"], orient="row")
 
 
 def planted(rng: np.random.Generator, groups: str, sessions: int, size: int = 10) -> list[list[str]]:
@@ -51,7 +51,7 @@ def test_planted_themes_are_recovered_on_unseen_sessions() -> None:
     router = router_from_table(names, table, old, made.items, RouterConfig(themes=themes))
     category = dict(zip(made.items["item_id"], made.items["category"], strict=True))
     found, true = [], []
-    for items in new.group_by("session").agg("item_id")["item_id"].head(1500).to_list():
+    for items in new.group_by("session_id").agg("item_id")["item_id"].head(1500).to_list():
         if len(items) >= 2:
             kinds, counts = np.unique([category[item] for item in items], return_counts=True)
             found += router.session_themes(items, [None] * len(items), [len(items)])
