@@ -58,10 +58,10 @@ format: setup  ## let ruff rewrite the code
 	$(BIN)/ruff format .
 
 bench: setup  ## the rate of the sessionizer's core on this machine
-	$(BIN)/python benchmarks/sessions.py
+	$(BIN)/python benchmarks/sessionizer_core.py
 
 bench-sessions: setup  ## from clicks to sessions on Apache Kafka, beside other systems (needs Java and Maven; half an hour)
-	$(BIN)/python benchmarks/bench_sessions.py
+	$(BIN)/python benchmarks/sessions_on_kafka.py
 
 bench-model: setup  ## compare MoS with other models on all datasets: two to three hours on two cores; goes on where it stopped
 	$(BIN)/mos evaluate --plan full

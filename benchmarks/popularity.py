@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from drawn_router import drawn_router
+from random_router import random_router
 
 from mos_online.contracts import Click, SessionEvent
 from mos_online.items.clicks import to_clicks
@@ -63,7 +63,7 @@ def compare(clicks: list[Click]) -> None:
 
 def recommender(names: list[str]) -> Recommender:
     """A model with random weights over ``ITEMS`` items."""
-    router = drawn_router(names, themes=THEMES, seed=0)
+    router = random_router(names, themes=THEMES, seed=0)
     model = MoS(MoSConfig(items=len(names) + SPARE, themes=THEMES, width=WIDTH, table=16))
     model.item_theme[1 : len(names) + 1] = torch.from_numpy(router.item_themes(names, [None] * len(names)))
     return Recommender(

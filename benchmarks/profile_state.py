@@ -11,8 +11,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from drawn_router import drawn_router
 from feast.protos.feast.types.Value_pb2 import Value
+from random_router import random_router
 
 from features.rows import profile_of, profile_row
 from mos_online.contracts import Session, SessionEvent
@@ -79,7 +79,7 @@ def ring_bytes(profile: UserProfile, router: Router) -> int:
         total += Value(string_list_val=items).ByteSize() + Value(int64_list_val=times).ByteSize()
     rest = profile_row(profile)[1]
     same = ("embedding", "theme_weights", "router_version", "last_session_id", "theme_ids", "theme_session_counts")
-    return total + sum(rest[name].ByteSize() for name in same)
+    return total + sum(int(rest[name].ByteSize()) for name in same)
 
 
 def microseconds(work: Callable[[], object]) -> str:
@@ -121,8 +121,8 @@ def line(events: int, longest: int, router: Router, other: Router) -> str:
 
 def main() -> None:
     """Print the table."""
-    router = drawn_router(NAMES, themes=THEMES, seed=0)
-    other = drawn_router(NAMES, themes=THEMES, seed=1)
+    router = random_router(NAMES, themes=THEMES, seed=0)
+    other = random_router(NAMES, themes=THEMES, seed=1)
     print(f"{THEMES} themes, {SIZES.recent} recent events, {SIZES.theme} of a theme, ids of 11 characters; times in µs")
     for title, longest in (("Sessions of 1 to 8 events", 8), ("Sessions of 500 events, the longest allowed", 500)):
         print(f"\n**{title}**\n")

@@ -14,9 +14,10 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
-from drawn_router import drawn_router
+from random_router import random_router
 
 from features.store import OnlineStore
 from mos_online import contracts
@@ -25,6 +26,7 @@ from mos_online.settings import Settings
 from mos_online.users.ring_sizes import RingSizes
 from streams.kafka.records import Record
 from streams.processors import base
+from streams.processors import profiler as module
 from streams.processors.base import WorkerContext
 from streams.processors.profiler import ProfilerProcessor
 
@@ -83,7 +85,7 @@ def records(users: int, sessions: int) -> list[Record]:
                     offset=len(made),
                     key=session.user_id.encode(),
                     value=contracts.encode(session),
-                    arrived_at=began,
+                    timestamp=began,
                     headers={},
                 )
             )
@@ -96,7 +98,7 @@ class Model:
     problem = None
 
     def __init__(self) -> None:
-        self.loaded = (drawn_router(NAMES, themes=THEMES, seed=0), RingSizes())
+        self.loaded = (random_router(NAMES, themes=THEMES, seed=0), RingSizes())
 
 
 async def rate(profiler: ProfilerProcessor, log: list[Record]) -> float:
@@ -121,13 +123,13 @@ def read_times(store: OnlineStore, users: int) -> str:
 
 def measure(label: str, store: str, users: int, sessions: int) -> None:
     """Print a line."""
-    from streams.processors import profiler as module  # noqa: PLC0415
-
-    with tempfile.TemporaryDirectory() as home:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        patch.object(base, "RecordProducer", NoProducer),
+        patch.object(module, "open_registry", lambda _: None),
+        patch.object(module, "RegistryFollower", lambda *_: Model()),
+    ):
         settings = Settings(home=Path(home), store=store, kafka="127.0.0.1:9")
-        base.RecordProducer = NoProducer  # type: ignore[assignment, misc, attr-defined]
-        module.open_registry = lambda _: None  # type: ignore[assignment, attr-defined]
-        module.RegistryFollower = lambda *_: Model()  # type: ignore[assignment, misc, attr-defined]
         profiler = ProfilerProcessor(WorkerContext(settings=settings, fail=print))
         found = asyncio.run(rate(profiler, records(users, sessions)))
         reads = read_times(OnlineStore.open(settings), users)

@@ -1,4 +1,7 @@
-"""Memory per open session of the sessionizer: a million users with 1 and with 3 events each."""
+"""Memory per open session of the sessionizer: a million users with 1 and with 3 events each.
+
+python benchmarks/sessionizer_memory.py
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ SPAN = 25 * 60_000
 """All events fall into so many ms, so that no session closes."""
 
 
-def measure_memory() -> None:
+def main() -> None:
     """Print a Markdown table; each number comes from a process of its own."""
     print("| open sessions | events each | bytes per open session | resident memory of the process |")
     print("|---:|---:|---:|---:|")
@@ -61,3 +64,7 @@ def messages(sessions: int, events: int) -> Iterator[bytes]:
 def resident() -> int:
     """Bytes of this process in memory."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The synthetic click log of ``bench_sessions.py``: made from a seed, with sessions that really close inside it."""
+"""The synthetic click log of ``sessions_on_kafka.py``: made from a seed, with sessions that really close inside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A router whose items are drawn around its prototypes, for benchmarks that need one of a certain size."""
+"""A random router, for benchmarks that need one of a certain size."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from mos_online.themes import Router
 DIMENSIONS = 16
 
 
-def drawn_router(names: list[str], *, themes: int, seed: int) -> Router:
-    """Item number n is of theme n % themes + 1."""
+def random_router(names: list[str], *, themes: int, seed: int) -> Router:
+    """Draw items around random prototypes; item number n is of theme n % themes + 1."""
     rng = np.random.default_rng(seed)
 
     def unit(rows: Floats) -> Floats32:
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        scaled: Floats32 = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        return scaled
 
     prototypes = unit(rng.normal(size=(themes, DIMENSIONS)))
     noise = 0.15 * rng.normal(size=(len(names), DIMENSIONS))
