@@ -7,7 +7,6 @@ draws graphs of them or raises alarms: a change goes into the CHANGELOG.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -69,12 +68,8 @@ UNKEYED = Counter(
 PROFILES_WRITTEN = Counter("mos_profiler_written_profiles_total", "Rows of user_state written.")
 RECOMMENDATIONS = Counter("mos_recommender_recommendations_total", "Recommendations published.")
 
-TIME_DIGITS = 16
-"""A longer number in a header is no time in milliseconds."""
 
-
-def observe_delay(topic: str, headers: Mapping[str, bytes | None]) -> None:
-    """Note that a consequence of a record with these headers has been published to ``topic``."""
-    closable_at = headers.get("closable_at") or b""
-    if closable_at.isdigit() and len(closable_at) <= TIME_DIGITS:
-        DELAY_SECONDS.labels(topic).observe(max(0.0, time.time() - int(closable_at) / 1000))
+def observe_delay(topic: str, closable_at: int | None) -> None:
+    """Note that a consequence of a record that could come about at this time (ms) has been published to ``topic``."""
+    if closable_at is not None:
+        DELAY_SECONDS.labels(topic).observe(max(0.0, time.time() - closable_at / 1000))

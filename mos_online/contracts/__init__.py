@@ -15,9 +15,9 @@ from mos_online.contracts.clicks import (
     with_user,
     without_user,
 )
-from mos_online.contracts.codec import MAX_MESSAGE_BYTES, decode_clicks, encode
-from mos_online.contracts.dead_letters import DeadLetter
-from mos_online.contracts.fields import Context, Id, Milliseconds, Scalar
+from mos_online.contracts.codec import decode_clicks, encode
+from mos_online.contracts.dead_letters import DeadLetter, Header
+from mos_online.contracts.fields import MAX_MESSAGE_BYTES, Context, Id, Milliseconds, Scalar
 from mos_online.contracts.late_events import LateEvent
 from mos_online.contracts.lenient import NOT_JSON, decode_leniently
 from mos_online.contracts.recommendations import (
@@ -30,7 +30,7 @@ from mos_online.contracts.recommendations import (
     request_id_of,
 )
 from mos_online.contracts.session_embeddings import SessionEmbedding
-from mos_online.contracts.sessions import CloseReason, Session
+from mos_online.contracts.sessions import CloseReason, Session, check_session
 from mos_online.contracts.topics import (
     CLICKS,
     DEAD_LETTERS,
@@ -63,6 +63,7 @@ __all__ = [
     "Fallback",
     "FallbackReason",
     "FallbackSource",
+    "Header",
     "Heartbeat",
     "Id",
     "LateEvent",
@@ -75,6 +76,7 @@ __all__ = [
     "SessionEmbedding",
     "SessionEvent",
     "category_of",
+    "check_session",
     "decode_clicks",
     "decode_leniently",
     "encode",

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mos_online.contracts.fields import Context, Id, Milliseconds
+from mos_online.contracts.fields import Context, Id, Milliseconds, Name
 
 SESSION_END = "session_end"
 """The ``event_type`` that closes the session it belongs to."""
@@ -26,7 +26,9 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=T
             description='What the user did, 1 to 256 characters; "click" if left out. "session_end" closes the session.'
         ),
     ] = "click"
-    session_id: Annotated[str | None, Meta(description="The publisher's own session id; optional.")] = None
+    session_id: Annotated[
+        Name | None, Meta(description="The publisher's own session id; at most 256 characters; optional.")
+    ] = None
     request_id: Annotated[
         Id | None,
         Meta(description="The id of the recommendation that the event answers; 1 to 256 characters; optional."),

@@ -7,12 +7,9 @@ from typing import Annotated
 import msgspec
 
 from mos_online.contracts.clicks import Click, ClickEnvelope, Heartbeat, with_user
-from mos_online.contracts.fields import Context, Id, Milliseconds
+from mos_online.contracts.fields import MAX_MESSAGE_BYTES, Context, Id, Milliseconds, Name
 from mos_online.contracts.lenient import NOT_JSON, LooseObject, decode_leniently
 from mos_online.errors import ContractError
-
-MAX_MESSAGE_BYTES = 1_000_000
-"""A larger click message goes to the dead-letter topic unread (Kafka's own default limit is 1 MiB)."""
 
 _Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
@@ -25,7 +22,7 @@ class _NumberedClick(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     item_id: Id | _Number
     timestamp: Milliseconds
     event_type: Id = "click"
-    session_id: str | _Number | None = None
+    session_id: Name | _Number | None = None
     request_id: Id | _Number | None = None
     context: Context | None = None
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from mos_online.contracts.fields import MAX_ID
+from mos_online.contracts.fields import MAX_ID, Count, Id, Milliseconds, Name, SessionId
 
 FallbackSource = Literal["model", "popularity"]
 FallbackReason = Literal["unknown_user", "no_known_items", "store_unavailable"]
@@ -22,7 +22,7 @@ class RankedItem(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         float, Meta(description="The order of the items of one answer. Scores of different answers cannot be compared.")
     ]
     theme: Annotated[
-        int, Meta(description="The item's own theme; 0 if neither the item nor its category has a routing vector.")
+        Count, Meta(description="The item's own theme; 0 if neither the item nor its category has a routing vector.")
     ]
 
 
@@ -42,12 +42,12 @@ class Fallback(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class Served(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Which request was answered, and by what: the fields of every recommendation, over HTTP and on the topic."""
 
-    request_id: Annotated[str, Meta(description="The id of this answer; a click on one of its items may carry it.")]
-    user_id: str
-    experiment: Annotated[str | None, Meta(description="The experiment that the answer belongs to, if any.")]
-    arm: Annotated[str | None, Meta(description="The arm of the experiment that answered, if any.")]
-    model_version: Annotated[str, Meta(description="The model that answered.")]
-    router_version: Annotated[str, Meta(description="The router that gave the themes.")]
+    request_id: Annotated[Id, Meta(description="The id of this answer; a click on one of its items may carry it.")]
+    user_id: Id
+    experiment: Annotated[Name | None, Meta(description="The experiment that the answer belongs to, if any.")]
+    arm: Annotated[Name | None, Meta(description="The arm of the experiment that answered, if any.")]
+    model_version: Annotated[Name, Meta(description="The model that answered.")]
+    router_version: Annotated[Name, Meta(description="The router that gave the themes.")]
     fallback: Annotated[
         Fallback | None,
         Meta(description="What was used instead of the model with the profile, and why; null if nothing was."),
@@ -59,8 +59,10 @@ class Recommendation(Served, frozen=True, gc=False, kw_only=True):
 
     items: Annotated[list[RankedItem], Meta(description="Best first.")]
     trigger: Annotated[Literal["session_closed"], Meta(description="What the recommendation was made for.")]
-    session_id: Annotated[str, Meta(description="The session that has closed.")]
-    created_at: Annotated[int, Meta(description="When the service answered, by the clock of the worker; milliseconds.")]
+    session_id: Annotated[SessionId, Meta(description="The session that has closed.")]
+    created_at: Annotated[
+        Milliseconds, Meta(description="When the service answered, by the clock of the worker; milliseconds.")
+    ]
 
 
 def request_id_of(session_id: str) -> str:

@@ -6,17 +6,28 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from mos_online import contracts
-from mos_online.contracts import DeadLetter
-from mos_online.errors import ContractError, MosError
+from mos_online.contracts import DeadLetter, Header
+from mos_online.errors import BrokerError, ContractError, MosError
 from mos_online.settings import Settings
 from streams import metrics
 from streams.kafka.producer import RecordProducer
 from streams.kafka.records import Record
 
-RAW_BYTES, KEY_BYTES = 500_000, 10_000
-"""A longer value or key is cut to this, so that both, in base64, fit into a Kafka message."""
+
+class _Cut(NamedTuple):
+    """So many bytes of a record, and characters of the message, are in its dead letter at most."""
+
+    value: int
+    key: int
+    headers: int
+    message: int
+
+
+CUTS = (_Cut(500_000, 1_024, 8_192, 2_000), _Cut(50_000, 1_024, 1_024, 1_000), _Cut(0, 256, 0, 200))
+"""The first whose dead letter Kafka takes is used. In base64, the first fits into what Kafka takes by default."""
 
 INTERNAL_ERROR = "internal_error"
 """The reason of a record on which our own code fails."""
@@ -65,24 +76,52 @@ class DeadLetters:
     def add(self, record: Record, *, reason: str, message: str) -> None:
         """Publish a record as a dead letter.
 
+        What is too large for Kafka is cut; the letter says how large it was, and where the record is.
+
         ``failed_at`` is read from the worker's clock, so a repeat after a crash differs in it (ADR 5). Records of the
         topic are told apart by ``topic``, ``partition`` and ``offset``.
+
+        Raises:
+            BrokerError: Kafka does not even take a dead letter of a thousand bytes.
         """
-        key = record.key if record.key is None else record.key[:KEY_BYTES]
-        letter = DeadLetter(
+        for cut in CUTS:
+            letter = self._letter(record, reason, message, cut)
+            try:
+                self._producer.publish(self._topic, letter.key, contracts.encode(letter))
+            except ContractError:  # too large
+                continue
+            metrics.DEAD_LETTERS.labels(processor=self._processor, reason=reason).inc()
+            place = f"{record.topic}[{record.partition}]@{record.offset}"
+            log.debug("dead letter %s %s: %s", place, reason, message[:200])
+            return
+        raise BrokerError(
+            f"{self._topic} takes no message of a thousand bytes: raise max.message.bytes of the topic to 1 MB"
+        )
+
+    def _letter(self, record: Record, reason: str, message: str, cut: _Cut) -> DeadLetter:
+        key, value = record.key, record.value
+        headers, size = [], 0
+        for name, content in record.headers:
+            header = Header(name=name, value=content)
+            size += header.size
+            if size <= cut.headers:
+                headers.append(header)
+        return DeadLetter(
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
+            processor=self._processor,
             reason=reason,
-            message=message[:2000].encode(errors="replace").decode(),
-            key=key,
-            raw=(record.value or b"")[:RAW_BYTES],
+            message=message[: cut.message].encode(errors="replace").decode(),
+            key=None if key is None else key[: cut.key],
+            key_size=len(key or b""),
+            raw=None if value is None else value[: cut.value],
+            raw_size=len(value or b""),
+            headers=headers,
+            headers_size=size,
             record_timestamp=record.timestamp,
             failed_at=self._now(),
         )
-        self._producer.publish(self._topic, key, contracts.encode(letter))
-        metrics.DEAD_LETTERS.labels(processor=self._processor, reason=reason).inc()
-        log.debug("dead letter %s[%d]@%d %s: %s", record.topic, record.partition, record.offset, reason, message[:200])
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Mapping
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from prometheus_client import Histogram
@@ -13,6 +12,7 @@ from prometheus_client import Histogram
 from mos_online.errors import BrokerError, ContractError
 from mos_online.kafka_config import producer_config
 from mos_online.settings import Settings
+from streams.kafka.headers import Headers
 
 HIGH_WATER = 20_000
 """With more records than this on their way, ``relieve`` waits for all of them."""
@@ -97,7 +97,7 @@ class RecordProducer:
         value: bytes,
         *,
         partition: int | None = None,
-        headers: Mapping[str, bytes] | None = None,
+        headers: Headers = (),
         delay: Delay | None = None,
     ) -> None:
         """Send soon. Thread-safe; waits only while ten times ``HIGH_WATER`` records are on their way.
@@ -125,13 +125,15 @@ class RecordProducer:
                     key,
                     partition=-1 if partition is None else partition,
                     on_delivery=batch.delivered if delay is None else _Timed(batch, delay),
-                    headers=list(headers.items()) if headers else None,
+                    headers=list(headers) or None,
                 )
             except BufferError:
                 self._producer.poll(0.01)
-            except KafkaException as error:
+            except BaseException as error:
                 with self._lock:
                     batch.pending -= 1
+                if not isinstance(error, KafkaException):
+                    raise
                 fault = error.args[0]
                 if fault.code() == KafkaError.MSG_SIZE_TOO_LARGE:
                     raise ContractError("too_large", f"a record of {len(value)} bytes for {topic}") from None

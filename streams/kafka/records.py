@@ -5,9 +5,14 @@ from __future__ import annotations
 import msgspec
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
+from streams.kafka.headers import Headers
+
 
 class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A record; key, value and headers are raw.
+
+    A record with a header whose name is not UTF-8 counts as one without headers, because not every client can read
+    the other ones.
 
     Attributes:
         timestamp: its Kafka timestamp (ms). Only where ``by_broker`` says so, it is the time of arrival. Else its
@@ -21,7 +26,7 @@ class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     key: bytes | None
     value: bytes | None
     timestamp: int
-    headers: dict[str, bytes]
+    headers: Headers = ()
     by_broker: bool = False
 
     def arrived_at(self, now: int) -> int:
@@ -39,9 +44,16 @@ def of_confluent(message: Message) -> Record:
         key=_bytes(message.key()),
         value=_bytes(message.value()),
         timestamp=int(timestamp),
-        headers={name: value for name, value in message.headers() or () if isinstance(value, bytes)},
+        headers=_headers(message),
         by_broker=kind == TIMESTAMP_LOG_APPEND_TIME,
     )
+
+
+def _headers(message: Message) -> Headers:
+    try:
+        return tuple((name, _bytes(value)) for name, value in message.headers() or ())
+    except UnicodeDecodeError:
+        return ()
 
 
 def _bytes(data: str | bytes | None) -> bytes | None:

@@ -14,6 +14,7 @@ from mos_online.errors import ContractError
 from mos_online.settings import Settings
 from streams import metrics
 from streams.kafka.dead_letters import DeadLetters, record_at_fault
+from streams.kafka.headers import closable_at, passed_on
 from streams.kafka.producer import RecordProducer
 from streams.kafka.records import Record
 from streams.processors.batches import BatchConsumer
@@ -103,6 +104,13 @@ class Processor(ABC, Generic[M]):
             ContractError: the value is not such a message.
         """
 
+    def check(self, record: Record, message: M) -> None:
+        """Check what the message alone does not say: whether it fits its record, and can be believed at this moment.
+
+        Raises:
+            ContractError: it does not, or cannot.
+        """
+
     @abstractmethod
     async def work(self, records: list[Record]) -> None:
         """Work off a batch; it may be cancelled at any ``await``, and may be given the same records again."""
@@ -137,11 +145,13 @@ class Processor(ABC, Generic[M]):
     # --- what a subclass uses
 
     def read(self, records: Iterable[Record]) -> list[tuple[Record, M]]:
-        """Records with their messages; those that cannot be decoded are left out, as dead letters."""
+        """Records with their messages; those that cannot be decoded or believed are left out, as dead letters."""
         found: list[tuple[Record, M]] = []
         for record in records:
             try:
-                found.append((record, self.decode(record.value)))
+                message = self.decode(record.value)
+                self.check(record, message)
+                found.append((record, message))
             except Exception as error:
                 if self.reports_undecodable:
                     self.dead_letters.refuse(record, error)
@@ -166,7 +176,7 @@ class Processor(ABC, Generic[M]):
                 await self.isolate([one], work)
 
     def publish(self, record: Record, topic: str, user_id: str, message: msgspec.Struct) -> bool:
-        """Publish what follows from a record, in the same partition and with the same headers.
+        """Publish what follows from a record, in the same partition and with those of its headers that are ours.
 
         If Kafka does not take it, because it is too large, ``record`` becomes a dead letter and the answer is False.
         """
@@ -177,7 +187,7 @@ class Processor(ABC, Generic[M]):
                     user_id.encode(),
                     contracts.encode(message),
                     partition=record.partition,
-                    headers=record.headers,
+                    headers=passed_on(record.headers),
                 )
         except ContractError as error:
             self.dead_letters.refuse(record, error)
@@ -216,7 +226,7 @@ class Processor(ABC, Generic[M]):
         await self.work(records)
         await self.delivered()
         for topic, record in self._caused:
-            metrics.observe_delay(topic, record.headers)
+            metrics.observe_delay(topic, closable_at(record.headers))
 
     async def run_timer(self, timer: Timer) -> None:
         """Do what a timer does, unless the worker is about to stop; an error stops the worker."""

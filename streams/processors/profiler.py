@@ -21,6 +21,7 @@ from streams.kafka.dead_letters import record_at_fault
 from streams.kafka.decoding import json_decoder
 from streams.kafka.records import Record
 from streams.processors.base import Processor, Timer, WorkerContext
+from streams.processors.own_records import check_key, check_time
 from streams.processors.retry import RetryPolicy
 
 CACHED = 20_000
@@ -66,6 +67,12 @@ class ProfilerProcessor(Processor[Session]):
     def decode(self, value: bytes | None) -> Session:
         """Decode a closed session."""
         return _decode(value)
+
+    def check(self, record: Record, message: Session) -> None:
+        """A session from the future would keep its user's profile as it is until that time."""
+        contracts.check_session(message)
+        check_key(record, message.user_id)
+        check_time("watermark", message.watermark, record, self.settings.sessions)
 
     def timers(self) -> tuple[Timer, ...]:
         """Look for another model in service, whether or not there are sessions."""

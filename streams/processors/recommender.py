@@ -14,6 +14,7 @@ from streams.kafka.dead_letters import record_at_fault
 from streams.kafka.decoding import json_decoder
 from streams.kafka.records import Record
 from streams.processors.base import Processor, WorkerContext
+from streams.processors.own_records import check_key, check_time
 from streams.processors.retry import RetryPolicy
 from streams.processors.serving_client import BatchRequest, ServingClient
 
@@ -43,6 +44,11 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
     def decode(self, value: bytes | None) -> SessionEmbedding:
         """Decode the embedding that the profiler has made of a session."""
         return _decode(value)
+
+    def check(self, record: Record, message: SessionEmbedding) -> None:
+        """The service refuses to recommend for a moment that is far ahead."""
+        check_key(record, message.user_id)
+        check_time("ended_at", message.ended_at, record, self.settings.sessions)
 
     async def on_close(self) -> None:
         """Close the connections to the service."""

@@ -72,7 +72,6 @@ class Fetches:
 
 
 def _record(_: Any, tp: TP, record: Any) -> Record:
-    headers = record.headers
     return Record(
         topic=tp.topic,
         partition=tp.partition,
@@ -80,7 +79,7 @@ def _record(_: Any, tp: TP, record: Any) -> Record:
         key=record.key,
         value=record.value,
         timestamp=record.timestamp or 0,  # a log of Kafka 0.9 has none
-        headers=dict(headers) if headers else {},
+        headers=record.headers,
         by_broker=record.timestamp_type == LOG_APPEND_TIME,
     )
 

@@ -19,6 +19,7 @@ from mos_online.contracts import (
     ClickEnvelope,
     DeadLetter,
     Fallback,
+    Header,
     Heartbeat,
     LateEvent,
     RankedItem,
@@ -67,14 +68,19 @@ SENT: dict[str, list[Any]] = {
             topic="clicks",
             partition=0,
             offset=1,
+            processor="sessionizer",
             reason="not_json",
             message="no",
             key=key,
-            raw=b"\xff",
+            key_size=len(key or b""),
+            raw=raw,
+            raw_size=700_000,
+            headers=[Header(name="trace", value=key)],
+            headers_size=6,
             record_timestamp=5,
             failed_at=6,
         )
-        for key in (None, b"u")
+        for key, raw in ((None, b"\xff"), (b"u", None))
     ],
 }
 

@@ -15,6 +15,7 @@ import pytest
 from mos_online import contracts
 from mos_online.contracts import Click, ClickEnvelope, DeadLetter, Heartbeat, Session, SessionEvent
 from mos_online.sessions import offline_sessions
+from streams.kafka.headers import closable_at
 from tests.integration.stream_system import StreamSystem, stop, stream_system
 
 pytestmark = pytest.mark.slow
@@ -64,7 +65,7 @@ def published(system: StreamSystem) -> tuple[dict[str, tuple[list[str], str]], i
         session = msgspec.json.decode(record.value, type=Session)
         repeated += session.session_id in values
         assert values.setdefault(session.session_id, record.value) == record.value
-        assert int(record.headers["closable_at"]) > 0
+        assert closable_at(record.headers)
     sessions = [msgspec.json.decode(value, type=Session) for value in values.values()]
     return {s.session_id: ([e.event_id for e in s.events], s.close_reason) for s in sessions}, repeated
 

@@ -27,6 +27,7 @@ from tests.streams.stream_doubles import Log, Producer, Store
 NOW = 1_700_000_000_000
 HOUR = 3_600_000
 PARTITION = 1
+HEADERS = (("closable_at", b"8"),)
 GOOD = b"a value that the processor can use"
 
 
@@ -87,7 +88,7 @@ class Case(ABC):
             key=user.encode(),
             value=self.value(user, offset) if value is GOOD else value,
             timestamp=NOW + offset,
-            headers={"closable_at": b"8"},
+            headers=HEADERS,
         )
 
 

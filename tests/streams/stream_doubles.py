@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +15,7 @@ from mos_online.contracts import DeadLetter
 from mos_online.errors import BrokerError, ContractError, StoreError
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.users.profile import UserProfile
+from streams.kafka.headers import Headers
 from streams.kafka.records import Record
 
 
@@ -45,12 +46,14 @@ class Producer:
 
     Attributes:
         refuses: records with this key are too large for any topic but that of dead letters.
+        limit: bytes of the largest record.
         broken: deliver nothing any more.
     """
 
     def __init__(self) -> None:
-        self.published: dict[str, list[tuple[bytes | None, bytes, int | None, dict[str, bytes]]]] = {}
+        self.published: dict[str, list[tuple[bytes | None, bytes, int | None, dict[str, bytes | None]]]] = {}
         self.refuses: bytes | None = None
+        self.limit = 1_000_000
         self.broken = False
 
     def publish(
@@ -60,12 +63,15 @@ class Producer:
         value: bytes,
         *,
         partition: int | None = None,
-        headers: Mapping[str, bytes] | None = None,
+        headers: Headers = (),
         delay: object = None,
     ) -> None:
+        size = len(key or b"") + len(value) + sum(len(name) + len(content or b"") for name, content in headers)
+        if size > self.limit:
+            raise ContractError("too_large", f"{size} bytes")
         if key is not None and key == self.refuses and topic != contracts.DEAD_LETTERS:
             raise ContractError("too_large", "of a test")
-        self.published.setdefault(topic, []).append((key, value, partition, dict(headers or {})))
+        self.published.setdefault(topic, []).append((key, value, partition, dict(headers)))
 
     async def flush(self) -> None:
         if self.broken:

@@ -88,7 +88,7 @@ class Broker:
 
 
 def record(tp: TP, offset: int) -> Record:
-    return Record(topic=tp.topic, partition=tp.partition, offset=offset, key=None, value=b"", timestamp=0, headers={})
+    return Record(topic=tp.topic, partition=tp.partition, offset=offset, key=None, value=b"", timestamp=0)
 
 
 class Reader:

@@ -17,7 +17,7 @@ from tests.streams.stream_doubles import Stream, quiet
 
 
 def fetch(*offsets: int) -> list[Record]:
-    return [Record(topic="t", partition=0, offset=o, key=None, value=b"", timestamp=1, headers={}) for o in offsets]
+    return [Record(topic="t", partition=0, offset=o, key=None, value=b"", timestamp=1) for o in offsets]
 
 
 class Work:

@@ -36,7 +36,7 @@ def publish(settings: Settings, n: int, size: int = 1) -> None:
     async def run() -> None:
         producer = RecordProducer(settings)
         for number in range(n):
-            producer.publish("t", b"k", str(number).encode() * size, partition=1, headers={"h": b"v"})
+            producer.publish("t", b"k", str(number).encode() * size, partition=1, headers=(("h", b"v"),))
             await producer.relieve()
         await producer.flush()
 

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from mos_cli.demo.open_sessions import count_open
 from serving.metrics import Metrics
 from streams import metrics
+from streams.kafka.headers import closable_at, passed_on
 
 ROOT = Path(__file__).parents[2]
 UNITS = ("seconds", "records", "sessions", "events", "queries", "info", "total")
@@ -44,13 +45,14 @@ def test_the_demo_finds_the_open_sessions() -> None:
     assert count_open(generate_latest().decode()) == 7
 
 
-@pytest.mark.parametrize("header", [None, b"", b"soon", b"-5", b"9" * 5000, b"9" * 400])
-def test_a_header_that_is_no_time_is_not_measured(header: bytes | None) -> None:
-    metrics.observe_delay("of-a-test", {"closable_at": header} if header is not None else {})
-    metrics.observe_delay("of-a-test", {"closable_at": header})
+@pytest.mark.parametrize("header", [None, b"", b"soon", b"-5", b"1.5", b" 5", b"9" * 16, b"9" * 5000, b"\xd9\xa3"])
+def test_a_header_that_is_no_time_is_neither_measured_nor_passed_on(header: bytes | None) -> None:
+    headers = (("closable_at", header),)
+    metrics.observe_delay("of-a-test", closable_at(headers))
     assert 'topic="of-a-test"' not in generate_latest().decode()
+    assert passed_on(headers) == ()
 
 
 def test_a_delay_is_measured_from_the_header() -> None:
-    metrics.observe_delay("measured", {"closable_at": b"1"})
+    metrics.observe_delay("measured", closable_at((("closable_at", b"1"),)))
     assert 'mos_session_delay_seconds_count{topic="measured"} 1.0' in generate_latest().decode()

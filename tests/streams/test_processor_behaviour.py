@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from mos_online.contracts import Header
 from mos_online.errors import BrokerError
-from mos_online.settings import Settings
 from streams.kafka.records import Record
 from streams.processors.base import Timer
 from streams.runtime.worker import PROCESSORS
 from tests.streams.processor_cases import CASES, PARTITION, Case
+from tests.streams.processor_runs import assign, drive, worked_off
 from tests.streams.stream_doubles import Stream, eventually, quiet
 
 UNDECODABLE = [None, b"", b"{", b"\xff\xfe", b"7", b"{}", b'{"user_id":"u","clicks":[]}', b"[" * 200_000]
@@ -26,45 +26,9 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 
-@pytest.fixture(params=sorted(PROCESSORS))
-def case(request: pytest.FixtureRequest, mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
-    return CASES[request.param](mos_home, tmp_path / "model", monkeypatch)
-
-
 @pytest.fixture(params=list(LAYOUTS))
 def layout(request: pytest.FixtureRequest) -> Layout:
     return LAYOUTS[request.param]
-
-
-def assign(case: Case) -> None:
-    case.processor.assigned({case.settings.topic(case.processor.topic): {PARTITION}})
-
-
-def drive(case: Case, stream: Stream, then: Callable[[], Awaitable[None]], *, up: bool = True) -> None:
-    """Run the processor over a stream while ``then`` runs; without an error unless ``then`` expects one."""
-
-    async def run() -> None:
-        case.outage(down=not up)
-        assign(case)
-        agent = asyncio.create_task(case.processor.run(stream))
-        try:
-            await then()
-        finally:
-            case.outage(down=False)
-            agent.cancel()
-            await asyncio.gather(agent, return_exceptions=True)
-            await case.processor.close()
-
-    asyncio.run(run())
-
-
-def worked_off(case: Case, stream: Stream, last: int, users: Iterable[str]) -> Callable[[], Awaitable[None]]:
-    async def wait() -> None:
-        await eventually(lambda: last in stream.acked, f"{last} is acknowledged; failures: {case.failures}")
-        assert case.done() == set(users)
-        assert case.failures == []
-
-    return wait
 
 
 def test_every_processor_has_a_case() -> None:
@@ -90,8 +54,9 @@ def test_an_undecodable_record_is_one_dead_letter_and_the_stream_goes_on(
     for letter in letters:
         assert letter.reason in {"empty", "not_json", "not_object", "invalid", "too_large"}
         assert (letter.topic, letter.partition, letter.offset) == (case.processor.topic, PARTITION, 1)
-        assert letter.raw == (value or b"")[: len(letter.raw)]
-        assert letter.key == b"bad"
+        assert letter.raw == (value if value is None else value[:500_000])
+        assert (letter.raw_size, letter.key, letter.processor) == (len(value or b""), b"bad", case.processor.name)
+        assert letter.headers == [Header(name="closable_at", value=b"8")]
         assert letter.message
 
 

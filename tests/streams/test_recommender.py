@@ -42,7 +42,7 @@ def embedding(user: str) -> Record:
         key=user.encode(),
         value=contracts.encode(value),
         timestamp=9,
-        headers={"closable_at": b"8"},
+        headers=(("closable_at", b"8"),),
     )
 
 

@@ -136,7 +136,6 @@ def batches(partition: SessionizerPartition, topics: Topics, *values: bytes) -> 
             key=None,
             value=topics.log[offset],
             timestamp=NOW + offset,
-            headers={},
             by_broker=True,
         )
         for offset in range(start, len(topics.log))

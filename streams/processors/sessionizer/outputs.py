@@ -9,6 +9,7 @@ from mos_online.sessions import Output
 from mos_online.settings import Settings
 from streams import metrics
 from streams.kafka.dead_letters import DeadLetters
+from streams.kafka.headers import CLOSABLE_AT, Headers
 from streams.kafka.producer import Delay, RecordProducer
 from streams.kafka.records import Record
 
@@ -58,7 +59,7 @@ class OutputPublisher:
         self, topic: str, user_id: str, output: Session | LateEvent, closable_at: int, delay: Delay | None
     ) -> None:
         key, value = user_id.encode(), contracts.encode(output)
-        headers = {"closable_at": str(closable_at).encode()}
+        headers: Headers = ((CLOSABLE_AT, str(closable_at).encode()),)
         try:
             self._producer.publish(topic, key, value, partition=self._number, headers=headers, delay=delay)
         except ContractError as error:  # too large for Kafka

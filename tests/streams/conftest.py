@@ -1,0 +1,16 @@
+"""Each processor in a world of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mos_online.settings import Settings
+from streams.runtime.worker import PROCESSORS
+from tests.streams.processor_cases import CASES, Case
+
+
+@pytest.fixture(params=sorted(PROCESSORS))
+def case(request: pytest.FixtureRequest, mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
+    return CASES[request.param](mos_home, tmp_path / "model", monkeypatch)
