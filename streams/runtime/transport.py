@@ -79,7 +79,7 @@ def _record(_: Any, tp: TP, record: Any) -> Record:
         key=record.key,
         value=record.value,
         timestamp=record.timestamp or 0,  # a log of Kafka 0.9 has none
-        headers=record.headers,
+        headers=tuple(record.headers),
         by_broker=record.timestamp_type == LOG_APPEND_TIME,
     )
 

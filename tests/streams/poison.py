@@ -45,6 +45,8 @@ WHOLE += [b'{"clicks":[' + b"{}," * 300_000 + b"{}]}", b'{"heartbeat":%d}' % MAX
 KEYS = [None, b"", b"\x00", b"\xff\xfe", b"k" * 800_000, b"somebody else", "\u20ac".encode() * 300]
 HEADER_VALUES = [None, b"", b"-1", b"soon", b"9" * 5000, str(MAX_TIME + 1).encode(), b"h" * 700_000, b"\xff", b"1.5"]
 HEADER_NAMES = ["closable_at", "resent", "", "trace", "n\x00ul", "x" * 100_000, "\u20ac"]
+TIMESTAMPS = [-1, 0, 1, 1_700_000_000_000, MAX_TIME, 2**63 - 1]
+"""Of Kafka, written by the producer."""
 
 
 class Poison(NamedTuple):
@@ -53,6 +55,7 @@ class Poison(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+    timestamp: int
 
 
 def poison(good_key: bytes, good_value: bytes) -> st.SearchStrategy[Poison]:
@@ -62,7 +65,8 @@ def poison(good_key: bytes, good_value: bytes) -> st.SearchStrategy[Poison]:
     )
     headers = st.lists(st.tuples(st.sampled_from(HEADER_NAMES), st.sampled_from(HEADER_VALUES)), max_size=3)
     keys: st.SearchStrategy[bytes | None] = st.one_of(st.just(good_key), st.sampled_from(KEYS), st.binary(max_size=9))
-    return st.builds(Poison, key=keys, value=values, headers=headers.map(tuple))
+    timestamps = st.sampled_from(TIMESTAMPS)
+    return st.builds(Poison, key=keys, value=values, headers=headers.map(tuple), timestamp=timestamps)
 
 
 @st.composite

@@ -35,7 +35,7 @@ def test_no_record_ends_a_processor_or_takes_another_one_with_it(name: str, data
             offset = len(records)
             bad = data.draw(poison(b"bad", case.value("bad", offset)))
             good = case.record(offset, "bad", bad.value)
-            records.append(msgspec.structs.replace(good, key=bad.key, headers=bad.headers))
+            records.append(msgspec.structs.replace(good, key=bad.key, headers=bad.headers, timestamp=bad.timestamp))
         records += [case.record(len(records), "good"), case.record(len(records) + 1, "last")]
         cuts = sorted(data.draw(st.sets(st.integers(1, len(records) - 1), max_size=3)))
         stream = Stream(*(records[a:b] for a, b in zip([0, *cuts], [*cuts, len(records)], strict=True)))
