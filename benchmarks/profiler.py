@@ -86,7 +86,6 @@ def records(users: int, sessions: int) -> list[Record]:
                     key=session.user_id.encode(),
                     value=contracts.encode(session),
                     timestamp=began,
-                    headers={},
                 )
             )
     return made
