@@ -168,6 +168,7 @@ def write_profiles(settings: Settings, count: int, items: list[str], router_vers
     events = sum(lengths)
     store = OnlineStore.open(settings)
     for start in range(0, count, 500):
+        store.delete_profiles([f"u{number}" for number in range(start, min(start + 500, count))])
         store.write_profiles(
             [
                 UserProfile(
@@ -177,6 +178,8 @@ def write_profiles(settings: Settings, count: int, items: list[str], router_vers
                     timestamps=sorted(now - rng.randrange(HOUR, 1000 * HOUR) for _ in range(events)),
                     categories=[None] * events,
                     session_lengths=lengths,
+                    session_keys=list(range(len(lengths))),
+                    session_closes=list(range(len(lengths))),
                     session_themes=session_themes,
                     theme_sessions={0: 10} | dict.fromkeys(range(1, themes + 1), 5),
                     session_count=5 * themes + 10,

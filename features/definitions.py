@@ -58,6 +58,8 @@ user_state = FeatureView(
         Field(name="category_codes", dtype=Array(Int64), description="Place in category_names from 1; 0: none."),
         Field(name="category_names", dtype=Array(String), description="Categories that the kept events named."),
         Field(name="session_lengths", dtype=Array(Int64), description="Events of each kept session."),
+        Field(name="session_keys", dtype=Array(Int64), description="A hash of the id of each kept session."),
+        Field(name="session_closes", dtype=Array(Int64), description="Watermark of each kept session, ms."),
         Field(name="session_count", dtype=Int64, description="Closed sessions ever."),
         Field(name="last_ended_at", dtype=Int64, description="Time of the newest event, ms since 1970 UTC."),
         Field(name="last_closed_at", dtype=Int64, description="Event time at which the last session could close."),

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from feast.protos.feast.types import Value_pb2
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 
@@ -25,10 +26,9 @@ Values = dict[str, Any]
 Row = tuple[Any, Values, datetime, None]
 """Entity key, values, event timestamp, no created timestamp: what `online_write_batch` takes."""
 
-Mark = tuple[int, str]
-"""(last_closed_at, last_session_id): orders the revisions of a profile, as `apply_session` does."""
-
-MARK_FEATURES = ["last_closed_at", "last_session_id"]
+COMPARED = ("session_count", "last_closed_at", "last_session_id")
+"""Features of a profile, one of which changes whenever the profile does: a session that is applied or merged in raises
+the count, and the count alone tells a profile that grew in the past from one that did not."""
 
 
 def user_key(user_id: str) -> Any:
@@ -41,16 +41,15 @@ def partition_key(partition: int) -> Any:
     return EntityKey(join_keys=["partition"], entity_values=[Value(int64_val=partition)])
 
 
-def mark_of(profile: UserProfile) -> Mark:
-    """The high-water mark of a profile."""
-    return profile.last_closed_at, profile.last_session_id
-
-
-def stored_mark(values: Values) -> Mark:
-    """The high-water mark of a stored row; below every other if the row has none, so that it can be replaced."""
-    if not values.keys() >= set(MARK_FEATURES):
-        return -1, ""
-    return values["last_closed_at"].int64_val, values["last_session_id"].string_val
+def compared_values(profile: UserProfile | None) -> Values:
+    """The features of ``COMPARED`` of a profile's row; none of them if there is no profile."""
+    if profile is None:
+        return {}
+    return {
+        "session_count": Value(int64_val=profile.session_count),
+        "last_closed_at": Value(int64_val=profile.last_closed_at),
+        "last_session_id": Value(string_val=profile.last_session_id),
+    }
 
 
 def profile_row(profile: UserProfile) -> Row:
@@ -62,10 +61,10 @@ def profile_row(profile: UserProfile) -> Row:
         "category_codes": _ints([codes.setdefault(category, len(codes)) for category in profile.categories]),
         "category_names": _strings(name for name in codes if name is not None),
         "session_lengths": _ints(profile.session_lengths),
-        "session_count": Value(int64_val=profile.session_count),
+        "session_keys": _ints(profile.session_keys),
+        "session_closes": _ints(profile.session_closes),
+        **compared_values(profile),
         "last_ended_at": Value(int64_val=profile.last_ended_at),
-        "last_closed_at": Value(int64_val=profile.last_closed_at),
-        "last_session_id": Value(string_val=profile.last_session_id),
         "router_version": Value(string_val=profile.router_version),
         "session_themes": _ints(profile.session_themes),
         "theme_ids": _ints(profile.theme_sessions),
@@ -89,6 +88,8 @@ def profile_of(user_id: str, values: Values) -> UserProfile:
             timestamps=list(values["timestamps"].int64_list_val.val),
             categories=_categories(values),
             session_lengths=list(values["session_lengths"].int64_list_val.val),
+            session_keys=list(values["session_keys"].int64_list_val.val),
+            session_closes=list(values["session_closes"].int64_list_val.val),
             session_count=values["session_count"].int64_val,
             last_ended_at=values["last_ended_at"].int64_val,
             last_closed_at=values["last_closed_at"].int64_val,
@@ -107,7 +108,7 @@ def profile_of(user_id: str, values: Values) -> UserProfile:
         )
         _check_lengths(profile)
     except (KeyError, ValueError) as error:
-        raise StoreError(_foreign(f"the profile of user {user_id!r}", error, "run `mos backfill`")) from None
+        raise StoreError(_foreign(f"the profile of user {user_id!r}", error)) from None
     return profile
 
 
@@ -128,11 +129,14 @@ def _check_lengths(profile: UserProfile) -> None:
     }
     if any(length != events for length in found.values()):
         raise ValueError(f"session_lengths add up to {events}, but the lists have {found}")
-    if len(profile.session_themes) != len(profile.session_lengths) or min(profile.session_lengths, default=1) < 1:
-        raise ValueError(
-            f"session_lengths {profile.session_lengths} and session_themes {profile.session_themes} must be as many, "
-            f"and each length at least 1"
-        )
+    sessions = {
+        "session_lengths": len(profile.session_lengths),
+        "session_themes": len(profile.session_themes),
+        "session_keys": len(profile.session_keys),
+        "session_closes": len(profile.session_closes),
+    }
+    if len(set(sessions.values())) > 1 or min(profile.session_lengths, default=1) < 1:
+        raise ValueError(f"the lists of sessions must be equally long, and each length at least 1: {sessions}")
 
 
 def popularity_row(snapshot: PopularitySnapshot) -> Row:
@@ -157,7 +161,7 @@ def popularity_of(partition: int, values: Values) -> PopularitySnapshot:
         StoreError: the row was not written by this version.
     """
     try:
-        return PopularitySnapshot(
+        snapshot = PopularitySnapshot(
             partition=partition,
             as_of=values["as_of"].int64_val,
             total=values["total"].double_val,
@@ -168,17 +172,32 @@ def popularity_of(partition: int, values: Values) -> PopularitySnapshot:
             first_seen=list(values["first_seen"].int64_list_val.val),
             categories=list(values["categories"].string_list_val.val),
         )
-    except KeyError as error:
-        raise StoreError(
-            _foreign(f"the popularity of partition {partition}", error, "`mos worker` replaces it")
-        ) from None
+        _check_columns(snapshot)
+    except (KeyError, ValueError) as error:
+        raise StoreError(_foreign(f"the popularity of partition {partition}", error)) from None
+    return snapshot
 
 
-def _foreign(what: str, error: Exception, remedy: str) -> str:
+def _check_columns(snapshot: PopularitySnapshot) -> None:
+    lengths = {
+        "item_ids": len(snapshot.item_ids),
+        "counts": len(snapshot.counts),
+        "slow_counts": len(snapshot.slow_counts),
+        "first_seen": len(snapshot.first_seen),
+        "categories": len(snapshot.categories),
+    }
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"the lists must be equally long, but have {lengths}")
+    numbers = np.array([snapshot.total, snapshot.slow_total, *snapshot.counts, *snapshot.slow_counts])
+    if not (np.isfinite(numbers) & (numbers >= 0)).all():
+        raise ValueError("the counts must be finite numbers that are not below 0")
+
+
+def _foreign(what: str, error: Exception) -> str:
     fault = f"feature {error} is missing" if isinstance(error, KeyError) else str(error)
     return (
         f"{what} in the online store does not follow features/definitions.py: {fault}; another version or another "
-        f"program wrote it: {remedy}"
+        f"program wrote it"
     )
 
 

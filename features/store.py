@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import redis
@@ -14,20 +17,20 @@ from feast.infra.online_stores.helpers import get_online_store_from_config
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from features.definitions import ITEM_POPULARITY, USER_STATE
-from features.erasure import delete_rows
+from features.erasure import delete_rows, set_aside_rows
 from features.location import Location, parse_location
+from features.reading import Damaged, is_unreachable, read_rows
+from features.replacing import Replacement, replace_rows
 from features.repository import open_repository
 from features.rows import (
-    MARK_FEATURES,
-    Row,
+    COMPARED,
     Values,
-    mark_of,
+    compared_values,
     partition_key,
     popularity_of,
     popularity_row,
     profile_of,
     profile_row,
-    stored_mark,
     user_key,
 )
 from features.store_errors import redis_error_message, sqlite_error_message
@@ -37,20 +40,27 @@ from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
 
 T = TypeVar("T")
+OnDamaged = Callable[[str, str], object]
 
 BATCH = 500
 """Rows in one round trip. They are few enough that Redis answers in time and SQLite holds its lock briefly."""
+
+TOLD = 1000
+"""Damaged rows that are remembered, so that each is logged once."""
+
+log = logging.getLogger(__name__)
 
 
 class OnlineStore:
     """Profiles and item popularity in Feast's online store, SQLite or Redis.
 
     The rows are those of `features.definitions`, so the plain Feast SDK reads them too. Writing and reading go
-    straight to Feast's online store (`online_write_batch`, `online_read`) with protobuf built here, because
-    `FeatureStore.push` and `get_online_features` cost several times as much.
+    straight to Feast's online store with protobuf built here, because `FeatureStore.push` and `get_online_features`
+    cost several times as much.
 
-    A profile has one writer, the profiler that owns its user. Methods block; call them from threads, any number at
-    once. After a `StoreError` the same object may be used again: connections are made anew when they are needed.
+    A row that cannot be decoded, whoever wrote it, is logged and counts as none. Methods block; call them from
+    threads, any number at once. After a `StoreError` the same object may be used again: connections are made anew
+    when they are needed.
     """
 
     def __init__(self, *, location: Location, repository: Any) -> None:
@@ -65,6 +75,7 @@ class OnlineStore:
         self._online: Any = get_online_store_from_config(repository.config.online_store)
         self._users = repository.get_feature_view(USER_STATE)
         self._popularity = repository.get_feature_view(ITEM_POPULARITY)
+        self._told: dict[str | int, str] = {}
         # Feast keeps one SQLite connection; two threads inside one transaction would commit each other's rows.
         self._turn = threading.Lock() if location.kind == "sqlite" else nullcontext()
 
@@ -88,48 +99,64 @@ class OnlineStore:
                 f"`mos backfill`"
             ) from None
 
-    def write_profiles(self, profiles: Sequence[UserProfile]) -> int:
-        """Write profiles; a revision older than the stored one (by `apply_session`'s order) changes nothing.
+    def write_profiles(
+        self, profiles: Iterable[UserProfile], *, over: Mapping[str, UserProfile] = MappingProxyType({})
+    ) -> set[str]:
+        """Write profiles, each if the store still holds the one that it was made from. Both are one step.
 
-        A revision as new as the stored one replaces it: the same profile again, or one routed anew by another
-        router. Feast's own rule for Redis (drop whatever is not later in time) would lose the second, and SQLite
-        has no rule at all, so the comparison is made here, for both. It is not atomic: it guards against a writer
-        that has lost its partition and a backfill beside a running worker, not against two writers at one instant.
+        So a writer that has lost its partition, or that was slow, never overwrites what another has written since.
+
+        Args:
+            profiles: at most one of each user.
+            over: the profiles that they were made from, as they were read or written last; a user without one must
+                not have a row.
 
         Returns:
-            How many rows were written.
+            The users whose row is another by now: nothing was written of them. Read them again.
 
         Raises:
             StoreError: the store cannot be reached or is locked; any number of the profiles may have been written.
         """
-        newest: dict[str, UserProfile] = {}
-        for profile in profiles:
-            other = newest.get(profile.user_id)
-            if other is None or mark_of(profile) >= mark_of(other):
-                newest[profile.user_id] = profile
-        written = 0
-        for batch in _batches(list(newest.values())):
-            stored = self._read(self._users, [user_key(profile.user_id) for profile in batch], MARK_FEATURES)
-            rows = [
-                profile_row(profile)
-                for profile, values in zip(batch, stored, strict=True)
-                if mark_of(profile) >= stored_mark(values)
+        lost: set[str] = set()
+        for batch in _batches(list(profiles)):
+            replacements = [
+                Replacement(row=profile_row(one), expected=compared_values(over.get(one.user_id))) for one in batch
             ]
-            self._write(self._users, rows)
-            written += len(rows)
-        return written
+            written = self._replace(self._users, replacements, COMPARED)
+            lost |= {one.user_id for one, done in zip(batch, written, strict=True) if not done}
+        self._set_aside_empty([user_id for user_id in lost if user_id not in over])
+        return lost
 
-    def read_profiles(self, user_ids: Sequence[str]) -> dict[str, UserProfile]:
-        """The profiles of those users who have one.
+    def read_profiles(self, user_ids: Sequence[str], *, on_damaged: OnDamaged | None = None) -> dict[str, UserProfile]:
+        """The profiles of those users who have one that can be read.
+
+        Args:
+            user_ids: of the users.
+            on_damaged: called with the id of each user whose row cannot be read, and why. It is logged, too.
 
         Raises:
-            StoreError: the store cannot be reached, or holds something else under their keys.
+            StoreError: the store cannot be reached.
         """
         found: dict[str, UserProfile] = {}
         for batch in _batches(list(dict.fromkeys(user_ids))):
             rows = self._read(self._users, [user_key(user_id) for user_id in batch])
-            found |= {u: profile_of(u, values) for u, values in zip(batch, rows, strict=True) if values}
+            for user_id, row in zip(batch, rows, strict=True):
+                if profile := self._decoded(row, partial(profile_of, user_id), on_damaged, user_id):
+                    found[user_id] = profile
         return found
+
+    def set_aside_profiles(self, user_ids: Sequence[str]) -> None:
+        """Move the rows of these users that cannot be read out of the way, so that others can be written.
+
+        ``delete_profiles`` deletes them there, too.
+
+        Raises:
+            StoreError: the store cannot be reached or is locked.
+        """
+        damaged: list[str] = []
+        self.read_profiles(user_ids, on_damaged=lambda user_id, _: damaged.append(user_id))
+        for batch in _batches(damaged):
+            self._set_aside(self._users, [user_key(user_id) for user_id in batch])
 
     def delete_profiles(self, user_ids: Sequence[str]) -> None:
         """Delete all that is stored of these users; those who have nothing are passed over.
@@ -146,21 +173,34 @@ class OnlineStore:
                 delete_rows(online, self._config, self._users, keys, self.location)
 
     def write_popularity(self, snapshots: Sequence[PopularitySnapshot]) -> None:
-        """Replace the rows of these partitions.
+        """Replace the rows of these partitions, whatever is there.
 
         Raises:
             StoreError: the store cannot be reached or is locked.
         """
-        self._write(self._popularity, [popularity_row(snapshot) for snapshot in snapshots])
+        rows = [popularity_row(snapshot) for snapshot in snapshots]
+        if not rows:
+            return
+        with self._access() as online:
+            try:
+                online.online_write_batch(self._config, self._popularity, rows, None)
+            except redis.ResponseError as error:
+                if is_unreachable(error):
+                    raise
+                set_aside_rows(online, self._config, self._popularity, [row[0] for row in rows], self.location)
+                online.online_write_batch(self._config, self._popularity, rows, None)
 
     def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
         """The snapshots of partitions 0 to ``partitions - 1``, without those that nobody has written.
 
+        A row that cannot be read counts as one that nobody has written; it is logged.
+
         Raises:
-            StoreError: the store cannot be reached, or holds something else under their keys.
+            StoreError: the store cannot be reached.
         """
         rows = self._read(self._popularity, [partition_key(p) for p in range(partitions)])
-        return [popularity_of(p, values) for p, values in enumerate(rows) if values]
+        found = (self._decoded(row, partial(popularity_of, p), None, p) for p, row in enumerate(rows))
+        return [snapshot for snapshot in found if snapshot]
 
     def ping(self) -> None:
         """Check that the store answers, by reading a row that does not exist.
@@ -168,23 +208,48 @@ class OnlineStore:
         Raises:
             StoreError: the store cannot be reached or read.
         """
-        self._read(self._users, [user_key("")], MARK_FEATURES)
+        self._read(self._users, [user_key("")])
 
     def close(self) -> None:
         """Close the connections. Afterwards every method raises `StoreError`."""
         self._online = None  # Feast has no close for its synchronous clients; they close when nobody holds them
 
-    def _read(self, view: Any, keys: list[Any], features: list[str] | None = None) -> list[Values]:
-        """One dict per key, of the features that are set: empty if there is no such row."""
+    def _read(self, view: Any, keys: list[Any]) -> list[Values | Damaged]:
         with self._access() as online:
-            # A copy: Feast appends to the list.
-            rows = online.online_read(self._config, view, keys, list(features) if features else None)
-        return [{name: v for name, v in (values or {}).items() if v.WhichOneof("val")} for _, values in rows]
+            return read_rows(online, self._config, view, keys)
 
-    def _write(self, view: Any, rows: list[Row]) -> None:
-        if rows:
+    def _decoded(
+        self, row: Values | Damaged, decode: Callable[[Values], T], on_damaged: OnDamaged | None, owner: str | int
+    ) -> T | None:
+        """What a row says; None if there is none, or it cannot be read."""
+        if not row:
+            return None
+        try:
+            if isinstance(row, Damaged):
+                raise StoreError(f"cannot be decoded: {row.fault}")
+            return decode(row)
+        except StoreError as error:
+            if self._told.get(owner) != str(error):
+                self._told = {**self._told, owner: str(error)} if len(self._told) < TOLD else {owner: str(error)}
+                log.warning("the row of %r is left out: %s; `mos backfill` writes it anew", owner, error)
+            if on_damaged is not None:
+                on_damaged(str(owner), str(error))
+            return None
+
+    def _replace(self, view: Any, replacements: list[Replacement], compared: Sequence[str]) -> list[bool]:
+        with self._access() as online:
+            return replace_rows(online, self._config, view, replacements, compared=compared, location=self.location)
+
+    def _set_aside_empty(self, user_ids: list[str]) -> None:
+        """Set aside what lies under these keys and is read as no row at all: it would be in the way for ever."""
+        for batch in _batches(user_ids):
+            rows = self._read(self._users, [user_key(user_id) for user_id in batch])
+            self._set_aside(self._users, [user_key(user) for user, row in zip(batch, rows, strict=True) if row == {}])
+
+    def _set_aside(self, view: Any, keys: list[Any]) -> None:
+        if keys:
             with self._access() as online:
-                online.online_write_batch(self._config, view, rows, None)
+                set_aside_rows(online, self._config, view, keys, self.location)
 
     @contextmanager
     def _access(self) -> Iterator[Any]:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 import redis
 
 from features.location import Location
+
+PIPELINE = re.compile(r"^Command # \d+ \(.*\) of pipeline caused error: ", re.DOTALL)
+"""What redis-py writes before an error: the command, with the bytes of a row."""
+
+UNAUTHENTICATED = "unauthenticated multibulk length"
+"""Redis's answer to a long command of a client that has given no password."""
 
 
 def sqlite_error_message(error: sqlite3.Error) -> str:
@@ -26,12 +33,17 @@ def sqlite_error_message(error: sqlite3.Error) -> str:
 
 def redis_error_message(error: redis.RedisError, location: Location) -> str:
     """The message of the `StoreError` that an error of redis-py becomes."""
-    if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
+    found = PIPELINE.sub("", str(error)).rstrip(".")
+    if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError) or UNAUTHENTICATED in found:
         remedy = "correct the user or password in MOS_STORE (redis://[user]:password@host:port/db)"
-    elif "CERTIFICATE_VERIFY_FAILED" in str(error):
+    elif "CERTIFICATE_VERIFY_FAILED" in found:
         remedy = "set SSL_CERT_FILE to the certificate (PEM) of the authority that signed the server's"
     elif isinstance(error, redis.ConnectionError | redis.TimeoutError):
         remedy = "start it (`redis-server`, or `docker compose up -d redis`) or correct MOS_STORE"
+    elif "can't write against a read only replica" in found:
+        remedy = "name the primary server in MOS_STORE: this is a replica"
+    elif "OOM" in found or "maxmemory" in found:
+        remedy = "it is full: give it more memory (`maxmemory`)"
     else:
         remedy = "look at the server's log; `redis-cli info memory` shows whether it is full"
-    return f"the online store at {location.label} failed: {str(error).rstrip('.')}; {remedy}"
+    return f"the online store at {location.label} failed: {found}; {remedy}"

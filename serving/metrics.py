@@ -49,6 +49,9 @@ class Metrics:
             "Reads of the online store that failed or took too long.",
             registry=registry,
         )
+        self.damaged_profiles = Counter(
+            "mos_serving_damaged_profiles", "Profiles that were read and could not be decoded.", registry=registry
+        )
         self.refused = Counter(
             "mos_serving_refused_queries", "Queries refused because too many were waiting.", registry=registry
         )

@@ -66,6 +66,9 @@ UNKEYED = Counter(
 
 # Of the others.
 PROFILES_WRITTEN = Counter("mos_profiler_written_profiles_total", "Rows of user_state written.")
+DAMAGED_PROFILES = Counter(
+    "mos_profiler_damaged_profiles_total", "Rows of user_state that could not be read and were set aside."
+)
 RECOMMENDATIONS = Counter("mos_recommender_recommendations_total", "Recommendations published.")
 
 

@@ -30,7 +30,7 @@ def backfill(
     """Cut a log into sessions, route them with the model in service, and write the users' profiles.
 
     Run it before the first replay, or to rebuild a lost store. A new router needs none: it routes what a profile holds.
-    A profile that is newer in the store than in the log stays as it is, so it may run beside a worker, and again.
+    Sessions are merged into the profiles that the store has, each once, so it may run beside a worker, and again.
     Item popularity is written only if the store has none: what a worker has counted stays as it is.
     A session that goes on across --until is cut in two.
     """

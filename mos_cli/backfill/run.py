@@ -30,7 +30,7 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
         console: for the bar and the result.
 
     Returns:
-        Profiles written; those that were newer in the store are not among them.
+        Profiles written; those to which there was nothing to add are not among them.
 
     Raises:
         ModelError: no model is in service.
@@ -47,12 +47,12 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
         with progress_bar(console, transient=True) as bar:
             task = bar.add_task("profiles", total=total)
             made = profiles(past_sessions(clicks, log.items, rules), router, config.sizes)
-            written = fill(store, made, advance=lambda count: bar.advance(task, count))
+            written = fill(store, made, router, config.sizes, advance=lambda count: bar.advance(task, count))
     finally:
         store.close()
     console.print(
         f"{written:,} profiles of {len(clicks):,} clicks written to {store.location.label}, routed by "
-        f"{router.version}; {total - written:,} were newer there",
+        f"{router.version}; {total - written:,} had all of this already",
         highlight=False,
     )
     if not counted:

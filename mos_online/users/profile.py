@@ -7,6 +7,8 @@ route them: a new router version needs no other state.
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import msgspec
 
 
@@ -20,6 +22,8 @@ class UserProfile(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         item_ids, timestamps, categories: of every kept event, the sessions in the order in which they closed, the
             events of a session from its first to its last; ms, and None where the event named no category.
         session_lengths: events of each kept session, all at least 1.
+        session_keys, session_closes: ``session_key`` of the id of each kept session, and its watermark (ms). They
+            tell which sessions two profiles of the user have in common, and in which order they closed.
         session_count: closed sessions ever.
         last_ended_at: time of the newest event (ms), -1 before the first session.
         last_closed_at, last_session_id: the last session's watermark and id, the high-water mark: sessions close in
@@ -37,6 +41,8 @@ class UserProfile(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     timestamps: list[int] = []
     categories: list[str | None] = []
     session_lengths: list[int] = []
+    session_keys: list[int] = []
+    session_closes: list[int] = []
     session_count: int = 0
     last_ended_at: int = -1
     last_closed_at: int = -1
@@ -46,3 +52,12 @@ class UserProfile(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     theme_sessions: dict[int, int] = {}
     embedding: list[float] = []
     theme_weights: list[float] = []
+
+
+def session_key(session_id: str) -> int:
+    """A hash of a session's id, a signed number of 64 bits: a profile has hundreds of them, and ids are long.
+
+    >>> session_key("u:5:e") == session_key("u:5:e") != session_key("u:5:f")
+    True
+    """
+    return int.from_bytes(blake2b(session_id.encode(), digest_size=8).digest(), "big", signed=True)

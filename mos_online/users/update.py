@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from mos_online.contracts import SESSION_END, Session, SessionEmbedding, category_of
 from mos_online.themes.routed import Routed
-from mos_online.users.profile import UserProfile
+from mos_online.users.profile import UserProfile, session_key
 from mos_online.users.retention import dropped_sessions
 from mos_online.users.ring_sizes import RingSizes
 from mos_online.users.view import SessionRouter, themes_by
@@ -33,19 +33,24 @@ def apply_session(
     themes, counts = themes_by(profile, router)
     themes = [*themes, routed.theme]
     lengths = [*profile.session_lengths, len(acted)]
+    keys = [*profile.session_keys, session_key(session.session_id)]
+    closes = [*profile.session_closes, session.watermark]
     starts = list(accumulate(lengths, initial=0))
     items = profile.item_ids + [event.item_id for event in acted]
     times = profile.timestamps + [event.timestamp for event in acted]
     categories = profile.categories + [category_of(event) for event in acted]
     for number in dropped_sessions(lengths, themes, sizes):
         gone = slice(starts[number], starts[number + 1])
-        del items[gone], times[gone], categories[gone], lengths[number], themes[number]
+        del items[gone], times[gone], categories[gone]
+        del lengths[number], themes[number], keys[number], closes[number]
     return UserProfile(
         user_id=profile.user_id,
         item_ids=items,
         timestamps=times,
         categories=categories,
         session_lengths=lengths,
+        session_keys=keys,
+        session_closes=closes,
         session_count=profile.session_count + 1,
         last_ended_at=max(session.ended_at, profile.last_ended_at),
         last_closed_at=session.watermark,

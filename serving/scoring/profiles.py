@@ -19,8 +19,10 @@ log = logging.getLogger(__name__)
 class Store(Protocol):
     """The methods of ``features.store.OnlineStore`` that serving needs."""
 
-    def read_profiles(self, user_ids: Sequence[str]) -> dict[str, UserProfile]:
-        """Return the profiles of those users who have one."""
+    def read_profiles(
+        self, user_ids: Sequence[str], *, on_damaged: Callable[[str, str], object]
+    ) -> dict[str, UserProfile]:
+        """Return the profiles of those users who have one; call ``on_damaged`` for those that cannot be read."""
 
     def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
         """Return the popular items of each partition that has been written."""
@@ -55,7 +57,7 @@ class Profiles:
         if store is None or self.problem is not None:
             return None
         started = time.perf_counter()
-        found = self._call(lambda: store.read_profiles(user_ids), self._timeout)
+        found = self._call(lambda: store.read_profiles(user_ids, on_damaged=self._damaged), self._timeout)
         self._metrics.store_read_seconds.observe(time.perf_counter() - started)
         return found
 
@@ -81,6 +83,10 @@ class Profiles:
         if (store := self._store) is not None:
             self._thread.submit(store.close)
         self._thread.shutdown(wait=False)
+
+    def _damaged(self, _user_id: str, _fault: str) -> None:
+        """A row that cannot be read costs its user the profile, and nobody else anything."""
+        self._metrics.damaged_profiles.inc()
 
     def _connect(self) -> bool:
         if self._store is None:

@@ -89,30 +89,52 @@ class ProfilerProcessor(Processor[Session]):
 
     async def work(self, records: list[Record]) -> None:
         """Update the profiles by a batch of sessions, and publish the embeddings once the profiles are readable."""
-        cache = self._cache
         self._use_model_in_service()
-        batch = self.read(records)
+        waiting = self.read(records)
+        while waiting:
+            written, waiting = await self._update(waiting)
+            for record, embedding in written:
+                self.publish(record, contracts.SESSION_EMBEDDINGS, embedding.user_id, embedding)
+
+    async def _update(
+        self, batch: list[tuple[Record, Session]]
+    ) -> tuple[list[tuple[Record, SessionEmbedding]], list[tuple[Record, Session]]]:
+        """Update the profiles by a batch of sessions.
+
+        Returns:
+            The embeddings of those sessions whose profiles have been written, and the sessions of those users whose
+            profiles somebody else has written meanwhile: a backfill, or an owner of the partition before or after us.
+        """
         known = await self._profiles([session.user_id for _, session in batch])
         changed: dict[str, UserProfile] = {}
-        made: list[tuple[Record, SessionEmbedding]] = []
+        made: list[tuple[Record, Session, SessionEmbedding]] = []
 
         async def apply(some: list[tuple[Record, Session]]) -> None:
             new, embeddings = self._apply([session for _, session in some], known | changed)
             changed.update(new)
-            made.extend((record, embedding) for (record, _), embedding in zip(some, embeddings, strict=True))
+            made.extend((*one, embedding) for one, embedding in zip(some, embeddings, strict=True))
 
         with metrics.STAGE_SECONDS.labels(self.name, "apply").time():
             await self.isolate(batch, apply)
+        lost = await self._write(known, changed)
+        return (
+            [(record, embedding) for record, session, embedding in made if session.user_id not in lost],
+            [(record, session) for record, session, _ in made if session.user_id in lost],
+        )
+
+    async def _write(self, known: dict[str, UserProfile], changed: dict[str, UserProfile]) -> set[str]:
+        """Write profiles, and remember what is in the store now; the users of whom we do not know it."""
+        lost: set[str] = set()
         if changed:
             with metrics.STAGE_SECONDS.labels(self.name, "write").time():
-                written = await self._stores.in_thread(lambda: self._store.write_profiles(list(changed.values())))
-            metrics.PROFILES_WRITTEN.inc(written)
-            if written < len(changed):  # somebody else, a backfill, has written newer ones
-                cache.clear()
-                known, changed = {}, {}
-        _remember(cache, known | changed)
-        for record, embedding in made:
-            self.publish(record, contracts.SESSION_EMBEDDINGS, embedding.user_id, embedding)
+                lost = await self._stores.in_thread(
+                    lambda: self._store.write_profiles(list(changed.values()), over=known)
+                )
+            metrics.PROFILES_WRITTEN.inc(len(changed) - len(lost))
+        for user in lost:
+            self._cache.pop(user, None)
+        _remember(self._cache, {user: profile for user, profile in (known | changed).items() if user not in lost})
+        return lost
 
     async def _profiles(self, users: list[str]) -> dict[str, UserProfile]:
         """The profiles of those users who have one, from the cache or the store."""
@@ -120,8 +142,17 @@ class ProfilerProcessor(Processor[Session]):
         missing = [user for user in dict.fromkeys(users) if user not in known]
         if missing:
             with metrics.STAGE_SECONDS.labels(self.name, "read").time():
-                known |= await self._stores.in_thread(lambda: self._store.read_profiles(missing))
+                known |= await self._stores.in_thread(lambda: self._read(missing))
         return known
+
+    def _read(self, users: list[str]) -> dict[str, UserProfile]:
+        """Read profiles; rows that cannot be read are set aside, so that these users can be given new ones."""
+        damaged: list[str] = []
+        found = self._store.read_profiles(users, on_damaged=lambda user, _: damaged.append(user))
+        if damaged:
+            self._store.set_aside_profiles(damaged)
+            metrics.DAMAGED_PROFILES.inc(len(damaged))
+        return found
 
     def _apply(
         self, sessions: list[Session], known: dict[str, UserProfile]

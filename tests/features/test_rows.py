@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.rows import popularity_of, popularity_row, profile_of, profile_row, stored_mark
+from features.rows import COMPARED, compared_values, popularity_of, popularity_row, profile_of, profile_row
 from mos_online.errors import StoreError
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.users.profile import UserProfile
@@ -13,20 +14,23 @@ IDS = st.text(min_size=1, max_size=12).filter(lambda s: s.isprintable())
 TIMES = st.integers(0, 253_402_300_799_999)
 FLOATS = st.lists(st.floats(-1, 1, width=32), max_size=4)
 EVENTS = st.tuples(IDS, TIMES, st.none() | st.sampled_from(["", "news", "0", "jazz"]))
-SESSIONS = st.tuples(st.lists(EVENTS, min_size=1, max_size=4), st.integers(0, 9))
+KEYS = st.integers(-(2**63), 2**63 - 1)
+SESSIONS = st.tuples(st.lists(EVENTS, min_size=1, max_size=4), st.integers(0, 9), KEYS, TIMES)
 
 
 @st.composite
 def profiles(draw: st.DrawFn) -> UserProfile:
     sessions = draw(st.lists(SESSIONS, max_size=5))
-    events = [event for kept, _ in sessions for event in kept]
+    events = [event for kept, *_ in sessions for event in kept]
     return UserProfile(
         user_id=draw(IDS),
         item_ids=[item for item, _, _ in events],
         timestamps=[time for _, time, _ in events],
         categories=[category for _, _, category in events],
-        session_lengths=[len(kept) for kept, _ in sessions],
-        session_themes=[theme for _, theme in sessions],
+        session_lengths=[len(kept) for kept, *_ in sessions],
+        session_themes=[theme for _, theme, _, _ in sessions],
+        session_keys=[key for _, _, key, _ in sessions],
+        session_closes=[closes for _, _, _, closes in sessions],
         session_count=draw(st.integers(0, 2**40)),
         last_ended_at=draw(st.integers(-1, 253_402_300_799_999)),
         last_closed_at=draw(st.integers(-1, 253_402_300_799_999)),
@@ -45,6 +49,8 @@ ANN = UserProfile(
     categories=["news", None, "news"],
     session_lengths=[1, 2],
     session_themes=[1, 0],
+    session_keys=[11, 12],
+    session_closes=[5, 6],
 )
 
 
@@ -52,7 +58,7 @@ ANN = UserProfile(
 def test_a_profile_survives_the_row(profile: UserProfile) -> None:
     _, values, _, _ = profile_row(profile)
     assert profile_of(profile.user_id, values) == profile
-    assert stored_mark(values) == (profile.last_closed_at, profile.last_session_id)
+    assert {name: values[name] for name in COMPARED} == compared_values(profile)
 
 
 @given(st.lists(st.tuples(IDS, st.floats(0, 1e9), TIMES, st.text(max_size=5)), max_size=5), TIMES)
@@ -82,10 +88,10 @@ def test_categories_are_stored_once_each() -> None:
     assert list(values["category_codes"].int64_list_val.val) == [1, 0, 1]
 
 
-def test_a_row_without_a_feature_is_refused_with_the_remedy() -> None:
+def test_a_row_without_a_feature_is_refused() -> None:
     _, values, _, _ = profile_row(ANN)
     del values["session_count"]
-    with pytest.raises(StoreError, match=r"'ann'.*'session_count' is missing.*mos backfill"):
+    with pytest.raises(StoreError, match=r"'ann'.*'session_count' is missing.*another version"):
         profile_of("ann", values)
 
 
@@ -94,7 +100,9 @@ def test_a_row_without_a_feature_is_refused_with_the_remedy() -> None:
     [
         ("session_lengths", "session_lengths add up to 10"),
         ("timestamps", "session_lengths add up to 3"),
-        ("session_themes", "must be as many"),
+        ("session_themes", "must be equally long"),
+        ("session_keys", "must be equally long"),
+        ("session_closes", "must be equally long"),
         ("category_codes", "a code above 1"),
     ],
 )
@@ -108,10 +116,41 @@ def test_lists_that_do_not_fit_together_are_refused(feature: str, message: str) 
 def test_an_empty_session_is_refused() -> None:
     _, values, _, _ = profile_row(ANN)
     values["session_lengths"].int64_list_val.val.append(0)
-    values["session_themes"].int64_list_val.val.append(0)
+    for feature in ("session_themes", "session_keys", "session_closes"):
+        values[feature].int64_list_val.val.append(0)
     with pytest.raises(StoreError, match="each length at least 1"):
         profile_of("ann", values)
 
 
-def test_a_row_without_a_mark_can_be_replaced() -> None:
-    assert stored_mark({}) == (-1, "")
+SNAPSHOT = PopularitySnapshot(
+    partition=3,
+    as_of=7,
+    total=2.0,
+    slow_total=2.0,
+    item_ids=["a"],
+    counts=[1.0],
+    slow_counts=[1.0],
+    first_seen=[5],
+    categories=[""],
+)
+
+
+@pytest.mark.parametrize("feature", sorted(popularity_row(SNAPSHOT)[1]))
+def test_popularity_without_a_feature_is_refused(feature: str) -> None:
+    _, values, _, _ = popularity_row(SNAPSHOT)
+    del values[feature]
+    with pytest.raises(StoreError, match=f"partition 3 .*'{feature}' is missing"):
+        popularity_of(3, values)
+
+
+@pytest.mark.parametrize("total", [float("nan"), float("inf"), -1.0])
+def test_popularity_that_is_no_count_is_refused(total: float) -> None:
+    _, values, _, _ = popularity_row(msgspec.structs.replace(SNAPSHOT, total=total))
+    with pytest.raises(StoreError, match="finite numbers"):
+        popularity_of(3, values)
+
+
+def test_lists_of_popularity_that_differ_in_length_are_refused() -> None:
+    _, values, _, _ = popularity_row(msgspec.structs.replace(SNAPSHOT, counts=[1.0, 2.0]))
+    with pytest.raises(StoreError, match="equally long"):
+        popularity_of(3, values)

@@ -9,15 +9,20 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
 from features.store import OnlineStore
 from mos_online.errors import StoreError
+from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
 
 if TYPE_CHECKING:
     from tests.conftest import RedisServer
 
+POPULARITY = PopularitySnapshot(
+    partition=0, as_of=1, total=0, slow_total=0, item_ids=[], counts=[], slow_counts=[], first_seen=[], categories=[]
+)
 ANN = UserProfile(user_id="ann", router_version="r1", last_ended_at=5, last_closed_at=5)
 
 
@@ -28,8 +33,8 @@ def test_sqlite_readers_go_on_while_another_process_writes_and_writers_say_why_n
         other.execute("BEGIN EXCLUSIVE")
         assert store.read_profiles(["ann"]) == {"ann": ANN}
         with pytest.raises(StoreError, match=r"locked; another process is writing.*MOS_STORE=redis"):
-            store.write_profiles([ANN])
-    assert store.write_profiles([ANN]) == 1
+            store.write_profiles([ANN], over={"ann": ANN})
+    assert store.write_profiles([ANN], over={"ann": ANN}) == set()
 
 
 def test_sqlite_tables_that_went_away_are_reported(mos_home: Settings) -> None:
@@ -57,7 +62,7 @@ def test_redis_may_go_and_come_back(mos_home: Settings, redis_server: RedisServe
             call()
     redis_server.start()
     assert store.read_profiles(["ann"]) == {"ann": ANN}
-    assert store.write_profiles([ANN]) == 1
+    assert store.write_profiles([ANN], over={"ann": ANN}) == set()
 
 
 @pytest.mark.slow
@@ -87,10 +92,57 @@ def test_the_password_of_redis(mos_home: Settings, redis_server: RedisServer) ->
     redis_server.start()
     right = redis_server.url.replace("redis://", "redis://:12,$HOME=@")
     store = OnlineStore.open(mos_home.model_copy(update={"store": right}))
-    assert store.write_profiles([ANN]) == 1
+    assert store.write_profiles([ANN]) == set()
     wrong = redis_server.url.replace("redis://", "redis://:guess@")
     with pytest.raises(StoreError, match="correct the user or password in MOS_STORE") as caught:
         OnlineStore.open(mos_home.model_copy(update={"store": wrong})).ping()
     assert "guess" not in str(caught.value)
     with pytest.raises(StoreError, match="correct the user or password in MOS_STORE"):
         OnlineStore.open(mos_home.model_copy(update={"store": redis_server.url})).ping()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("setting", "value", "remedy"),
+    [
+        ("maxmemory", "1", r"maxmemory.*give it more memory"),
+        ("replicaof", "127.0.0.1 1", r"read only replica.*name the primary"),
+        ("min-replicas-to-write", "1", r"NOREPLICAS.*look at the server's log"),
+    ],
+)
+def test_a_redis_that_takes_no_writes_is_reported_and_loses_nothing(
+    mos_home: Settings, redis_server: RedisServer, setting: str, value: str, remedy: str
+) -> None:
+    store = OnlineStore.open(mos_home.model_copy(update={"store": redis_server.url}))
+    store.write_profiles([ANN])
+    bob = UserProfile(user_id="bob")
+    with closing(redis.Redis.from_url(redis_server.url)) as client:
+        if setting == "replicaof":
+            client.replicaof(*value.split())
+        else:
+            client.config_set(setting, value)
+        for call in (lambda: store.write_profiles([bob]), lambda: store.write_popularity([POPULARITY])):
+            with pytest.raises(StoreError, match=remedy) as caught:
+                call()
+            assert "\x00" not in str(caught.value)
+        assert store.read_profiles(["ann"]) == {"ann": ANN}
+        if setting == "replicaof":
+            client.replicaof("NO", "ONE")
+        else:
+            client.config_set(setting, "0")
+    assert store.write_profiles([bob]) == set()
+
+
+@pytest.mark.parametrize("how", ["read-only", "full"])
+def test_a_sqlite_that_takes_no_writes_is_reported_and_works_on_afterwards(mos_home: Settings, how: str) -> None:
+    store = OnlineStore.open(mos_home)
+    store.write_profiles([ANN])
+    online = store._online
+    connection = online._get_conn(store._config)
+    connection.execute("PRAGMA query_only = ON" if how == "read-only" else "PRAGMA max_page_count = 1")
+    many = [UserProfile(user_id=f"u{n}", item_ids=["x" * 9000]) for n in range(50)]
+    with pytest.raises(StoreError, match=r"readonly database|full"):
+        store.write_profiles(many)
+    assert store.read_profiles(["ann", "u1"]) == {"ann": ANN}
+    connection.execute("PRAGMA query_only = OFF" if how == "read-only" else "PRAGMA max_page_count = 1000000")
+    assert store.write_profiles([UserProfile(user_id="bob")]) == set()

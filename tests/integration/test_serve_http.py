@@ -211,6 +211,8 @@ def test_it_answers_from_the_profile_in_the_store(serve: Serve) -> None:
         timestamps=[NOW, NOW + 1, NOW + 2],
         categories=[None] * 3,
         session_lengths=[3],
+        session_keys=[1],
+        session_closes=[1],
         session_themes=[1],
         theme_sessions={1: 3},
         session_count=3,

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 import simulator.datasets
 from features.store import OnlineStore
 from mos_cli.backfill.command import app
-from mos_online.contracts import Click
+from mos_online.contracts import Click, Session
 from mos_online.errors import DatasetError, ModelError
 from mos_online.items.popularity import ItemPopularity
 from mos_online.registry import open_registry
@@ -20,6 +20,7 @@ from mos_online.settings import Settings, settings
 from mos_online.themes import Router, RouterConfig, fit_router, save_router
 from mos_online.users.offline_profiles import past_sessions, profiles
 from mos_online.users.ring_sizes import RingSizes
+from mos_online.users.update import apply_sessions
 from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
 from tests.model_folder import put_into_service, write_config
@@ -68,12 +69,15 @@ def test_later_clicks_are_added_and_earlier_ones_change_nothing(
     everybody = log.clicks["user_id"].unique().to_list()
     run("--until", "0.5")
     half = OnlineStore.open(mos_home).read_profiles(everybody)
-    assert "0 were newer there" in " ".join(run().output.split())
+    output = " ".join(run().output.split())
     whole = OnlineStore.open(mos_home).read_profiles(everybody)
     assert len(whole) == len(everybody)
-    grown = sum(whole[user].session_count > profile.session_count for user, profile in half.items())
-    assert grown > 0
-    assert f"{grown} were newer there" in " ".join(run("--until", "0.5").output.split())
+    same = sum(whole[user] == profile for user, profile in half.items())
+    assert same < len(half)
+    assert f"{same} had all of this already" in output
+    output = " ".join(run("--until", "0.5").output.split())
+    assert f"0 profiles of {len(log.clicks) // 2:,} clicks" in output
+    assert f"{len(half)} had all of this already" in output
     assert OnlineStore.open(mos_home).read_profiles(everybody) == whole
 
 
@@ -107,6 +111,21 @@ def test_a_log_without_ids_is_refused_where_they_cut_the_sessions(
     settings.cache_clear()
     with pytest.raises(DatasetError, match="no event of synthetic has a session_id"):
         run()
+
+
+def test_users_who_came_back_first_are_given_their_past(mos_home: Settings, log: Dataset, router: Router) -> None:
+    """After the store was lost, the stream has gone on from nothing."""
+    store = OnlineStore.open(mos_home)
+    run()
+    expected = store.read_profiles(log.clicks["user_id"].unique().to_list())
+    last: dict[str, Session] = {}
+    for session in past_sessions(log.clicks, log.items, mos_home.sessions):
+        last[session.user_id] = session
+    store.delete_profiles(list(expected))
+    came_back, _ = apply_sessions(list(last.values()), {}, router, RingSizes())
+    store.write_profiles(came_back.values())
+    run()
+    assert store.read_profiles(list(expected)) == expected
 
 
 def test_popularity_is_written_where_there_is_none(mos_home: Settings, log: Dataset, router: Router) -> None:

@@ -76,7 +76,9 @@ class FakeStore:
         if self.error:
             raise StoreError(self.error)
 
-    def read_profiles(self, user_ids: Sequence[str]) -> dict[str, UserProfile]:
+    def read_profiles(
+        self, user_ids: Sequence[str], *, on_damaged: Callable[[str, str], object]
+    ) -> dict[str, UserProfile]:
         self.reads += 1
         self._answer()
         return {user: self.profiles[user] for user in user_ids if user in self.profiles}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -116,20 +116,32 @@ class Store:
     def __init__(self) -> None:
         self.down = False
         self.profiles: dict[str, UserProfile] = {}
+        self.damaged: set[str] = set()
         self.popularity: dict[int, PopularitySnapshot] = {}
 
     def _access(self) -> None:
         if self.down:
             raise StoreError("the store is down")
 
-    def read_profiles(self, users: Sequence[str]) -> dict[str, UserProfile]:
+    def read_profiles(
+        self, users: Sequence[str], *, on_damaged: Callable[[str, str], object]
+    ) -> dict[str, UserProfile]:
         self._access()
-        return {user: self.profiles[user] for user in users if user in self.profiles}
+        for user in self.damaged & set(users):
+            on_damaged(user, "of a test")
+        return {user: self.profiles[user] for user in users if user in self.profiles.keys() - self.damaged}
 
-    def write_profiles(self, profiles: Sequence[UserProfile]) -> int:
+    def set_aside_profiles(self, users: Sequence[str]) -> None:
         self._access()
-        self.profiles |= {profile.user_id: profile for profile in profiles}
-        return len(profiles)
+        for user in users:
+            self.damaged.remove(user)
+            del self.profiles[user]
+
+    def write_profiles(self, profiles: Sequence[UserProfile], *, over: Mapping[str, UserProfile]) -> set[str]:
+        self._access()
+        lost = {one.user_id for one in profiles if self.profiles.get(one.user_id) != over.get(one.user_id)}
+        self.profiles |= {one.user_id: one for one in profiles if one.user_id not in lost}
+        return lost
 
     def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
         self._access()

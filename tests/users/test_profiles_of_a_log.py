@@ -120,12 +120,16 @@ def test_repeated_item_rows_do_not_repeat_events() -> None:
     assert [len(s.events) for s in past_sessions(LOG, items, CONFIG)] == [2, 1, 1]
 
 
-def test_fill_writes_all_and_leaves_newer_ones(mos_home: Settings) -> None:
+def test_fill_writes_all_and_merges_into_what_is_there(mos_home: Settings) -> None:
+    log = frame([click(f"u{n}", 10) for n in range(BATCH + 7)])
+    made = list(profiles(past_sessions(log, ITEMS, CONFIG), Themes(), SIZES))
+    own = {user: [one for one in made if one.user_id == user] for user in ("u3", "u5")}
+    later = {p.user_id: p for p in profiles(past_sessions(frame([click("u3", 900)]), ITEMS, CONFIG), Themes(), SIZES)}
     store = OnlineStore.open(mos_home)
-    newer = UserProfile(user_id="u3", last_closed_at=50)
-    store.write_profiles([newer])
-    made = [UserProfile(user_id=f"u{n}", last_closed_at=40) for n in range(BATCH + 7)]
+    store.write_profiles([later["u3"], *own["u5"]])
     steps: list[int] = []
-    assert fill(store, iter(made), advance=steps.append) == len(made) - 1
+    assert fill(store, iter(made), Themes(), SIZES, advance=steps.append) == len(made) - 1  # u5 had all of it
     assert steps == [BATCH, 7]
-    assert store.read_profiles(["u3", "u4"]) == {"u3": newer, "u4": made[4]}
+    both = list(profiles(past_sessions(frame([click("u3", 10), click("u3", 900)]), ITEMS, CONFIG), Themes(), SIZES))
+    assert store.read_profiles(["u3", "u5"]) == {"u3": both[0], "u5": own["u5"][0]}
+    assert fill(store, iter(made), Themes(), SIZES, advance=steps.append) == 0
