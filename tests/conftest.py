@@ -9,7 +9,9 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import prometheus_client  # noqa: F401 - before Feast, which switches it to files shared by processes when imported
+os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # a pytest that has imported Feast hands it on to its workers
+
+import prometheus_client  # noqa: F401 - before Feast, which switches it to shared files when imported
 import pytest
 from hypothesis import settings as hypothesis_settings
 
