@@ -1,4 +1,4 @@
-"""Faust's Kafka transport, with six changes that no setting of Faust makes.
+"""Faust's Kafka transport, with seven changes that no setting of Faust makes.
 
 **Whole fetches.** Faust spends 70 µs on the way of one event from its consumer to an agent; the work on a click takes
 three. So all records of one partition that were fetched together travel as one event: agents, commits and rebalances
@@ -6,6 +6,8 @@ are Faust's, the cost of the way is paid once for hundreds of records.
 
 **Light records.** aiokafka makes a frozen dataclass of eleven fields of every record, which costs as much as the work
 on it. Here it makes a ``Record``.
+
+**Every record.** aiokafka never gets past a record with a header whose name is not UTF-8 (``unpacking``).
 
 **Committed records only.** What a producer's transaction has aborted was never clicked.
 
@@ -28,7 +30,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.errors import (
     AuthenticationFailedError,
     CommitFailedError,
@@ -41,16 +42,13 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, ConsumerMessage
 
-from mos_online.errors import BrokerError
 from streams.kafka.log_reader import truncated
 from streams.kafka.records import Record
 from streams.processors.base import WorkerContext
 from streams.runtime.acknowledgements import Acknowledgements
+from streams.runtime.unpacking import install
 
 FETCH_WAIT_MS = 20
-LOG_APPEND_TIME = 1
-"""Kafka's number for a timestamp that the broker has written."""
-
 POLL = 0.05
 """Seconds after which the consumer looks again which partitions are wanted."""
 
@@ -71,26 +69,11 @@ class Fetches:
         return iter(records.items())
 
 
-def _record(_: Any, tp: TP, record: Any) -> Record:
-    return Record(
-        topic=tp.topic,
-        partition=tp.partition,
-        offset=record.offset,
-        key=record.key,
-        value=record.value,
-        timestamp=record.timestamp or 0,  # a log of Kafka 0.9 has none
-        headers=tuple(record.headers),
-        by_broker=record.timestamp_type == LOG_APPEND_TIME,
-    )
-
-
 class PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc] # Faust's own types are not checked here
     """Creates consumers whose fetches wait briefly and give light records."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
-        if not hasattr(PartitionRecords, "_consumer_record"):
-            raise BrokerError("this version of aiokafka is not known: install the versions of requirements/")
-        PartitionRecords._consumer_record = _record
+        install()
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # both are read when the consumer starts
         consumer._isolation_level = "read_committed"  # as `LogReader`; Faust ties it to its own transactions

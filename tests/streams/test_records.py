@@ -10,7 +10,7 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME, TI
 from faust.types import TP
 
 from streams.kafka.records import Record, of_confluent
-from streams.runtime.transport import _record
+from streams.runtime.unpacking import record_of_aiokafka
 
 
 def by_librdkafka(kind: int, timestamp: int) -> Record:
@@ -24,7 +24,7 @@ def by_aiokafka(kind: int | None, timestamp: int | None) -> Record:
     record = SimpleNamespace(
         offset=7, key=b"k", value=b"v", headers=[("h", b"1")], timestamp=timestamp, timestamp_type=kind
     )
-    return _record(None, TP("t", 1), record)
+    return record_of_aiokafka(None, TP("t", 1), record)
 
 
 @pytest.mark.parametrize(
