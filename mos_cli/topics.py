@@ -72,6 +72,7 @@ def tail(
     """Print the records of a topic as they come, until Ctrl-C."""
     from mos_online.contracts import TOPICS  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
+    from streams.kafka.printing import json_line, printable  # noqa: PLC0415
     from streams.kafka.tail import follow  # noqa: PLC0415
 
     if topic not in TOPICS:
@@ -84,8 +85,8 @@ def tail(
         for record in follow(configured, configured.topic(topic), from_beginning=from_beginning):
             if user is not None and record.key != user.encode():
                 continue
-            text = (record.value or b"").decode(errors="replace")
-            typer.echo(text if as_json else f"{record.partition}@{record.offset} {text}")
+            value = record.value
+            typer.echo(json_line(value) if as_json else f"{record.partition}@{record.offset} {printable(value)}")
             seen += 1
             if seen == limit:
                 return

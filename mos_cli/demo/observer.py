@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, TopicPartition
 
 from mos_cli.demo.seen import Seen
 from mos_online import contracts
 from mos_online.contracts import DeadLetter, Recommendation, Session, SessionEmbedding
-from mos_online.errors import BrokerError
+from mos_online.errors import BrokerError, ContractError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
+from streams.kafka.decoding import json_decoder
+from streams.kafka.headers import closable_at
+from streams.kafka.records import Record, of_confluent
 
 TOPICS = (
     contracts.SESSIONS,
@@ -49,10 +51,8 @@ class Observer:
         self._stop = threading.Event()
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
-        self._embeddings = msgspec.json.Decoder(SessionEmbedding)
-        self._sessions = msgspec.json.Decoder(Session)
-        self._recommendations = msgspec.json.Decoder(Recommendation)
-        self._dead = msgspec.json.Decoder(DeadLetter)
+        self._session, self._embedding = json_decoder(Session), json_decoder(SessionEmbedding)
+        self._recommendation, self._letter = json_decoder(Recommendation), json_decoder(DeadLetter)
 
     def start(self) -> None:
         """Begin to read the topics, in a thread of its own."""
@@ -95,42 +95,49 @@ class Observer:
         fault = message.error()
         if fault is not None:
             raise BrokerError(f"{message.topic()}[{message.partition()}]: {fault.str()}")
-        seen, value = self.seen, message.value()
-        match self._names[str(message.topic())]:
+        record = of_confluent(message)
+        try:
+            self._note(record)
+        except ContractError:
+            self.seen.unreadable[self._names[record.topic]] += 1
+
+    def _note(self, record: Record) -> None:
+        seen, value = self.seen, record.value
+        match self._names[record.topic]:
             case contracts.SESSIONS:
-                session = self._sessions.decode(value)
+                session = self._session(value)
                 first = seen.sessions.setdefault(session.session_id, session)
                 if first is session:
-                    _note_delay(seen.close_ms, message)
+                    _note_delay(seen.close_ms, record)
                 elif first == session:
                     seen.repeated += 1
                 else:
                     seen.changed.add(session.session_id)
             case contracts.SESSION_EMBEDDINGS:
-                embedding = self._embeddings.decode(value)
+                embedding = self._embedding(value)
                 if embedding.session_id not in seen.embedded:
                     seen.embedded[embedding.session_id] = embedding.theme
-                    _note_delay(seen.embedding_ms, message)
+                    _note_delay(seen.embedding_ms, record)
             case contracts.RECOMMENDATIONS:
-                self._recommendation(self._recommendations.decode(value), message)
+                self._take_recommendation(self._recommendation(value), record)
             case contracts.LATE_EVENTS:
                 seen.late += 1
             case contracts.DEAD_LETTERS:
-                seen.dead_letters[self._dead.decode(value).reason] += 1
+                seen.dead_letters[self._letter(value).reason] += 1
 
-    def _recommendation(self, recommendation: Recommendation, message: Message) -> None:
+    def _take_recommendation(self, recommendation: Recommendation, record: Record) -> None:
         seen = self.seen
         if recommendation.session_id in seen.recommendations:
             return
         seen.recommendations[recommendation.session_id] = recommendation
         if recommendation.fallback is not None:
             seen.fallbacks[recommendation.fallback.reason] += 1
-        _note_delay(seen.freshness_ms, message)
+        _note_delay(seen.freshness_ms, record)
         self._on_recommendation(recommendation)
 
 
-def _note_delay(delays: list[int], message: Message) -> None:
+def _note_delay(delays: list[int], record: Record) -> None:
     """Add the time from the record that let the session close to this record, both stamped by Kafka's clock."""
-    for key, value in message.headers() or ():
-        if key == "closable_at" and isinstance(value, bytes):
-            delays.append(max(0, message.timestamp()[1] - int(value)))
+    since = closable_at(record.headers)
+    if since is not None:
+        delays.append(max(0, record.timestamp - since))

@@ -166,6 +166,8 @@ def _faults(outcome: Outcome) -> list[str]:
         faults.append(f"{seen.late} late events and {sum(seen.dead_letters.values())} dead letters in a clean replay")
     if visitors.failures:
         faults.append(f"requests failed: {dict(visitors.failures)}")
+    if seen.unreadable:
+        faults.append(f"records that cannot be read: {dict(seen.unreadable)}")
     return faults
 
 

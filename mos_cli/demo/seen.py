@@ -23,6 +23,7 @@ class Seen:
         embedding_ms: for each session, ms from that click to its embedding record; the profile can be read then.
         fallbacks: reason -> how often the model did not answer.
         dead_letters: reason -> how many.
+        unreadable: topic -> records that do not follow its contract.
     """
 
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -35,4 +36,5 @@ class Seen:
     embedding_ms: list[int] = field(default_factory=list)
     fallbacks: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
+    unreadable: Counter[str] = field(default_factory=Counter)
     late: int = 0

@@ -69,21 +69,18 @@ class LogReader:
             raise BrokerError(f"cannot ask Kafka what {name} has committed: {found.error.str()}")
         return max(0, int(found.offset))
 
-    def last(self, topic: str, partition: int) -> Message | None:
-        """The last record of a partition, None if it is empty.
+    def backwards(self, topic: str, partition: int) -> Generator[Message, None, None]:
+        """The records of a partition, the last one first.
 
         Raises:
             BrokerError: as ``bounds``.
         """
         low, high = self.bounds(topic, partition)
-        found: Message | None = None
         back = 1
-        while found is None and low < high:  # the last offsets may be marks of transactions
+        while low < high:  # the last offsets may be marks of transactions
             start = max(low, high - back)
-            for message in self.read(topic, partition, start, high):
-                found = message
+            yield from reversed(list(self.read(topic, partition, start, high)))
             high, back = start, 2 * back
-        return found
 
     def read(self, topic: str, partition: int, start: int, stop: int) -> Generator[Message, None, None]:
         """The records with ``start`` <= offset < ``stop``, in order.

@@ -93,8 +93,9 @@ class Log:
     def __init__(self) -> None:
         self.up = threading.Event()
 
-    def last(self, topic: str, partition: int) -> None:
+    def backwards(self, topic: str, partition: int) -> Iterator[Any]:
         self.up.wait()
+        return iter(())
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         self.up.wait()

@@ -51,12 +51,10 @@ def test_a_range_is_read_in_order_and_no_further(cluster: Settings, reader: LogR
     assert list(reader.read("t", 1, 30, 30)) == []
 
 
-def test_the_last_record(cluster: Settings, reader: LogReader) -> None:
-    assert reader.last("empty", 0) is None
-    publish(cluster, 3)
-    last = reader.last("t", 1)
-    assert last is not None
-    assert last.value() == b"2"
+def test_records_are_read_backwards(cluster: Settings, reader: LogReader) -> None:
+    assert list(reader.backwards("empty", 0)) == []
+    publish(cluster, 30)
+    assert [message.value() for message in reader.backwards("t", 1)] == [b"%d" % n for n in reversed(range(30))]
 
 
 def test_records_that_retention_dropped_are_missed(cluster: Settings, reader: LogReader) -> None:

@@ -48,9 +48,9 @@ class Topics:
             raise ContractError("too_large", "of a test")
         self.published.setdefault(topic, []).append((value, dict(headers or {})))
 
-    def last(self, topic: str, partition: int) -> Any:
-        stored = self.published.get(topic)
-        return Message(topic, len(stored) - 1, stored[-1][0]) if stored else None
+    def backwards(self, topic: str, partition: int) -> Iterator[Any]:
+        stored = self.published.get(topic, [])
+        return reversed([Message(topic, offset, value) for offset, (value, _) in enumerate(stored)])
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         return self.low, len(self.log)
@@ -210,6 +210,22 @@ def test_a_checkpoint_is_made_at_first_and_then_when_something_has_happened(sett
     batches(target, topics, click("a", 0))
     assert checkpoint(target)
     assert not checkpoint(target)
+
+
+def test_a_checkpoint_that_is_too_large_for_kafka_leaves_the_one_before(settings: Settings, topics: Topics) -> None:
+    target = restored(settings, topics)
+    batches(target, topics, click("a", 0))
+    assert checkpoint(target)
+    topics.too_large = 50
+    batches(target, topics, click("b", 5))
+    assert checkpoint(target)
+    assert checkpoint(target), "it is tried again"
+    topics.too_large = 10**6
+    assert len(topics.published[contracts.SESSIONIZER_CHECKPOINTS]) == 1
+    again = restored(settings, topics)
+    assert (again.sessionizer.next_offset, again.sessionizer.open_events) == (2, 2)
+    assert checkpoint(again)
+    assert len(topics.published[contracts.SESSIONIZER_CHECKPOINTS]) == 2
 
 
 def test_after_a_crash_only_what_was_not_published_is_published(settings: Settings, topics: Topics) -> None:

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mos_online.errors import BrokerError
 from mos_online.sessions import Sessionizer
 from mos_online.settings import Settings
 from streams.processors.sessionizer.recovery import InMemoryState, RecoveryPlan, plan_recovery
 
+
+class Confluent:
+    """What is used of confluent_kafka.Message."""
+
+    def __init__(self, **facts: Any) -> None:
+        self._facts = {"key": b"3", "timestamp": (1, 5), "headers": None, **facts}
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda: self._facts[name]
+
+
 NEW = InMemoryState(stored=b"", next_offset=0, silent_before=0)
 
 
 class Reader:
-    """Of a partition of clicks with the offsets 0 to 99, and of one checkpoint."""
+    """Of a partition of clicks with the offsets 0 to 99, and of some checkpoints, the last one last."""
 
-    def __init__(self, checkpoint: bytes | None, committed: int = 0) -> None:
-        self._checkpoint, self._committed = checkpoint, committed
+    def __init__(self, *checkpoints: bytes | None, committed: int = 0) -> None:
+        self._checkpoints, self._committed = checkpoints, committed
 
-    def last(self, topic: str, partition: int) -> Any:
-        return None if self._checkpoint is None else SimpleNamespace(value=lambda: self._checkpoint)
+    def backwards(self, topic: str, partition: int) -> Iterator[Any]:
+        for offset, value in reversed(list(enumerate(self._checkpoints))):
+            yield Confluent(topic=topic, partition=partition, offset=offset, value=value)
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         return 0, 100
@@ -32,8 +46,8 @@ class Reader:
         return self._committed
 
 
-def plan(reader: Reader, in_memory: InMemoryState = NEW) -> RecoveryPlan:
-    return plan_recovery(Settings(), reader, 3, in_memory=in_memory, accept_loss=False)  # type: ignore[arg-type]
+def plan(reader: Reader, in_memory: InMemoryState = NEW, *, accept_loss: bool = False) -> RecoveryPlan:
+    return plan_recovery(Settings(), reader, 3, in_memory=in_memory, accept_loss=accept_loss)  # type: ignore[arg-type]
 
 
 def stored(**changes: int) -> bytes:
@@ -42,13 +56,13 @@ def stored(**changes: int) -> bytes:
 
 
 def test_a_new_partition_leaves_everything_to_the_consumer_group() -> None:
-    found = plan(Reader(None))
+    found = plan(Reader())
     assert (found.checkpoint, found.start, found.stop) == (None, 0, 0)
 
 
 def test_a_checkpoint_of_another_worker_is_read_up_to_what_was_published_or_committed() -> None:
     for committed, stop in ((10, 40), (60, 60), (150, 100)):
-        found = plan(Reader(stored(offset=20, published_to=40), committed))
+        found = plan(Reader(stored(offset=20, published_to=40), committed=committed))
         assert found.checkpoint is not None
         assert (found.start, found.stop) == (20, stop)
 
@@ -59,8 +73,40 @@ def test_a_checkpoint_of_our_own_is_not_needed() -> None:
     assert (found.checkpoint, found.start, found.stop) == (None, 50, 55)
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b'{"version": 99}', b"\xff"])
-def test_a_checkpoint_that_cannot_be_read_is_named(raw: bytes) -> None:
-    in_memory = InMemoryState(stored=b"another", next_offset=0, silent_before=0)
-    with pytest.raises(BrokerError, match=r"sessionizer-checkpoints\[3\] cannot be read .*mos topics create"):
-        plan(Reader(raw), in_memory)
+DAMAGED = [None, b"", b"{", b'{"version": 99}', b"\xff", b"[" * 200_000, stored(offset=-1), stored(offset=1)]
+DAMAGED += [stored().replace(b'"gap":1800000', b'"gap":-5')]
+DAMAGED += [stored().replace(b'"offset":0', b'"offset":' + b"9" * 5000)]
+
+
+@pytest.mark.parametrize("raw", DAMAGED, ids=lambda raw: repr(raw)[:20])
+def test_a_damaged_checkpoint_is_passed_over(raw: bytes | None) -> None:
+    good = stored(offset=20, published_to=40)
+    found = plan(Reader(stored(offset=10, published_to=15), good, raw, raw))
+    assert found.checkpoint is not None
+    assert (found.start, found.stop, found.stored) == (20, 40, good)
+    kept = plan(Reader(good, raw), InMemoryState(stored=good, next_offset=50, silent_before=40))
+    assert (kept.checkpoint, kept.start) == (None, 50)
+
+
+@pytest.mark.parametrize("raw", DAMAGED, ids=lambda raw: repr(raw)[:20])
+def test_where_all_checkpoints_are_damaged_the_loss_must_be_accepted(raw: bytes | None) -> None:
+    with pytest.raises(BrokerError, match=r"in sessionizer-checkpoints\[3\] can be read .*--accept-loss"):
+        plan(Reader(raw, raw))
+    found = plan(Reader(raw, raw), accept_loss=True)
+    assert (found.checkpoint, found.stored, found.start, found.stop) == (None, b"", 0, 0)
+
+
+@given(
+    raw=st.builds(
+        lambda raw, at, by: raw[:at] + by + raw[at + len(by) :],
+        st.just(stored(offset=3, published_to=9)),
+        st.integers(0, 400),
+        st.binary(max_size=4),
+    )
+)
+def test_no_checkpoint_ends_the_worker_without_a_word(raw: bytes) -> None:
+    try:
+        found = plan(Reader(raw))
+    except BrokerError:
+        return
+    assert found.checkpoint is not None

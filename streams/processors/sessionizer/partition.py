@@ -10,7 +10,7 @@ import msgspec
 
 from mos_online import contracts
 from mos_online.contracts import Click, Heartbeat, Session
-from mos_online.errors import MosError
+from mos_online.errors import ContractError, MosError
 from mos_online.sessions import Sessionizer, SessionizerCheckpoint
 from mos_online.settings import Settings
 from streams import metrics
@@ -50,6 +50,7 @@ class SessionizerPartition:
         self._decode = decode
         self._outputs = OutputPublisher(settings, producer, dead_letters, number)
         self._warned = False
+        self._unstored = False
         self._by_broker: bool | None = None
         self._stored = b""
         self._offered_at = (0, 0)  # offset and outputs at a checkpoint
@@ -135,10 +136,18 @@ class SessionizerPartition:
         return msgspec.json.encode(self.sessionizer.checkpoint())
 
     def store(self, checkpoint: bytes) -> None:
-        """Publish what ``checkpoint`` gave last; only when everything published before that has been delivered."""
+        """Publish what ``checkpoint`` gave last; only when everything published before that has been delivered.
+
+        One that is too large for Kafka is left out: the one before is as good, but a restart re-reads more.
+        """
         name = self._settings.topic(contracts.SESSIONIZER_CHECKPOINTS)
-        self._producer.publish(name, str(self.number).encode(), checkpoint, partition=self.number)
+        try:
+            self._producer.publish(name, str(self.number).encode(), checkpoint, partition=self.number)
+        except ContractError as error:
+            self._note_unstored(error)
+            return
         self._stored, self._stored_at = checkpoint, self._offered_at
+        self._unstored = False
 
     def measure(self) -> None:
         """Bring this partition's metrics up to date."""
@@ -163,6 +172,18 @@ class SessionizerPartition:
                 "%s bears its producer's time: arrival is the worker's clock. Better set message.timestamp.type="
                 "LogAppendTime for the topic; `mos doctor` says how",
                 place,
+            )
+
+    def _note_unstored(self, error: ContractError) -> None:
+        """Say it once, not every second."""
+        metrics.UNSTORED_CHECKPOINTS.inc()
+        if not self._unstored:
+            self._unstored = True
+            log.warning(
+                "the checkpoint of partition %d is not stored: %s. Too many sessions have just been cut by a "
+                "cap or an end event; more partitions (MOS_PARTITIONS) make it smaller",
+                self.number,
+                error,
             )
 
     def _note_unkeyed(self, record: Record) -> None:

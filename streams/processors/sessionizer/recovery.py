@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-import msgspec
-
 from mos_online import contracts
-from mos_online.errors import BrokerError
+from mos_online.errors import BrokerError, ContractError, SettingsError
 from mos_online.sessions import SessionizerCheckpoint
 from mos_online.settings import Settings
+from streams.kafka.decoding import json_decoder
 from streams.kafka.log_reader import LogReader, truncated
+from streams.kafka.records import of_confluent
 
 log = logging.getLogger(__name__)
+_decode = json_decoder(SessionizerCheckpoint)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,19 +65,18 @@ def plan_recovery(
         accept_loss: go on where records are gone that were needed.
 
     Raises:
-        BrokerError: Kafka cannot be reached; the checkpoint cannot be read; the topic is another one than before; or
-            it has dropped records that are needed, and ``accept_loss`` is not set.
+        BrokerError: Kafka cannot be reached; no checkpoint can be read although there are some; the topic is another
+            one than before; or it has dropped records that are needed. ``accept_loss`` goes on without a checkpoint
+            and without these records.
     """
     clicks, checkpoints = settings.topic(contracts.CLICKS), settings.topic(contracts.SESSIONIZER_CHECKPOINTS)
-    last = reader.last(checkpoints, number)
-    stored = (last.value() or b"") if last is not None else b""
+    checkpoint, stored = _last_checkpoint(reader, checkpoints, number, accept_loss=accept_loss)
     low, high = reader.bounds(clicks, number)
-    checkpoint, silent_before = None, in_memory.silent_before
-    if stored != in_memory.stored:
-        checkpoint = _decode(stored, f"{checkpoints}[{number}]")
+    silent_before = in_memory.silent_before
+    if checkpoint is not None and stored != in_memory.stored:
         start, silent_before = checkpoint.offset, checkpoint.published_to
-    elif stored:
-        start = in_memory.next_offset
+    elif checkpoint is not None:
+        start, checkpoint = in_memory.next_offset, None
     else:
         start = max(low, in_memory.next_offset)
     if silent_before > high or start > high:
@@ -95,12 +95,40 @@ def plan_recovery(
     return RecoveryPlan(checkpoint=checkpoint, stored=stored, start=start, stop=stop)
 
 
-def _decode(stored: bytes, place: str) -> SessionizerCheckpoint:
-    try:
-        return msgspec.json.decode(stored, type=SessionizerCheckpoint)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+def _last_checkpoint(
+    reader: LogReader, topic: str, number: int, *, accept_loss: bool
+) -> tuple[SessionizerCheckpoint | None, bytes]:
+    """The last checkpoint that can be read, and its bytes.
+
+    An older one is as good: what has been published since is published again, byte for byte.
+    """
+    fault: str | None = None
+    for message in reader.backwards(topic, number):
+        stored = of_confluent(message).value or b""
+        try:
+            return decode_checkpoint(stored), stored
+        except ContractError as error:
+            log.error("the checkpoint %s[%d]@%s cannot be read: %s", topic, number, message.offset(), error)
+            fault = fault or str(error)
+    if fault is not None and not accept_loss:
         raise BrokerError(
-            f"the last checkpoint in {place} cannot be read ({error}): another program or another version has written "
-            "it. Choose another MOS_NAMESPACE, or delete the topic and create it with `mos topics create`: open "
-            "sessions then begin with the oldest click that Kafka has"
-        ) from None
+            f"no checkpoint in {topic}[{number}] can be read ({fault}): another program or another version has written "
+            "them. Choose another MOS_NAMESPACE; or start with `mos worker --accept-loss`: open sessions then begin "
+            "with the oldest click that Kafka has, and sessions since then are published again"
+        )
+    return None, b""
+
+
+def decode_checkpoint(stored: bytes) -> SessionizerCheckpoint:
+    """Read a checkpoint as it lies in its topic.
+
+    Raises:
+        ContractError: it is not JSON, a field is missing, mistyped or out of range, or it contradicts itself.
+    """
+    try:
+        checkpoint = _decode(stored)
+    except SettingsError as error:  # rules that cannot be
+        raise ContractError("invalid", str(error)) from None
+    if not 0 <= checkpoint.offset <= checkpoint.published_to:
+        raise ContractError("invalid", f"offset {checkpoint.offset}, published_to {checkpoint.published_to}")
+    return checkpoint
