@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,9 +14,6 @@ from rich.markup import escape
 from mos_cli.stopping import catch_sigterm, until_stopped
 from mos_online.errors import ServingError
 from mos_online.settings import Settings
-
-if TYPE_CHECKING:
-    import httpx
 
 app = typer.Typer()
 console = Console()
@@ -40,15 +37,18 @@ def serve(
     """Answer POST /v1/recommend with the model in service, until stopped with Ctrl-C or SIGTERM.
 
     Starts Ray on this machine, or uses the cluster of RAY_ADDRESS. Follows the model registry: a version that is
-    promoted later goes into service without a restart. The API is described at /docs and /openapi.json.
+    promoted later goes into service without a restart, the first one too. The API is described at /docs and
+    /openapi.json.
     """
     from mos_online.registry import open_registry  # noqa: PLC0415
+    from serving.http.keys import open_keys  # noqa: PLC0415
     from serving.ray.cluster import cluster_application, local_application  # noqa: PLC0415
     from serving.ray.environment import remote  # noqa: PLC0415
     from serving.ray.run import run_folder  # noqa: PLC0415
 
     settings = Settings.load(serve_host=host, serve_port=port, serve_replicas=replicas)
-    open_registry(settings).champion()  # no model: say so now, not after Ray's start
+    open_registry(settings)  # what is wrong with the settings is said now, not after Ray's start
+    open_keys(settings)
     started = time.monotonic()
     with until_stopped(console), ExitStack() as stack:
         check: Callable[[], None] | None = None
@@ -59,31 +59,40 @@ def serve(
                 folder = stack.enter_context(run_folder(settings))
                 check = stack.enter_context(local_application(settings, folder))
         catch_sigterm()  # Ray has put its own handler there
-        _announce(settings, _wait_for_model(settings), time.monotonic() - started)
+        _wait_for_answer(settings)
+        _announce(settings, time.monotonic() - started)
         while True:
             if check:
                 check()
             time.sleep(CHECK_EVERY)
 
 
-def _wait_for_model(settings: Settings) -> dict[str, Any]:
-    """What /v1/model answers, once it does."""
+def _wait_for_answer(settings: Settings) -> None:
+    """Return once the service answers over HTTP, with or without a model."""
+    deadline = time.monotonic() + START_TIMEOUT
+    answer: object = "nothing"
+    while time.monotonic() < deadline:
+        try:
+            answer = _get(settings, "/healthz")
+        except OSError as error:
+            answer = error
+        else:
+            if answer is not None:
+                return
+        time.sleep(0.1)
+    raise ServingError(f"the service runs but {_url(settings)} does not answer: {answer}")
+
+
+def _get(settings: Settings, path: str) -> dict[str, Any] | None:
+    """The JSON at ``path``; None if the status is not 200. Raises OSError if nothing answers."""
     import httpx  # noqa: PLC0415
 
     headers = {"X-API-Key": settings.api_key} if settings.api_key else {}
-    deadline = time.monotonic() + START_TIMEOUT
-    answer: httpx.Response | str = "nothing"
-    while time.monotonic() < deadline:
-        try:
-            answer = httpx.get(f"{_url(settings)}/v1/model", headers=headers, timeout=5)
-        except httpx.HTTPError as error:
-            answer = str(error)
-        else:
-            if answer.status_code == httpx.codes.OK:
-                body: dict[str, Any] = answer.json()
-                return body
-        time.sleep(0.1)
-    raise ServingError(f"the service runs but {_url(settings)} does not answer: {answer}")
+    try:
+        answer = httpx.get(f"{_url(settings)}{path}", headers=headers, timeout=5)
+    except httpx.HTTPError as error:
+        raise OSError(str(error)) from None
+    return answer.json() if answer.status_code == httpx.codes.OK else None
 
 
 def _url(settings: Settings) -> str:
@@ -93,12 +102,21 @@ def _url(settings: Settings) -> str:
     return settings.recommend_url
 
 
-def _announce(settings: Settings, model: dict[str, Any], seconds: float) -> None:
+def _announce(settings: Settings, seconds: float) -> None:
     url = _url(settings)
-    console.print(f"[bold green]ready[/] after {seconds:.0f} s: POST {url}/v1/recommend", soft_wrap=True)
+    problem = (_get(settings, "/healthz") or {}).get("model_problem")
+    model = _get(settings, "/v1/model")
+    word = "[bold yellow]waiting for a model[/]" if problem and not model else "[bold green]ready[/]"
+    console.print(f"{word} after {seconds:.0f} s: POST {url}/v1/recommend", soft_wrap=True)
     console.print(f"reference at {url}/docs", soft_wrap=True)
-    console.print(f"model {model['model_version']}, router {model['router_version']}")
-    for theme in model["themes"][1:]:
-        console.print(f"  theme {theme['theme']}: {escape(theme['label'])}", highlight=False)
-    if settings.api_key is None and settings.serve_host not in {"127.0.0.1", "localhost", "::1"}:
-        console.print("[yellow]no API key is set (MOS_API_KEY): whoever reaches this port may ask[/]")
+    if problem:
+        console.print(f"[yellow]{escape(problem)}[/]", highlight=False, soft_wrap=True)
+    if model:
+        console.print(f"model {model['model_version']}, router {model['router_version']}")
+        for theme in model["themes"][1:]:
+            console.print(f"  theme {theme['theme']}: {escape(theme['label'])}", highlight=False)
+    keyless = settings.api_key is None and settings.api_keys_file is None
+    if keyless and settings.serve_host not in {"127.0.0.1", "localhost", "::1"}:
+        console.print(
+            "[yellow]no key is asked for (MOS_API_KEYS_FILE, MOS_API_KEY): whoever reaches this port may ask[/]"
+        )

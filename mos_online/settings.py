@@ -121,10 +121,15 @@ class Settings(BaseSettings):
         description="If it is set, requests must carry a key in the header `X-API-Key`. This key may ask everything, "
         "and the worker sends it. It has visible ASCII characters only.",
     )
+    api_keys_file: Path | None = Field(
+        None,
+        description="The file of the keys that may ask, with a hash and the scopes of each. It is read again when it "
+        "changes. `mos keys create` makes a key.",
+    )
     pages_need_key: bool = Field(
         False,
-        description="If true, `/metrics`, `/docs` and `/openapi.json` need a key, and the pages of Ray (`/-/...`) are "
-        "closed. `/healthz` and `/readyz` stay open.",
+        description="If true, `/metrics`, `/docs` and `/openapi.json` need a key with the scope `admin`, and the pages "
+        "of Ray (`/-/...`) are closed. `/healthz` and `/readyz` stay open.",
     )
     trusted_proxies: str = Field(
         "",
@@ -211,7 +216,8 @@ class Settings(BaseSettings):
     def with_absolute_paths(self) -> Settings:
         """The same for a process that runs in another folder."""
         models = self.models if self.models is None or "://" in self.models else str(Path(self.models).absolute())
-        return self.model_copy(update={"home": self.home.resolve(), "models": models})
+        keys = self.api_keys_file and self.api_keys_file.absolute()
+        return self.model_copy(update={"home": self.home.resolve(), "models": models, "api_keys_file": keys})
 
     @property
     def models_location(self) -> str:

@@ -22,6 +22,12 @@ class Metrics:
         registry = CollectorRegistry()
         self._registry = registry
         self._requests = Counter("mos_serving_requests", "Requests answered.", ["route", "status"], registry=registry)
+        self._by_key = Counter(
+            "mos_serving_key_requests",
+            "Requests answered, by the id of their key.",
+            ["key", "status"],
+            registry=registry,
+        )
         self._seconds = Histogram(
             "mos_serving_request_duration_seconds",
             "Time to answer a request.",
@@ -65,12 +71,28 @@ class Metrics:
             registry=registry,
             multiprocess_mode="mostrecent",
         )
+        self.stale_model = Gauge(
+            "mos_serving_stale_model_info",
+            "1 while the model in service cannot be read: an older one answers, or none.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self.stale_keys = Gauge(
+            "mos_serving_stale_keys_info",
+            "1 while the file of keys cannot be read and the keys from before hold.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
         self._versions: tuple[str, str] | None = None
 
     def answered(self, *, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
         self._requests.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
+
+    def asked(self, key: str, *, status: int) -> None:
+        """Count one answered request of the key with this id."""
+        self._by_key.labels(key, str(status)).inc()
 
     def fell_back(self, reason: str) -> None:
         """Count one answer that came from a fallback source."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from mos_online.errors import ModelError, RegistryError
+from mos_online.registry.aliases import Aliases
 
 Loaded = TypeVar("Loaded")
 
@@ -22,6 +23,9 @@ class Versions(Protocol):
 
     def champion(self) -> tuple[str, str]:
         """The revision of the aliases, and the version in service."""
+
+    def aliases(self) -> Aliases:
+        """The version that each alias names."""
 
     def fetch(self, version: str) -> Path:
         """A folder of this machine with the files of the version."""
@@ -38,7 +42,7 @@ class RegistryFollower(Generic[Loaded]):
     def __init__(
         self, registry: Versions, load: Callable[[Path], Loaded], *, every: float = 0.5, retry: float = 10.0
     ) -> None:
-        """Load the version in service.
+        """Load the version in service, or the previous one if that is damaged; ``problem`` then says why.
 
         Args:
             registry: to follow.
@@ -47,7 +51,7 @@ class RegistryFollower(Generic[Loaded]):
             retry: seconds until a version that could not be fetched is tried again.
 
         Raises:
-            ModelError: no version is in service, or it is damaged.
+            ModelError: no version is in service, or it is damaged and so is the previous one, or there is none.
         """
         self._registry = registry
         self._load = load
@@ -56,10 +60,9 @@ class RegistryFollower(Generic[Loaded]):
         self._looking = threading.Lock()
         self._registry_problem: str | None = None
         self._version_problem: str | None = None
-        self._settled, version = registry.champion()
-        self._current = version, load(registry.fetch(version))
-        self._next_look = time.monotonic() + every
         self._next_try = float("inf")
+        self._current = self._first()
+        self._next_look = time.monotonic() + every
 
     @property
     def version(self) -> str:
@@ -98,6 +101,29 @@ class RegistryFollower(Generic[Loaded]):
         """``poll`` without holding up the event loop."""
         return self.due and await asyncio.to_thread(self.poll)
 
+    def _first(self) -> tuple[str, Loaded]:
+        """The version in service, loaded; or the previous one."""
+        self._settled, version = self._registry.champion()
+        try:
+            return version, self._load(self._registry.fetch(version))
+        except ModelError as error:
+            previous = self._registry.aliases().previous
+            if previous is None:
+                raise
+            try:
+                current = previous, self._load(self._registry.fetch(previous))
+            except ModelError as other:
+                raise ModelError(f"{error}; and the previous model cannot be used either: {other}") from None
+            log.error("starting with the previous model %s: %s", previous, error)
+            self._failed(error)
+            return current
+
+    def _failed(self, error: ModelError) -> None:
+        """Note why the version in service is not used, and when it is worth another try."""
+        self._version_problem = str(error)
+        if isinstance(error, RegistryError):
+            self._next_try = time.monotonic() + self._retry
+
     def _look(self) -> bool:
         try:
             revision, version = self._registry.champion()
@@ -114,9 +140,8 @@ class RegistryFollower(Generic[Loaded]):
         try:
             self._current = version, self._load(self._registry.fetch(version))
         except ModelError as error:
-            self._version_problem = self._noted(str(error))
-            if isinstance(error, RegistryError):
-                self._next_try = time.monotonic() + self._retry
+            self._noted(str(error))
+            self._failed(error)
             return False
         self._version_problem = None
         log.info("model %s in service", version)

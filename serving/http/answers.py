@@ -12,9 +12,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from serving.http.authentication import Authentication
+from serving.http.call import HEADER, Call, request_id_of
 from serving.http.endpoint import Endpoint, Handler
-from serving.http.problem import Problem, internal, method_not_allowed, new_request_id, not_found
+from serving.http.problem import Problem, internal, method_not_allowed, not_found, not_ready
 from serving.metrics import Metrics
+from serving.scoring.answer import NoModelError
 
 log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -34,28 +36,33 @@ def error_answer(problem: Problem) -> Response:
 
 
 def answering(endpoint: Endpoint, authentication: Authentication, metrics: Metrics) -> Handler:
-    """Put the endpoint's handler behind the API key, make answers of its errors, and count every answer."""
+    """Put the endpoint's handler behind the keys, make answers of its errors, and count and name every answer."""
 
     async def answer(request: Request) -> Response:
         started = time.perf_counter()
         status = CLIENT_CLOSED
+        call = request.state.call = Call(request_id=request_id_of(request))
         try:
-            if endpoint.guarded:
-                authentication.check(request)
+            call.client = authentication.check(request, endpoint.scope)
             response = await endpoint.handle(request)
             status = response.status_code
         except Problem as problem:
             response = error_answer(problem)
             status = response.status_code
+        except NoModelError as error:
+            response = error_answer(not_ready(str(error)))
+            status = response.status_code
         except ClientDisconnect:
             response = Response(status_code=status)  # nobody reads it
         except Exception:
-            request_id = new_request_id()
-            log.exception("request %s failed", request_id)
-            response = error_answer(internal(request_id))
+            log.exception("request %s of %s failed", call.request_id, call.client.name)
+            response = error_answer(internal(call.request_id))
             status = response.status_code
         finally:  # also when the client's leaving cancels us
             metrics.answered(route=endpoint.path, status=status, seconds=time.perf_counter() - started)
+            if call.client.key is not None:
+                metrics.asked(call.client.key, status=status)
+        response.headers[HEADER] = call.request_id
         return response
 
     return answer
@@ -70,6 +77,8 @@ def unrouted(metrics: Metrics) -> Callable[[Request, Exception], Awaitable[Respo
             allowed = (error.headers or {}).get("Allow", "")
             problem = method_not_allowed(request.method, request.url.path, allowed)
         metrics.answered(route="none", status=problem.status, seconds=0.0)
-        return error_answer(problem)
+        response = error_answer(problem)
+        response.headers[HEADER] = request_id_of(request)
+        return response
 
     return answer

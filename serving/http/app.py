@@ -11,8 +11,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
+from mos_online.settings import Settings
 from serving.http.answers import answering, unrouted
 from serving.http.authentication import Authentication
+from serving.http.bodies import Bodies
+from serving.http.clients import Addresses
+from serving.http.keys import KeyRing, Scope, open_keys
 from serving.http.openapi import document
 from serving.http.routes.batch import batch
 from serving.http.routes.docs import openapi_json, reference
@@ -20,12 +24,19 @@ from serving.http.routes.health import alive, ready
 from serving.http.routes.metrics import metrics
 from serving.http.routes.model import model
 from serving.http.routes.recommend import recommend
+from serving.http.times import Times
 
 if TYPE_CHECKING:
     from serving.scoring.service import Service  # imports torch, which only replicas need
 
 
-def create_app(service: Service, *, api_key: str | None) -> Starlette:
+KEYS_EVERY = 1.0
+"""Seconds between looks at the file of keys."""
+
+
+def create_app(
+    service: Service, *, settings: Settings, keys: KeyRing | None = None, behind_haproxy: bool = False
+) -> Starlette:
     """Make the application around ``service``; its lifespan starts and stops the service.
 
     Plain Starlette routes: FastAPI's dependency and response machinery costs 25 to 70 µs a request here and
@@ -33,28 +44,39 @@ def create_app(service: Service, *, api_key: str | None) -> Starlette:
 
     Args:
         service: answers the requests.
-        api_key: what requests about users and models must have in the header X-API-Key; None asks for nothing.
+        settings: the rules of times and proxies, and which pages need a key.
+        keys: those that are accepted; None: those that the settings name.
+        behind_haproxy: our HAProxy is in front and says from where requests come.
+
+    Raises:
+        SettingsError: as ``open_keys``.
     """
+    if keys is None:
+        keys = open_keys(settings)
+    bodies = Bodies(service.limits, Times(settings.sessions))
+    pages: Scope | None = "admin" if settings.pages_need_key else None
     endpoints = [
-        recommend(service),
-        batch(service),
+        recommend(service, bodies),
+        batch(service, bodies),
         model(service),
-        alive(),
+        alive(service),
         ready(service),
-        metrics(service),
+        metrics(service, scope=pages),
     ]
-    described = document(endpoints, api_key=api_key is not None)
-    endpoints += [openapi_json(described), reference(described)]
-    authentication = Authentication(api_key)
+    described = document(endpoints, api_key=keys.needed)
+    endpoints += [openapi_json(described, scope=pages), reference(described, scope=pages)]
+    authentication = Authentication(keys, Addresses(behind_haproxy=behind_haproxy, trusted=settings.proxies))
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         service.start()
         await asyncio.to_thread(service.wait_for_store)
+        follower = asyncio.create_task(_follow(keys, service))
         yield
+        follower.cancel()
         await asyncio.to_thread(service.stop)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route(endpoint.path, answering(endpoint, authentication, service.metrics), methods=[endpoint.method])
             for endpoint in endpoints
@@ -62,3 +84,13 @@ def create_app(service: Service, *, api_key: str | None) -> Starlette:
         exception_handlers={HTTPException: unrouted(service.metrics)},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a redirect would lead to whatever host the request names
+    return app
+
+
+async def _follow(keys: KeyRing, service: Service) -> None:
+    """Read the keys again when their file changes."""
+    while True:
+        await asyncio.sleep(KEYS_EVERY)
+        await asyncio.to_thread(keys.refresh)
+        service.metrics.stale_keys.set(keys.problem is not None)

@@ -10,6 +10,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serving.http.keys import Scope
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -25,7 +27,7 @@ class Documentation:
         example: a body that works; only with ``body``.
         answer: the type of a good answer, None for plain text.
         good: what a good answer is, in a few words.
-        errors: the other statuses that it may answer with, apart from 401.
+        errors: the other statuses that it may answer with, apart from 401 and 403.
     """
 
     name: str
@@ -46,12 +48,12 @@ class Endpoint:
         path: of the URL.
         method: of HTTP, in capitals.
         handle: makes the answer; raises ``Problem`` where that is an error.
-        guarded: whether it needs the API key, where the service has one.
+        scope: what a key must allow, where the service has keys; None asks for no key.
         documentation: None leaves the endpoint out of the OpenAPI document.
     """
 
     path: str
     method: str
     handle: Handler
-    guarded: bool
+    scope: Scope | None
     documentation: Documentation | None

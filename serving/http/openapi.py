@@ -17,8 +17,12 @@ _REF = "#/components/schemas/{name}"
 _ERRORS = {
     400: "The body is not JSON.",
     401: "The API key is missing or wrong.",
+    403: "The API key does not allow this.",
+    408: "The body did not arrive in time.",
     413: "The body is too large.",
-    422: "A field is missing, unknown, mistyped or out of range; the message names it.",
+    415: "The body has a Content-Encoding that is not read.",
+    422: "A field is missing, unknown, mistyped or out of range, or a time cannot be believed; the message names it.",
+    429: "This client has too many requests waiting; retry after the seconds in Retry-After.",
     500: "A fault of the service; the message gives the id to look for in its log.",
     503: "Overloaded or not ready; retry after the seconds in Retry-After.",
 }
@@ -65,7 +69,7 @@ def _operation(endpoint: Endpoint, described: Documentation, *, api_key: bool) -
     operation: dict[str, Any] = {"operationId": described.name, "summary": described.summary}
     if described.description:
         operation["description"] = described.description
-    if not endpoint.guarded:
+    if endpoint.scope is None:
         operation["security"] = []
     if described.body is not None:
         content = {"schema": _ref(described.body), "example": described.example}
@@ -74,7 +78,7 @@ def _operation(endpoint: Endpoint, described: Documentation, *, api_key: bool) -
         good: dict[str, Any] = {"application/json": {"schema": _ref(described.answer)}}
     else:
         good = {"text/plain": {"schema": {"type": "string"}}}
-    errors = {*described.errors, *([401] if api_key and endpoint.guarded else [])}
+    errors = {*described.errors, *([401, 403] if api_key and endpoint.scope is not None else [])}
     operation["responses"] = {"200": {"description": described.good, "content": good}} | {
         str(status): _error(status) for status in sorted(errors)
     }
@@ -86,7 +90,7 @@ def _error(status: int) -> dict[str, Any]:
         "description": _ERRORS[status],
         "content": {"application/json": {"schema": _ref(ErrorBody)}},
     }
-    if status == 503:
+    if status in {429, 503}:
         answer["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
     return answer
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 import msgspec
@@ -59,8 +58,18 @@ def unauthorized(*, given: bool) -> Problem:
         401,
         "unauthorized",
         message,
-        fix="send the key that the service was started with (MOS_API_KEY) in the header X-API-Key",
+        fix="send a key that the service knows (MOS_API_KEY or MOS_API_KEYS_FILE) in the header X-API-Key",
         headers={"WWW-Authenticate": 'ApiKey realm="mos"'},
+    )
+
+
+def forbidden(key: str, scope: str) -> Problem:
+    """Make a 403: the key with this id does not have the scope."""
+    return Problem(
+        403,
+        "forbidden",
+        f"the key {key!r} does not have the scope {scope!r}",
+        fix="use another key, or give this one the scope in the file of keys",
     )
 
 
@@ -87,6 +96,33 @@ def too_large(limit: int) -> Problem:
         "too_large",
         f"the body is larger than {limit} bytes",
         fix="send fewer events or excluded items, or several smaller requests",
+    )
+
+
+def too_slow(seconds: float) -> Problem:
+    """Make a 408: the body did not arrive in time. The connection is closed, since the rest may still come."""
+    return Problem(
+        408,
+        "too_slow",
+        f"the body did not arrive within {seconds:g} s",
+        fix="send it in one piece, or a smaller one",
+        headers={"Connection": "close"},
+    )
+
+
+def greedy(message: str, *, retry_after: int) -> Problem:
+    """Make a 429: one client asks for more than its share.
+
+    Args:
+        message: what it holds, and what its share is.
+        retry_after: seconds after which a retry makes sense.
+    """
+    return Problem(
+        429,
+        "too_many_requests",
+        message,
+        fix=f"retry after {retry_after} s, and have fewer requests waiting at once",
+        headers={"Retry-After": str(retry_after)},
     )
 
 
@@ -125,8 +161,3 @@ def internal(request_id: str) -> Problem:
         f"the service failed to answer (request {request_id})",
         fix=f"retry once; if it stays so, look for {request_id} in the service's log and report it",
     )
-
-
-def new_request_id() -> str:
-    """Make a request id: 32 random hexadecimal digits."""
-    return os.urandom(16).hex()

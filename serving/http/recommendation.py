@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from mos_online.recommend.query import Query
 from serving.http.api import Item, RecommendRequest, RecommendResponse, session_events
-from serving.http.problem import internal, new_request_id, overloaded
-from serving.scoring.answer import Answer, OverloadedError, ScoringError
+from serving.http.problem import greedy, internal, overloaded
+from serving.scoring.answer import Answer, GreedyError, OverloadedError, ScoringError
 
 if TYPE_CHECKING:
     from serving.scoring.service import Service
@@ -18,22 +18,32 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-async def responses_to(service: Service, requests: Sequence[RecommendRequest]) -> list[RecommendResponse]:
+async def responses_to(
+    service: Service, requests: Sequence[RecommendRequest], names: Sequence[str], *, client: str
+) -> list[RecommendResponse]:
     """Return the responses, in the order of ``requests``.
 
+    Args:
+        service: answers.
+        requests: of one call.
+        names: the id of each response.
+        client: who asks.
+
     Raises:
-        Problem: 503, too many are waiting or these waited too long; 500, the model failed.
+        Problem: 429, this client has too many waiting; 503, all have, or these waited too long, or there is no model;
+            500, the model failed.
     """
     try:
-        answers = await service.recommend([_query(request) for request in requests])
+        answers = await service.recommend([_query(request) for request in requests], client=client)
+    except GreedyError as error:
+        raise greedy(str(error), retry_after=error.retry_after) from None
     except OverloadedError as error:
         raise overloaded(str(error), retry_after=error.retry_after) from None
     except ScoringError as error:
-        request = requests[error.position]
-        request_id = request.request_id or new_request_id()
-        log.exception("request %r: the model failed for user %r", request_id, request.user_id)
-        raise internal(request_id) from None
-    return [_response(request, answer) for request, answer in zip(requests, answers, strict=True)]
+        request, name = requests[error.position], names[error.position]
+        log.exception("request %r of %s: the model failed for user %r", name, client, request.user_id)
+        raise internal(name) from None
+    return [_response(request, name, answer) for request, name, answer in zip(requests, names, answers, strict=True)]
 
 
 def _query(request: RecommendRequest) -> Query:
@@ -52,11 +62,11 @@ def _query(request: RecommendRequest) -> Query:
     )
 
 
-def _response(request: RecommendRequest, answer: Answer) -> RecommendResponse:
+def _response(request: RecommendRequest, name: str, answer: Answer) -> RecommendResponse:
     ranking, recommender = answer.ranking, answer.recommender
     labels = recommender.router.labels
     return RecommendResponse(
-        request_id=request.request_id or new_request_id(),
+        request_id=name,
         user_id=request.user_id,
         items=[
             Item(item_id=item.item_id, score=item.score, theme=item.theme, theme_label=labels[item.theme])

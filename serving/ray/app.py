@@ -33,12 +33,13 @@ class Replica:
         _log_to_stderr(settings.log_level)
         if deployed.local:
             bind_replica_to_loopback()
-        self._api_key = settings.api_key
+        self._settings = settings
+        self._behind_haproxy = deployed.behind_haproxy
         self._service = open_service(settings)
 
     def __serve_build_asgi_app__(self) -> Starlette:
         """Make the application; Ray calls this once the constructor has returned."""
-        return create_app(self._service, api_key=self._api_key)
+        return create_app(self._service, settings=self._settings, behind_haproxy=self._behind_haproxy)
 
     def check_health(self) -> None:
         """Raise if this replica must be replaced; Ray calls this every few seconds."""

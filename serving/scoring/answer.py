@@ -40,6 +40,14 @@ class OverloadedError(MosError):
         self.retry_after = retry_after
 
 
+class GreedyError(OverloadedError):
+    """One client has more queries waiting than its share."""
+
+
+class NoModelError(MosError):
+    """There is no model to score with yet."""
+
+
 class ScoringError(MosError):
     """The model failed on a query; the model's own error is the cause.
 

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 
 import msgspec
 
@@ -16,17 +15,17 @@ from mos_online.recommend.query import Query, Ranking
 from mos_online.recommend.recommender import Recommender
 from serving.metrics import Metrics
 from serving.scoring.answer import Answer, OverloadedError, ScoringError
+from serving.scoring.fair_share import RETRY_AFTER, FairShare
+from serving.scoring.lanes import Lanes
 from serving.scoring.limits import Limits
 from serving.scoring.profiles import Profiles
-
-RETRY_AFTER = 1
-"""Seconds; a full queue empties in well under one."""
 
 
 @dataclass(slots=True, eq=False)
 class _Call:
     """Queries asked together; touched by the scoring thread until ``left`` is 0, then by its event loop."""
 
+    client: str
     queries: Sequence[Query]
     future: asyncio.Future[list[Answer]]
     deadline: float
@@ -45,20 +44,19 @@ class Scorer:
     the thread is busy. The event loop only queues and delivers, so health checks stay prompt during scoring.
     """
 
-    def __init__(self, *, recommender: Recommender, profiles: Profiles, limits: Limits, metrics: Metrics) -> None:
-        self._recommender = recommender
+    def __init__(self, *, profiles: Profiles, limits: Limits, metrics: Metrics) -> None:
+        self._recommender: Recommender | None = None
         self._profiles = profiles
         self._limits = limits
         self._metrics = metrics
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
-        self._pending = 0  # counted by the event loop alone
+        self._queue: Lanes[_Waiting] = Lanes()
+        self._share = FairShare(room=limits.max_pending, call=limits.max_call)  # counted by the event loop alone
         self._thread = threading.Thread(target=self._run, name="scorer", daemon=True)
         self._busy_since: float | None = None
-        metrics.in_service(recommender.model_version, recommender.router_version)
 
     @property
-    def recommender(self) -> Recommender:
-        """The model in service."""
+    def recommender(self) -> Recommender | None:
+        """The model in service; None until ``use`` was called, and then nothing may be asked."""
         return self._recommender
 
     def start(self) -> None:
@@ -68,7 +66,7 @@ class Scorer:
 
     def stop(self) -> None:
         """Answer what is queued, then end the thread."""
-        self._queue.put(None)
+        self._queue.close()
         self._thread.join(timeout=5)
 
     def stuck(self, seconds: float) -> bool:
@@ -76,25 +74,32 @@ class Scorer:
         since = self._busy_since
         return not self._thread.is_alive() or (since is not None and time.monotonic() - since > seconds)
 
-    async def answer(self, queries: Sequence[Query]) -> list[Answer]:
+    async def answer(self, queries: Sequence[Query], *, client: str) -> list[Answer]:
         """Return the answers, in the order of ``queries``; their profiles are read from the store.
 
+        Args:
+            queries: of one call.
+            client: who asks; clients are scored in turn and share the queue.
+
         Raises:
-            OverloadedError: too many are waiting, or these waited too long.
+            GreedyError: this client has too many waiting.
+            OverloadedError: all together have too many waiting, or these waited too long.
             ScoringError: the model failed on one of them.
         """
-        if self._pending + len(queries) > self._limits.max_pending:
+        try:
+            self._share.take(client, len(queries))
+        except OverloadedError:
             self._metrics.refused.inc(len(queries))
-            raise OverloadedError(f"{self._pending} requests are waiting already", retry_after=RETRY_AFTER)
+            raise
         call = _Call(
+            client=client,
             queries=queries,
             future=self._loop.create_future(),
             deadline=time.monotonic() + self._limits.deadline,
             left=len(queries),
         )
-        self._pending += len(queries)
         for position in range(len(queries)):
-            self._queue.put((call, position))
+            self._queue.put(client, (call, position))
         return await call.future
 
     def use(self, recommender: Recommender) -> None:
@@ -103,7 +108,7 @@ class Scorer:
         self._metrics.in_service(recommender.model_version, recommender.router_version)
 
     def _run(self) -> None:
-        while (batch := self._next_batch()) is not None:
+        while batch := self._queue.take(self._limits.max_batch):
             self._busy_since = time.monotonic()
             try:
                 self._score(batch)
@@ -113,25 +118,9 @@ class Scorer:
             if done:
                 self._loop.call_soon_threadsafe(self._deliver, list(dict.fromkeys(done)))
 
-    def _next_batch(self) -> list[_Waiting] | None:
-        """Wait for a query and take those behind it; None when stopped."""
-        batch: list[_Waiting] = []
-        while len(batch) < self._limits.max_batch:
-            try:
-                entry = self._queue.get(block=not batch)
-            except Empty:
-                break
-            if entry is None:
-                if batch:
-                    self._queue.put(None)
-                    break
-                return None
-            batch.append(entry)
-        return batch
-
     def _deliver(self, calls: list[_Call]) -> None:
         for call in calls:
-            self._pending -= len(call.queries)
+            self._share.give_back(call.client, len(call.queries))
             if call.future.done():  # the client has gone
                 continue
             if call.error is not None:
@@ -158,6 +147,7 @@ class Scorer:
 
     def _answer(self, wanted: list[_Waiting]) -> None:
         recommender = self._recommender
+        assert recommender is not None  # noqa: S101 - the service asks only then
         queries = [call.queries[position] for call, position in wanted]
         profiles = self._profiles.read(list({query.user_id for query in queries}))
         if profiles is not None:

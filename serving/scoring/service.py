@@ -14,12 +14,13 @@ from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.recommend.probe import require_finite_scores
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
-from mos_online.registry import RegistryFollower, open_registry
+from mos_online.registry import open_registry
 from mos_online.registry.follower import Versions
 from mos_online.settings import Settings
 from serving.metrics import Metrics
-from serving.scoring.answer import Answer
+from serving.scoring.answer import Answer, NoModelError
 from serving.scoring.limits import Limits
+from serving.scoring.model import ModelInService
 from serving.scoring.profiles import Profiles, Store
 from serving.scoring.scorer import Scorer
 
@@ -49,7 +50,7 @@ class Service:
         partitions: int,
         limits: Limits,
     ) -> None:
-        """Load the version in service; ``start`` begins to answer.
+        """Load the version in service, if there is one; ``start`` begins to answer.
 
         Args:
             registry: where the version in service is looked up.
@@ -57,22 +58,18 @@ class Service:
             open_store: called again until it succeeds.
             partitions: of the click topic; as many popularity snapshots are read.
             limits: bounds.
-
-        Raises:
-            ModelError: there is no version in service, or it is damaged.
         """
         self.metrics = Metrics()
         self.limits = limits
         self._load = load
         self._partitions = partitions
         self._popularity: list[PopularitySnapshot] = []
-        self._follower = RegistryFollower(registry, self._load_model, every=0)
+        self._model = ModelInService(registry, self._load_model)
         self._model_problem: str | None = None
         self._profiles = Profiles(open_store=open_store, timeout=limits.store_timeout, metrics=self.metrics)
         self.loaded_at = _now()
-        self._scorer = Scorer(
-            recommender=self._follower.loaded, profiles=self._profiles, limits=limits, metrics=self.metrics
-        )
+        self._scorer = Scorer(profiles=self._profiles, limits=limits, metrics=self.metrics)
+        self._follow_registry()
         self._stopped = threading.Event()
         self._tried = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, name="refresh", daemon=True)
@@ -99,13 +96,26 @@ class Service:
         self._thread.join(timeout=2 * self.limits.refresh)
         self._profiles.close()
 
-    async def recommend(self, queries: Sequence[Query]) -> list[Answer]:
-        """Return the answers, in the order of ``queries``; raise what ``Scorer.answer`` raises."""
-        return await self._scorer.answer(queries)
+    async def recommend(self, queries: Sequence[Query], *, client: str) -> list[Answer]:
+        """Return the answers, in the order of ``queries``; raise what ``Scorer.answer`` raises.
+
+        Raises:
+            NoModelError: there is no model yet.
+        """
+        if self._scorer.recommender is None:
+            raise NoModelError(f"waiting for a model: {self.model_problem}")
+        return await self._scorer.answer(queries, client=client)
 
     def not_ready(self) -> str | None:
         """Say why answers are worse than they should be, or None when all is well."""
+        if self._scorer.recommender is None:
+            return self.model_problem
         return self._profiles.problem
+
+    @property
+    def model_problem(self) -> str | None:
+        """Why there is no model, or an older one than the registry says; None if all is well."""
+        return self._model_problem
 
     def stuck(self) -> bool:
         """Say whether this replica should be replaced."""
@@ -113,7 +123,9 @@ class Service:
 
     @property
     def recommender(self) -> Recommender:
-        """The model in service."""
+        """The model in service; raises NoModelError if there is none."""
+        if self._scorer.recommender is None:
+            raise NoModelError(f"waiting for a model: {self.model_problem}")
         return self._scorer.recommender
 
     def _keep_fresh(self) -> None:
@@ -134,17 +146,21 @@ class Service:
         if snapshots is None or snapshots == self._popularity:
             return
         self._popularity = snapshots
-        self._scorer.recommender.observe_popularity(snapshots)
+        if self._scorer.recommender is not None:  # the first model is told when it is loaded
+            self._scorer.recommender.observe_popularity(snapshots)
 
     def _follow_registry(self) -> None:
-        if self._follower.poll():
-            self._scorer.use(self._follower.loaded)
+        recommender = self._model.poll()
+        if recommender is not None:
+            if self._scorer.recommender is not None:
+                self.metrics.reloaded(ok=True)
+            self._scorer.use(recommender)
             self.loaded_at = _now()
-            self.metrics.reloaded(ok=True)
-        problem = self._follower.problem
+        problem = self._model.problem
         if problem is not None and problem != self._model_problem:
             self.metrics.reloaded(ok=False)
         self._model_problem = problem
+        self.metrics.stale_model.set(problem is not None)
 
     def _load_model(self, folder: Path) -> Recommender:
         recommender = self._load(folder)
@@ -155,11 +171,7 @@ class Service:
 
 
 def open_service(settings: Settings) -> Service:
-    """Make the service that the settings describe, in a process of its own.
-
-    Raises:
-        ModelError: there is no version in service, or it is damaged.
-    """
+    """Make the service that the settings describe, in a process of its own."""
     torch.set_num_threads(1)  # a second thread ruins the tail as soon as another process wants its core
 
     def open_store() -> Store:

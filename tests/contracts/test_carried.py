@@ -29,6 +29,7 @@ from serving.http.api import RecommendEvent, RecommendRequest, session_events
 from serving.http.body import BodyReader
 from serving.http.problem import Problem
 from simulator.replay.envelopes import Envelope
+from tests.serving.serving_doubles import bodies_of_any_time
 
 SAMPLES = ("text", 7, 2.5, True, {"category": ["jazz", "blues"], "sizes": [1, 2.5, None, True], "empty": []}, ["text"])
 """A field gets the first of these that its type allows and that is not its default."""
@@ -59,7 +60,7 @@ FORMS = {
     "one id is a number": filled(item_id=7),
 }
 CLICK = msgspec.convert(filled(), Click)
-reader = BodyReader(RecommendRequest, limit=2000)
+reader = BodyReader(RecommendRequest, bodies_of_any_time(), limit=2000)
 FIELDS = SessionEvent.__struct_fields__
 
 odd = st.recursive(
@@ -140,9 +141,7 @@ def test_an_event_over_http_means_what_the_same_click_means(extra: dict[str, Any
         stream = error.reason
     http: RecommendEvent | str
     try:
-        (http,) = (
-            BodyReader(RecommendRequest, limit=0).parse(json.dumps({"user_id": 7, "events": [event]}).encode()).events
-        )
+        (http,) = reader.parse(json.dumps({"user_id": 7, "events": [event]}).encode()).events
     except Problem as problem:
         http = problem.code
     if isinstance(stream, str) or isinstance(http, str):

@@ -11,15 +11,29 @@ from mos_cli.main import command_line, main
 from mos_online.settings import Settings
 
 
-def test_without_a_model_it_says_how_to_make_one(
-    mos_home: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MOS_API_KEY", ""),
+        ("MOS_API_KEYS_FILE", "/no/such/file"),
+        ("MOS_PAGES_NEED_KEY", "true"),
+        ("MOS_MODELS", "nowhere://models"),
+    ],
+)
+def test_what_is_wrong_with_the_settings_is_said_before_ray_starts(
+    mos_home: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variable: str,
+    value: str,
 ) -> None:
+    monkeypatch.setenv(variable, value)
     monkeypatch.setattr(sys, "argv", ["mos", "serve"])
     monkeypatch.setitem(sys.modules, "ray", None)  # importing it would fail: nobody waits for Ray to learn this
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    assert "mos train" in capsys.readouterr().err
+    assert variable in capsys.readouterr().err
 
 
 def test_an_impossible_port_is_named(mos_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,11 @@ from mos_online.contracts import RankedItem
 from mos_online.errors import ModelError, StoreError
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.recommend.query import Query, Ranking, ThemeShare
+from mos_online.registry import Aliases
+from mos_online.sessions import SessionConfig
 from mos_online.users.profile import UserProfile
+from serving.http.bodies import Bodies
+from serving.http.times import Times
 from serving.scoring.limits import Limits
 from serving.scoring.service import Service
 
@@ -99,11 +103,15 @@ class FakeRegistry:
 
     def __init__(self, version: str | None = "m1") -> None:
         self.version = version
+        self.former: str | None = None
 
     def champion(self) -> tuple[str, str]:
         if self.version is None:
             raise ModelError("no model is in service: run `mos train`")
         return self.version, self.version
+
+    def aliases(self) -> Aliases:
+        return Aliases(champion=self.version, previous=self.former)
 
     def fetch(self, version: str) -> Path:
         return Path(version)
@@ -134,3 +142,8 @@ def wait_for(condition: Callable[[], object], timeout: float = 10.0) -> None:
             return
         pause.wait(0.005)
     raise AssertionError(f"not within {timeout} s")
+
+
+def bodies_of_any_time() -> Bodies:
+    """Receives bodies whose times may be any."""
+    return Bodies(Limits(), Times(SessionConfig(min_timestamp=0), clock=lambda: 2**60))

@@ -13,9 +13,10 @@ from mos_online.contracts import SESSION_END
 from serving.http.api import BatchRequest, RecommendEvent, RecommendRequest, session_events
 from serving.http.body import BodyReader
 from serving.http.problem import Problem
+from tests.serving.serving_doubles import bodies_of_any_time
 
-one = BodyReader(RecommendRequest, limit=1000)
-many = BodyReader(BatchRequest, limit=1000)
+one = BodyReader(RecommendRequest, bodies_of_any_time(), limit=1000)
+many = BodyReader(BatchRequest, bodies_of_any_time(), limit=1000)
 
 
 def refused(reader: BodyReader[Any], body: object) -> Problem:

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,11 +17,16 @@ from fastapi.openapi.models import OpenAPI
 from starlette.testclient import TestClient
 
 from mos_online.contracts import Fallback, Recommendation, encode
+from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
 from serving.http.app import create_app
+from serving.http.keys import make_key
 from serving.http.reference import page
 from serving.scoring.limits import Limits
-from tests.serving.serving_doubles import FakeRecommender, FakeStore, make_service, wait_for
+from tests.serving.serving_doubles import FakeRecommender, FakeRegistry, FakeStore, make_service, wait_for
+from tests.serving.test_keys import write
+
+T = 1_700_000_000_000
 
 ANNA = UserProfile(
     user_id="anna",
@@ -35,14 +41,18 @@ ANNA = UserProfile(
 
 @contextmanager
 def client(
-    *, api_key: str | None = None, store: FakeStore | None = None, model: FakeRecommender | None = None, **limits: Any
+    *,
+    settings: Settings | None = None,
+    store: FakeStore | None = None,
+    model: FakeRecommender | None = None,
+    **limits: Any,
 ) -> Iterator[TestClient]:
     service = make_service(
         store=store or FakeStore(ANNA),
         load=(lambda _: model) if model else None,
         limits=Limits(refresh=0.02, **{"store_timeout": 0.5, **limits}),
     )
-    with TestClient(create_app(service, api_key=api_key)) as started:
+    with TestClient(create_app(service, settings=settings or Settings())) as started:
         wait_for(lambda: started.get("/readyz").status_code == 200)
         yield started
 
@@ -82,10 +92,53 @@ def test_a_request_may_name_itself(api: TestClient) -> None:
     named = [{"user_id": "anna", "request_id": name} for name in ("b", "a", "b")]
     body = api.post("/v1/recommend/batch", json={"requests": [*named, {"user_id": "anna"}]}).json()
     assert [answer["request_id"] for answer in body["responses"]][:3] == ["b", "a", "b"]
-    assert re.fullmatch("[0-9a-f]{32}", body["responses"][3]["request_id"])
+    assert re.fullmatch("[0-9a-f]{32}-3", body["responses"][3]["request_id"])
     for name in ("", "r" * 257, True):
         told = error(api.post("/v1/recommend", json={"user_id": "anna", "request_id": name}), 422, "invalid")
         assert "`request_id`" in told["fix"]
+
+
+@pytest.mark.parametrize(
+    ("header", "named", "expected"),
+    [
+        (None, None, "[0-9a-f]{32}"),
+        ("trace-1:a.b_c", None, "trace-1:a.b_c"),
+        (None, "mine", "mine"),
+        ("trace-1", "mine", "mine"),
+        ("x" * 129, None, "[0-9a-f]{32}"),
+        ("two words", None, "[0-9a-f]{32}"),
+        ("a,b", None, "[0-9a-f]{32}"),
+        ("", None, "[0-9a-f]{32}"),
+    ],
+)
+def test_the_header_and_the_body_name_the_answer_alike(
+    api: TestClient, header: str | None, named: str | None, expected: str
+) -> None:
+    headers = {} if header is None else {"X-Request-ID": header}
+    sent = {"user_id": "anna"} | ({} if named is None else {"request_id": named})
+    answer = api.post("/v1/recommend", json=sent, headers=headers)
+    assert re.fullmatch(expected, answer.json()["request_id"])
+    assert answer.headers["x-request-id"] == answer.json()["request_id"]
+
+
+def test_every_answer_is_named_in_its_header(api: TestClient) -> None:
+    for method, path in (("GET", "/healthz"), ("POST", "/v1/recommend"), ("GET", "/none"), ("PUT", "/v1/recommend")):
+        assert api.request(method, path, headers={"X-Request-ID": "r-1"}).headers["x-request-id"] == "r-1"
+    body = {"requests": [{"user_id": "anna"}, {"user_id": "anna", "request_id": "mine"}]}
+    batch = api.post("/v1/recommend/batch", json=body, headers={"X-Request-ID": "r-1"})
+    assert [answer["request_id"] for answer in batch.json()["responses"]] == ["r-1-0", "mine"]
+    unsendable = api.post(
+        "/v1/recommend", json={"user_id": "anna", "request_id": "né\n"}, headers={"X-Request-ID": "r"}
+    )
+    assert unsendable.json()["request_id"] == "né\n"
+    assert unsendable.headers["x-request-id"] == "r"
+
+
+@pytest.mark.parametrize("path", ["/v1/recommend/", "/v1/recommend//", "/healthz/"])
+def test_nothing_redirects(api: TestClient, path: str) -> None:
+    answer = api.post(path, json={"user_id": "u"}, headers={"Host": "evil.example"}, follow_redirects=False)
+    error(answer, 404, "not_found")
+    assert "location" not in answer.headers
 
 
 def test_an_answer_over_http_and_one_on_the_topic_have_the_same_fields_in_common(api: TestClient) -> None:
@@ -109,14 +162,17 @@ def test_excluded_items_need_not_exist_and_do_not_come(api: TestClient) -> None:
 
 def test_events_reach_the_model_in_order_of_time() -> None:
     model = FakeRecommender()
-    events = [{"item_id": "late", "timestamp": 9, "context": {"category": "x"}}, {"item_id": "early", "timestamp": 3}]
+    events = [
+        {"item_id": "late", "timestamp": T + 9, "context": {"category": "x"}},
+        {"item_id": "early", "timestamp": T + 3},
+    ]
     with client(model=model) as api:
-        api.post("/v1/recommend", json={"user_id": "anna", "events": events, "timestamp": 50})
+        api.post("/v1/recommend", json={"user_id": "anna", "events": events, "timestamp": T + 50})
         future = 10_000 + time.time_ns() // 1_000_000
         api.post("/v1/recommend", json={"user_id": "anna", "events": [{"item_id": "i", "timestamp": future}]})
     (first,), (second,) = model.batches
     assert [event.item_id for event in first.events] == ["early", "late"]
-    assert first.timestamp == 50
+    assert first.timestamp == T + 50
     assert first.profile == ANNA
     assert second.timestamp == future  # a client's clock ahead of ours does not put its click after the request
 
@@ -149,24 +205,50 @@ def test_a_body_that_is_too_large_is_refused_with_and_without_its_length() -> No
 
 
 def test_the_api_key_guards_what_answers_about_users_and_nothing_else() -> None:
-    with client(api_key="sécret 2") as api:
+    with client(settings=Settings(api_key="secret-2")) as api:
         missing = api.post("/v1/recommend", json={"user_id": "u"})
         assert "missing" in error(missing, 401, "unauthorized")["message"]
         assert "www-authenticate" in missing.headers
         wrong = {b"X-API-Key": "sécret".encode()}
         assert "wrong" in error(api.get("/v1/model", headers=wrong), 401, "unauthorized")["message"]
         error(api.post("/v1/recommend/batch", content=b"{"), 401, "unauthorized")
-        good = {b"X-API-Key": "sécret 2".encode()}
+        good = {"X-API-Key": "secret-2"}
         assert api.post("/v1/recommend", json={"user_id": "u"}, headers=good).status_code == 200
         for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"):
             assert api.get(path).status_code == 200
+
+
+def test_a_key_does_what_its_scopes_say_and_a_new_one_is_taken_without_a_restart(tmp_path: Path) -> None:
+    (web, web_line), (ops, ops_line) = make_key("web", ["recommend"]), make_key("ops", ["admin"])
+    file = write(tmp_path / "keys", web_line.line())
+    with client(settings=Settings(api_keys_file=file, pages_need_key=True)) as api:
+
+        def status(path: str, key: str | None) -> int:
+            return api.get(path, headers={} if key is None else {"X-API-Key": key}).status_code
+
+        assert [status("/v1/model", key) for key in (None, ops, web)] == [401, 401, 200]
+        for path in ("/metrics", "/docs", "/openapi.json"):
+            assert [status(path, key) for key in (None, web)] == [401, 403]
+        write(file, web_line.line(), ops_line.line())
+        wait_for(lambda: status("/metrics", ops) == 200)
+        told = error(api.get("/v1/model", headers={"X-API-Key": ops}), 403, "forbidden")
+        assert "'ops'" in told["message"]
+        assert "'recommend'" in told["message"]
+        assert [status(path, None) for path in ("/healthz", "/readyz")] == [200, 200]
+        text = api.get("/metrics", headers={"X-API-Key": ops}).text
+        assert 'mos_serving_key_requests_total{key="web",status="200"} 1.0' in text
+        assert web not in text
+        write(file, ops_line.line())
+        wait_for(lambda: status("/v1/model", web) == 401)
+        file.unlink()
+        wait_for(lambda: "mos_serving_stale_keys_info 1.0" in api.get("/metrics", headers={"X-API-Key": ops}).text)
 
 
 def test_a_store_that_fails_costs_the_profile_not_the_answer() -> None:
     store = FakeStore(ANNA)
     with client(store=store) as api:
         store.error = "no route to Redis"
-        body = {"user_id": "anna", "k": 1, "events": [{"item_id": "now", "timestamp": 1}]}
+        body = {"user_id": "anna", "k": 1, "events": [{"item_id": "now", "timestamp": T}]}
         for sent, source in ((body, "model"), ({"user_id": "anna"}, "popularity")):
             answer = api.post("/v1/recommend", json=sent)
             assert answer.status_code == 200
@@ -177,6 +259,21 @@ def test_a_store_that_fails_costs_the_profile_not_the_answer() -> None:
         wait_for(lambda: api.get("/readyz").status_code == 200)
         assert api.post("/v1/recommend", json=body).json()["fallback"] is None
         assert 'mos_serving_fallbacks_total{reason="store_unavailable"} 2.0' in api.get("/metrics").text
+
+
+def test_without_a_model_it_says_what_it_waits_for() -> None:
+    registry = FakeRegistry(None)
+    service = make_service(registry=registry, limits=Limits(refresh=0.02))
+    with TestClient(create_app(service, settings=Settings())) as api:
+        for method, path in (("POST", "/v1/recommend"), ("GET", "/v1/model"), ("GET", "/readyz")):
+            answer = api.request(method, path, json={"user_id": "anna"} if method == "POST" else None)
+            assert "mos train" in error(answer, 503, "not_ready")["message"]
+            assert answer.headers["retry-after"] == "1"
+        assert "mos train" in api.get("/healthz").json()["model_problem"]
+        registry.version = "m1"
+        wait_for(lambda: api.get("/readyz").status_code == 200)
+        assert api.post("/v1/recommend", json={"user_id": "anna"}).status_code == 200
+        assert api.get("/healthz").json() == {"status": "alive"}
 
 
 def test_a_fault_of_ours_is_logged_and_told_apart(caplog: pytest.LogCaptureFixture) -> None:
@@ -244,7 +341,7 @@ def test_requests_are_counted_by_path_and_status() -> None:
 
 @pytest.mark.parametrize("api_key", [None, "secret"])
 def test_the_openapi_document_is_valid_and_lists_every_path(api_key: str | None) -> None:
-    with client(api_key=api_key) as api:
+    with client(settings=Settings(api_key=api_key)) as api:
         sent = api.get("/openapi.json").json()
         OpenAPI.model_validate(sent)
         routes = {route.path for route in api.app.routes}  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ import pytest
 
 from mos_online.contracts import Fallback, SessionEvent
 from mos_online.recommend.query import Query
-from serving.scoring.answer import Answer, OverloadedError, ScoringError
+from serving.scoring.answer import Answer, GreedyError, OverloadedError, ScoringError
 from serving.scoring.limits import Limits
 from serving.scoring.service import Service
 from tests.serving.serving_doubles import FakeRecommender, FakeStore, make_service, wait_for
@@ -44,8 +44,9 @@ def query(user: str) -> Query:
     return Query(user_id=user, profile=None, events=[event], timestamp=2, k=1, exclude=[])
 
 
-def ask(service: Service, *users: str) -> asyncio.Task[list[Answer]]:
-    return asyncio.create_task(service.recommend([query(user) for user in users]))
+def ask(service: Service, *users: str, client: str = "") -> asyncio.Task[list[Answer]]:
+    """Ask in one call, as a client of its own or as ``client``."""
+    return asyncio.create_task(service.recommend([query(user) for user in users], client=client or users[0]))
 
 
 def named(answers: list[Answer]) -> list[str]:
@@ -106,6 +107,24 @@ def test_too_many_waiting_are_refused_at_once_and_told_when_to_retry() -> None:
             assert len(await asyncio.gather(first, *waiting)) == 4
             assert len(await ask(service, "again")) == 1  # room again
         assert b"mos_serving_refused_queries_total 1.0" in service.metrics.render()
+
+    run(work)
+
+
+def test_a_greedy_client_is_refused_and_another_is_scored_with_the_next_batch() -> None:
+    async def work() -> None:
+        model = FakeRecommender()
+        async with serving(model, max_pending=16, max_call=4, max_batch=2, deadline=60) as service:
+            first = await blocked(service, model)
+            greedy = [ask(service, *(f"g{n}" for n in range(4)), client="greedy") for _ in range(5)]
+            await asyncio.sleep(0)
+            other = ask(service, "o", client="other")
+            await asyncio.sleep(0)
+            model.release.set()
+            assert named(await other) == ["o"]
+            outcomes = await asyncio.gather(first, *greedy, return_exceptions=True)
+            assert sum(isinstance(outcome, GreedyError) for outcome in outcomes) == 4
+        assert [query.user_id for query in model.batches[1]] == ["g0", "o"]  # not behind what the greedy one asked
 
     run(work)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from starlette.testclient import TestClient
 
 from mos_online.errors import ModelError, StoreError
 from mos_online.items.snapshot import PopularitySnapshot
-from mos_online.recommend.query import Query
+from mos_online.recommend.query import Query, Ranking
+from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
 from serving.http.app import create_app
+from serving.scoring.answer import NoModelError
 from serving.scoring.limits import Limits
 from serving.scoring.service import Service
 from tests.serving.serving_doubles import FakeRecommender, FakeRegistry, FakeStore, make_service, wait_for
@@ -40,7 +42,7 @@ def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 async def version(service: Service) -> str:
-    (answer,) = await service.recommend([QUERY])
+    (answer,) = await service.recommend([QUERY], client="c")
     return answer.recommender.model_version
 
 
@@ -155,7 +157,7 @@ def test_the_first_answer_waits_for_a_store_that_opens_slowly() -> None:
         partitions=1,
         limits=Limits(),
     )
-    with TestClient(create_app(service, api_key=None)) as client:
+    with TestClient(create_app(service, settings=Settings())) as client:
         answer = client.post("/v1/recommend", json={"user_id": "u", "k": 1}).json()
     assert answer["fallback"] is None
     assert answer["items"][0]["item_id"] == "mine"
@@ -172,11 +174,93 @@ def test_a_store_that_cannot_be_opened_does_not_hold_up_the_start() -> None:
         partitions=1,
         limits=Limits(),
     )
-    with TestClient(create_app(service, api_key=None)) as client:
+    with TestClient(create_app(service, settings=Settings())) as client:
         answer = client.post("/v1/recommend", json={"user_id": "u"}).json()
     assert answer["fallback"]["reason"] == "store_unavailable"
 
 
-def test_without_a_model_it_does_not_start_and_says_what_to_do() -> None:
-    with pytest.raises(ModelError, match="mos train"):
-        make_service(registry=FakeRegistry(None))
+def test_without_a_model_it_waits_for_one_and_says_so() -> None:
+    async def work() -> None:
+        registry = FakeRegistry(None)
+        service = make_service(registry=registry, limits=QUICK)
+        service.start()
+        with pytest.raises(NoModelError, match="mos train"):
+            await version(service)
+        with pytest.raises(NoModelError):
+            _ = service.recommender
+        await asyncio.to_thread(wait_for, lambda: "mos train" in (service.not_ready() or ""))
+        assert b"mos_serving_stale_model_info 1.0" in service.metrics.render()
+        registry.version = "m1"
+        await asyncio.to_thread(wait_for, lambda: service.not_ready() is None)
+        assert await version(service) == "m1"
+        assert b"mos_serving_stale_model_info 0.0" in service.metrics.render()
+        await asyncio.to_thread(service.stop)
+
+    run(work)
+
+
+def broken(folder: Path) -> FakeRecommender:
+    if folder.name.startswith("broken"):
+        raise ModelError(f"{folder.name} is cut short")
+    return FakeRecommender(folder.name)
+
+
+def test_a_damaged_version_at_the_start_leaves_the_previous_one_in_service() -> None:
+    async def work() -> None:
+        registry = FakeRegistry("broken")
+        registry.former = "m0"
+        service = make_service(registry=registry, load=broken, limits=QUICK)
+        service.start()
+        assert await version(service) == "m0"
+        assert "broken is cut short" in (service.model_problem or "")
+        await asyncio.to_thread(wait_for, lambda: service.not_ready() is None)  # it answers, with an older model
+        registry.version = "m2"
+        await asyncio.to_thread(wait_for, lambda: service.recommender.model_version == "m2")
+        await asyncio.to_thread(wait_for, lambda: service.model_problem is None)
+        await asyncio.to_thread(service.stop)
+
+    run(work)
+
+
+def test_damage_everywhere_at_the_start_is_told_and_the_next_version_is_taken() -> None:
+    async def work() -> None:
+        registry = FakeRegistry("broken")
+        registry.former = "broken too"
+        service = make_service(registry=registry, load=broken, limits=QUICK)
+        service.start()
+        with pytest.raises(NoModelError, match=r"broken is cut short; and .* broken too is cut short"):
+            await version(service)
+        registry.version = "m2"
+        await asyncio.to_thread(wait_for, lambda: service.not_ready() is None)
+        assert await version(service) == "m2"
+        await asyncio.to_thread(service.stop)
+
+    run(work)
+
+
+def test_a_model_whose_scores_are_no_numbers_does_not_go_into_service() -> None:
+    class Nan(FakeRecommender):
+        def recommend(self, queries: Sequence[Query]) -> list[Ranking]:
+            none = Ranking(items=[], themes=[], fallback=None)
+            return [
+                none if query.events else ranking
+                for query, ranking in zip(queries, super().recommend(queries), strict=True)
+            ]
+
+    def load(folder: Path) -> FakeRecommender:
+        return Nan(folder.name) if folder.name == "nan" else FakeRecommender(folder.name)
+
+    async def work() -> None:
+        registry = FakeRegistry("nan")
+        service = make_service(registry=registry, load=load, limits=QUICK)
+        service.start()
+        with pytest.raises(NoModelError, match="does not rank"):
+            await version(service)
+        registry.version = "m1"
+        await asyncio.to_thread(wait_for, lambda: service.not_ready() is None)
+        registry.version = "nan"
+        await asyncio.to_thread(wait_for, lambda: "does not rank" in (service.model_problem or ""))
+        assert await version(service) == "m1"
+        await asyncio.to_thread(service.stop)
+
+    run(work)

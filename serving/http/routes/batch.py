@@ -9,7 +9,9 @@ from starlette.responses import Response
 
 from serving.http.answers import json_answer
 from serving.http.api import BatchRequest, BatchResponse
+from serving.http.bodies import Bodies
 from serving.http.body import BodyReader
+from serving.http.call import call_of
 from serving.http.endpoint import Documentation, Endpoint
 from serving.http.recommendation import responses_to
 from serving.http.routes.recommend import ERRORS, EXAMPLE
@@ -18,19 +20,22 @@ if TYPE_CHECKING:
     from serving.scoring.service import Service
 
 
-def batch(service: Service) -> Endpoint:
+def batch(service: Service, bodies: Bodies) -> Endpoint:
     """Make the endpoint that recommends items for several users, or for one user several times."""
-    reader = BodyReader(BatchRequest, limit=service.limits.batch_body)
+    reader = BodyReader(BatchRequest, bodies, limit=service.limits.batch_body)
 
     async def handle(request: Request) -> Response:
-        body = await reader.read(request)
-        return json_answer(BatchResponse(responses=await responses_to(service, body.requests)))
+        body, call = await reader.read(request), call_of(request)
+        names = [one.request_id or f"{call.request_id}-{number}" for number, one in enumerate(body.requests)]
+        return json_answer(
+            BatchResponse(responses=await responses_to(service, body.requests, names, client=call.client.name))
+        )
 
     return Endpoint(
         path="/v1/recommend/batch",
         method="POST",
         handle=handle,
-        guarded=True,
+        scope="recommend",
         documentation=Documentation(
             name="recommend_batch",
             summary="Items for several users.",

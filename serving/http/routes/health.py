@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from serving.scoring.service import Service
 
 
-def alive() -> Endpoint:
+def alive(service: Service) -> Endpoint:
     """Make the endpoint that tells whether the process is alive."""
 
     async def handle(_: Request) -> Response:
-        return json_answer(Health(status="alive"))
+        return json_answer(Health(status="alive", model_problem=service.model_problem))
 
     return Endpoint(
         path="/healthz",
         method="GET",
         handle=handle,
-        guarded=False,
+        scope=None,
         documentation=Documentation(
             name="healthz", summary="Whether the process is alive.", answer=Health, good="It is."
         ),
@@ -39,13 +39,13 @@ def ready(service: Service) -> Endpoint:
     async def handle(_: Request) -> Response:
         if reason := service.not_ready():
             raise not_ready(reason)
-        return json_answer(Health(status="ready"))
+        return json_answer(Health(status="ready", model_problem=service.model_problem))
 
     return Endpoint(
         path="/readyz",
         method="GET",
         handle=handle,
-        guarded=False,
+        scope=None,
         documentation=Documentation(
             name="readyz",
             summary="Whether the model and the online store can be used.",

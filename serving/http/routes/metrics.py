@@ -8,12 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.http.endpoint import Documentation, Endpoint
+from serving.http.keys import Scope
 
 if TYPE_CHECKING:
     from serving.scoring.service import Service
 
 
-def metrics(service: Service) -> Endpoint:
+def metrics(service: Service, *, scope: Scope | None) -> Endpoint:
     """Make the endpoint that tells counters and histograms in Prometheus' text format."""
 
     async def handle(_: Request) -> Response:
@@ -23,7 +24,7 @@ def metrics(service: Service) -> Endpoint:
         path="/metrics",
         method="GET",
         handle=handle,
-        guarded=False,
+        scope=scope,
         documentation=Documentation(
             name="metrics", summary="Counters and histograms for Prometheus.", good="All metrics."
         ),

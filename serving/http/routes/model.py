@@ -32,11 +32,12 @@ def model(service: Service) -> Endpoint:
         path="/v1/model",
         method="GET",
         handle=handle,
-        guarded=True,
+        scope="recommend",
         documentation=Documentation(
             name="model",
             summary="The versions in service and the words of their themes.",
             answer=ModelInfo,
             good="What is in service.",
+            errors=(503,),
         ),
     )

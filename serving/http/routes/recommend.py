@@ -9,7 +9,9 @@ from starlette.responses import Response
 
 from serving.http.answers import json_answer
 from serving.http.api import RecommendRequest, RecommendResponse
+from serving.http.bodies import Bodies
 from serving.http.body import BodyReader
+from serving.http.call import call_of
 from serving.http.endpoint import Documentation, Endpoint
 from serving.http.recommendation import responses_to
 
@@ -17,23 +19,27 @@ if TYPE_CHECKING:
     from serving.scoring.service import Service
 
 EXAMPLE = {"user_id": "u42", "k": 3, "events": [{"item_id": "i7", "timestamp": 1_700_000_000_000}]}
-ERRORS = (400, 413, 422, 500, 503)
+ERRORS = (400, 408, 413, 415, 422, 429, 500, 503)
 """The statuses of a request for recommendations that fails."""
 
 
-def recommend(service: Service) -> Endpoint:
+def recommend(service: Service, bodies: Bodies) -> Endpoint:
     """Make the endpoint that recommends items for one user."""
-    reader = BodyReader(RecommendRequest, limit=service.limits.body)
+    reader = BodyReader(RecommendRequest, bodies, limit=service.limits.body)
 
     async def handle(request: Request) -> Response:
-        (response,) = await responses_to(service, [await reader.read(request)])
+        body, call = await reader.read(request), call_of(request)
+        if body.request_id is not None:
+            call.take_name(body.request_id)
+        names = [body.request_id or call.request_id]
+        (response,) = await responses_to(service, [body], names, client=call.client.name)
         return json_answer(response)
 
     return Endpoint(
         path="/v1/recommend",
         method="POST",
         handle=handle,
-        guarded=True,
+        scope="recommend",
         documentation=Documentation(
             name="recommend",
             summary="Items for one user.",
