@@ -22,6 +22,7 @@ COMMANDS = {
     "kafka": "A Kafka broker for development: embedded in memory, or Apache Kafka with --real.",
     "worker": "The stream processor: sessions, profiles, recommendations.",
     "serve": "The recommendation service (Ray Serve): POST /v1/recommend.",
+    "keys": "API keys of the recommendation service.",
     "train": "Train themes and a MoS model on a dataset, and put it into service.",
     "models": "The model registry: list, show and compare versions, promote one, roll back.",
     "evaluate": "Compare MoS with other models under one protocol, with intervals; resumable.",

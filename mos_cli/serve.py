@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from mos_cli.stopping import catch_sigterm, until_stopped
 from mos_online.errors import ServingError
+from mos_online.ports import reachable
 from mos_online.settings import Settings
 
 app = typer.Typer()
@@ -97,8 +98,8 @@ def _get(settings: Settings, path: str) -> dict[str, Any] | None:
 
 def _url(settings: Settings) -> str:
     """Where this machine reaches the service."""
-    if settings.serve_host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
-        return f"http://127.0.0.1:{settings.serve_port}"
+    if reachable(settings.serve_host) != settings.serve_host:
+        return f"http://{reachable(settings.serve_host)}:{settings.serve_port}"
     return settings.recommend_url
 
 

@@ -14,6 +14,7 @@ from types import FrameType, TracebackType
 import httpx
 
 from mos_online.errors import MosError
+from mos_online.ports import reachable
 from mos_online.processes import StalledError, deferred_signals, wait_until, work_of
 from mos_online.settings import Settings
 
@@ -120,7 +121,7 @@ def local_services(settings: Settings) -> list[ChildProcess]:
     services = []
     if settings.kafka == "embedded":
         services.append(ChildProcess(name="kafka", arguments=("kafka",), ready=settings.broker_file.exists))
-    worker = f"http://127.0.0.1:{settings.worker_port}/healthz"
+    worker = f"http://{reachable(settings.worker_host)}:{settings.worker_port}/healthz"
     serve = f"http://127.0.0.1:{settings.serve_port}/readyz"
     services.append(ChildProcess(name="serve", arguments=("serve",), ready=lambda: answers(serve)))
     services.append(ChildProcess(name="worker", arguments=("worker",), ready=lambda: answers(worker)))

@@ -17,6 +17,11 @@ TRIES = 200
 """How many random ports are tried."""
 
 
+def reachable(host: str) -> str:
+    """Return the address at which this machine reaches a service that listens on ``host``."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
 def free_port(preferred: int | None = None) -> int:
     """Find a port of the loopback address on which nobody listens.
 

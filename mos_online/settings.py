@@ -137,6 +137,11 @@ class Settings(BaseSettings):
         "`X-Forwarded-For` is believed.",
     )
 
+    worker_host: str = Field(
+        "127.0.0.1",
+        description="The address of the worker's `/metrics` and `/healthz`. Nothing there asks for a key. `0.0.0.0` "
+        "lets other machines read them.",
+    )
     worker_port: int = Field(6066, ge=1, le=65535, description="The port of the worker's `/metrics` and `/healthz`.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Programs log messages of this level and above."

@@ -9,7 +9,7 @@ import pytest
 
 from mos_online import ports
 from mos_online.errors import MosError
-from mos_online.ports import HIGHEST, HOST, LOWEST, free_port
+from mos_online.ports import HIGHEST, HOST, LOWEST, free_port, reachable
 
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -38,3 +38,10 @@ def test_the_preferred_port_unless_somebody_listens_there() -> None:
         taken.bind((HOST, preferred))
         taken.listen()
         assert free_port(preferred) != preferred
+
+
+@pytest.mark.parametrize(
+    ("host", "from_here"), [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("192.0.2.7", "192.0.2.7"), ("host", "host")]
+)
+def test_a_service_on_every_address_is_reached_on_the_loopback_address(host: str, from_here: str) -> None:
+    assert reachable(host) == from_here

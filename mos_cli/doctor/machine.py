@@ -13,6 +13,7 @@ import httpx
 from packaging.requirements import Requirement
 
 from mos_cli.doctor.finding import Finding, Status
+from mos_online.ports import reachable
 from mos_online.settings import Settings
 
 DISTRIBUTION = "mos-online"
@@ -84,7 +85,7 @@ def disk(settings: Settings) -> Finding:
 def ports(settings: Settings) -> Iterator[Finding]:
     """Whether our two ports are ours to use, or already used by us."""
     yield _port("serve", settings.serve_host, settings.serve_port, "MOS_SERVE_PORT")
-    yield _port("worker", "127.0.0.1", settings.worker_port, "MOS_WORKER_PORT")
+    yield _port("worker", reachable(settings.worker_host), settings.worker_port, "MOS_WORKER_PORT")
 
 
 def _port(service: str, host: str, port: int, variable: str) -> Finding:

@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from mos_online.errors import SettingsError
 
+CONNECTIONS = 64
+"""So many connections are answered at once; a probe needs one for a moment."""
+SILENT_SECONDS = 5.0
+"""A connection that says nothing for so long is closed."""
+
+
+class _Server(ThreadingHTTPServer):
+    """Answers each connection in a thread; closes those beyond the limit at once."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._room = threading.BoundedSemaphore(CONNECTIONS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Called by the base class for each connection."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Called by the base class in the thread of a connection."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
 
 @contextmanager
-def health_server(port: int, report: Callable[[], tuple[bool, str]]) -> Iterator[None]:
-    """Serve on 127.0.0.1 in a thread; /healthz answers 200, or 503 if ``report`` says that the worker is not alive.
+def health_server(host: str, port: int, report: Callable[[], tuple[bool, str]]) -> Iterator[None]:
+    """Serve on ``host`` in a thread; /healthz answers 200, or 503 if ``report`` says that the worker is not alive.
 
     Raises:
-        SettingsError: the port is taken.
+        SettingsError: the port is taken, or ``host`` is no address of this machine.
     """
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = SILENT_SECONDS
+
         def do_GET(self) -> None:
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest())
@@ -41,10 +75,11 @@ def health_server(port: int, report: Callable[[], tuple[bool, str]]) -> Iterator
             self.wfile.write(body)
 
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        server = _Server((host, port), Handler)
     except OSError as error:
-        raise SettingsError(f"MOS_WORKER_PORT={port}: {error.strerror}; another worker? Choose a free port") from None
-    server.daemon_threads = True
+        raise SettingsError(
+            f"MOS_WORKER_HOST={host}, MOS_WORKER_PORT={port}: {error.strerror}; another worker? Choose a free port"
+        ) from None
     thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
     thread.start()
     try:

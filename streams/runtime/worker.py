@@ -83,7 +83,7 @@ async def run_worker(settings: Settings, only: Collection[str], *, accept_loss: 
         for name in PROCESSORS
         if name in only
     ]
-    with health_server(settings.worker_port, lambda: _report(running)):
+    with health_server(settings.worker_host, settings.worker_port, lambda: _report(running)):
         tasks = [asyncio.create_task(consumer.run()) for consumer in running]
         waiting: set[asyncio.Future[Any]] = {stop, *tasks}
         try:

@@ -42,7 +42,7 @@ def kinds(path: tuple[str, ...], option: Any) -> set[object]:
 
 
 NUMBERS = [(path, option) for path, option in OPTIONS if kinds(path, option) & {int, float}]
-REQUIRED = {"dataset": ("--dataset", "synthetic"), "topic": ("clicks",)} | dict.fromkeys(
+REQUIRED = {"dataset": ("--dataset", "synthetic"), "topic": ("clicks",), "name": ("shop",)} | dict.fromkeys(
     ("version", "first", "second"), ("m-1",)
 )
 """Arguments without which a command does not start, by name of the parameter."""
@@ -148,7 +148,7 @@ def test_an_impossible_setting_of_the_environment_stops_it(
     told(mos(*least(path)), "MOS_SERVE_PORT='a'")
 
 
-@pytest.mark.parametrize("verb", ["up", "serve", "backfill"])
+@pytest.mark.parametrize("verb", ["up", "backfill"])
 def test_without_a_model_it_says_how_to_make_one(verb: str, mos: Mos) -> None:
     told(mos(verb), "mos train")
 

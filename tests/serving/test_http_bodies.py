@@ -72,6 +72,7 @@ def test_a_body_that_grows_without_bound_is_not_unpacked() -> None:
         gzip.compress(b"") * 1000,
         b"\x1f\x8b\x08\xff" + b"\x00" * 40,
     ],
+    ids=["empty", "plain", "cut", "cut in its head", "more behind", "many streams", "odd flags"],
 )
 def test_what_is_not_one_whole_gzip_stream_is_refused(raw: bytes) -> None:
     with pytest.raises(Problem) as refused:
