@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from random_router import random_router
 
-from mos_online.contracts import Click, SessionEvent
+from mos_online.contracts import Click, EventTypes, SessionEvent
 from mos_online.items.clicks import to_clicks
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, merge
@@ -28,6 +28,7 @@ from mos_online.settings import settings
 from simulator.datasets import load
 from simulator.partition import partition_of
 
+TYPES = EventTypes.parse()
 HALF_LIFE = 4 * 3_600_000.0
 PARTITIONS = (1, 4, 8)
 ITEMS, THEMES, WIDTH = 20_000, 12, 48
@@ -35,7 +36,7 @@ ITEMS, THEMES, WIDTH = 20_000, 12, 48
 
 def lists(clicks: list[Click], partitions: int) -> list[PopularitySnapshot]:
     """What the processors of so many partitions would write."""
-    counts = [ItemPopularity(half_life_ms=HALF_LIFE, partition=number) for number in range(partitions)]
+    counts = [ItemPopularity(half_life_ms=HALF_LIFE, partition=number, types=TYPES) for number in range(partitions)]
     for click in clicks:
         counts[partition_of(click.user_id.encode(), partitions)].observe(click)
     return [one.snapshot(top=LISTED_ITEMS) for one in counts]

@@ -49,7 +49,7 @@ def hopping(
     configured, console = settings(), Console()
     shown, notes = table(), []
     for name in dataset:
-        data = load(name, configured.data_dir)
+        data = load(name, configured.data_dir, event_types=configured.event_types)
         rules = data.session_rules(configured.sessions)
         analysis = measure_hopping(
             data.clicks, data.items, sessions=rules, themes=themes, most_events=events, seed=seed

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mos_online.contracts import DEFAULT_EVENT_TYPES, EventTypes
 from mos_online.errors import SettingsError
 from mos_online.sessions.config import SessionConfig
 
@@ -106,6 +107,14 @@ class Settings(BaseSettings):
         description="The value is written into every session. Raise it to sessionize a log again by other rules.",
     )
 
+    event_types: str = Field(
+        DEFAULT_EVENT_TYPES,
+        description="What the types of events mean: `type:what[,type:what]`. A number makes the type an action. The "
+        "number is its weight in the popularity of items. `exposure` means that an item was shown: the event is in no "
+        "session and no profile, and it makes no item popular. `end` closes the session. `reject` makes a dead letter. "
+        "`*` stands for all other types. See [your own clicks](your-data.md#types-of-events).",
+    )
+
     serve_host: str = Field("127.0.0.1", description="The address on which the service listens.")
     serve_port: int = Field(8000, ge=1, le=65535, description="The port on which the service listens.")
     serve_url: str | None = Field(
@@ -164,6 +173,15 @@ class Settings(BaseSettings):
             ip_network(network)
         return proxies
 
+    @field_validator("event_types")
+    @classmethod
+    def _is_a_table(cls, table: str) -> str:
+        try:
+            EventTypes.parse(table)
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
+        return table
+
     @classmethod
     def load(cls, **overrides: object) -> Settings:
         """Read the settings from the environment.
@@ -198,6 +216,7 @@ class Settings(BaseSettings):
             max_future=round(self.session_max_future * 1000),
             publisher_ids=self.session_publisher_ids,
             revision=self.session_revision,
+            event_types=self.event_types,
         )
 
     def topic(self, name: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from mos_online.contracts import DEFAULT_EVENT_TYPES, EventTypes
 from mos_online.errors import DatasetError
 from mos_online.items.clicks import item_categories
 from mos_online.sessions.config import SessionConfig
@@ -25,7 +26,7 @@ EVENT_COLUMNS = {
 ITEM_COLUMNS = {"item_id": pl.String, "title": pl.String, "category": pl.String}
 
 IMPRESSION = "impression"
-"""Type of an event in which an item was shown and not clicked."""
+"""Type of an event of a dataset folder in which an item was shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +39,23 @@ class Dataset:
             session_id (str, the publisher's; null where there is none); sorted by (timestamp, event_id), which is the
             order of the source.
         items: columns item_id (str), title, category (str or null).
+        event_types: the table of what the types of events mean, as ``EventTypes.parse`` reads it.
         skipped: why lines of the source were left out -> how many; only for formats that are known to hold junk.
     """
 
     name: str
     events: pl.DataFrame
     items: pl.DataFrame
+    event_types: str = DEFAULT_EVENT_TYPES
     skipped: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def clicks(self) -> pl.DataFrame:
-        """The events in which a user did something: all but impressions without a click."""
-        return self.events.filter(pl.col("event_type") != IMPRESSION)
+        """The events that sessions are made of: actions, and ends of sessions."""
+        types = EventTypes.parse(self.event_types)
+        return self.events.filter(
+            pl.col("event_type").is_in(types.of_kind(self.events["event_type"].unique(), "action", "end"))
+        )
 
     @property
     def has_clock(self) -> bool:

@@ -55,6 +55,12 @@ LATE_EVENTS = Counter("mos_sessionizer_late_events_total", "Clicks older than th
 DUPLICATES = Counter(
     "mos_sessionizer_duplicate_clicks_total", "Clicks whose event_id is in the user's open session already."
 )
+EXPOSURES = Counter(
+    "mos_sessionizer_exposures_total", "Events of a type that MOS_EVENT_TYPES calls an exposure; no session takes them."
+)
+UNDECLARED_TYPES = Counter(
+    "mos_sessionizer_undeclared_types_total", "Events of a type that MOS_EVENT_TYPES does not name; the log names some."
+)
 PRODUCER_TIMES = Counter(
     "mos_sessionizer_producer_time_records_total",
     "Records of clicks with their producer's timestamp (CreateTime), whose arrival is therefore the worker's clock.",

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from evaluation.exposures.lists import SHOWN, exposures
+from evaluation.exposures.lists import exposures
 from evaluation.protocol.data import ExperimentConfig, ExperimentData
 from mos_online.errors import DatasetError
 from mos_online.sessions import SessionConfig
@@ -40,8 +40,9 @@ class ExposureData(ExperimentData):
             DatasetError: no lists, or too few clicks before the first one.
             ModelError: no themes can be learned from them.
         """
-        self.shown = exposures(events)
-        clicks, begin = events.filter(pl.col("event_type") != SHOWN), self.shown[0].time
+        self.shown = exposures(events, sessions.types)
+        actions = sessions.types.of_kind(events["event_type"].unique(), "action")
+        clicks, begin = events.filter(pl.col("event_type").is_in(actions)), self.shown[0].time
         history = int((clicks["timestamp"] < begin).sum()) - 0.5
         share, cuts = history / (len(clicks) - 1), config.split
         if share <= 0:

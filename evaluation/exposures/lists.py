@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from mos_online.contracts import EventTypes
 from mos_online.errors import DatasetError
-
-SHOWN = "impression"
-"""Type of an event in which an item was shown and not clicked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,18 +26,19 @@ class Exposure:
     clicked: tuple[bool, ...]
 
 
-def exposures(events: pl.DataFrame) -> list[Exposure]:
+def exposures(events: pl.DataFrame, types: EventTypes) -> list[Exposure]:
     """The lists of a log, ascending in time: rows of one user, moment and session, some of them not clicked.
 
     Args:
         events: columns user_id, item_id, event_id, event_type, session_id (str, may be null), timestamp (ms); a shown
-            item has type ``impression`` or, if it was clicked, another type.
+            item has a type that is an exposure or, if it was clicked, an action.
+        types: what the types of events mean.
 
     Raises:
         DatasetError: no list has both an item that was clicked and one that was not.
     """
     keys = ["timestamp", "user_id", "session_id"]
-    chosen = pl.col("event_type") != SHOWN
+    chosen = pl.col("event_type").is_in(types.of_kind(events["event_type"].unique(), "action"))
     rows = events.with_columns(clicked=chosen, click=pl.when(chosen).then("event_id"))
     items = rows.group_by([*keys, "item_id"], maintain_order=True).agg(pl.col("clicked").any(), pl.col("click").min())
     lists = items.group_by(keys, maintain_order=True).agg("item_id", "clicked", pl.col("click").min())
@@ -56,7 +55,7 @@ def exposures(events: pl.DataFrame) -> list[Exposure]:
     ]
     if not found:
         raise DatasetError(
-            f"none of {len(lists)} moments has an item that was clicked and one of type {SHOWN!r} that was not; "
+            f"none of {len(lists)} moments has an item that was clicked and one that was only shown; "
             "give a log that records what was shown"
         )
     return found

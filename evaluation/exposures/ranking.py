@@ -76,7 +76,7 @@ def score_lists(data: ExposureData, fitted: Sequence[Fitted], counting: Sequence
     """
     rows = data.catalogue.rows
     wanted = {int(at): number for number, at in enumerate(data.position)}
-    popularity = ItemPopularity(half_life_ms=data.half_life_ms, partition=-1)
+    popularity = ItemPopularity(half_life_ms=data.half_life_ms, partition=-1, types=data.log.types)
     made = [[np.empty(0)] * len(data.shown) for _ in range(len(fitted) + len(counting))]
     for position, click in data.replay():
         if position in wanted:

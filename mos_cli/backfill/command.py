@@ -47,7 +47,7 @@ def backfill(
     configured = settings()
     open_registry(configured).champion()  # before anything slow: the error says how to make a model
     chosen = _user_ids(users) if users else None
-    log = load(dataset, configured.data_dir)
+    log = load(dataset, configured.data_dir, event_types=configured.event_types)
     require_clock(log, configured.data_dir)
     log = take_until(log, until)
     within = None if active_days is None else round(active_days * DAY_MS)

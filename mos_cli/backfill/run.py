@@ -8,6 +8,7 @@ from rich.console import Console
 from features.backfill import fill
 from features.store import OnlineStore
 from mos_cli.progress import progress_bar
+from mos_online.contracts import EventTypes
 from mos_online.items.clicks import to_clicks
 from mos_online.items.popularity import WARM_UP_CLICKS, ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS
@@ -64,7 +65,7 @@ def _write_popularity(store: OnlineStore, log: Dataset, *, half_life_ms: float, 
     """Write the popularity of the log's newest clicks as partition 0's, if no partition has a row; whether it did."""
     if store.read_popularity(partitions):
         return False
-    popularity = ItemPopularity(half_life_ms=half_life_ms, partition=0)
+    popularity = ItemPopularity(half_life_ms=half_life_ms, partition=0, types=EventTypes.parse(log.event_types))
     for click in to_clicks(log.clicks.tail(WARM_UP_CLICKS), log.categories):
         popularity.observe(click)
     store.write_popularity([popularity.snapshot(top=LISTED_ITEMS)])

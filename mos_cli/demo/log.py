@@ -53,7 +53,7 @@ def cut(dataset: str, *, start: str, count: int, settings: Settings) -> DemoLog:
     Raises:
         DatasetError: there is no such dataset, it has no clock, or there is too little of it.
     """
-    whole = load(dataset, settings.data_dir)
+    whole = load(dataset, settings.data_dir, event_types=settings.event_types)
     require_clock(whole, settings.data_dir)
     replayed = window(whole.clicks, start=start, count=count)
     begin = int(replayed["timestamp"][0])

@@ -36,6 +36,6 @@ def _do(task: Task, plan: Plan, root: Path, data_dir: Path | None, sessions: Ses
 
 @lru_cache(maxsize=1)
 def _data(name: str, data_dir: Path | None, sessions: SessionConfig, split: SplitConfig) -> ExperimentData:
-    read = load(name, data_dir)
+    read = load(name, data_dir, event_types=sessions.event_types)
     rules = read.session_rules(sessions)
     return ExperimentData(read.clicks, read.items, sessions=rules, config=ExperimentConfig(split=split), name=name)

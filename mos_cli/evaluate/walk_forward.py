@@ -27,7 +27,7 @@ def walk_forward_jobs(names: Sequence[str], seeds: int, store: Store, settings: 
 
 
 def _do(name: str, seed: int, root: Path, data_dir: Path | None, sessions: SessionConfig) -> None:
-    read = load(name, data_dir)
+    read = load(name, data_dir, event_types=sessions.event_types)
     if not read.has_clock:
         raise DatasetError(f"{name} has no time of day: hours mean nothing there; use --plan full")
     rules = read.session_rules(sessions)

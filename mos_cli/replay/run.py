@@ -25,7 +25,7 @@ def load_clicks(
     Raises:
         DatasetError: there is no such log, it has no clock, or nothing is left of it.
     """
-    log = load(dataset, settings.data_dir, format_name=format_name)
+    log = load(dataset, settings.data_dir, format_name=format_name, event_types=settings.event_types)
     require_clock(log, settings.data_dir)
     for why, lines in log.skipped.items():
         console.print(f"[yellow]left out {lines:,} lines of {dataset}: {why}[/]")

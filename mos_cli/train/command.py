@@ -42,7 +42,7 @@ def train(
     configured = settings()
     console = Console()
     config = TrainConfig(backbone=backbone, themes=themes, minutes=minutes, seed=seed)
-    log = take_until(load(dataset, configured.data_dir), until)
+    log = take_until(load(dataset, configured.data_dir, event_types=configured.event_types), until)
     report = train_and_show(log, name=dataset, config=config, settings=configured, console=console, promote=promote)
     where = open_registry(configured).label
     console.print(f"{'in service' if promote else 'candidate'}: {report.version} in {where}", soft_wrap=True)

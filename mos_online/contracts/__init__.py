@@ -17,6 +17,7 @@ from mos_online.contracts.clicks import (
 )
 from mos_online.contracts.codec import decode_clicks, encode
 from mos_online.contracts.dead_letters import DeadLetter, Header
+from mos_online.contracts.event_types import DEFAULT_EVENT_TYPES, EventType, EventTypes
 from mos_online.contracts.fields import MAX_MESSAGE_BYTES, Context, Id, Milliseconds, Scalar
 from mos_online.contracts.late_events import LateEvent
 from mos_online.contracts.lenient import NOT_JSON, decode_leniently
@@ -30,7 +31,7 @@ from mos_online.contracts.recommendations import (
     request_id_of,
 )
 from mos_online.contracts.session_embeddings import SessionEmbedding
-from mos_online.contracts.sessions import CloseReason, Session, check_session
+from mos_online.contracts.sessions import CloseReason, Session, actions_of, check_session
 from mos_online.contracts.topics import (
     CLICKS,
     DEAD_LETTERS,
@@ -45,6 +46,7 @@ from mos_online.contracts.topics import (
 __all__ = [
     "CLICKS",
     "DEAD_LETTERS",
+    "DEFAULT_EVENT_TYPES",
     "LATE_EVENTS",
     "MAX_MESSAGE_BYTES",
     "NOT_JSON",
@@ -60,6 +62,8 @@ __all__ = [
     "Context",
     "DeadLetter",
     "Event",
+    "EventType",
+    "EventTypes",
     "Fallback",
     "FallbackReason",
     "FallbackSource",
@@ -75,6 +79,7 @@ __all__ = [
     "Session",
     "SessionEmbedding",
     "SessionEvent",
+    "actions_of",
     "category_of",
     "check_session",
     "decode_clicks",

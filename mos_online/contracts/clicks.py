@@ -10,7 +10,7 @@ from msgspec import Meta
 from mos_online.contracts.fields import Context, Id, Milliseconds, Name
 
 SESSION_END = "session_end"
-"""The ``event_type`` that closes the session it belongs to."""
+"""The ``event_type`` that closes the session it belongs to, unless MOS_EVENT_TYPES says otherwise."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
@@ -22,9 +22,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=T
     ]
     event_type: Annotated[
         Id,
-        Meta(
-            description='What the user did, 1 to 256 characters; "click" if left out. "session_end" closes the session.'
-        ),
+        Meta(description='What happened, 1 to 256 characters; "click" if left out. MOS_EVENT_TYPES gives the meaning.'),
     ] = "click"
     session_id: Annotated[
         Name | None, Meta(description="The publisher's own session id; at most 256 characters; optional.")

@@ -60,3 +60,8 @@ def check_session(session: Session) -> None:
         last = event.timestamp
     if session.watermark <= session.ended_at:
         raise ContractError("invalid", f"watermark {session.watermark} is not after ended_at {session.ended_at}")
+
+
+def actions_of(session: Session) -> list[SessionEvent]:
+    """The events in which the user did something: all but an end event, which is the last one and no action."""
+    return session.events[:-1] if session.close_reason == "end_event" else session.events

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mos_online.contracts import SESSION_END, Click, category_of
+from mos_online.contracts import Click, EventTypes, category_of
 from mos_online.items.decay import DecayedCounts
 from mos_online.items.snapshot import SLOW, PopularitySnapshot, most_popular
 
@@ -15,23 +15,26 @@ WARM_UP_CLICKS = 300_000
 class ItemPopularity:
     """Counts the clicks on each item of one partition, exponentially decayed, once fast and once slowly.
 
-    A click costs O(1). The order of the clicks does not matter. End events are not counted.
+    A click costs O(1). The order of the clicks does not matter. Actions add the weight of their type; other kinds of
+    events are not counted.
 
-    >>> a = ItemPopularity(half_life_ms=1000, partition=0)
+    >>> a = ItemPopularity(half_life_ms=1000, partition=0, types=EventTypes.parse())
     >>> for t, item in ((0, "x"), (1000, "y"), (1000, "x")):
     ...     a.observe(Click(event_id=f"{t}{item}", user_id="u", item_id=item, timestamp=t))
     >>> s = a.snapshot(top=10); s.item_ids, s.counts, s.total
     (['x', 'y'], [1.5, 1.0], 2.5)
     """
 
-    def __init__(self, *, half_life_ms: float, partition: int) -> None:
+    def __init__(self, *, half_life_ms: float, partition: int, types: EventTypes) -> None:
         """Start with no clicks.
 
         Args:
             half_life_ms: after this much event time a click counts half; in the slow counts after ``SLOW`` times it.
             partition: the partition of the click topic that is counted.
+            types: what the types of events mean.
         """
         self.partition = partition
+        self._types = types
         self._fast = DecayedCounts(half_life_ms)
         self._slow = DecayedCounts(half_life_ms * SLOW)
         self._as_of = 0
@@ -46,13 +49,14 @@ class ItemPopularity:
         A click ahead of its arrival (``arrived_at``, ms, where it is known) counts as one that happened when it
         arrived: else it would weigh more than all others.
         """
-        if click.event_type == SESSION_END:
+        weight = self._types[click.event_type].weight
+        if not weight:
             return
         timestamp = click.timestamp if arrived_at is None else min(click.timestamp, arrived_at)
         self._as_of = max(self._as_of, timestamp)
         row = self._row(click.item_id, timestamp)
-        self._fast.add(row, timestamp)
-        self._slow.add(row, timestamp)
+        self._fast.add(row, timestamp, weight)
+        self._slow.add(row, timestamp, weight)
         if (category := category_of(click)) is not None:
             self._category[row] = category
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mos_online.contracts import SESSION_END, SessionEvent
+from mos_online.contracts import SessionEvent
 from mos_online.model.batch import History
 from mos_online.recommend.query import Query
 from mos_online.users.profile import UserProfile
@@ -27,7 +27,7 @@ def history_of(query: Query, *, router: SessionRouter, sizes: RingSizes, rows: M
     """
     profile = query.profile or NOBODY
     view = view_by(profile, router, sizes)
-    acted = [e for e in query.events if e.event_type != SESSION_END and not _is_closed(e, profile, sizes.recent)]
+    acted = [e for e in query.events if not _is_closed(e, profile, sizes.recent)]
     acted.sort(key=lambda event: event.timestamp)
     names = profile.item_ids + [event.item_id for event in acted]
     times = profile.timestamps + [event.timestamp for event in acted]

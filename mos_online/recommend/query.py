@@ -17,7 +17,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         profile: from the online store, None where there is none.
-        events: of the open session, any order.
+        events: the actions of the open session, any order.
         timestamp: the moment of the recommendation (ms).
         k: how many items; exclude: which not.
     """

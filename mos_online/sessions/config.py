@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from mos_online.contracts import DEFAULT_EVENT_TYPES, EventTypes
 from mos_online.errors import SettingsError
 
 YEAR_1990_MS = 631_152_000_000
@@ -27,9 +28,12 @@ class SessionConfig:
         revision: written into every session. Raise it when the log is sessionized anew under other rules: consumers who
             upsert by session_id then keep the higher one.
         min_timestamp: an older event is rejected; it catches seconds sent as milliseconds.
+        event_types: the table of what the types of events mean, as ``EventTypes.parse`` reads it. Actions and ends are
+            in sessions, exposures are in none.
 
     Raises:
-        SettingsError: a value is not positive (``lateness`` and ``min_timestamp`` may be 0).
+        SettingsError: a value is not positive (``lateness`` and ``min_timestamp`` may be 0), or the table of event
+            types is wrong.
     """
 
     gap: int = 30 * 60_000
@@ -42,10 +46,19 @@ class SessionConfig:
     publisher_ids: bool = False
     revision: int = 1
     min_timestamp: int = YEAR_1990_MS
+    event_types: str = DEFAULT_EVENT_TYPES
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            if field.name == "event_types":
+                EventTypes.parse(value)
+                continue
             lowest = 0 if field.name in ("lateness", "min_timestamp", "max_future", "publisher_ids") else 1
             if value < lowest:
                 raise SettingsError(f"session setting {field.name}={value}: must be at least {lowest} (ms or events)")
+
+    @property
+    def types(self) -> EventTypes:
+        """The table of event types, ready to be looked up."""
+        return EventTypes.parse(self.event_types)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mos_online.contracts import SESSION_END, CloseReason, SessionEvent
+from mos_online.contracts import CloseReason, SessionEvent
 from mos_online.sessions.config import SessionConfig
 
 
@@ -32,12 +32,13 @@ def first_cut(events: Sequence[SessionEvent], config: SessionConfig) -> Cut:
     """
     start = last = events[0].timestamp
     length, latest = 0, start + config.max_duration
+    types = config.types
     for event in events:
         timestamp = event.timestamp
         if timestamp - last > config.gap or timestamp > latest:
             break
         length += 1
-        if event.event_type == SESSION_END:
+        if types[event.event_type].kind == "end":
             return Cut(length, "end_event", timestamp + 1)
         if length == config.max_events:
             return Cut(length, "max_events", timestamp + 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import polars as pl
 
-from mos_online.contracts import SESSION_END
 from mos_online.errors import DatasetError
 from mos_online.sessions.config import SessionConfig
 
@@ -28,7 +27,8 @@ def offline_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFram
         events: columns user_id, event_id, item_id (str), timestamp (int, ms), event_type (str), and session_id (str
             or null, the publisher's) if ``config.publisher_ids``; any order. Of rows with the same ids the first
             counts.
-        config: gap and caps; lateness does not matter, since every given event is taken.
+        config: gap, caps and event types; lateness does not matter, since every given event is taken unless its type
+            is in no session.
 
     Returns:
         One row per session, ordered by (user_id, started_at): session_id, user_id, started_at, ended_at,
@@ -49,8 +49,13 @@ def offline_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFram
             f"session_id, only {', '.join(events.columns)}; add it, or set MOS_SESSION_PUBLISHER_IDS=false"
         )
     key = ["user_id", "session_id"] if config.publisher_ids else ["user_id"]
+    spellings = events["event_type"].unique().to_list()
+    in_sessions = config.types.of_kind(spellings, "action", "end")
+    is_end = pl.col("event_type").is_in(config.types.of_kind(spellings, "end"))
     ordered = (
         events.with_row_index("rows")
+        .filter(pl.col("event_type").is_in(in_sessions))
+        .with_columns(is_end=is_end)
         .with_columns(pl.col(key).fill_null(""))
         .unique([*key, "event_id"], keep="first", maintain_order=True)
         .sort(*key, "timestamp", "event_id")
@@ -67,7 +72,7 @@ def offline_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFram
             pl.col("event_id").alias("event_ids"),
             pl.col("item_id").alias("item_ids"),
             pl.col("rows"),
-            (pl.col("event_type").last() == SESSION_END).alias("has_end"),
+            pl.col("is_end").last().alias("has_end"),
         )
     )
     session_id = pl.format("{}:{}:{}", "user_id", "started_at", pl.col("event_ids").list.first())
@@ -78,7 +83,7 @@ def offline_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFram
 def _number_runs(ordered: pl.DataFrame, key: list[str], config: SessionConfig) -> pl.DataFrame:
     """Add ``run``: a gap or an end event begins another, whatever came before it."""
     previous = pl.col("timestamp").shift(1).over(key)
-    ended = (pl.col("event_type") == SESSION_END).shift(1, fill_value=False).over(key)
+    ended = pl.col("is_end").shift(1, fill_value=False).over(key)
     starts = previous.is_null() | (pl.col("timestamp") - previous > config.gap) | ended
     return ordered.with_columns(run=starts.cum_sum())
 

@@ -1,4 +1,4 @@
-"""Clicks and heartbeats whose time cannot be believed."""
+"""Clicks and heartbeats that no session takes, because of their time or their type."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mos_online.sessions.config import SessionConfig
 
 
 class Rejected(NamedTuple):
-    """A message that follows its contract but cannot be believed; the caller sends it to the dead-letter topic.
+    """A message that follows its contract but cannot be used; the caller sends it to the dead-letter topic.
 
     Attributes:
         reason: short machine-readable class of the fault, e.g. ``"future_timestamp"``.
@@ -35,4 +35,12 @@ def absurd_timestamp(timestamp: int, config: SessionConfig) -> Rejected:
         "absurd_timestamp",
         f"timestamp {timestamp} is before {config.min_timestamp}; milliseconds since 1970 are expected, were seconds "
         "sent?",
+    )
+
+
+def rejected_event_type(event_type: str) -> Rejected:
+    """The rejection of a click whose type the table of event types rejects."""
+    return Rejected(
+        "rejected_event_type",
+        f"event_type {event_type!r} is rejected by MOS_EVENT_TYPES; send another type, or declare this one",
     )

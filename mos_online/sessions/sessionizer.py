@@ -8,11 +8,14 @@ from mos_online.sessions.clock import EventTimeClock
 from mos_online.sessions.config import SessionConfig
 from mos_online.sessions.offsets import OffsetTracker
 from mos_online.sessions.recovery import Recovery
-from mos_online.sessions.rejection import Rejected, absurd_timestamp, future_timestamp
+from mos_online.sessions.rejection import Rejected, absurd_timestamp, future_timestamp, rejected_event_type
 from mos_online.sessions.rule_history import RuleHistory
 from mos_online.sessions.windows import SessionWindows
 
 Output = Session | LateEvent | Rejected
+
+NAMED_TYPES = 20
+"""So many undeclared event types are kept by name."""
 
 
 class Sessionizer:
@@ -45,7 +48,11 @@ class Sessionizer:
             checkpoint: made earlier; give ``process`` the log from ``checkpoint.offset`` on.
         """
         self.partition = partition
+        self.exposures = 0
+        self.undeclared = 0
+        self.undeclared_types: set[str] = set()
         self._config = checkpoint.rules if checkpoint else config
+        self._types = self._config.types
         self._wanted_config = config
         self._next_offset = checkpoint.offset if checkpoint else 0
         self._clock = EventTimeClock(self._config, checkpoint.clock if checkpoint else None)
@@ -172,6 +179,7 @@ class Sessionizer:
         """From here on events whose session is open are cut anew; sessions published before stay as they are."""
         self._advance(change.watermark)  # what closes here has been published
         self._config = self._clock.config = change.rules
+        self._types = change.rules.types
         self._windows.change_rules(change.rules)
 
     def _advance(self, watermark: int) -> list[Session]:
@@ -179,18 +187,38 @@ class Sessionizer:
 
     def _click(self, click: Click, offset: int, arrived_at: int, out: list[Output]) -> None:
         timestamp, clock, config = click.timestamp, self._clock, self._config
+        kind, _, declared = self._types[click.event_type]
+        if not declared:
+            self._note_undeclared(click.event_type)
+        if kind == "reject":
+            out.append(rejected_event_type(click.event_type))
+            return
         if (
             timestamp < clock.watermark
             or timestamp > arrived_at + config.max_future
             or timestamp < config.min_timestamp
         ):
-            out.append(self._refuse(click, offset, arrived_at))
+            refused = self._refuse(click, offset, arrived_at)
+            if kind != "exposure" or isinstance(refused, Rejected):
+                out.append(refused)
             return
-        key = _publisher_key(click) if config.publisher_ids else click.user_id
-        if self._recovery is None or not self._recovery.was_published(key, click):
-            self._windows.add(key, click, self._offsets.block)
+        if kind == "exposure":
+            self.exposures += 1
+        else:
+            self._take(click)
         if timestamp > clock.newest and clock.observe(timestamp, arrival=arrived_at):
             out += self._windows.close(clock.watermark)
+
+    def _take(self, click: Click) -> None:
+        """Put an accepted click among the open events of its user."""
+        key = _publisher_key(click) if self._config.publisher_ids else click.user_id
+        if self._recovery is None or not self._recovery.was_published(key, click):
+            self._windows.add(key, click, self._offsets.block)
+
+    def _note_undeclared(self, event_type: str) -> None:
+        self.undeclared += 1
+        if len(self.undeclared_types) < NAMED_TYPES:
+            self.undeclared_types.add(event_type)
 
     def _refuse(self, click: Click, offset: int, arrived_at: int) -> LateEvent | Rejected:
         """What becomes of a click that no session takes."""

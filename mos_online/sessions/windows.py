@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 
-from mos_online.contracts import SESSION_END, Click, Session, SessionEvent, without_user
+from mos_online.contracts import Click, Session, SessionEvent, without_user
 from mos_online.sessions.config import SessionConfig
 from mos_online.sessions.cut import Cut, first_cut, whole_cut
 from mos_online.sessions.offsets import Block
@@ -38,6 +38,7 @@ class SessionWindows:
 
     def __init__(self, config: SessionConfig) -> None:
         self.config = config
+        self._types = config.types
         self.open_events = 0
         self.duplicates = 0
         self._open: dict[str, OpenEvents] = {}
@@ -82,7 +83,7 @@ class SessionWindows:
         if not appended:
             opened.whole = False
         full = length == config.max_events or (length > config.max_events and not appended)
-        if full or click.event_type == SESSION_END:
+        if full or self._types[click.event_type].kind == "end":
             opened.whole = False
             heapq.heappush(self._deadlines, (first_cut(events, config).closes_at, key))
 
@@ -108,6 +109,7 @@ class SessionWindows:
     def change_rules(self, config: SessionConfig) -> None:
         """Cut what is open by other rules from here on; sessions closed before stay as they are."""
         self.config = config
+        self._types = config.types
         for key, opened in self._open.items():
             opened.whole = False
             if opened.events:

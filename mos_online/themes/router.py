@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from mos_online.arrays import Floats32, Ints
-from mos_online.contracts import SESSION_END, Session, category_of
+from mos_online.contracts import Session, actions_of, category_of
 from mos_online.errors import ModelError
 from mos_online.themes.routed import UNROUTED, Routed
 
@@ -101,11 +101,11 @@ class Router:
     def route(self, session: Session) -> Routed:
         """Place a closed session among the themes; O(events * d_r + K * d_r), independent of everything else."""
         rows = []
-        for event in session.events:
+        for event in actions_of(session):
             row = self._item_row.get(event.item_id)
             if row is None:
                 row = self._row(event.item_id, category_of(event))
-            if row is not None and event.event_type != SESSION_END:
+            if row is not None:
                 rows.append(row)
         return self._assign(rows)
 
@@ -115,7 +115,7 @@ class Router:
         """Theme of each of several sessions laid end to end: what ``route`` gives one by one, at a tenth of the cost.
 
         Args:
-            item_ids: of all events but ``session_end``, session by session.
+            item_ids: of all actions, session by session.
             categories: in the same order, as the events named them; None where they did not.
             lengths: events of each session, at least 1.
         """

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from mos_online.arrays import Ints
-from mos_online.contracts import SESSION_END, Click
+from mos_online.contracts import Click, EventTypes
 from mos_online.items.clicks import item_categories, to_clicks
 from mos_online.sessions import SessionConfig, offline_sessions
 
@@ -25,7 +25,7 @@ def with_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
         config: the rules of the sessionizer.
 
     Returns:
-        The same rows (repeats of an event once, ``session_end`` left out), sorted by user and time; ``session_id`` is
+        The same rows (actions only, repeats of an event once), sorted by user and time; ``session_id`` is
         now the sessionizer's. Sessions of one user may interleave if ``config.publisher_ids``.
 
     Raises:
@@ -33,7 +33,8 @@ def with_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
     """
     sessions = offline_sessions(events, config).select("session_id", "rows").explode("rows")
     named = events[sessions["rows"]].with_columns(sessions["session_id"])
-    return named.filter(pl.col("event_type") != SESSION_END).sort("user_id", "timestamp", "event_id", "session_id")
+    actions = config.types.of_kind(named["event_type"].unique(), "action")
+    return named.filter(pl.col("event_type").is_in(actions)).sort("user_id", "timestamp", "event_id", "session_id")
 
 
 def session_numbers(events: pl.DataFrame) -> Ints:
@@ -57,12 +58,14 @@ class ClickLog:
         by_time: the same events by time, with their positions in the column ``at``.
         items: columns item_id, title, category.
         categories: item_id -> category, for the items that have one.
+        types: what the types of events mean.
     """
 
     events: pl.DataFrame
     by_time: pl.DataFrame
     items: pl.DataFrame
     categories: dict[str, str]
+    types: EventTypes
 
     @classmethod
     def cut(cls, events: pl.DataFrame, items: pl.DataFrame, sessions: SessionConfig) -> Self:
@@ -75,7 +78,7 @@ class ClickLog:
         """
         named = with_sessions(events, sessions)
         by_time = named.with_row_index("at").sort("timestamp", "event_id")
-        return cls(events=named, by_time=by_time, items=items, categories=item_categories(items))
+        return cls(events=named, by_time=by_time, items=items, categories=item_categories(items), types=sessions.types)
 
     @cached_property
     def order(self) -> Ints:

@@ -39,7 +39,7 @@ def moments(log: ClickLog, positions: Ints, *, size: int, half_life_ms: float) -
     """
     if not len(positions):
         return
-    counts = ItemPopularity(half_life_ms=half_life_ms, partition=-1)
+    counts = ItemPopularity(half_life_ms=half_life_ms, partition=-1, types=log.types)
     done = max(0, int(log.rank[positions[0]]) - WARM_UP_CLICKS)
     for chosen in np.split(positions, np.arange(size, len(positions), size)):
         begin = int(log.rank[chosen].min())

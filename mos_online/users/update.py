@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-from mos_online.contracts import SESSION_END, Session, SessionEmbedding, category_of
+from mos_online.contracts import Session, SessionEmbedding, actions_of, category_of
 from mos_online.themes.routed import Routed
 from mos_online.users.profile import UserProfile, session_key
 from mos_online.users.retention import dropped_sessions
@@ -29,7 +29,7 @@ def apply_session(
     """
     if (session.watermark, session.session_id) <= (profile.last_closed_at, profile.last_session_id):
         return profile
-    acted = [event for event in session.events if event.event_type != SESSION_END]
+    acted = actions_of(session)
     themes, counts = themes_by(profile, router)
     themes = [*themes, routed.theme]
     lengths = [*profile.session_lengths, len(acted)]

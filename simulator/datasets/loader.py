@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from mos_online.contracts import DEFAULT_EVENT_TYPES
 from mos_online.errors import DatasetError
 from simulator.dataset import Dataset
 from simulator.datasets.columnar import EVENTS, folder_has_clock, read_folder
@@ -13,7 +15,9 @@ from simulator.population import SyntheticConfig, synthesize
 SYNTHETIC = "synthetic"
 
 
-def load(dataset: str, data_dir: Path | None, *, format_name: str | None = None) -> Dataset:
+def load(
+    dataset: str, data_dir: Path | None, *, format_name: str | None = None, event_types: str = DEFAULT_EVENT_TYPES
+) -> Dataset:
     """Read the log that ``dataset`` names.
 
     Args:
@@ -25,10 +29,15 @@ def load(dataset: str, data_dir: Path | None, *, format_name: str | None = None)
             With ``format_name`` it is the path of a file.
         data_dir: the folder of datasets (``Settings.data_dir``).
         format_name: one of ``FORMATS``: the file is read as its publisher distributes it.
+        event_types: the table of what the types of events mean (``Settings.event_types``).
 
     Raises:
         DatasetError: there is no such dataset, setting of the population or format, or the files are damaged.
     """
+    return replace(_read(dataset, data_dir, format_name), event_types=event_types)
+
+
+def _read(dataset: str, data_dir: Path | None, format_name: str | None) -> Dataset:
     if format_name is not None:
         return load_file(format_name, Path(dataset).expanduser())
     kind, colon, settings = dataset.partition(":")

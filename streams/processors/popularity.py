@@ -93,7 +93,7 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
             return
         stored = await self._stores.in_thread(lambda: self._store.read_popularity(max(partitions) + 1))
         for number in partitions:
-            self._counts[number] = ItemPopularity(half_life_ms=self._half_life, partition=number)
+            self._counts[number] = self._new(number)
         for snapshot in stored:
             if snapshot.partition in partitions:
                 self._counts[snapshot.partition].resume(snapshot)
@@ -135,5 +135,8 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
             return
         self._half_life = self._follower.loaded
         for number, counts in self._counts.items():
-            self._counts[number] = ItemPopularity(half_life_ms=self._half_life, partition=number)
+            self._counts[number] = self._new(number)
             self._counts[number].resume(counts.snapshot(top=LISTED_ITEMS))
+
+    def _new(self, number: int) -> ItemPopularity:
+        return ItemPopularity(half_life_ms=self._half_life, partition=number, types=self.settings.sessions.types)

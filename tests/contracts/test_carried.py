@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mos_online.contracts import (
     Click,
+    EventTypes,
     Heartbeat,
     LateEvent,
     Session,
@@ -122,7 +123,7 @@ def test_an_envelope_that_is_replayed_has_every_field() -> None:
 
 
 def test_a_category_that_is_a_list_is_no_category() -> None:
-    popularity = ItemPopularity(partition=0, half_life_ms=1000)
+    popularity = ItemPopularity(partition=0, half_life_ms=1000, types=EventTypes.parse())
     popularity.observe(CLICK)
     assert popularity.snapshot(top=10).categories == [""]
 

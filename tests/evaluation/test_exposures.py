@@ -10,6 +10,7 @@ from evaluation.exposures.data import ExposureData
 from evaluation.exposures.lists import Exposure, exposures
 from evaluation.exposures.ranking import fit_candidate, score_lists
 from evaluation.protocol.fitting import FitConfig
+from mos_online.contracts import EventTypes
 from mos_online.errors import DatasetError, ModelError
 from mos_online.sessions import SessionConfig
 from simulator.dataset import Dataset
@@ -36,7 +37,8 @@ def test_lists_of_a_hand_made_log() -> None:
             ("w", "d", 70, "click", "x"),
             ("w", "d", 70, "impression", "x"),  # in view twice
             ("w", "a", 70, "impression", "x"),
-        )
+        ),
+        EventTypes.parse(),
     )
     assert made == [
         Exposure(user="u", time=50, click="e002", items=("b", "c", "d"), clicked=(False, True, False)),
@@ -46,7 +48,7 @@ def test_lists_of_a_hand_made_log() -> None:
 
 def test_a_log_without_lists_is_refused() -> None:
     with pytest.raises(DatasetError, match="give a log that records what was shown"):
-        exposures(log(("u", "a", 10, "click", None), ("u", "b", 20, "click", None)))
+        exposures(log(("u", "a", 10, "click", None), ("u", "b", 20, "click", None)), EventTypes.parse())
 
 
 @pytest.fixture(scope="module")

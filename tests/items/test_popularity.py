@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mos_online.contracts import SESSION_END, Click, Context, Scalar
+from mos_online.contracts import SESSION_END, Click, Context, EventTypes, Scalar
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import SLOW, PopularitySnapshot, merge
 from mos_online.model.realtime import realtime_table
@@ -24,7 +24,7 @@ def click(item: str, timestamp: int, *, category: Scalar = None, event_type: str
 
 
 def counted(clicks: Sequence[Click], partition: int = 0) -> ItemPopularity:
-    popularity = ItemPopularity(half_life_ms=HALF_LIFE, partition=partition)
+    popularity = ItemPopularity(half_life_ms=HALF_LIFE, partition=partition, types=EventTypes.parse())
     for one in clicks:
         popularity.observe(one)
     return popularity
@@ -135,7 +135,7 @@ def test_of_equals_the_one_seen_first_is_listed_whatever_the_order_of_arrival() 
 @settings(deadline=None)
 @given(LOGS, st.integers(0, 40))
 def test_a_restart_changes_nothing(clicks: list[Click], stopped_after: int) -> None:
-    resumed = ItemPopularity(half_life_ms=HALF_LIFE, partition=0)
+    resumed = ItemPopularity(half_life_ms=HALF_LIFE, partition=0, types=EventTypes.parse())
     resumed.resume(counted(clicks[:stopped_after]).snapshot(top=100))
     for one in clicks[stopped_after:]:
         resumed.observe(one)
@@ -144,7 +144,7 @@ def test_a_restart_changes_nothing(clicks: list[Click], stopped_after: int) -> N
 
 def test_a_restart_keeps_the_total_of_items_that_were_not_listed() -> None:
     clicks = [click("a", 0), click("a", 0), click("b", 0), click("c", 500)]
-    resumed = ItemPopularity(half_life_ms=HALF_LIFE, partition=0)
+    resumed = ItemPopularity(half_life_ms=HALF_LIFE, partition=0, types=EventTypes.parse())
     whole = counted(clicks)
     resumed.resume(whole.snapshot(top=1))
     assert resumed.snapshot(top=10).item_ids == ["a"]
@@ -178,6 +178,12 @@ def test_only_the_top_are_listed_and_the_total_counts_all() -> None:
 
 def test_a_faded_item_is_not_listed() -> None:
     assert counted([click("old", 0), click("new", 3_000_000)]).snapshot(top=9).item_ids == ["new"]
+
+
+def test_an_action_adds_the_weight_of_its_type() -> None:
+    purchase, view, shown = (click("a", 5, event_type=kind) for kind in ("purchase", "View ", "impression"))
+    snapshot = counted([purchase, view, shown, click("b", 5, event_type="like")]).snapshot(top=9)
+    assert dict(zip(snapshot.item_ids, snapshot.counts, strict=True)) == {"a": 6.0, "b": 1.0}
 
 
 def test_the_end_of_a_session_is_no_click() -> None:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 import simulator.datasets
 from features.store import OnlineStore
 from mos_cli.backfill.command import app
-from mos_online.contracts import Click, Session
+from mos_online.contracts import Click, EventTypes, Session
 from mos_online.errors import DatasetError, ModelError
 from mos_online.items.popularity import ItemPopularity
 from mos_online.registry import open_registry
@@ -142,7 +142,7 @@ def test_popularity_that_a_worker_counted_stays(
     mos_home: Settings, log: Dataset, router: Router, partition: int
 ) -> None:
     assert partition < mos_home.partitions
-    counts = ItemPopularity(half_life_ms=1000, partition=partition)
+    counts = ItemPopularity(half_life_ms=1000, partition=partition, types=EventTypes.parse())
     counts.observe(Click(event_id="e", user_id="u", item_id="live", timestamp=5))
     store = OnlineStore.open(mos_home)
     store.write_popularity([counts.snapshot(top=10)])

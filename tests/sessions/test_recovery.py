@@ -7,7 +7,7 @@ import copy
 import msgspec
 from msgspec.structs import replace
 
-from mos_online.contracts import Click
+from mos_online.contracts import DEFAULT_EVENT_TYPES, Click
 from mos_online.sessions import ClockState, SessionConfig, Sessionizer, SessionizerCheckpoint
 from mos_online.sessions.checkpoint import RuleChange
 from mos_online.sessions.recovery import Recovery
@@ -111,6 +111,7 @@ def test_the_wire_format_of_a_checkpoint() -> None:
         "publisher_ids": False,
         "revision": 1,
         "min_timestamp": 631_152_000_000,
+        "event_types": DEFAULT_EVENT_TYPES,
     }
     assert msgspec.json.decode(wire) == {
         "offset": 40,

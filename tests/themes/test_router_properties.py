@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mos_online.contracts import SESSION_END, Context, Session, SessionEvent
+from mos_online.contracts import SESSION_END, CloseReason, Context, Session, SessionEvent
 from mos_online.errors import ModelError
 from mos_online.themes import Router, RouterConfig, fit_router, load_router, save_router
 from mos_online.themes.labels import theme_labels
@@ -50,8 +50,9 @@ def session(items: list[str], category: str | None = None, *, end: bool = False)
     events = [SessionEvent(event_id=f"e{n}", item_id=i, timestamp=n, context=context) for n, i in enumerate(items)]
     if end:
         events.append(SessionEvent(event_id="end", item_id=NAMES[5], timestamp=len(items), event_type=SESSION_END))
+    reason: CloseReason = "end_event" if end else "gap"
     return Session(
-        session_id="s", user_id="u", started_at=0, ended_at=9, events=events, close_reason="gap", watermark=9
+        session_id="s", user_id="u", started_at=0, ended_at=9, events=events, close_reason=reason, watermark=9
     )
 
 

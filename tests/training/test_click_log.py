@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mos_online.contracts import SESSION_END
+from mos_online.contracts import SESSION_END, EventTypes
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS
 from mos_online.sessions import SessionConfig
@@ -77,7 +77,7 @@ def test_a_moment_knows_every_click_before_it_and_none_after(log: ClickLog, size
     assert np.concatenate([one.positions for one in made]).tolist() == log.order[first:].tolist()
     assert all(len(one.positions) == size for one in made[:-1])
     for one in made:
-        counts = ItemPopularity(half_life_ms=HALF_LIFE, partition=-1)
+        counts = ItemPopularity(half_life_ms=HALF_LIFE, partition=-1, types=EventTypes.parse())
         for click in log.clicks[: one.clicks_before]:
             counts.observe(click)
         expected = counts.snapshot(top=LISTED_ITEMS)

@@ -48,7 +48,7 @@ def session(user: str, items: str, time: int, *, category: Scalar = None, end: b
         started_at=time,
         ended_at=events[-1].timestamp,
         events=events,
-        close_reason="gap",
+        close_reason="end_event" if end else "gap",
         watermark=events[-1].timestamp + 1,
     )
 

@@ -55,7 +55,8 @@ class SessionizerPartition:
         self._stored = b""
         self._offered_at = (0, 0)  # offset and outputs at a checkpoint
         self._stored_at: tuple[int, int] | None = None
-        self._duplicates = 0
+        self._measured = (0, 0, 0)
+        self._named: set[str] = set()
 
     def restore(self, reader: LogReader, *, accept_loss: bool = False) -> None:
         """Load the last checkpoint and take the log from there to where the agent goes on. Blocks.
@@ -151,14 +152,22 @@ class SessionizerPartition:
 
     def measure(self) -> None:
         """Bring this partition's metrics up to date."""
-        metrics.DUPLICATES.inc(self.sessionizer.duplicates - self._duplicates)
-        self._duplicates = self.sessionizer.duplicates
+        sessionizer = self.sessionizer
+        counts = (sessionizer.duplicates, sessionizer.exposures, sessionizer.undeclared)
+        counters = (metrics.DUPLICATES, metrics.EXPOSURES, metrics.UNDECLARED_TYPES)
+        for counter, count, before in zip(counters, counts, self._measured, strict=True):
+            counter.inc(count - before)
+        self._measured = counts
+        for name in sorted(sessionizer.undeclared_types - self._named):
+            log.warning("event_type %r is not in MOS_EVENT_TYPES: it is used as the types that * stands for", name)
+        self._named |= sessionizer.undeclared_types
         metrics.WATERMARK.labels(partition=str(self.number)).set(self.sessionizer.watermark / 1000)
 
     def _begin_at(self, checkpoint: SessionizerCheckpoint, stored: bytes) -> None:
         self.sessionizer = Sessionizer(self._settings.sessions, partition=self.number, checkpoint=checkpoint)
         self._outputs.silent_before = checkpoint.published_to
-        self._stored, self._stored_at, self._duplicates = stored, (checkpoint.published_to, self._outputs.count), 0
+        self._stored, self._stored_at = stored, (checkpoint.published_to, self._outputs.count)
+        self._measured = (0, 0, 0)
 
     def _note_clock(self, record: Record) -> None:
         """Say whose clock the records bear, at the first one and when it changes."""
