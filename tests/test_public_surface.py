@@ -39,7 +39,7 @@ PUBLIC = {
         "RankedItem",
         "Recommendation",
         "Scalar",
-        "Served",
+        "ServedAnswer",
         "Session",
         "SessionEmbedding",
         "SessionEvent",

@@ -15,17 +15,17 @@ app = typer.Typer()
 @app.command()
 def train(
     dataset: DatasetOption = "synthetic",
-    until: UntilOption = "0.8",
+    until: UntilOption = "1",
     backbone: BackboneOption = "gru4rec",
     themes: Annotated[int, typer.Option(help="Number of latent themes.", min=1)] = 12,
     minutes: MinutesOption = 2.0,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
     promote: Annotated[
         bool,
-        typer.Option("--promote/--no-promote", help="Put it into service, or only add it as the candidate."),
+        typer.Option("--promote/--no-promote", help="Make it the champion, or only add it as the candidate."),
     ] = True,
 ) -> None:
-    """Train themes and a MoS model on a dataset, and put the model into service.
+    """Train themes and a MoS model on a dataset, and promote the model.
 
     The model goes into the registry (MOS_MODELS, or MOS_HOME/models) with its card; a running service takes it up by
     itself. With --no-promote it waits there: `mos models compare champion candidate`, `mos models promote candidate`.

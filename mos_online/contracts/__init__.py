@@ -27,7 +27,7 @@ from mos_online.contracts.recommendations import (
     FallbackSource,
     RankedItem,
     Recommendation,
-    Served,
+    ServedAnswer,
     request_id_of,
 )
 from mos_online.contracts.session_embeddings import SessionEmbedding
@@ -75,7 +75,7 @@ __all__ = [
     "RankedItem",
     "Recommendation",
     "Scalar",
-    "Served",
+    "ServedAnswer",
     "Session",
     "SessionEmbedding",
     "SessionEvent",

@@ -39,7 +39,7 @@ class Fallback(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     ]
 
 
-class Served(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class ServedAnswer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Which request was answered, and by what: the fields of every recommendation, over HTTP and on the topic."""
 
     request_id: Annotated[Id, Meta(description="The id of this answer; a click on one of its items may carry it.")]
@@ -54,7 +54,7 @@ class Served(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     ]
 
 
-class Recommendation(Served, frozen=True, gc=False, kw_only=True):
+class Recommendation(ServedAnswer, frozen=True, gc=False, kw_only=True):
     """Ranked items for a user, published when one of their sessions has closed."""
 
     items: Annotated[list[RankedItem], Meta(description="Best first.")]

@@ -13,7 +13,7 @@ SLOW = 24
 """Slow counts have a half-life this many times as long."""
 
 LISTED_ITEMS = 2000
-"""How many items a snapshot lists: in training, of each partition, and of all partitions together in service."""
+"""How many items a snapshot lists. The sum of the snapshots of all partitions lists as many."""
 
 FADED = 1e-9
 """An item with a smaller share of the clicks than this is not listed."""

@@ -16,7 +16,7 @@ REALTIME_FEATURES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class MoSConfig:
-    """Sizes of a MoS, or of a rival in its harness.
+    """Sizes of a MoS, or of a model that is compared with it.
 
     Attributes:
         backbone: name of the global expert, see ``mos_online.model.backbone``.

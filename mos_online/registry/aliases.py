@@ -12,7 +12,7 @@ from mos_online.errors import ModelError
 from mos_online.registry.storage import Storage
 
 FOLDER = "aliases"
-KEPT = 10
+KEPT_REVISIONS = 10
 """Revisions that stay, the newest among them."""
 
 _COMMITTED = re.compile(r"(\d{8})\.([0-9a-f]{16})")
@@ -99,7 +99,7 @@ class AliasHistory:
         check()
         self._storage.create(f"{FOLDER}/{number:08d}.{_digest(content)}", b"")
         for name in names:
-            if _NUMBERED.fullmatch(name) and int(name[:8]) <= number - KEPT:
+            if _NUMBERED.fullmatch(name) and int(name[:8]) <= number - KEPT_REVISIONS:
                 self._storage.delete(f"{FOLDER}/{name}")
 
     def _decode(self, revision: str, content: bytes) -> Aliases:

@@ -13,7 +13,7 @@ from mos_online.errors import ModelError
 from mos_online.registry.manifest import Manifest
 from mos_online.registry.versions import Versions
 
-KEPT = 3
+KEPT_ON_DISK = 3
 """Versions on disk, those used last; so the cache is never larger than three models."""
 ABANDONED = 3600.0
 """Seconds after which an unfinished download is that of a dead process."""
@@ -71,5 +71,5 @@ class VersionCache:
                 ages.append((path.stat().st_mtime, path))
         drafts = [path for age, path in ages if path.name.startswith(_DRAFT) and age < time.time() - ABANDONED]
         whole = [path for _, path in sorted(ages, reverse=True) if not path.name.startswith(_DRAFT) and path != used]
-        for path in drafts + whole[KEPT - 1 :]:
+        for path in drafts + whole[KEPT_ON_DISK - 1 :]:
             shutil.rmtree(path, ignore_errors=True)

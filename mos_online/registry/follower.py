@@ -18,7 +18,7 @@ Loaded = TypeVar("Loaded")
 log = logging.getLogger(__name__)
 
 
-class Versions(Protocol):
+class Followed(Protocol):
     """The part of ``Registry`` that is followed."""
 
     def champion(self) -> tuple[str, str]:
@@ -40,7 +40,7 @@ class RegistryFollower(Generic[Loaded]):
     """
 
     def __init__(
-        self, registry: Versions, load: Callable[[Path], Loaded], *, every: float = 0.5, retry: float = 10.0
+        self, registry: Followed, load: Callable[[Path], Loaded], *, every: float = 0.5, retry: float = 10.0
     ) -> None:
         """Load the version in service, or the previous one if that is damaged; ``problem`` then says why.
 

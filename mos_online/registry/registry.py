@@ -19,7 +19,7 @@ from mos_online.registry.storage import Storage
 from mos_online.registry.versions import FOLDER, Versions
 from mos_online.settings import Settings
 
-KEPT = 5
+KEPT_VERSIONS = 5
 """Newest versions that stay; those with an alias stay in any case."""
 
 Check = Callable[[Path], None]
@@ -83,7 +83,7 @@ class Registry:
             aliases = Aliases(champion=aliases.champion, candidate=manifest.version, previous=aliases.previous)
             self._aliases.commit(aliases, lease.check)
             self._versions.tidy(aliases.versions(), lease.check)
-            for old in self.versions()[KEPT:]:
+            for old in self.versions()[KEPT_VERSIONS:]:
                 if old not in aliases.versions():
                     self._versions.remove(old, lease.check)
         return manifest.version

@@ -18,7 +18,7 @@ def apply_session(
 ) -> UserProfile:
     """The profile after ``session``; the same profile if the session is not above its high-water mark.
 
-    A profile that another router has updated last is routed anew before.
+    A profile that another router has updated last is routed again first.
 
     Args:
         profile: of the session's user.

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mos_online.contracts import SESSION_END, Event, Id, Milliseconds, RankedItem, Served, SessionEvent
+from mos_online.contracts import SESSION_END, Event, Id, Milliseconds, RankedItem, ServedAnswer, SessionEvent
 from mos_online.recommend.query import ThemeShare
 
 MAX_ITEMS = 100
@@ -34,7 +34,12 @@ class RecommendEvent(Event, frozen=True, gc=False, omit_defaults=True, kw_only=T
 class RecommendRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Asks for items for one user at one moment."""
 
-    user_id: Annotated[Id, Meta(description="The user; 1 to 256 characters. Unknown users get popular items.")]
+    user_id: Annotated[
+        Id,
+        Meta(
+            description="The user; 1 to 256 characters. A user without a profile and without events gets popular items."
+        ),
+    ]
     k: Annotated[int, Meta(ge=1, le=MAX_ITEMS, description=f"How many items, 1 to {MAX_ITEMS}; 10 if left out.")] = 10
     exclude: Annotated[
         list[Id], Meta(max_length=MAX_EXCLUDED, description=f"Items not to recommend; at most {MAX_EXCLUDED} ids.")
@@ -67,7 +72,7 @@ class Item(RankedItem, frozen=True, gc=False, kw_only=True):
     theme_label: str
 
 
-class RecommendResponse(Served, frozen=True, gc=False, kw_only=True):
+class RecommendResponse(ServedAnswer, frozen=True, gc=False, kw_only=True):
     """Items, best first, with what is needed to explain and to trace them."""
 
     items: list[Item]

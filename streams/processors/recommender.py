@@ -16,7 +16,7 @@ from streams.kafka.records import Record
 from streams.processors.base import Processor, WorkerContext
 from streams.processors.own_records import check_key, check_time
 from streams.processors.retry import RetryPolicy
-from streams.processors.serving_client import BatchRequest, ServingClient
+from streams.processors.serving_client import PendingBatch, ServingClient
 
 ITEMS = 10
 
@@ -67,7 +67,7 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
         with record_at_fault():
             body = msgspec.json.encode({"requests": requests})
         with metrics.STAGE_SECONDS.labels(self.name, "ask").time():
-            answers = await self._serving.call(BatchRequest(self._client, body, wanted))
+            answers = await self._serving.call(PendingBatch(self._client, body, wanted))
         for (record, embedding), answer in zip(batch, answers, strict=True):
             recommendation = Recommendation(
                 request_id=answer.request_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import msgspec
 
-from mos_online.contracts import RankedItem, Served
+from mos_online.contracts import RankedItem, ServedAnswer
 from mos_online.errors import ContractError, ServingError
 from mos_online.settings import Settings
 from streams.processors.retry import LONGEST
@@ -16,7 +16,7 @@ TRIES = 5
 often by itself, too, if it is answered without its profile although the service can read the online store."""
 
 
-class Response(Served, frozen=True, kw_only=True):
+class Response(ServedAnswer, frozen=True, kw_only=True):
     """The part of the service's answer that we publish; see serving/http/api.py."""
 
     items: list[RankedItem]
@@ -102,7 +102,7 @@ class ServingClient:
         return answer
 
 
-class BatchRequest:
+class PendingBatch:
     """One batch of requests: it is sent each time that this is called, until it gives answers that are final."""
 
     def __init__(self, client: ServingClient, body: bytes, wanted: list[str]) -> None:

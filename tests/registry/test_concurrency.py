@@ -13,7 +13,7 @@ import pytest
 
 from mos_online.errors import ModelError
 from mos_online.registry import Registry
-from mos_online.registry.registry import KEPT
+from mos_online.registry.registry import KEPT_VERSIONS
 from mos_online.registry.storage import Storage
 from tests.model_folder import put_into_service
 from tests.registry.crashing import PlainFileSystem, model, registry_at
@@ -89,7 +89,7 @@ def test_a_reader_beside_two_writing_processes_sees_whole_models_only(tmp_path: 
     registry = Registry(place)
     for version in registry.aliases().versions():
         registry.fetch(version)
-    assert len(registry.versions()) <= KEPT + 3
+    assert len(registry.versions()) <= KEPT_VERSIONS + 3
 
 
 @pytest.mark.parametrize("place", ["plain"], indirect=True)

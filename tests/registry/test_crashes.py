@@ -16,7 +16,7 @@ import pytest
 
 from mos_online.errors import ModelError
 from mos_online.registry import Aliases, Registry, lock
-from mos_online.registry.registry import KEPT
+from mos_online.registry.registry import KEPT_VERSIONS
 from mos_online.registry.storage import Storage
 from tests.model_folder import put_into_service, unchecked
 from tests.registry.crashing import CrashingStorage, Killed, model, registry_at, storage
@@ -45,7 +45,7 @@ def begun(kind: str, folder: Path) -> Storage:
     registry = registry_at(place, folder / "cache")
     for number in (1, 2):
         put_into_service(registry, model(folder, f"m-{number}"))
-    for number in range(3, 3 + KEPT):
+    for number in range(3, 3 + KEPT_VERSIONS):
         registry.add(model(folder, f"m-{number}"))
     return place
 

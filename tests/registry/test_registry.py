@@ -10,7 +10,7 @@ import pytest
 from mos_online.errors import ModelError, RegistryError, SettingsError
 from mos_online.registry import Aliases, Registry
 from mos_online.registry.local_storage import LocalStorage
-from mos_online.registry.registry import KEPT
+from mos_online.registry.registry import KEPT_VERSIONS
 from mos_online.registry.storage import Storage
 from tests.model_folder import put_into_service, unchecked, write_config
 from tests.registry.crashing import model, registry_at
@@ -63,7 +63,7 @@ def test_only_the_newest_are_kept_and_those_with_an_alias(
         put_into_service(registry, model(tmp_path, f"m-{number}"))
     for number in range(3, 12):
         registry.add(model(tmp_path, f"m-{number:02d}"))
-    newest = [f"m-{number:02d}" for number in range(11, 11 - KEPT, -1)]
+    newest = [f"m-{number:02d}" for number in range(11, 11 - KEPT_VERSIONS, -1)]
     assert registry.versions() == [*newest, "m-2", "m-1"]
     assert registry.rollback(unchecked) == "m-1"
     registry.fetch("champion")
@@ -73,7 +73,7 @@ def test_age_is_what_the_manifest_says_not_the_time_of_a_file(tmp_path: Path, mo
     registry = Registry(tmp_path / "models")
     clock = iter(range(10**9, 2 * 10**9))
     monkeypatch.setattr("mos_online.registry.manifest.time.time_ns", lambda: next(clock) * 1_000_000)
-    for number in range(1, KEPT + 1):
+    for number in range(1, KEPT_VERSIONS + 1):
         registry.add(model(tmp_path, f"m-{number}"))
     for path in (tmp_path / "models" / "versions" / "m-1").iterdir():
         path.touch()

@@ -62,7 +62,7 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "MoS Online",
             "version": __version__,
-            "description": "The topics of MoS Online. With MOS_NAMESPACE set, every address begins with it and a dot.",
+            "description": "The topics of MoS Online. With MOS_NAMESPACE set, every address begins with it.",
         },
         "defaultContentType": "application/json",
         "channels": {
