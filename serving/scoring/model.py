@@ -10,7 +10,7 @@ from pathlib import Path
 from mos_online.errors import ModelError
 from mos_online.recommend.recommender import Recommender
 from mos_online.registry import RegistryFollower
-from mos_online.registry.follower import Versions
+from mos_online.registry.follower import Followed
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class ModelInService:
         problem: why there is no model, or not the one that is in service; None if all is well.
     """
 
-    def __init__(self, registry: Versions, load: Callable[[Path], Recommender]) -> None:
+    def __init__(self, registry: Followed, load: Callable[[Path], Recommender]) -> None:
         self._registry = registry
         self._load = load
         self._follower: RegistryFollower[Recommender] | None = None

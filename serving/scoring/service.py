@@ -15,7 +15,7 @@ from mos_online.recommend.probe import require_finite_scores
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
 from mos_online.registry import open_registry
-from mos_online.registry.follower import Versions
+from mos_online.registry.follower import Followed
 from mos_online.settings import Settings
 from serving.metrics import Metrics
 from serving.scoring.answer import Answer, NoModelError
@@ -44,7 +44,7 @@ class Service:
     def __init__(
         self,
         *,
-        registry: Versions,
+        registry: Followed,
         load: Callable[[Path], Recommender],
         open_store: Callable[[], Store],
         partitions: int,
