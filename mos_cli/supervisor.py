@@ -121,7 +121,7 @@ def local_services(settings: Settings) -> list[ChildProcess]:
     services = []
     if settings.kafka == "embedded":
         services.append(ChildProcess(name="kafka", arguments=("kafka",), ready=settings.broker_file.exists))
-    worker = f"http://{reachable(settings.worker_host)}:{settings.worker_port}/healthz"
+    worker = f"http://{reachable(settings.worker_host)}:{settings.worker_port}/readyz"
     serve = f"http://127.0.0.1:{settings.serve_port}/readyz"
     services.append(ChildProcess(name="serve", arguments=("serve",), ready=lambda: answers(serve)))
     services.append(ChildProcess(name="worker", arguments=("worker",), ready=lambda: answers(worker)))

@@ -33,7 +33,7 @@ def create(
         typer.Option(min=1, help="Copies of each partition; as many brokers are needed (default: the cluster's)."),
     ] = None,
 ) -> None:
-    """Create the topics that do not exist, with MOS_PARTITIONS partitions each; checks those that do.
+    """Create the topics that do not exist, with MOS_PARTITIONS partitions each; give the others as many.
 
     On a cluster of your own set retention as you need it: `clicks` must be kept for longer than the longest session.
     """
@@ -50,10 +50,11 @@ def create(
             )
         console.print("nothing to do: the embedded broker made all topics when it started")
         return
-    created = create_topics(configured, replication=replication)
-    for name in created:
-        console.print(f"created {name}", highlight=False)
-    if not created:
+    changed = create_topics(configured, replication=replication)
+    for name, before in changed.items():
+        done = f"{name} had {before} partitions and has {configured.partitions} now" if before else f"created {name}"
+        console.print(done, highlight=False, soft_wrap=True)
+    if not changed:
         console.print(f"nothing to do: all topics exist, with {configured.partitions} partitions")
 
 

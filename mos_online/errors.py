@@ -8,6 +8,7 @@ MosError
 ├── ModelError           a checkpoint or a router artefact is missing, damaged or incompatible
 │   └── RegistryError    the model registry cannot be reached, read or written
 ├── BrokerError          Kafka cannot be reached, or refuses or has dropped what we need
+│   └── BrokerUnavailableError   Kafka or one of its topics is not there now; the same may work later
 ├── StoreError           the online feature store cannot be reached or read
 └── ServingError         the recommendation service cannot be reached or answered with an error
 ```
@@ -53,6 +54,10 @@ class RegistryError(ModelError):
 
 class BrokerError(MosError):
     """Kafka cannot be reached, or refuses or has dropped what we need."""
+
+
+class BrokerUnavailableError(BrokerError):
+    """Kafka or one of its topics is not there now; the same may work later."""
 
 
 class StoreError(MosError):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from mos_online.errors import BrokerError, SettingsError
+from mos_online.errors import BrokerError, BrokerUnavailableError, SettingsError
 from mos_online.settings import Settings
 
 PARTITIONER = "murmur2_random"
@@ -80,7 +80,7 @@ def _bootstrap(settings: Settings) -> str:
     try:
         return msgspec.json.decode(path.read_bytes(), type=BrokerAddress).bootstrap
     except FileNotFoundError:
-        raise BrokerError(
+        raise BrokerUnavailableError(
             f"the embedded broker is not running ({path} does not exist): start it with `mos kafka`, "
             "or set MOS_KAFKA=host:port to use a Kafka cluster"
         ) from None

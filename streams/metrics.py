@@ -27,7 +27,8 @@ STAGE_SECONDS = Histogram(
 )
 RETRIES = Counter(
     "mos_consumer_retries_total",
-    "Failed calls of another service (store: the online store, serving: the recommendation service), tried again.",
+    "Failed calls of another service (kafka; store: the online store; serving: the recommendation service), tried "
+    "again.",
     ["processor", "service"],
 )
 DEAD_LETTERS = Counter("mos_dead_letters_total", "Records that could not be used.", ["processor", "reason"])

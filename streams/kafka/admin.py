@@ -1,20 +1,25 @@
-"""Lists and creates our topics on a cluster."""
+"""Lists, creates and grows our topics on a cluster."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from mos_online import contracts
-from mos_online.errors import BrokerError
+from mos_online.errors import BrokerError, BrokerUnavailableError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
+from streams.kafka.faults import LastFault, broker_error
+from streams.kafka.partitions import too_small
 
-TIMEOUT = 15.0
+TIMEOUT = 10.0
 BROKER_TIME = {"message.timestamp.type": "LogAppendTime"}
 """The configuration of a topic whose records bear the broker's time, whatever their producers' clocks say (ADR 12)."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +34,15 @@ def topic_states(settings: Settings) -> list[TopicState]:
     """Ask Kafka for the state of each of our topics.
 
     Raises:
-        BrokerError: Kafka cannot be reached.
+        BrokerUnavailableError: Kafka does not answer.
+        BrokerError: it refuses our credentials.
     """
-    admin = AdminClient({**librdkafka_config(settings), "log_level": 2})
+    fault = LastFault()
+    admin = AdminClient({**librdkafka_config(settings), "log_level": 2, "error_cb": fault})
     try:
         found = admin.list_topics(timeout=TIMEOUT).topics
     except KafkaException as error:
-        raise BrokerError(f"cannot reach Kafka: {error.args[0].str()}; `mos doctor` says more") from None
+        raise broker_error(error, "cannot reach Kafka", client=admin.poll, last=fault) from None
     return [
         TopicState(name=name, partitions=len(found[name].partitions) if name in found else 0)
         for name in map(settings.topic, contracts.TOPICS)
@@ -54,42 +61,47 @@ def timestamp_type(admin: AdminClient, topic: str) -> str:
 
 
 def check_topics(settings: Settings) -> int:
-    """Check our topics and return the number of partitions that they share.
+    """Check that every topic is there, and has the partitions that it needs; returns how many ``clicks`` has.
+
+    A user has the same partition number in all topics. So a topic whose records follow from those of another needs at
+    least as many partitions. One that has fewer is given more; that happens after somebody has grown ``clicks``.
 
     Raises:
-        BrokerError: Kafka cannot be reached, a topic is missing, or they differ in their partitions: a user must have
-            the same partition number everywhere.
+        BrokerUnavailableError: Kafka does not answer, a topic does not exist yet, or one has too few partitions and
+            we are not allowed to change that.
+        BrokerError: Kafka refuses our credentials.
     """
-    states = topic_states(settings)
-    missing = [s.name for s in states if s.partitions == 0]
+    states = {state.name: state.partitions for state in topic_states(settings)}
+    missing = [name for name, count in states.items() if count == 0]
     if missing:
-        raise BrokerError(f"there is no topic {', '.join(missing)}; create what is missing with `mos topics create`")
-    counts = {s.name: s.partitions for s in states if s.name != settings.topic(contracts.DEAD_LETTERS)}
-    if len(set(counts.values())) > 1:
-        found = ", ".join(f"{name} has {count}" for name, count in counts.items())
-        raise BrokerError(
-            f"the topics must have the same number of partitions, because a user has one partition number in all of "
-            f"them, but {found}: delete the odd ones and create them again with `mos topics create`"
+        raise BrokerUnavailableError(
+            f"there is no topic {', '.join(missing)}; create what is missing with `mos topics create`"
         )
-    return max(counts.values())
+    _grow(settings, states, too_small(settings, states))
+    return states[settings.topic(contracts.CLICKS)]
 
 
-def create_topics(settings: Settings, *, replication: int | None) -> list[str]:
-    """Create the topics that do not exist; returns their names.
+def create_topics(settings: Settings, *, replication: int | None) -> dict[str, int]:
+    """Create the topics that do not exist, and grow those that have fewer partitions than ``settings.partitions``.
+
+    Growing ``clicks`` moves users to other partitions. So the topics that follow from it are grown before it.
+
+    Returns:
+        The names of the topics that were created or grown -> how many partitions they had before, 0 for none.
 
     Raises:
-        BrokerError: Kafka cannot be reached or refuses, or the topics that exist differ in their partitions: a user
-            must have the same partition number everywhere.
+        BrokerUnavailableError: Kafka does not answer, or refuses.
+        BrokerError: a topic has more partitions than ``settings.partitions``: none can be taken away.
     """
-    states = topic_states(settings)
-    odd = [s for s in states if s.partitions not in (0, settings.partitions)]
-    if odd:
-        found = ", ".join(f"{s.name} has {s.partitions}" for s in odd)
+    states = {state.name: state.partitions for state in topic_states(settings)}
+    large = {name: count for name, count in states.items() if count > settings.partitions}
+    if large:
+        found = ", ".join(f"{name} has {count}" for name, count in large.items())
         raise BrokerError(
-            f"every topic must have MOS_PARTITIONS={settings.partitions} partitions, but {found}: set MOS_PARTITIONS "
-            "to that number if all agree, else delete the odd ones and create them again"
+            f"MOS_PARTITIONS={settings.partitions}, but {found}: Kafka takes no partitions away. Set MOS_PARTITIONS="
+            f"{max(large.values())} and run `mos topics create` again; it gives the other topics as many"
         )
-    missing = [s.name for s in states if s.partitions == 0]
+    missing = [name for name, count in states.items() if count == 0]
     compacted = settings.topic(contracts.SESSIONIZER_CHECKPOINTS)
     topics = [
         NewTopic(
@@ -102,10 +114,35 @@ def create_topics(settings: Settings, *, replication: int | None) -> list[str]:
     ]
     admin = AdminClient({**librdkafka_config(settings), "log_level": 2})  # must live until the futures are done
     if topics:
-        for name, done in admin.create_topics(topics).items():
+        for name, done in admin.create_topics(topics, request_timeout=TIMEOUT).items():
             try:
-                done.result(TIMEOUT)
+                done.result()
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise BrokerError(f"cannot create topic {name}: {error.args[0].str()}") from None
-    return missing
+                    raise broker_error(error, f"cannot create topic {name}") from None
+    small = {name: settings.partitions for name, count in states.items() if 0 < count < settings.partitions}
+    _grow(settings, states, small)
+    return {name: states[name] for name in (*missing, *small)}
+
+
+def _grow(settings: Settings, states: dict[str, int], wanted: dict[str, int]) -> None:
+    """Give topics more partitions, ``clicks`` last of all.
+
+    Raises:
+        BrokerUnavailableError: Kafka refuses.
+    """
+    clicks = settings.topic(contracts.CLICKS)
+    admin = AdminClient({**librdkafka_config(settings), "log_level": 2})
+    for name in sorted(wanted, key=lambda name: name == clicks):
+        done = admin.create_partitions([NewPartitions(name, wanted[name])], request_timeout=TIMEOUT)[name]
+        try:
+            done.result()
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.INVALID_PARTITIONS:  # somebody else was faster
+                continue
+            raise BrokerUnavailableError(
+                f"{name} has {states[name]} partitions and needs {wanted[name]}, but we may not change that: "
+                f"{error.args[0].str()}. Run `mos topics create` with MOS_PARTITIONS={wanted[name]}, with credentials "
+                "that may alter topics. Nothing has to be deleted, and nothing is lost meanwhile"
+            ) from None
+        log.warning("%s had %d partitions and has %d now", name, states[name], wanted[name])

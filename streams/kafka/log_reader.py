@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, suppress
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from mos_online.errors import BrokerError
+from mos_online.errors import BrokerError, BrokerUnavailableError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
+from streams.kafka.faults import LastFault, broker_error
 
-TIMEOUT = 30.0
-"""Seconds to wait for a broker before giving up."""
+TIMEOUT = 10.0
+"""Seconds to wait for an answer of a broker before giving up."""
 
 
 class LogReader:
-    """Reads ranges of a log. Methods block; call them from threads, any number at once."""
+    """Reads ranges of a log. Methods block; call them from threads, any number at once.
+
+    They raise ``BrokerUnavailableError`` where the same may work later: Kafka does not answer, or knows nothing of
+    the topic or of the partition yet.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """Connect in the background.
@@ -35,7 +40,8 @@ class LogReader:
             "fetch.wait.max.ms": 50,
             "log_level": 2,
         }
-        self._bounds = Consumer(self._config)  # only asks for offsets, often
+        self._fault = LastFault()
+        self._bounds = Consumer({**self._config, "error_cb": self._fault})  # only asks for offsets, often
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Offset of the first record kept, and the offset that the next record will get.
@@ -43,14 +49,22 @@ class LogReader:
         Raises:
             BrokerError: Kafka cannot be reached, or there is no such partition.
         """
+        asking = f"cannot ask Kafka about {topic}[{partition}]"
         try:
-            low, high = self._bounds.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT)
+            found = self._bounds.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT)
         except KafkaException as error:
-            raise BrokerError(
-                f"cannot ask Kafka about {topic}[{partition}]: {error.args[0].str()}; is it running, and do the "
-                "topics exist (`mos topics create`)? `mos doctor` says more"
-            ) from None
+            self._learn(topic)
+            advice = "is it running, and do the topics exist (`mos topics create`)? `mos doctor` says more"
+            raise broker_error(error, asking, advice, client=self._bounds.poll, last=self._fault) from None
+        if found is None:
+            raise BrokerUnavailableError(f"{asking}: no answer within {TIMEOUT:.0f} s")
+        low, high = found
         return int(low), int(high)
+
+    def _learn(self, topic: str) -> None:
+        """Have the partitions of a topic asked for anew: librdkafka goes by what it has once heard, for minutes."""
+        with suppress(KafkaException):  # the next call says why
+            self._bounds.list_topics(topic, timeout=TIMEOUT)
 
     def committed(self, name: str, topic: str, partition: int) -> int:
         """The offset from which our consumer group ``name`` goes on; 0 if it has committed none.
@@ -62,11 +76,11 @@ class LogReader:
         try:
             found = consumer.committed([TopicPartition(topic, partition)], timeout=TIMEOUT)[0]
         except KafkaException as error:
-            raise BrokerError(f"cannot ask Kafka what {name} has committed: {error.args[0].str()}") from None
+            raise broker_error(error, f"cannot ask Kafka what {name} has committed") from None
         finally:
             consumer.close()
         if found.error is not None:
-            raise BrokerError(f"cannot ask Kafka what {name} has committed: {found.error.str()}")
+            raise broker_error(found.error, f"cannot ask Kafka what {name} has committed")
         return max(0, int(found.offset))
 
     def backwards(self, topic: str, partition: int) -> Generator[Message, None, None]:
@@ -102,13 +116,15 @@ class LogReader:
                 if batch:
                     heard_at = time.monotonic()
                 elif time.monotonic() - heard_at > TIMEOUT:
-                    raise BrokerError(f"{topic}[{partition}] sent nothing for {TIMEOUT:.0f} s; is Kafka running?")
+                    raise BrokerUnavailableError(
+                        f"{topic}[{partition}] sent nothing for {TIMEOUT:.0f} s; is Kafka running?"
+                    )
                 for message in batch:
                     fault = message.error()
                     if fault is not None and fault.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
                         return  # what is left up to ``stop`` are marks of transactions, not records
                     if fault is not None:
-                        raise BrokerError(f"cannot read {topic}[{partition}] at {position}: {fault.str()}")
+                        raise broker_error(fault, f"cannot read {topic}[{partition}] at {position}")
                     position = _offset(message) + 1
                     if position > stop:
                         return
@@ -137,6 +153,14 @@ def truncated(topic: str, partition: int, wanted: int, low: int) -> BrokerError:
         "records before they were used up. Retain the topic for longer than the longest session "
         "(MOS_SESSION_MAX_DURATION) and the longest outage; the embedded broker keeps 5 MiB or 100,000 records per "
         "partition: send slower or raise MOS_PARTITIONS. `mos worker --accept-loss` goes on without them"
+    )
+
+
+def shrunk(topic: str, partition: int, wanted: int, found: int) -> BrokerError:
+    """The error that says a log ended before records that were read from it: these are others than before."""
+    return BrokerError(
+        f"{topic}[{partition}] was read up to offset {wanted}, but goes on with {found}: the topic was made anew, or a "
+        "broker has lost its newest records. `mos worker --accept-loss` reads what is there from the beginning"
     )
 
 

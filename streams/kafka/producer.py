@@ -9,13 +9,17 @@ import time
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from prometheus_client import Histogram
 
-from mos_online.errors import BrokerError, ContractError
+from mos_online.errors import BrokerError, BrokerUnavailableError, ContractError
 from mos_online.kafka_config import producer_config
 from mos_online.settings import Settings
+from streams.kafka.faults import broker_error
 from streams.kafka.headers import Headers
 
 HIGH_WATER = 20_000
 """With more records than this on their way, ``relieve`` waits for all of them."""
+
+TIMEOUT = 10.0
+"""Seconds to wait for an answer of a broker before giving up."""
 
 
 class _Round:
@@ -72,7 +76,7 @@ class RecordProducer:
 
     librdkafka's own flush waits for whatever comes later as well: under steady load it never returns.
 
-    A record that could not be delivered (librdkafka has retried for five minutes by then) can only be made again
+    A record waits for a broker that is away for as long as it takes. One that Kafka refuses can only be made again
     from the input, so from then on every ``flush`` fails and the worker must start anew from its last checkpoint.
     """
 
@@ -83,8 +87,15 @@ class RecordProducer:
             BrokerError, SettingsError: as ``producer_config``.
         """
         self._producer = Producer(
-            {**producer_config(settings), "queue.buffering.max.messages": 10 * HIGH_WATER, "log_level": 2}
+            {
+                **producer_config(settings),
+                "message.timeout.ms": 0,  # wait for ever
+                "queue.buffering.max.messages": 10 * HIGH_WATER,
+                "log_level": 2,
+            }
         )
+        self._partitions: dict[str, int] = {}
+        self._abandoned = threading.Event()
         self._failure: str | None = None
         self._lock = threading.Lock()
         self._round = _Round(self._lock)
@@ -141,6 +152,29 @@ class RecordProducer:
             else:
                 return
 
+    def knows(self, topic: str, partition: int) -> bool:
+        """Whether ``learn`` has seen this partition."""
+        return partition < self._partitions.get(topic, 0)
+
+    def learn(self, topic: str, partition: int) -> None:
+        """Ask Kafka for the partitions of a topic, which may have been given more; without it none can be published to.
+
+        Blocks.
+
+        Raises:
+            BrokerUnavailableError: Kafka does not answer, or there is no such partition yet.
+        """
+        try:
+            found = self._producer.list_topics(topic, timeout=TIMEOUT).topics[topic]
+        except KafkaException as error:
+            raise broker_error(error, f"cannot ask Kafka about {topic}") from None
+        self._partitions[topic] = count = len(found.partitions or ())
+        if count <= partition:
+            raise BrokerUnavailableError(
+                f"{topic} has {count} partitions, but partition {partition} is needed: run `mos topics create` with "
+                f"MOS_PARTITIONS={partition + 1} or more, which grows it"
+            )
+
     async def flush(self) -> None:
         """Wait, off the event loop, until everything published before this call has been delivered.
 
@@ -171,6 +205,13 @@ class RecordProducer:
         if len(self._producer) > HIGH_WATER:
             await self.flush()
 
+    def abandon(self) -> None:
+        """Wait for no delivery any more, also where ``flush`` waits already; it fails from now on."""
+        self._abandoned.set()
+
     def _wait(self, rounds: tuple[_Round, ...]) -> None:
         while any(batch.pending for batch in rounds):
+            if self._abandoned.is_set():
+                self._failure = self._failure or "the worker ended before Kafka had taken all records"
+                return
             self._producer.poll(0.02)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
 from mos_online import contracts
-from mos_online.errors import ContractError
+from mos_online.errors import BrokerUnavailableError, ContractError
 from mos_online.settings import Settings
 from streams import metrics
 from streams.kafka.dead_letters import DeadLetters, record_at_fault
@@ -63,6 +64,7 @@ class Processor(ABC, Generic[M]):
     Attributes:
         name: of the processor, of its Faust agent and, after ``MOS_NAMESPACE``, of its consumer group.
         topic: what it reads, a topic of ``contracts.TOPICS``.
+        outputs: the topics of ``contracts.TOPICS`` that it publishes to, with the partition number of the record.
         batch_size: most records in a batch.
         batch_wait: seconds to wait for more records, to make one batch of several partitions.
         reports_undecodable: whether a record that cannot be decoded becomes a dead letter here. False where another
@@ -71,6 +73,7 @@ class Processor(ABC, Generic[M]):
 
     name: ClassVar[str]
     topic: ClassVar[str]
+    outputs: ClassVar[tuple[str, ...]] = ()
     batch_size: ClassVar[int]
     batch_wait: ClassVar[float] = 0.0
     reports_undecodable: ClassVar[bool] = True
@@ -91,6 +94,7 @@ class Processor(ABC, Generic[M]):
         self.dead_letters = DeadLetters(self.producer, context.settings, processor=self.name)
         self._batches = BatchConsumer(self.process, size=self.batch_size, within=self.batch_wait)
         self._retry = retry
+        self._kafka = RetryPolicy(on=BrokerUnavailableError, retries=metrics.RETRIES.labels(self.name, "kafka"))
         self._failed = False
         self._caused: list[tuple[str, Record]] = []
 
@@ -175,6 +179,13 @@ class Processor(ABC, Generic[M]):
             for one in batch:
                 await self.isolate([one], work)
 
+    async def reach_outputs(self, partitions: set[int]) -> None:
+        """Wait until all ``outputs`` have these partitions: they may get them later than ``topic``."""
+        for name in self.outputs:
+            topic, partition = self.settings.topic(name), max(partitions)
+            if not self.producer.knows(topic, partition):
+                await self._kafka.in_thread(partial(self.producer.learn, topic, partition))
+
     def publish(self, record: Record, topic: str, user_id: str, message: msgspec.Struct) -> bool:
         """Publish what follows from a record, in the same partition and with those of its headers that are ours.
 
@@ -204,8 +215,8 @@ class Processor(ABC, Generic[M]):
 
     @property
     def waiting(self) -> str | None:
-        """What another service that it cannot do without says instead of working; None if it works."""
-        return self._retry.waiting if self._retry is not None else None
+        """What Kafka or another service that it cannot do without says instead of working; None if it works."""
+        return self._kafka.waiting or (self._retry.waiting if self._retry is not None else None)
 
     @property
     def model_problem(self) -> str | None:
@@ -223,6 +234,7 @@ class Processor(ABC, Generic[M]):
     async def process(self, records: list[Record]) -> None:
         """Work off a batch and wait until all that it published has been delivered."""
         self._caused.clear()
+        await self.reach_outputs({record.partition for record in records})
         await self.work(records)
         await self.delivered()
         for topic, record in self._caused:

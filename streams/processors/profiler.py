@@ -47,6 +47,7 @@ class ProfilerProcessor(Processor[Session]):
 
     name = "profiler"
     topic = contracts.SESSIONS
+    outputs = (contracts.SESSION_EMBEDDINGS,)
     batch_size = 500
     batch_wait = 0.005
 

@@ -33,6 +33,7 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
 
     name = "recommender"
     topic = contracts.SESSION_EMBEDDINGS
+    outputs = (contracts.RECOMMENDATIONS,)
     batch_size = 32
     batch_wait = 0.005
 

@@ -17,6 +17,9 @@ BUFFERED = 60
 
 FETCH_BYTES = 256 * 1024
 
+METADATA_MS = 10_000
+"""So soon a group takes up partitions that its topic has been given; aiokafka's default is five minutes."""
+
 
 def faust_app(settings: Settings, name: str, *, partitions: int, context: WorkerContext) -> Any:
     """A Faust application without tables, leader election, topic creation or web server.
@@ -47,6 +50,7 @@ def faust_app(settings: Settings, name: str, *, partitions: int, context: Worker
         broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=FETCH_BYTES,
+        consumer_metadata_max_age_ms=METADATA_MS,
         ConsumerScheduler=Fetches,
         datadir=str(datadir),
         key_serializer="raw",

@@ -10,6 +10,7 @@ from mos_online.errors import BrokerError, MosError
 from streams import metrics
 from streams.processors.base import Processor, Timer, WorkerContext
 from streams.runtime.app import faust_app, raw_topic
+from streams.runtime.broker_watch import BrokerWatch
 
 STUCK = 60.0
 """Seconds without progress, although there are records, after which the processor counts as stuck."""
@@ -28,10 +29,13 @@ class ProcessorConsumer:
         processor: what is done with the records.
     """
 
-    def __init__(self, processor: Processor[Any], context: WorkerContext, *, partitions: int) -> None:
+    def __init__(
+        self, processor: Processor[Any], context: WorkerContext, brokers: BrokerWatch, *, partitions: int
+    ) -> None:
         self.name = processor.name
         self.processor = processor
         self._context = context
+        self._brokers = brokers
         self._joined = False
         self._progress = Progress()
         self._app: Any = faust_app(context.settings, self.name, partitions=partitions, context=context)
@@ -98,7 +102,10 @@ class ProcessorConsumer:
         lag, committed = self._app.consumer.progress()
         metrics.STALE_MODEL.labels(self.name).set(self.processor.model_problem is not None)
         metrics.LAG.labels(self.name).set(lag)
-        self._progress.note(time.monotonic(), lag=lag, committed=committed)
+        if self._brokers.trouble is None:
+            self._progress.note(time.monotonic(), lag=lag, committed=committed)
+        else:
+            self._progress = Progress()  # there is none, and it is not our fault
 
     async def _close(self, _app: Any, **_: Any) -> None:
         """A failure leaves work for the next start, but loses nothing."""

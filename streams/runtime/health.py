@@ -1,4 +1,4 @@
-"""The worker's own small HTTP server: /metrics for Prometheus and /healthz for whoever restarts things."""
+"""The worker's own small HTTP server: /metrics for Prometheus, /healthz for whoever restarts things, and /readyz."""
 
 from __future__ import annotations
 
@@ -45,12 +45,17 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def health_server(host: str, port: int, report: Callable[[], tuple[bool, str]]) -> Iterator[None]:
-    """Serve on ``host`` in a thread; /healthz answers 200, or 503 if ``report`` says that the worker is not alive.
+def health_server(
+    host: str, port: int, alive: Callable[[], tuple[bool, str]], ready: Callable[[], tuple[bool, str]]
+) -> Iterator[None]:
+    """Serve on ``host`` in a thread.
+
+    /healthz answers 200, or 503 if ``alive`` says that the worker is not; /readyz does the same with ``ready``.
 
     Raises:
         SettingsError: the port is taken, or ``host`` is no address of this machine.
     """
+    reports = {"/healthz": alive, "/readyz": ready}
 
     class Handler(BaseHTTPRequestHandler):
         timeout = SILENT_SECONDS
@@ -58,11 +63,11 @@ def health_server(host: str, port: int, report: Callable[[], tuple[bool, str]]) 
         def do_GET(self) -> None:
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest())
-            elif self.path == "/healthz":
-                alive, text = report()
-                self._answer(200 if alive else 503, "text/plain", f"{text}\n".encode())
+            elif self.path in reports:
+                good, text = reports[self.path]()
+                self._answer(200 if good else 503, "text/plain", f"{text}\n".encode())
             else:
-                self._answer(404, "text/plain", b"there are /metrics and /healthz\n")
+                self._answer(404, "text/plain", b"there are /metrics, /healthz and /readyz\n")
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as above
             """Say nothing: probes come every second."""

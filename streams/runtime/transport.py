@@ -18,8 +18,11 @@ librdkafka's mock cluster only when the wait is over, which would delay every st
 jumps between offsets where the log has gaps. It guesses wrong after the offset 0, and then commits nothing any more.
 Here a fetch is acknowledged as a whole (``Acknowledgements``). A commit that fails is tried again.
 
-**No silent losses.** When retention has dropped records that were not read yet, aiokafka goes on with the oldest one
-that is left. Here that is an error.
+**No silent losses.** When retention has dropped records that were not read yet, or the topic was made anew, aiokafka
+goes on with the oldest record that is there. Here that is an error.
+
+**Patience.** Faust ends where the broker is away when it starts. Here it waits. It has no producer of its own: our
+records go through ``RecordProducer``.
 """
 
 from __future__ import annotations
@@ -39,12 +42,14 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
 from faust.types import TP, ConsumerMessage
 
-from streams.kafka.log_reader import truncated
+from mos_online.errors import BrokerError
+from streams.kafka.log_reader import shrunk, truncated
 from streams.kafka.records import Record
 from streams.processors.base import WorkerContext
+from streams.processors.retry import FIRST, LONGEST
 from streams.runtime.acknowledgements import Acknowledgements
 from streams.runtime.unpacking import install
 
@@ -96,6 +101,36 @@ class PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc] # Faust's own 
             return False
         self.tp_last_committed_at.update(dict.fromkeys(offsets, time.monotonic()))
         return True
+
+    async def on_start(self) -> None:
+        """Connect to Kafka, for as long as it takes."""
+        pause = FIRST
+        while True:
+            try:
+                await super().on_start()
+            except (OSError, KafkaError) as error:
+                if isinstance(error, FATAL):
+                    raise
+                log.warning("waiting for Kafka: %s", error)
+                await self._ensure_consumer().stop()
+            else:
+                return
+            if await self.wait_for_stopped(timeout=pause):
+                return
+            pause = min(2 * pause, LONGEST)
+
+
+class NoProducer(Producer):  # type: ignore[misc]
+    """Connects to nothing and has sent everything."""
+
+    async def on_start(self) -> None:
+        """There is nothing to connect to."""
+
+    async def on_stop(self) -> None:
+        """There is nothing to close."""
+
+    async def flush(self) -> None:
+        """Nothing waits."""
 
 
 class _NoOffsets(defaultdict[TP, None]):
@@ -210,14 +245,17 @@ class FetchConsumer(Consumer):  # type: ignore[misc]
             wanted = self._wanted.get(tp)
             if wanted is not None and fetched[0].offset > wanted:
                 await self._check_gap(tp, wanted)
+            elif wanted is not None and fetched[0].offset < wanted:
+                self._lost(shrunk(tp.topic, tp.partition, wanted, fetched[0].offset))
         return records, active
 
     async def _check_gap(self, tp: TP, wanted: int) -> None:
         """Offsets may have gaps (marks of transactions, compaction), but not because of retention."""
         low = (await self.earliest_offsets(tp))[tp]
-        if low <= wanted:
-            return
-        error = truncated(tp.topic, tp.partition, wanted, low)
+        if low > wanted:
+            self._lost(truncated(tp.topic, tp.partition, wanted, low))
+
+    def _lost(self, error: BrokerError) -> None:
         if self.transport.context.accept_loss:
             log.error("going on without them: %s", error)
         else:
@@ -229,6 +267,7 @@ class FetchTransport(Transport):  # type: ignore[misc]
     """Set it as ``app.transport`` before the application starts."""
 
     Consumer = FetchConsumer
+    Producer = NoProducer
 
     def __init__(self, *args: Any, context: WorkerContext, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

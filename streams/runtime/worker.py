@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 from mos_online.settings import Settings
-from streams.kafka.admin import check_topics
 from streams.processors.base import Processor, WorkerContext
+from streams.runtime.broker_watch import BrokerWatch
 from streams.runtime.consumer import ProcessorConsumer
 from streams.runtime.health import health_server
 
@@ -54,6 +55,8 @@ PROCESSORS: dict[str, Callable[[WorkerContext], Processor[Any]]] = {
 async def run_worker(settings: Settings, only: Collection[str], *, accept_loss: bool = False) -> signal.Signals:
     """Work until SIGINT or SIGTERM, finish what is begun, and return the signal.
 
+    A Kafka that does not answer, and topics that do not exist, are waited for: at the start and later.
+
     Args:
         settings: of everything.
         only: names in ``PROCESSORS``.
@@ -76,35 +79,55 @@ async def run_worker(settings: Settings, only: Collection[str], *, accept_loss: 
         if not stop.done():
             stop.set_exception(error)
 
-    partitions = await asyncio.to_thread(check_topics, settings)
+    brokers = BrokerWatch(settings)
+    running: list[ProcessorConsumer] = []
     context = WorkerContext(settings=settings, fail=fail, accept_loss=accept_loss)
-    running = [
-        ProcessorConsumer(PROCESSORS[name](context), context, partitions=partitions)
-        for name in PROCESSORS
-        if name in only
-    ]
-    with health_server(settings.worker_host, settings.worker_port, lambda: _report(running)):
-        tasks = [asyncio.create_task(consumer.run()) for consumer in running]
-        waiting: set[asyncio.Future[Any]] = {stop, *tasks}
+
+    async def work() -> None:
+        partitions = await brokers.ready()
+        running.extend(
+            ProcessorConsumer(PROCESSORS[name](context), context, brokers, partitions=partitions)
+            for name in PROCESSORS
+            if name in only
+        )
+        await _first_error([brokers.run(), *(consumer.run() for consumer in running)])
+
+    alive, ready = partial(_report, brokers, running), partial(_ready, brokers, running)
+    with health_server(settings.worker_host, settings.worker_port, alive, ready):
+        working = asyncio.create_task(work())
         try:
-            while not stop.done():
-                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                if stop not in done:  # else it has the first error, of which the others are consequences
-                    for future in done:
-                        future.result()
-            return stop.result()
+            either: set[asyncio.Future[Any]] = {stop, working}
+            done, _ = await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if stop not in done:  # else it has the first error, of which the others are consequences
+                working.result()
+            return await stop
         finally:
             healthy = stop.done() and stop.exception() is None
             try:
                 await asyncio.wait_for(asyncio.gather(*(m.stop(finish=healthy) for m in running)), STOP_TIMEOUT)
             except TimeoutError:
                 log.error("did not stop within %.0f s; what is unfinished is done again", STOP_TIMEOUT)
-            for task in tasks:
-                task.cancel()
+            for consumer in running:
+                consumer.processor.producer.abandon()
+            working.cancel()
 
 
-def _report(running: list[ProcessorConsumer]) -> tuple[bool, str]:
-    """Whether the worker is alive, and what there is to say about it."""
+async def _first_error(endless: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait until one of these ends, which never do but by an error."""
+    waiting: set[asyncio.Task[None]] = {asyncio.create_task(each) for each in endless}
+    try:
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for future in done:
+            future.result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _report(brokers: BrokerWatch, running: list[ProcessorConsumer]) -> tuple[bool, str]:
+    """Whether the worker is alive, and what there is to say about it. Nothing is its fault while Kafka is away."""
+    if brokers.trouble is not None:
+        return True, f"ok; the worker waits for Kafka: {brokers.trouble}"
     troubles = [f"{consumer.name}: {trouble}" for consumer in running if (trouble := consumer.trouble())]
     if troubles:
         return False, "; ".join(troubles)
@@ -117,3 +140,11 @@ def _report(running: list[ProcessorConsumer]) -> tuple[bool, str]:
         if consumer.processor.model_problem
     ]
     return True, "; ".join(["ok", *waits, *older])
+
+
+def _ready(brokers: BrokerWatch, running: list[ProcessorConsumer]) -> tuple[bool, str]:
+    """Whether Kafka answers and all processors have their partitions, and what there is to say about it."""
+    alive, text = _report(brokers, running)
+    if alive and brokers.trouble is None and not running:
+        return False, "the processors start"
+    return alive and brokers.trouble is None, text

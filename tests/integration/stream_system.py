@@ -14,6 +14,7 @@ from uuid import uuid4
 import httpx
 from confluent_kafka import Producer
 
+from mos_online import contracts
 from mos_online.kafka_config import producer_config
 from mos_online.processes import StalledError, wait_until, work_of
 from mos_online.settings import Settings
@@ -36,6 +37,7 @@ class StreamSystem:
         names = {name.removeprefix("MOS_").lower(): value for name, value in self.variables.items()}
         self.settings = Settings.load(**names)
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("MOS_")} | self.variables
+        self.partitions = PARTITIONS
         self._home = home
         self._sending: Producer | None = None
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -60,7 +62,7 @@ class StreamSystem:
     def _ready(self, process: subprocess.Popen[bytes], port: int) -> bool:
         assert process.poll() is None, self.log("worker")[-3000:]
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+            return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -116,7 +118,7 @@ class StreamSystem:
         reader, name = LogReader(self.settings), self.settings.topic(topic)
         return [
             of_confluent(message)
-            for partition in range(PARTITIONS)
+            for partition in range(PARTITIONS if topic == contracts.DEAD_LETTERS else self.partitions)
             for message in reader.read(name, partition, *reader.bounds(name, partition))
         ]
 

@@ -20,6 +20,7 @@ from streams.kafka.admin import create_topics
 from streams.kafka.log_reader import LogReader
 from streams.kafka.records import Record
 from streams.processors.base import Processor, WorkerContext
+from streams.runtime.broker_watch import BrokerWatch
 from streams.runtime.consumer import ProcessorConsumer
 
 pytestmark = pytest.mark.slow
@@ -72,13 +73,15 @@ def test_every_pattern_of_first_fetches_is_committed(cluster: Settings, restarts
         failures: list[Exception] = []
         context = WorkerContext(settings=cluster, fail=failures.append)
         life: asyncio.Task[Any] | None = None
+        brokers = BrokerWatch(cluster)
+        await brokers.ready()
         for done in range(ROUNDS):
             for number, pattern in enumerate(PATTERNS):
                 for _ in range(pattern[done] if done < len(pattern) else 0):
                     producer.produce(topic, b"{}", partition=number)
             assert producer.flush(60) == 0
             if consumer is None:
-                consumer = ProcessorConsumer(Reader(context), context, partitions=len(PATTERNS))
+                consumer = ProcessorConsumer(Reader(context), context, brokers, partitions=len(PATTERNS))
                 life = asyncio.create_task(consumer.run())
             expected = [reader.bounds(topic, number)[1] for number in range(len(PATTERNS))]
             await until(lambda expected=expected: committed() == expected, committed)

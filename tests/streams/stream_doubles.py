@@ -73,6 +73,9 @@ class Producer:
             raise ContractError("too_large", "of a test")
         self.published.setdefault(topic, []).append((key, value, partition, dict(headers)))
 
+    def knows(self, topic: str, partition: int) -> bool:
+        return True
+
     async def flush(self) -> None:
         if self.broken:
             raise BrokerError("nothing is delivered")

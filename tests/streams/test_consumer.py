@@ -11,6 +11,7 @@ from mos_online import contracts
 from streams.kafka.records import Record
 from streams.processors.base import Processor, WorkerContext
 from streams.runtime import consumer
+from streams.runtime.broker_watch import BrokerWatch
 from streams.runtime.consumer import ProcessorConsumer
 
 
@@ -45,7 +46,9 @@ def test_a_stuck_processor_is_noticed_unless_it_waits_for_another_service(
         failures: list[Exception] = []
         context = WorkerContext(settings=mos_home, fail=failures.append)
         processor = Stuck(context)
-        stuck = ProcessorConsumer(processor, context, partitions=mos_home.partitions)
+        brokers = BrokerWatch(mos_home)
+        await brokers.ready()
+        stuck = ProcessorConsumer(processor, context, brokers, partitions=mos_home.partitions)
         life = asyncio.create_task(stuck.run())
         seen: list[str | None] = []
         for _ in range(200):

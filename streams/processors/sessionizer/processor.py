@@ -10,6 +10,7 @@ from itertools import groupby
 
 from mos_online import contracts
 from mos_online.contracts import Click, Heartbeat
+from mos_online.errors import BrokerUnavailableError
 from streams import metrics
 from streams.kafka.log_reader import LogReader
 from streams.kafka.records import Record
@@ -38,6 +39,7 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
 
     name = "sessionizer"
     topic = contracts.CLICKS
+    outputs = (contracts.SESSIONS, contracts.LATE_EVENTS, contracts.SESSIONIZER_CHECKPOINTS)
     batch_size = 500
 
     def __init__(self, context: WorkerContext) -> None:
@@ -47,7 +49,7 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
         self._partitions: dict[int, SessionizerPartition] = {}
         self._revoked: dict[int, SessionizerPartition] = {}
         self._changed = asyncio.Event()
-        self._restoring: set[asyncio.Task[None]] = set()
+        self._restoring: dict[asyncio.Task[None], SessionizerPartition] = {}
         self._storing = asyncio.Lock()
 
     @property
@@ -73,8 +75,8 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
             partition.restored = False
             self._partitions[number] = partition
             task = asyncio.create_task(self._restore(partition))
-            self._restoring.add(task)
-            task.add_done_callback(self._restoring.discard)
+            self._restoring[task] = partition
+            task.add_done_callback(self._restoring.pop)
         self._revoked = {}
 
     async def on_revoked(self) -> None:
@@ -83,18 +85,22 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
             await asyncio.wait_for(self._store(), LAST_CHECKPOINT_TIMEOUT)
         except TimeoutError:
             log.warning("no checkpoints within %.0f s; the next owner begins with older ones", LAST_CHECKPOINT_TIMEOUT)
-        for partition in self._partitions.values():
-            partition.wanted = partition.restored
+        self._give_up_restoring()
         self._revoked = {number: p for number, p in self._partitions.items() if p.restored}
         self._partitions = {}
 
     async def on_close(self) -> None:
         """Deliver what has been published and store the last checkpoints, which saves the next start a re-read."""
-        for partition in self._partitions.values():
-            partition.wanted = partition.restored
+        self._give_up_restoring()
         await self._store()
         self._restorers.shutdown(wait=False)
         self._reader.close()
+
+    def _give_up_restoring(self) -> None:
+        for task, partition in self._restoring.items():
+            partition.wanted = partition.restored
+            if not partition.restored:
+                task.cancel()
 
     async def delivered(self) -> None:
         """Do not wait: what is not delivered when the worker ends is made again from the last checkpoint on."""
@@ -106,9 +112,16 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
         )
 
     async def _restore(self, partition: SessionizerPartition) -> None:
+        """Restore a partition, however often Kafka goes away meanwhile: each time it goes on from where it was."""
         loop, accept = asyncio.get_running_loop(), self.context.accept_loss
+
+        async def restore() -> None:
+            if partition.wanted:
+                await loop.run_in_executor(self._restorers, lambda: partition.restore(self._reader, accept_loss=accept))
+
         try:
-            await loop.run_in_executor(self._restorers, lambda: partition.restore(self._reader, accept_loss=accept))
+            await self.reach_outputs({partition.number})
+            await self._kafka.call(restore)
             await self._store()  # the first checkpoint of all comes before the first record
         except Exception as error:
             if partition.wanted:
@@ -146,8 +159,12 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
             return
         reader, number, begin = self._reader, partition.number, partition.sessionizer.next_offset
         topic = self.settings.topic(self.topic)
-        _, high = await asyncio.to_thread(reader.bounds, topic, number)
-        if begin < high and await asyncio.to_thread(reader.has_records, topic, number, begin, high):
+        try:
+            _, high = await asyncio.to_thread(reader.bounds, topic, number)
+            if begin < high and await asyncio.to_thread(reader.has_records, topic, number, begin, high):
+                return
+        except BrokerUnavailableError as error:  # nobody knows what waits there; the next tick asks again
+            log.warning("the wall clock closes no sessions of partition %d for now: %s", number, error)
             return
         if partition.sessionizer.next_offset == begin and self._partitions.get(number) is partition:
             partition.tick(now)
