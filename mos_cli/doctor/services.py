@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -105,23 +104,23 @@ def topics(counts: dict[str, int], settings: Settings) -> Finding:
             found=f"missing: {', '.join(missing)}",
             remedy="mos topics create",
         )
-    usual, _ = Counter(counts.values()).most_common(1)[0]
-    odd = {name: count for name, count in counts.items() if count != usual and name != contracts.DEAD_LETTERS}
-    if odd:
+    clicks = counts[CLICKS]
+    small = {name: count for name, count in counts.items() if count < clicks and name != contracts.DEAD_LETTERS}
+    if small:
         return Finding(
             part="topics",
             status=Status.FAIL,
-            found=f"most have {usual} partitions, but {', '.join(f'{n} has {c}' for n, c in odd.items())}",
-            remedy="a user must have one partition number everywhere: delete these topics, then `mos topics create`",
+            found=f"{CLICKS} has {clicks} partitions, but {', '.join(f'{n} has {c}' for n, c in small.items())}",
+            remedy=f"mos topics create, with MOS_PARTITIONS={clicks} (or start a worker): it gives them more",
         )
-    if usual != settings.partitions:
+    if clicks != settings.partitions:
         return Finding(
             part="topics",
             status=Status.WARN,
-            found=f"all there, with {usual} partitions; MOS_PARTITIONS is {settings.partitions}",
-            remedy=f"set MOS_PARTITIONS={usual}: the service reads the popularity of that many partitions",
+            found=f"all there, with {clicks} partitions; MOS_PARTITIONS is {settings.partitions}",
+            remedy=f"set MOS_PARTITIONS={clicks}: the service reads the popularity of that many partitions",
         )
-    return Finding(part="topics", status=Status.PASS, found=f"all {len(counts)} there, {usual} partitions each")
+    return Finding(part="topics", status=Status.PASS, found=f"all {len(counts)} there, {clicks} partitions each")
 
 
 def online_store(settings: Settings) -> Iterator[Finding]:

@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -133,14 +132,11 @@ class NoProducer(Producer):  # type: ignore[misc]
         """Nothing waits."""
 
 
-class _NoOffsets(defaultdict[TP, None]):
+class _NoOffsets(dict[TP, None]):
     """In place of Faust's offsets read last, which it looks for gaps and for repeats in: it finds none."""
 
-    def __init__(self) -> None:
-        super().__init__(lambda: None)
-
-    def __setitem__(self, tp: TP, offset: object) -> None:
-        """Remember nothing."""
+    def __getitem__(self, tp: TP) -> None:
+        """No offset, whatever was read."""
 
 
 class FetchConsumer(Consumer):  # type: ignore[misc]

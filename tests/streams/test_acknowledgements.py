@@ -78,6 +78,8 @@ class Broker:
     async def getmany(self, active: set[TP], timeout: float) -> dict[TP, list[Record]]:
         found: dict[TP, list[Record]] = {}
         for tp in sorted(active):
+            if self.position[tp] > self.highwater(tp):  # out of range
+                self.position[tp] = 0
             self._fetches += 1
             size = self.sizes[self._fetches % len(self.sizes)]
             offsets = [offset for offset in self.logs[tp] if offset >= self.position[tp]][:size]
@@ -94,8 +96,10 @@ def record(tp: TP, offset: int) -> Record:
 class Reader:
     """A consumer on such a broker, and everything it has been given."""
 
-    def __init__(self, home: Path, broker: Broker) -> None:
-        context = WorkerContext(settings=Settings.load(home=home, kafka="127.0.0.1:1"), fail=lambda error: None)
+    def __init__(self, home: Path, broker: Broker, *, accept_loss: bool = False) -> None:
+        self.failures: list[Exception] = []
+        settings = Settings.load(home=home, kafka="127.0.0.1:1")
+        context = WorkerContext(settings=settings, fail=self.failures.append, accept_loss=accept_loss)
         app = faust_app(context.settings, "sessionizer", partitions=2, context=context)
         self.broker = broker
         self.given: dict[TP, list[Any]] = {tp: [] for tp in PARTITIONS}
@@ -266,5 +270,39 @@ def test_only_what_no_waiting_mends_ends_the_consumer(
         assert crashed == ([error] if crashes else [])
         assert not await thread._commit({PARTITIONS[1]: 5}), "a partition that is not ours is never committed"
         thread.thread_loop.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("running", [True, False])
+@pytest.mark.parametrize("accept_loss", [True, False])
+def test_a_log_that_is_shorter_than_before_is_noticed(tmp_path: Path, running: bool, accept_loss: bool) -> None:
+    """The topic was made anew, or a broker lost its end: under a running worker, or before its start."""
+    tp = PARTITIONS[0]
+
+    async def run() -> None:
+        broker = Broker(logs={PARTITIONS[0]: list(range(9)), PARTITIONS[1]: []}, sizes=[20])
+        reader = Reader(tmp_path, broker, accept_loss=accept_loss)
+        if not running:
+            broker.committed[tp] = 9
+            broker.logs[tp] = [0, 1, 2]
+        await reader.rebalance(set(PARTITIONS))
+        if running:
+            await finish(reader)
+            assert broker.committed == {tp: 9}
+            broker.logs[tp] = [0, 1, 2]
+        reader.given[tp].clear()
+        if accept_loss:
+            await reader.fetch()
+            reader.acknowledge(tp, 0)
+            await reader.consumer.commit()
+            assert broker.committed == {tp: 3}, "the new log is read from its beginning, and committed"
+            assert not reader.failures
+        else:
+            await asyncio.wait({asyncio.create_task(reader.fetch())}, timeout=1)
+            (failure,) = reader.failures
+            assert "clicks[0] was read up to offset 9, but goes on with 0" in str(failure)
+            assert not reader.given[tp]
+            assert broker.committed == {tp: 9}
 
     asyncio.run(run())
