@@ -48,6 +48,7 @@ def worker(
     sessionizer reports those that cannot be read.
     """
     from mos_online.settings import Settings  # noqa: PLC0415
+    from streams.runtime.repeats import RepeatFilter  # noqa: PLC0415
     from streams.runtime.worker import PROCESSORS, run_worker  # noqa: PLC0415
 
     settings = Settings.load(worker_port=port)
@@ -62,6 +63,8 @@ def worker(
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("faust", "mode", "aiokafka", "httpx"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RepeatFilter("aiokafka"))
     if {"profiler", "popularity"} & set(chosen):
         _wait_for_model(settings)
     with asyncio.Runner(loop_factory=_loop) as runner:

@@ -32,32 +32,19 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aiokafka.errors import (
-    AuthenticationFailedError,
-    CommitFailedError,
-    GroupAuthorizationFailedError,
-    IllegalStateError,
-    KafkaError,
-    TopicAuthorizationFailedError,
-)
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
+from aiokafka.structs import TopicPartition
+from faust.transport.drivers.aiokafka import Consumer, Producer, Transport
 from faust.types import TP, ConsumerMessage
 
 from mos_online.errors import BrokerError
 from streams.kafka.log_reader import shrunk, truncated
 from streams.kafka.records import Record
 from streams.processors.base import WorkerContext
-from streams.processors.retry import FIRST, LONGEST
 from streams.runtime.acknowledgements import Acknowledgements
-from streams.runtime.unpacking import install
+from streams.runtime.consumer_thread import PromptThread
 
-FETCH_WAIT_MS = 20
 POLL = 0.05
 """Seconds after which the consumer looks again which partitions are wanted."""
-
-FATAL = (AuthenticationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
-"""Errors that no waiting mends."""
 
 Fetched = list[Record]
 """The fetched records of one partition, in order; never empty."""
@@ -71,52 +58,6 @@ class Fetches:
     def iterate(self, records: Mapping[TP, Fetched]) -> Iterator[tuple[TP, Fetched]]:
         """Yield the fetches by partition; ``FetchConsumer`` makes messages of them."""
         return iter(records.items())
-
-
-class PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc] # Faust's own types are not checked here
-    """Creates consumers whose fetches wait briefly and give light records."""
-
-    def _create_worker_consumer(self, transport: Any) -> Any:
-        install()
-        consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # both are read when the consumer starts
-        consumer._isolation_level = "read_committed"  # as `LogReader`; Faust ties it to its own transactions
-        return consumer
-
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit; False if that did not work now. Faust crashes on every error but a rebalance that has ended."""
-        if not offsets.keys() <= self.assignment():
-            return False  # a rebalance was faster
-        wanted = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
-        try:
-            await self._ensure_consumer().commit(wanted)
-        except (CommitFailedError, IllegalStateError):
-            return False  # a rebalance was faster
-        except KafkaError as error:
-            if isinstance(error, FATAL):
-                await self.crash(error)
-            else:
-                log.warning("cannot commit, trying again: %r", error)
-            return False
-        self.tp_last_committed_at.update(dict.fromkeys(offsets, time.monotonic()))
-        return True
-
-    async def on_start(self) -> None:
-        """Connect to Kafka, for as long as it takes."""
-        pause = FIRST
-        while True:
-            try:
-                await super().on_start()
-            except (OSError, KafkaError) as error:
-                if isinstance(error, FATAL):
-                    raise
-                log.warning("waiting for Kafka: %s", error)
-                await self._ensure_consumer().stop()
-            else:
-                return
-            if await self.wait_for_stopped(timeout=pause):
-                return
-            pause = min(2 * pause, LONGEST)
 
 
 class NoProducer(Producer):  # type: ignore[misc]

@@ -16,6 +16,8 @@ from streams.runtime.consumer import ProcessorConsumer
 from streams.runtime.health import health_server
 
 STOP_TIMEOUT = 20.0
+STOP_AWAY = 2.0
+"""Seconds to finish in while Kafka is away, and nothing can be stored."""
 
 log = logging.getLogger(__name__)
 
@@ -103,10 +105,11 @@ async def run_worker(settings: Settings, only: Collection[str], *, accept_loss: 
             return await stop
         finally:
             healthy = stop.done() and stop.exception() is None
+            patience = STOP_TIMEOUT if brokers.trouble is None else STOP_AWAY
             try:
-                await asyncio.wait_for(asyncio.gather(*(m.stop(finish=healthy) for m in running)), STOP_TIMEOUT)
+                await asyncio.wait_for(asyncio.gather(*(m.stop(finish=healthy) for m in running)), patience)
             except TimeoutError:
-                log.error("did not stop within %.0f s; what is unfinished is done again", STOP_TIMEOUT)
+                log.error("did not stop within %.0f s; what is unfinished is done again", patience)
             for consumer in running:
                 consumer.processor.producer.abandon()
             working.cancel()

@@ -71,7 +71,6 @@ def test_nothing_listens_there(tmp_path: Path, free_port: object, monkeypatch: p
     for ask in (
         lambda: reader.bounds("clicks", 0),
         lambda: reader.committed("sessionizer", "clicks", 0),
-        lambda: reader.last("clicks", 0),
         lambda: producer.learn("sessions", 0),
     ):
         with pytest.raises(BrokerUnavailableError):

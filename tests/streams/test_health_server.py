@@ -17,23 +17,32 @@ def fine() -> tuple[bool, str]:
     return True, "ok"
 
 
+def busy() -> tuple[bool, str]:
+    return False, "it restores"
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_it_answers_where_it_is_told_to_listen(host: str, free_port: Callable[[], int]) -> None:
     port = free_port()
-    with health_server(host, port, fine):
+    with health_server(host, port, fine, busy):
         assert httpx.get(f"http://127.0.0.1:{port}/healthz").text == "ok\n"
+        answer = httpx.get(f"http://127.0.0.1:{port}/readyz")
+        assert (answer.status_code, answer.text) == (503, "it restores\n")
         assert "python_info" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
         assert httpx.get(f"http://127.0.0.1:{port}/x").status_code == 404
 
 
 def test_an_address_of_another_machine_and_a_taken_port_are_refused(free_port: Callable[[], int]) -> None:
     port = free_port()
-    with pytest.raises(SettingsError, match=r"MOS_WORKER_HOST=192\.0\.2\.77"), health_server("192.0.2.77", port, fine):
+    with (
+        pytest.raises(SettingsError, match=r"MOS_WORKER_HOST=192\.0\.2\.77"),
+        health_server("192.0.2.77", port, fine, busy),
+    ):
         pass
     with (
-        health_server("127.0.0.1", port, fine),
+        health_server("127.0.0.1", port, fine, busy),
         pytest.raises(SettingsError, match=f"MOS_WORKER_PORT={port}"),
-        health_server("127.0.0.1", port, fine),
+        health_server("127.0.0.1", port, fine, busy),
     ):
         pass
 
@@ -44,7 +53,7 @@ def test_silent_connections_are_closed_and_no_more_than_the_limit_are_held(
     monkeypatch.setattr(health, "CONNECTIONS", 3)
     monkeypatch.setattr(health, "SILENT_SECONDS", 0.2)
     port = free_port()
-    with health_server("127.0.0.1", port, fine):
+    with health_server("127.0.0.1", port, fine, busy):
         silent = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(5)]
         for connection in silent:
             assert connection.recv(1) == b""  # two at once, the others when they have said nothing for long

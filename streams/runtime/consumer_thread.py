@@ -1,0 +1,94 @@
+"""The thread in which aiokafka's consumer runs: see ``streams.runtime.transport``."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    CommitFailedError,
+    GroupAuthorizationFailedError,
+    IllegalStateError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP
+from mode.threads import WorkerThread
+
+from streams.processors.retry import FIRST, LONGEST
+from streams.runtime.unpacking import install
+
+FETCH_WAIT_MS = 20
+
+THREAD_ENDS = 3.0
+"""Seconds that the thread of a consumer may take to end."""
+
+FATAL = (AuthenticationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
+"""Errors that no waiting mends."""
+
+log = logging.getLogger(__name__)
+
+
+class _DaemonThread(WorkerThread):  # type: ignore[misc]
+    """The thread of a consumer, which does not keep the process alive; one may wait for a broker for ever."""
+
+    def __init__(self, service: Any, **options: Any) -> None:
+        super().__init__(service, **options)
+        self.daemon = True
+
+    def stop(self) -> None:
+        """Wait for its end, but not for ever: that holds up the event loop."""
+        self.is_stopped.wait(THREAD_ENDS)
+
+
+class PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc] # Faust's own types are not checked here
+    """Creates consumers whose fetches wait briefly and give light records."""
+
+    Worker = _DaemonThread
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        install()
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # both are read when the consumer starts
+        consumer._isolation_level = "read_committed"  # as `LogReader`; Faust ties it to its own transactions
+        return consumer
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit; False if that did not work now. Faust crashes on every error but a rebalance that has ended."""
+        if not offsets.keys() <= self.assignment():
+            return False  # a rebalance was faster
+        wanted = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
+        try:
+            await self._ensure_consumer().commit(wanted)
+        except (CommitFailedError, IllegalStateError):
+            return False  # a rebalance was faster
+        except KafkaError as error:
+            if isinstance(error, FATAL):
+                await self.crash(error)
+            else:
+                log.warning("cannot commit, trying again: %r", error)
+            return False
+        self.tp_last_committed_at.update(dict.fromkeys(offsets, time.monotonic()))
+        return True
+
+    async def on_start(self) -> None:
+        """Connect to Kafka, for as long as it takes."""
+        pause = FIRST
+        while True:
+            try:
+                await super().on_start()
+            except (OSError, KafkaError) as error:
+                if isinstance(error, FATAL):
+                    raise
+                log.warning("waiting for Kafka: %s", error)
+                await self._ensure_consumer().stop()
+            else:
+                return
+            if await self.wait_for_stopped(timeout=pause):
+                return
+            pause = min(2 * pause, LONGEST)
