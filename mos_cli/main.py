@@ -30,6 +30,7 @@ COMMANDS = {
     "backfill": "Write the profiles of past users into the online store.",
     "replay": "Replay a dataset as clicks at a chosen speed.",
     "topics": "List, create and tail topics.",
+    "dead-letters": "The records that could not be used: list, show, and send them again.",
     "doctor": "Check Kafka, store, model, ports and versions, and say how to fix what is wrong.",
 }
 
@@ -45,7 +46,7 @@ def command_line(verbs: Sequence[str]) -> typer.Typer:
     )
     mos.callback()(_about)
     for verb in verbs:
-        app: typer.Typer = importlib.import_module(f"mos_cli.{verb}").app
+        app: typer.Typer = importlib.import_module(f"mos_cli.{verb.replace('-', '_')}").app
         if len(app.registered_commands) == 1 and app.registered_callback is None:
             (only,) = app.registered_commands
             only.name, only.short_help = verb, COMMANDS[verb]

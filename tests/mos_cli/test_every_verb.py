@@ -42,9 +42,13 @@ def kinds(path: tuple[str, ...], option: Any) -> set[object]:
 
 
 NUMBERS = [(path, option) for path, option in OPTIONS if kinds(path, option) & {int, float}]
-REQUIRED = {"dataset": ("--dataset", "synthetic"), "topic": ("clicks",), "name": ("shop",)} | dict.fromkeys(
-    ("version", "first", "second"), ("m-1",)
-)
+REQUIRED: dict[str, tuple[str, ...]] = {
+    "dataset": ("--dataset", "synthetic"),
+    "topic": ("clicks",),
+    "name": ("shop",),
+    "letter": ("0@0",),
+    **dict.fromkeys(("version", "first", "second"), ("m-1",)),
+}
 """Arguments without which a command does not start, by name of the parameter."""
 
 
@@ -69,7 +73,7 @@ def told(answer: Answer, words: str) -> None:
 def test_every_module_that_is_a_verb_is_listed() -> None:
     modules = [module.name for module in pkgutil.iter_modules(mos_cli.__path__) if not module.name.startswith("_")]
     verbs = [
-        name
+        name.replace("_", "-")
         for name in modules
         if isinstance(getattr(importlib.import_module(f"mos_cli.{name}"), "app", None), typer.Typer)
     ]
@@ -159,6 +163,10 @@ def test_without_a_model_it_says_how_to_make_one(verb: str, mos: Mos) -> None:
         (["worker", "--only", "sessioniser"], "no processor is called sessioniser; there are sessionizer"),
         (["worker", "--only", "popularity"], "name both"),
         (["kafka", "--port", "9999"], "--real"),
+        (["dead-letters", "show", "17"], "'17' names no dead letter: names are partition@offset"),
+        (["dead-letters", "resend", "1@-1"], "'1@-1' names no dead letter"),
+        (["dead-letters", "list", "--topic", "dead-letters"], "there are clicks, sessions, session-embeddings"),
+        (["dead-letters", "list", "--since", "soon"], "'soon' is no time: write 30m"),
         (["topics", "tail", "click"], "no topic is called click; there are clicks"),
         (["replay", "--speed", "fast"], "600x"),
         (["demo", "--speed", "fast"], "600x"),
