@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,13 @@ from mos_online.settings import Settings
 
 STOP_TIMEOUT = 20.0
 """Seconds a child may take to finish its work after SIGTERM before its process group is killed."""
+
+
+RESTARTS = 5
+"""So often ``tend`` starts a child again within ``WINDOW``."""
+
+WINDOW = 600.0
+"""Seconds after which an exit is forgotten."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +55,10 @@ class Supervisor:
 
     logs: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
     _children: list[tuple[ChildProcess, subprocess.Popen[bytes]]] = field(default_factory=list)
+    _exits: dict[str, list[float]] = field(default_factory=dict)
+    _due: dict[str, float] = field(default_factory=dict)
 
     def __enter__(self) -> Supervisor:
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -67,15 +78,9 @@ class Supervisor:
             MosError: it exited, or makes no progress; the end of its log is in the message.
         """
         log = self._log(service)
-        with log.open("wb") as out, deferred_signals():
-            child = subprocess.Popen(  # noqa: S603 - our own command line
-                [sys.executable, "-P", "-m", "mos_cli", *service.arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **self.environment},
-                start_new_session=True,
-            )
+        log.unlink(missing_ok=True)
+        with deferred_signals():
+            child = self._launch(service)
             self._children.append((service, child))
 
         def ready() -> bool:
@@ -91,7 +96,51 @@ class Supervisor:
         """Raise MosError if a child has exited."""
         for service, child in self._children:
             if child.poll() is not None:
-                raise MosError(f"{service.name} exited with status {child.returncode}. {_tail(self._log(service))}")
+                raise MosError(self._end_of(service, child))
+
+    def tend(self, say: Callable[[str], None]) -> None:
+        """Start again what has exited, after longer and longer pauses; call it every second.
+
+        What exits is told with the end of its log, which goes on in the same file.
+
+        Args:
+            say: is given a line for each exit and each start.
+
+        Raises:
+            MosError: a child has exited ``RESTARTS`` times within ``WINDOW`` seconds, and once more.
+        """
+        now = self.clock()
+        for place, (service, child) in enumerate(self._children):
+            due = self._due.get(service.name)
+            if due is None and child.poll() is not None:
+                exits = [moment for moment in self._exits.get(service.name, []) if now - moment < WINDOW]
+                if len(exits) >= RESTARTS:
+                    again = f"it was started again {RESTARTS} times in vain"
+                    raise MosError(f"{self._end_of(service, child)} All is stopped: {again}")
+                pause = 2.0 ** len(exits)
+                say(f"{self._end_of(service, child)}\nstarting {service.name} again in {pause:.0f} s")
+                _signal(child, signal.SIGKILL, group=True)  # what it has left behind holds its ports
+                self._exits[service.name] = [*exits, now]
+                self._due[service.name] = now + pause
+            elif due is not None and now >= due:
+                del self._due[service.name]
+                with deferred_signals():
+                    self._children[place] = (service, self._launch(service))
+                say(f"started {service.name} again")
+
+    def _launch(self, service: ChildProcess) -> subprocess.Popen[bytes]:
+        with self._log(service).open("ab") as out:
+            return subprocess.Popen(  # noqa: S603 - our own command line
+                [sys.executable, "-P", "-m", "mos_cli", *service.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+            )
+
+    def _end_of(self, service: ChildProcess, child: subprocess.Popen[bytes]) -> str:
+        return f"{service.name} exited with status {child.returncode}. {_tail(self._log(service))}"
 
     def stop(self) -> None:
         """Stop every child: SIGTERM, wait, then SIGKILL for its whole process group. Leaves nothing behind."""

@@ -15,7 +15,8 @@ def up() -> None:
     """Start Kafka (if embedded), the recommendation service and the stream worker, and keep them until Ctrl-C.
 
     Needs a model (`mos train`). Send clicks with `mos replay` or your own producer; watch with `mos topics tail`.
-    Logs are in MOS_HOME/logs. If one service ends, all are stopped and the end of its log is shown.
+    Logs are in MOS_HOME/logs. A service that ends is started again, with the end of its log shown. If that happens six
+    times within ten minutes, all are stopped.
     """
     from mos_cli.supervisor import Supervisor, local_services  # noqa: PLC0415
     from mos_online.registry import open_registry  # noqa: PLC0415
@@ -32,7 +33,7 @@ def up() -> None:
             console.print(f"[green]ready[/]: POST {configured.recommend_url}/v1/recommend. Ctrl-C stops everything.")
             while True:
                 time.sleep(1)
-                supervisor.check()
+                supervisor.tend(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))
         except KeyboardInterrupt:
             console.print("stopping ...")
             raise typer.Exit(130) from None

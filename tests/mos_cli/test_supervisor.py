@@ -86,3 +86,61 @@ def test_a_ctrl_c_right_after_the_start_leaves_no_process(
         running.start(service(lambda: False))
     (process,) = started
     assert process.poll() == -signal.SIGTERM
+
+
+def tend(supervisor: Supervisor, said: list[str], until: Callable[[], bool]) -> None:
+    def done() -> bool:
+        supervisor.tend(said.append)
+        return until()
+
+    wait_until(done, progress=lambda: len(said))
+
+
+def test_what_exits_is_started_again_alone_and_its_log_is_shown(
+    supervisor: Supervisor, script: Script, tmp_path: Path
+) -> None:
+    script(f"echo life >> {tmp_path}/lives; echo it is broken; touch {tmp_path}/ready; exec sleep 600")
+    supervisor.start(service((tmp_path / "ready").exists))
+    other = ChildProcess(name="other", arguments=("other",), ready=lambda: True)
+    supervisor.start(other)
+    (_, first), (_, second) = supervisor._children
+    first.kill()
+    first.wait()
+    said: list[str] = []
+    lives = tmp_path / "lives"
+    tend(supervisor, said, lambda: len(said) == 2 and lives.read_text().count("life") == 3)
+    assert "kafka exited with status -9" in said[0]
+    assert "it is broken" in said[0]
+    assert said[0].endswith("starting kafka again in 1 s")
+    assert said[1] == "started kafka again"
+    assert second.poll() is None
+    assert supervisor._children[1][1] is second
+
+
+def test_what_exits_again_and_again_ends_all(supervisor: Supervisor, script: Script, tmp_path: Path) -> None:
+    moment = [0.0]
+    supervisor.clock = lambda: moment[0]
+    script(f"echo life >> {tmp_path}/lives; touch {tmp_path}/ready; exec sleep 600")
+    supervisor.start(service((tmp_path / "ready").exists))
+    said: list[str] = []
+
+    def exit_after(seconds: float) -> None:
+        moment[0] += seconds
+        (_, child) = supervisor._children[0]
+        child.kill()
+        child.wait()
+        supervisor.tend(said.append)
+
+    for number in range(module.RESTARTS):
+        exit_after(module.WINDOW if number == 0 else 0.0)
+        assert said[-1].endswith(f"again in {2**number} s")
+        supervisor.tend(said.append)  # not yet
+        assert said[-1].endswith(f"again in {2**number} s")
+        moment[0] += 2**number
+        supervisor.tend(said.append)
+        assert said[-1] == "started kafka again"
+    with pytest.raises(MosError, match=r"(?s)kafka exited with status -9.*started again 5 times in vain"):
+        exit_after(0.0)
+    moment[0] += module.WINDOW  # what is long ago does not count
+    supervisor.tend(said.append)
+    assert said[-1].endswith("again in 1 s")
