@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # One image for every part: `docker run mos-online <verb>` is `mos <verb>`.
 
-FROM python:3.12-slim AS build
+FROM python:3.12.11-slim-bookworm AS build
 WORKDIR /src
 COPY requirements/uv.txt requirements/runtime.txt requirements/
 RUN python -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir --require-hashes -r requirements/uv.txt
@@ -18,7 +18,7 @@ COPY evaluation evaluation
 COPY mos_cli mos_cli
 RUN /opt/uv/bin/uv pip install --no-deps --no-build-isolation .
 
-FROM python:3.12-slim
+FROM python:3.12.11-slim-bookworm
 RUN useradd --uid 10001 --create-home mos && install -d -o mos -g mos /var/lib/mos
 COPY --from=build /opt/mos /opt/mos
 ENV PATH=/opt/mos/bin:$PATH PYTHONUNBUFFERED=1 MOS_HOME=/var/lib/mos

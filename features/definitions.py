@@ -10,7 +10,6 @@ from datetime import timedelta
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, PushSource, ValueType
 from feast.types import Array, Float32, Float64, Int64, String
 
-PROJECT = "mos_online"
 USER_STATE = "user_state"
 ITEM_POPULARITY = "item_popularity"
 

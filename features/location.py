@@ -9,6 +9,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from mos_online.errors import SettingsError
 
+PROJECT = "mos_online"
+"""The Feast project without a namespace."""
+
 SQLITE_FILE = "online_store.db"
 """The name of the SQLite file in `Settings.feast_dir`."""
 
@@ -28,16 +31,22 @@ class Location:
     Attributes:
         kind: the Feast store that serves it.
         label: its name in messages; it never holds a password.
+        project: the Feast project, which is a part of every key in the store.
         feast: the `online_store` section of feature_store.yaml. It holds the password.
     """
 
     kind: Literal["sqlite", "redis"]
     label: str
+    project: str
     feast: dict[str, str | bool]
 
 
-def parse_location(store: str) -> Location:
+def parse_location(store: str, namespace: str = "") -> Location:
     """Parse the value of `MOS_STORE`.
+
+    Args:
+        store: the value.
+        namespace: of the installation; two of them see nothing of each other in one store.
 
     Raises:
         SettingsError: the value is neither "sqlite" nor a Redis URL that Feast can express.
@@ -46,7 +55,9 @@ def parse_location(store: str) -> Location:
     'redis://cache:6380/2'
     """
     if store == "sqlite":
-        return Location(kind="sqlite", label="sqlite", feast={"type": "sqlite", "path": SQLITE_FILE})
+        return Location(
+            kind="sqlite", label="sqlite", project=project_of(namespace), feast={"type": "sqlite", "path": SQLITE_FILE}
+        )
     try:
         url = urlsplit(store)
         port = url.port or 6379
@@ -72,6 +83,7 @@ def parse_location(store: str) -> Location:
     return Location(
         kind="redis",
         label=f"{url.scheme}://{url.hostname}:{port}/{database}",
+        project=project_of(namespace),
         feast={
             "type": "redis",
             "connection_string": ",".join(
@@ -81,6 +93,19 @@ def parse_location(store: str) -> Location:
             "skip_dedup": True,
         },
     )
+
+
+def project_of(namespace: str) -> str:
+    """Name the Feast project of a namespace; Feast allows letters, digits and underscores.
+
+    No project's name ends with the name of another one, because keys in Redis end with it.
+
+    >>> project_of(""), project_of("a.b-c_")
+    ('mos_online', 'mos_online_a_pb_hc__')
+    """
+    if not namespace:
+        return PROJECT
+    return f"{PROJECT}_{namespace.replace('_', '__').replace('-', '_h').replace('.', '_p')}"
 
 
 def _fault(url: SplitResult, database: str) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import feast
 
-from features.definitions import DEFINITIONS, PROJECT
+from features.definitions import DEFINITIONS
 from features.location import SQLITE_FILE, Location
 
 CONFIG_FILE = "feature_store.yaml"
@@ -54,7 +54,7 @@ def is_applied(folder: Path, location: Location) -> bool:
 
 def _config(location: Location) -> str:
     lines = [
-        f"project: {PROJECT}",
+        f"project: {location.project}",
         "provider: local",
         f"registry: {{path: {REGISTRY_FILE}, cache_ttl_seconds: 300}}",
         "entity_key_serialization_version: 3",

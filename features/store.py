@@ -89,7 +89,7 @@ class OnlineStore:
             SettingsError: `MOS_STORE` is neither "sqlite" nor a Redis URL.
             StoreError: the folder or the SQLite file cannot be written or is not what it should be.
         """
-        location = parse_location(settings.store)
+        location = parse_location(settings.store, settings.namespace)
         try:
             return cls(location=location, repository=open_repository(settings.feast_dir, location))
         except (OSError, sqlite3.Error, DecodeError, FeastError) as error:

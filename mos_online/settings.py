@@ -60,7 +60,8 @@ class Settings(BaseSettings):
     namespace: str = Field(
         "",
         pattern=r"^[a-zA-Z0-9._-]{0,64}$",
-        description="A prefix of all topics and consumer groups, so that several installations can share a cluster.",
+        description="It separates installations that share Kafka, a store, a model registry or `MOS_HOME`: a prefix of "
+        "topics and consumer groups, a part of the store's keys and of the registry's folder, and a label of metrics.",
     )
     partitions: int = Field(
         8,
@@ -246,12 +247,21 @@ class Settings(BaseSettings):
     @property
     def models_location(self) -> str:
         """The model registry: a folder or a URL; see ``mos_online.registry``."""
-        return self.models or str(self.home / "models")
+        return self._of_namespace(self.models or str(self.home / "models"))
+
+    @property
+    def models_cache(self) -> Path:
+        """The folder of this machine for versions of a remote registry."""
+        return Path(self._of_namespace(str(self.home / "cache" / "models")))
 
     @property
     def feast_dir(self) -> Path:
         """The folder of the Feast registry and, with SQLite, of the online store."""
-        return self.home / "feast"
+        return Path(self._of_namespace(str(self.home / "feast")))
+
+    def _of_namespace(self, folder: str) -> str:
+        """The namespace's own part of a folder; its prefix keeps it apart from what else lies there."""
+        return f"{folder.rstrip('/')}/ns-{self.namespace}" if self.namespace else folder
 
     @property
     def broker_file(self) -> Path:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from mos_online.exposition import exposition
 
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable of prometheus_client: replicas that share this folder answer /metrics for all of them."""
@@ -109,10 +111,14 @@ class Metrics:
         self._versions = (model_version, router_version)
         self._model.labels(model_version, router_version).set(1)
 
-    def render(self) -> bytes:
-        """Return all metrics as text: those of every replica on this machine if they share a folder, else our own."""
+    def render(self, *, namespace: str = "") -> bytes:
+        """Return all metrics as text: those of every replica on this machine if they share a folder, else our own.
+
+        Args:
+            namespace: a label of each, where there is one.
+        """
         if MULTIPROCESS_DIR in os.environ:
             together = CollectorRegistry()
             MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-            return generate_latest(together)
-        return generate_latest(self._registry)
+            return exposition(together, namespace=namespace)
+        return exposition(self._registry, namespace=namespace)

@@ -130,7 +130,7 @@ def online_store(settings: Settings) -> Iterator[Finding]:
     from features.store import OnlineStore  # noqa: PLC0415
 
     try:
-        location = parse_location(settings.store)
+        location = parse_location(settings.store, settings.namespace)
         applied = is_applied(settings.feast_dir, location)
         with TemporaryDirectory() as scratch:
             # A doctor changes nothing: what is not there yet is tried out elsewhere.

@@ -232,7 +232,7 @@ def open_registry(settings: Settings) -> Registry:
     Raises:
         SettingsError: MOS_MODELS names no filesystem that can be used.
     """
-    return Registry(settings.models_location, cache=settings.home / "cache" / "models")
+    return Registry(settings.models_location, cache=settings.models_cache)
 
 
 def _checked(folder: Path, manifest: Manifest) -> Path:

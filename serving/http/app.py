@@ -61,7 +61,7 @@ def create_app(
         model(service),
         alive(service),
         ready(service),
-        metrics(service, scope=pages),
+        metrics(service, scope=pages, namespace=settings.namespace),
     ]
     described = document(endpoints, api_key=keys.needed)
     endpoints += [openapi_json(described, scope=pages), reference(described, scope=pages)]

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY
 
 from mos_online.errors import SettingsError
+from mos_online.exposition import exposition
 
 CONNECTIONS = 64
 """So many connections are answered at once; a probe needs one for a moment."""
@@ -46,7 +47,12 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def health_server(
-    host: str, port: int, alive: Callable[[], tuple[bool, str]], ready: Callable[[], tuple[bool, str]]
+    host: str,
+    port: int,
+    alive: Callable[[], tuple[bool, str]],
+    ready: Callable[[], tuple[bool, str]],
+    *,
+    namespace: str = "",
 ) -> Iterator[None]:
     """Serve on ``host`` in a thread.
 
@@ -62,7 +68,7 @@ def health_server(
 
         def do_GET(self) -> None:
             if self.path == "/metrics":
-                self._answer(200, CONTENT_TYPE_LATEST, generate_latest())
+                self._answer(200, CONTENT_TYPE_LATEST, exposition(REGISTRY, namespace=namespace))
             elif self.path in reports:
                 good, text = reports[self.path]()
                 self._answer(200 if good else 503, "text/plain", f"{text}\n".encode())

@@ -95,7 +95,7 @@ async def run_worker(settings: Settings, only: Collection[str], *, accept_loss: 
         await _first_error([brokers.run(), *(consumer.run() for consumer in running)])
 
     alive, ready = partial(_report, brokers, running), partial(_ready, brokers, running)
-    with health_server(settings.worker_host, settings.worker_port, alive, ready):
+    with health_server(settings.worker_host, settings.worker_port, alive, ready, namespace=settings.namespace):
         working = asyncio.create_task(work())
         try:
             either: set[asyncio.Future[Any]] = {stop, working}

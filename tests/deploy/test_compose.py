@@ -61,6 +61,60 @@ def test_every_variable_is_a_setting_with_a_possible_value(
     assert loaded.data_dir in (None, Path("/data"))
 
 
+def test_every_setting_that_is_not_ours_can_be_set_in_one_file() -> None:
+    for name, service in OURS.items():
+        assert service["env_file"] == [{"path": "mos.env", "required": False}], name
+        assert None not in service["environment"].values()  # an empty variable of the shell is not passed on
+    assert "mos.env" in (ROOT / ".gitignore").read_text().split()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_container_has_rights_that_it_does_not_need(name: str) -> None:
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service["read_only"] or name == "kafka"
+    assert not {"privileged", "cap_add", "network_mode", "pid", "ipc", "userns_mode"} & service.keys()
+    assert not any(str(volume).startswith("/") for volume in service["volumes"])
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_runs_of_ours_can_write_where_it_must(name: str) -> None:
+    folders = dict(entry.split(":", 1) for entry in OURS[name]["tmpfs"])
+    assert folders.keys() == {"/tmp", "/home/mos"}
+    assert "exec" in folders["/tmp"].split(",")  # HAProxy is started by a script there
+    assert "mode=1777" in folders["/tmp"].split(",")
+    user = re.search(r"useradd --uid (\d+)", (ROOT / "Dockerfile").read_text())
+    assert user
+    assert f"uid={user[1]}" in folders["/home/mos"]
+
+
+def test_a_first_start_without_a_model_ends_nothing() -> None:
+    needed = [(name, needed) for name, service in SERVICES.items() for needed in service.get("depends_on", {})]
+    assert not [pair for pair in needed if pair[1] == "serve"]  # it is healthy only once there is a model
+
+
+def test_a_scraper_in_the_network_reaches_the_worker() -> None:
+    worker = SERVICES["worker"]
+    assert worker["environment"]["MOS_WORKER_HOST"] == "0.0.0.0"
+    assert worker["expose"] == [str(Settings.model_fields["worker_port"].default)]
+    assert "ports" not in worker
+
+
+def test_redis_refuses_writes_before_its_container_is_full() -> None:
+    command = SERVICES["redis"]["command"]
+    assert int(command[command.index("--maxmemory") + 1].removesuffix("mb")) < 1024 * int(
+        SERVICES["redis"]["mem_limit"].removesuffix("g")
+    )
+
+
+def test_the_base_of_our_image_is_pinned() -> None:
+    bases = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.M)
+    assert bases
+    assert all(re.fullmatch(r"[\w/-]+:\d+\.\d+\.\d+(-[\w-]+)?", base) for base in bases)
+
+
 def test_interpolated_variables_are_settings() -> None:
     names = re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text())
     assert set(names) <= SETTINGS

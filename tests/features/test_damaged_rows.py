@@ -11,7 +11,7 @@ import pytest
 import redis
 from feast.infra.key_encoding_utils import serialize_entity_key
 
-from features.definitions import PROJECT
+from features.location import PROJECT
 from features.rows import partition_key, user_key
 from features.store import BATCH, OnlineStore
 from mos_online.items.snapshot import PopularitySnapshot

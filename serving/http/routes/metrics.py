@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from serving.scoring.service import Service
 
 
-def metrics(service: Service, *, scope: Scope | None) -> Endpoint:
+def metrics(service: Service, *, scope: Scope | None, namespace: str) -> Endpoint:
     """Make the endpoint that tells counters and histograms in Prometheus' text format."""
 
     async def handle(_: Request) -> Response:
-        return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(
+            service.metrics.render(namespace=namespace), media_type="text/plain; version=0.0.4; charset=utf-8"
+        )
 
     return Endpoint(
         path="/metrics",
