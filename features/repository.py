@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import feast
 
@@ -49,7 +50,7 @@ def is_applied(folder: Path, location: Location) -> bool:
     needed = [CONFIG_FILE, REGISTRY_FILE, APPLIED_FILE] + ([SQLITE_FILE] if location.kind == "sqlite" else [])
     if not all((folder / name).is_file() for name in needed):
         return False
-    return (folder / APPLIED_FILE).read_text() == _fingerprint(_config(location))
+    return (folder / APPLIED_FILE).read_bytes() == _fingerprint(_config(location)).encode()
 
 
 def _config(location: Location) -> str:
@@ -68,8 +69,24 @@ def _fingerprint(config: str) -> str:
     """Changes when the definitions, the settings or Feast change. Protobuf bytes are stable for one Feast."""
     digest = hashlib.sha256(f"{feast.__version__}\n{config}".encode())
     for definition in DEFINITIONS:
-        digest.update(definition.to_proto().SerializeToString(deterministic=True))
+        message = definition.to_proto()
+        _forget_times(message)
+        digest.update(message.SerializeToString(deterministic=True))
     return digest.hexdigest()
+
+
+def _forget_times(message: Any) -> None:
+    """Remove every point in time from a message: Feast notes when a process has made its definitions."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        if field.message_type.full_name == "google.protobuf.Timestamp":
+            message.ClearField(field.name)
+        elif field.is_repeated and not field.message_type.GetOptions().map_entry:
+            for part in value:
+                _forget_times(part)
+        elif not field.is_repeated:
+            _forget_times(value)
 
 
 @contextmanager

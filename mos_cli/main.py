@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -15,6 +16,13 @@ from mos_online.errors import MosError
 
 # Threads of torch that wait for each other by spinning ruin each other when anything else wants a core.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+DISK_FAULTS = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EIO),
+}
+"""Errors of the machine's disks, not of ours: no traceback for them."""
 
 COMMANDS = {
     "demo": "Run the whole system on this machine: train, start everything, replay a log, report.",
@@ -70,5 +78,16 @@ def main() -> None:
     try:
         command_line(asked or list(COMMANDS))(prog_name="mos")
     except MosError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _fail(str(error))
+    except OSError as error:
+        if error.errno not in DISK_FAULTS or error.filename is None:
+            raise
+        _fail(
+            f"{error.filename}: {error.strerror}; a file or folder of this name cannot be used. Everything is written "
+            "below MOS_HOME: `mos doctor` looks at it"
+        )
+
+
+def _fail(message: str) -> None:
+    Console(stderr=True).print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    sys.exit(2)

@@ -13,7 +13,6 @@ from rich.markup import escape
 
 from mos_cli.stopping import catch_sigterm, until_stopped
 from mos_online.errors import ServingError
-from mos_online.ports import reachable
 from mos_online.settings import Settings
 
 app = typer.Typer()
@@ -81,7 +80,7 @@ def _wait_for_answer(settings: Settings) -> None:
             if answer is not None:
                 return
         time.sleep(0.1)
-    raise ServingError(f"the service runs but {_url(settings)} does not answer: {answer}")
+    raise ServingError(f"the service runs but {settings.local_serve_url} does not answer: {answer}")
 
 
 def _get(settings: Settings, path: str) -> dict[str, Any] | None:
@@ -90,22 +89,15 @@ def _get(settings: Settings, path: str) -> dict[str, Any] | None:
 
     headers = {"X-API-Key": settings.api_key} if settings.api_key else {}
     try:
-        answer = httpx.get(f"{_url(settings)}{path}", headers=headers, timeout=5)
+        answer = httpx.get(f"{settings.local_serve_url}{path}", headers=headers, timeout=5)
     except httpx.HTTPError as error:
         raise OSError(str(error)) from None
     return answer.json() if answer.status_code == httpx.codes.OK else None
 
 
-def _url(settings: Settings) -> str:
-    """Where this machine reaches the service."""
-    if reachable(settings.serve_host) != settings.serve_host:
-        return f"http://{reachable(settings.serve_host)}:{settings.serve_port}"
-    return settings.recommend_url
-
-
 def _announce(settings: Settings, seconds: float) -> None:
-    url = _url(settings)
-    problem = (_get(settings, "/healthz") or {}).get("model_problem")
+    url = settings.local_serve_url
+    problem = "; ".join((_get(settings, "/healthz") or {}).get("details", []))
     model = _get(settings, "/v1/model")
     word = "[bold yellow]waiting for a model[/]" if problem and not model else "[bold green]ready[/]"
     console.print(f"{word} after {seconds:.0f} s: POST {url}/v1/recommend", soft_wrap=True)

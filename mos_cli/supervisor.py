@@ -15,7 +15,7 @@ from types import FrameType, TracebackType
 import httpx
 
 from mos_online.errors import MosError
-from mos_online.ports import reachable
+from mos_online.ports import http_address
 from mos_online.processes import StalledError, deferred_signals, wait_until, work_of
 from mos_online.settings import Settings
 
@@ -170,8 +170,8 @@ def local_services(settings: Settings) -> list[ChildProcess]:
     services = []
     if settings.kafka == "embedded":
         services.append(ChildProcess(name="kafka", arguments=("kafka",), ready=settings.broker_file.exists))
-    worker = f"http://{reachable(settings.worker_host)}:{settings.worker_port}/readyz"
-    serve = f"http://127.0.0.1:{settings.serve_port}/readyz"
+    worker = f"{http_address(settings.worker_host, settings.worker_port)}/readyz"
+    serve = f"{settings.local_serve_url}/readyz"
     services.append(ChildProcess(name="serve", arguments=("serve",), ready=lambda: answers(serve)))
     services.append(ChildProcess(name="worker", arguments=("worker",), ready=lambda: answers(worker)))
     return services

@@ -1,4 +1,4 @@
-"""Finds free TCP ports of this machine."""
+"""TCP ports of this machine: free ones, and the URLs of services."""
 
 from __future__ import annotations
 
@@ -33,11 +33,28 @@ def free_port(preferred: int | None = None) -> int:
     """
     drawn = random.SystemRandom().sample(range(LOWEST, HIGHEST), TRIES)
     for port in drawn if preferred is None else [preferred, *drawn]:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
+        if bind_fault(HOST, port) is None:
             return port
     raise MosError(f"none of {TRIES} ports of {HOST} from {LOWEST} to {HIGHEST - 1} is free")
+
+
+def bind_fault(host: str, port: int) -> str | None:
+    """Why nobody can listen at this address now, in a few words; None if somebody can."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return None
+
+
+def http_address(host: str, port: int) -> str:
+    """The URL at which this machine reaches what listens on ``host``, which may be "every address".
+
+    >>> http_address("::1", 8000), http_address("0.0.0.0", 80)
+    ('http://[::1]:8000', 'http://127.0.0.1:80')
+    """
+    reached = reachable(host)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
-from difflib import get_close_matches
 from functools import lru_cache
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mos_online.contracts import DEFAULT_EVENT_TYPES, EventTypes
 from mos_online.errors import SettingsError
+from mos_online.ports import http_address
 from mos_online.sessions.config import SessionConfig
+from mos_online.variables import check_variables, folder, host_name, http_url, kafka_addresses, key, listed, networks
 
 PREFIX = "MOS_"
+
+_LONGEST = 10 * 365 * 86_400
+"""Seconds. No rule of the sessions needs longer, and times stay far from the bounds of their types."""
+
+Seconds = Annotated[float, Field(allow_inf_nan=False, le=_LONGEST)]
 
 SECRET = ("password", "api_key")
 """How the names of settings end whose values are never shown."""
@@ -32,10 +36,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
-    home: Path = Field(
+    home: Annotated[Path, AfterValidator(folder)] = Field(
         Path(".mos"), description="The folder of everything that is written: models, Feast repository, logs, reports."
     )
-    data_dir: Path | None = Field(None, description="The folder of datasets. Each dataset is a folder in it.")
+    data_dir: Annotated[Path, AfterValidator(folder)] | None = Field(
+        None, description="The folder of datasets. Each dataset is a folder in it."
+    )
 
     models: str | None = Field(
         None,
@@ -43,7 +49,7 @@ class Settings(BaseSettings):
         "machines can share a URL. If it is not set, the registry is the folder `models` in `MOS_HOME`.",
     )
 
-    kafka: str = Field(
+    kafka: Annotated[str, AfterValidator(kafka_addresses)] = Field(
         "embedded", description="`embedded`, or the addresses of a Kafka cluster: `host:port[,host:port]`."
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -77,24 +83,29 @@ class Settings(BaseSettings):
         "TLS.",
     )
 
-    session_gap: float = Field(1800, gt=0, description="A session ends when its user is idle for longer than this.")
-    session_lateness: float = Field(
+    session_gap: Seconds = Field(
+        1800, ge=0.001, description="A session ends when its user is idle for longer than this."
+    )
+    session_lateness: Seconds = Field(
         5,
         ge=0,
         description="An event may be this much older than the newest event of its partition. An older one is late.",
     )
     session_max_events: int = Field(
-        500, ge=1, description="A session has at most this many events. The next event begins another session."
+        500,
+        ge=1,
+        le=1_000_000,
+        description="A session has at most this many events. The next event begins another session.",
     )
-    session_max_duration: float = Field(
-        43_200, gt=0, description="The last event of a session is at most this long after its first event."
+    session_max_duration: Seconds = Field(
+        43_200, ge=0.001, description="The last event of a session is at most this long after its first event."
     )
-    session_idle_timeout: float = Field(
+    session_idle_timeout: Seconds = Field(
         5,
-        gt=0,
+        ge=0.001,
         description="When a partition with live data has no records for this long, the wall clock moves its watermark.",
     )
-    session_max_future: float = Field(
+    session_max_future: Seconds = Field(
         60,
         ge=0,
         description="An event whose time is further than this ahead of its arrival becomes a dead letter.",
@@ -105,6 +116,7 @@ class Settings(BaseSettings):
     session_revision: int = Field(
         1,
         ge=1,
+        le=2**31 - 1,
         description="The value is written into every session. Raise it to sessionize a log again by other rules.",
     )
 
@@ -116,17 +128,19 @@ class Settings(BaseSettings):
         "`*` stands for all other types. See [your own clicks](your-data.md#types-of-events).",
     )
 
-    serve_host: str = Field("127.0.0.1", description="The address on which the service listens.")
+    serve_host: Annotated[str, AfterValidator(host_name)] = Field(
+        "127.0.0.1", description="The address on which the service listens."
+    )
     serve_port: int = Field(8000, ge=1, le=65535, description="The port on which the service listens.")
-    serve_url: str | None = Field(
+    serve_url: Annotated[str, AfterValidator(http_url)] | None = Field(
         None,
         description="The URL at which the worker finds the service. If it is not set, it is made of `MOS_SERVE_HOST` "
         "and `MOS_SERVE_PORT`.",
     )
     serve_replicas: int = Field(
-        1, ge=1, description="The number of replicas. Each is a process that holds the whole model."
+        1, ge=1, le=1000, description="The number of replicas. Each is a process that holds the whole model."
     )
-    api_key: str | None = Field(
+    api_key: Annotated[str, AfterValidator(key)] | None = Field(
         None,
         description="If it is set, requests must carry a key in the header `X-API-Key`. This key may ask everything, "
         "and the worker sends it. It has visible ASCII characters only.",
@@ -141,13 +155,13 @@ class Settings(BaseSettings):
         description="If true, `/metrics`, `/docs` and `/openapi.json` need a key with the scope `admin`, and the pages "
         "of Ray (`/-/...`) are closed. `/healthz` and `/readyz` stay open.",
     )
-    trusted_proxies: str = Field(
+    trusted_proxies: Annotated[str, AfterValidator(networks)] = Field(
         "",
         description="The addresses or networks of the proxies in front of the service: `address[,address]`. Only their "
         "`X-Forwarded-For` is believed.",
     )
 
-    worker_host: str = Field(
+    worker_host: Annotated[str, AfterValidator(host_name)] = Field(
         "127.0.0.1",
         description="The address of the worker's `/metrics` and `/healthz`. Nothing there asks for a key. `0.0.0.0` "
         "lets other machines read them.",
@@ -156,23 +170,6 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Programs log messages of this level and above."
     )
-
-    @field_validator("api_key")
-    @classmethod
-    def _is_sendable(cls, key: str | None) -> str | None:
-        if key is not None and not re.fullmatch("[!-~]+", key):
-            raise ValueError(
-                "a key has one or more visible ASCII characters and no blanks; unset the variable to ask for no key, "
-                "or make a key with `openssl rand -hex 32`"
-            )
-        return key
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _are_networks(cls, proxies: str) -> str:
-        for network in _listed(proxies):
-            ip_network(network)
-        return proxies
 
     @field_validator("event_types")
     @classmethod
@@ -191,14 +188,14 @@ class Settings(BaseSettings):
             **overrides: values that take precedence over the environment; None means that there is none.
 
         Raises:
-            SettingsError: a variable is unknown (the nearest names are given) or its value is impossible.
+            SettingsError: a variable is unknown (the nearest name is given), or its value is empty or impossible.
         """
-        known = {PREFIX + name.upper() for name in cls.model_fields}
-        for name in os.environ:
-            if name.startswith(PREFIX) and name.upper() not in known:
-                near = get_close_matches(name.upper(), known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(sorted(known))}"
-                raise SettingsError(f"unknown setting {name}: {hint}")
+        known = {PREFIX + name.upper(): field.default for name, field in cls.model_fields.items()}
+        check_variables(
+            {name: value for name, value in os.environ.items() if name.upper().startswith(PREFIX)},
+            known=known,
+            maybe_empty=[n for n, default in known.items() if default == "" or n.lower().endswith(SECRET)],
+        )
         try:
             return cls(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
         except ValidationError as error:
@@ -231,12 +228,17 @@ class Settings(BaseSettings):
     @property
     def proxies(self) -> tuple[str, ...]:
         """The networks of the trusted proxies, such as ``10.0.0.0/8`` or ``192.0.2.7``."""
-        return _listed(self.trusted_proxies)
+        return listed(self.trusted_proxies)
 
     @property
     def recommend_url(self) -> str:
         """The base URL of the recommendation service, without a trailing slash."""
-        return (self.serve_url or f"http://{self.serve_host}:{self.serve_port}").rstrip("/")
+        return (self.serve_url or self.local_serve_url).rstrip("/")
+
+    @property
+    def local_serve_url(self) -> str:
+        """The base URL at which this machine reaches a service that it runs itself."""
+        return http_address(self.serve_host, self.serve_port)
 
     def with_absolute_paths(self) -> Settings:
         """The same for a process that runs in another folder."""
@@ -273,10 +275,6 @@ def _describe(fault: ErrorDetails) -> str:
     field = "_".join(str(part) for part in fault["loc"])
     value = "(not shown)" if field.endswith(SECRET) else repr(fault["input"])
     return f"{PREFIX}{field.upper()}={value}: {fault['msg'].removeprefix('Value error, ')}"
-
-
-def _listed(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 @lru_cache(maxsize=1)

@@ -137,3 +137,84 @@ def test_a_refused_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_trusted_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOS_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.7,2001:db8::/32")
     assert Settings.load().proxies == ("10.0.0.0/8", "192.0.2.7", "2001:db8::/32")
+
+
+IMPOSSIBLE = {
+    "MOS_SESSION_GAP": [
+        "inf",
+        "nan",
+        "-inf",
+        "-1",
+        "0",
+        "1e300",
+        "1e-9",
+        "1 800",
+        "\u0663\u0660",
+        "0x10",
+        "",
+        " ",
+        "5 ",
+    ],
+    "MOS_SESSION_MAX_EVENTS": ["inf", "0", "-1", "9" * 40, "1.5", "\uff15", "5\r"],
+    "MOS_SESSION_REVISION": ["0", "9" * 40],
+    "MOS_SERVE_PORT": ["0", "65536", "\uff18\uff10", "80 ", "1e3", "", "-1"],
+    "MOS_SERVE_REPLICAS": ["0", "many", "9" * 40],
+    "MOS_SERVE_HOST": ["", "[::1]", "http://localhost", "a b", "localhost:80"],
+    "MOS_WORKER_HOST": ["", "[::]", "a b"],
+    "MOS_SERVE_URL": ["", "localhost:8000", "ftp://a", "http://", "http://a:99999", "http://a/?b=c", "http://a:0"],
+    "MOS_KAFKA": ["", "kafka", ":9092", "kafka:0", "kafka:99999", "a:1,", "a:1,b", "http://a:1", "::1:9092"],
+    "MOS_HOME": ["", " ", "/etc/passwd", "/etc/passwd/below", "home\n"],
+    "MOS_DATA_DIR": ["", "/etc/passwd"],
+    "MOS_SESSION_PUBLISHER_IDS": ["", "maybe", "2"],
+    "MOS_LOG_LEVEL": ["", "info", "LOUD"],
+    "MOS_API_KEY": ["", " ", "a b"],
+    "MOS_NAMESPACE": ["a b", "a\n", "\u00e9", "a" * 65],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, them in IMPOSSIBLE.items() for value in them])
+def test_an_impossible_value_is_refused_with_the_name_of_its_variable(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name):
+        Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MOS_KAFKA", "kafka-1:9092,kafka-2.example.com:9092"),
+        ("MOS_KAFKA", "[::1]:9092"),
+        ("MOS_SERVE_HOST", "::"),
+        ("MOS_SERVE_HOST", "fe80::1%eth0"),
+        ("MOS_SERVE_URL", "https://user:word@example.com/mos/"),
+        ("MOS_SESSION_GAP", "0.5"),
+        ("MOS_HOME", "/tmp/a folder/that does not exist"),
+        ("MOS_NAMESPACE", ""),
+        ("MOS_TRUSTED_PROXIES", ""),
+        ("MOS_KAFKA_SASL_PASSWORD", " word "),
+    ],
+)
+def test_a_possible_value_is_taken_as_it_is(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    assert str(getattr(Settings.load(), name.removeprefix("MOS_").lower())) == value
+
+
+@pytest.mark.parametrize("name", ["MOS_HOM", "mos_home", "Mos_Partitions", "MOS_SERVE_PROT"])
+def test_a_misspelt_name_is_refused_with_the_nearest(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SettingsError, match=f"unknown setting {name}: did you mean MOS_"):
+        Settings.load()
+
+
+def test_rules_of_any_allowed_settings_can_be_made() -> None:
+    longest = dict.fromkeys(("session_gap", "session_lateness", "session_max_duration"), 10 * 365 * 86_400)
+    assert Settings.load(**longest).sessions.gap < 2**53
+    assert Settings.load(session_gap=0.001, session_max_duration=0.001, session_idle_timeout=0.001).sessions.gap == 1
+
+
+def test_ipv6_addresses_stand_in_brackets() -> None:
+    assert Settings.load(serve_host="::1", serve_port=9).recommend_url == "http://[::1]:9"
+    assert Settings.load(serve_host="::", serve_port=9).local_serve_url == "http://[::1]:9"
+    assert Settings.load(serve_host="0.0.0.0", serve_port=9).recommend_url == "http://127.0.0.1:9"

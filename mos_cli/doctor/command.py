@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,8 +28,11 @@ def doctor(
         bool,
         typer.Option("--settings", help="List all settings with value, source and description, and check nothing."),
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document, for programs (default: a table).")
+    ] = False,
 ) -> None:
-    """Check Python, Kafka, the online store, the model, ports and disk, and say how to mend what is wrong.
+    """Check Python, folders, ports, Kafka, the online store and the model, and say how to fix what is wrong.
 
     Changes nothing. Exit status 1 if anything fails; warnings are for what is merely not running or not made yet.
     """
@@ -36,34 +41,41 @@ def doctor(
     configured = Settings.load()
     console = Console()
     if settings:
-        console.print(_settings_table(configured))
+        _show_settings(configured, console, as_json=as_json)
         return
     try:
-        findings = []
         with console.status("checking ..."):
-            for finding in _examine(configured):
-                findings.append(finding)
+            findings = list(_examine(configured))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    console.print(_findings_table(findings))
     failed = sum(finding.status == "FAIL" for finding in findings)
     warned = sum(finding.status == "WARN" for finding in findings)
-    console.print(f"failed: {failed}, warnings: {warned}" if failed or warned else "all is well", highlight=False)
+    if as_json:
+        listed = [asdict(finding) for finding in findings]
+        typer.echo(json.dumps({"failed": failed, "warnings": warned, "findings": listed}, indent=2))
+    else:
+        console.print(_findings_table(findings))
+        console.print(f"failed: {failed}, warnings: {warned}" if failed or warned else "all is well", highlight=False)
     if failed:
         raise typer.Exit(1)
 
 
 def _examine(settings: Settings) -> Iterator[Finding]:
-    from mos_cli.doctor import machine, services  # noqa: PLC0415
+    from mos_cli.doctor import folders, machine  # noqa: PLC0415
 
     yield machine.python()
     packages = machine.packages()
     yield packages
-    yield machine.disk(settings)
-    yield from machine.ports(settings)
+    yield folders.home(settings)
+    yield from folders.data(settings)
+    yield folders.disk(settings)
     if packages.status == "PASS":  # the rest would fail to import what is missing
+        from mos_cli.doctor import ports, services, store  # noqa: PLC0415
+
+        yield from ports.ports(settings)
+        yield from ports.remote_service(settings)
         yield from services.kafka(settings)
-        yield from services.online_store(settings)
+        yield from store.online_store(settings)
         yield services.model(settings)
     yield from machine.programs()
 
@@ -80,9 +92,12 @@ def _findings_table(findings: list[Finding]) -> Table:
     return table
 
 
-def _settings_table(settings: Settings) -> Table:
+def _show_settings(settings: Settings, console: Console, *, as_json: bool) -> None:
     from mos_cli.doctor.settings_table import settings_lines  # noqa: PLC0415
 
+    if as_json:
+        typer.echo(json.dumps([line._asdict() for line in settings_lines(settings)], indent=2))
+        return
     table = Table(box=SIMPLE, pad_edge=False)
     table.add_column("setting", no_wrap=True)
     table.add_column("value", overflow="fold")
@@ -90,4 +105,4 @@ def _settings_table(settings: Settings) -> Table:
     table.add_column("description", overflow="fold")
     for line in settings_lines(settings):
         table.add_row(*(Text(cell) for cell in line))
-    return table
+    console.print(table)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mos_online.errors import MosError
+
 
 class Status(StrEnum):
     """How bad it is: INFO is neither good nor bad, WARN stops nothing now, FAIL stops MoS Online from working."""
@@ -30,3 +32,9 @@ class Finding:
     status: Status
     found: str
     remedy: str = ""
+
+
+def failed(part: str, error: MosError, remedy: str = "") -> Finding:
+    """A failure out of an error of ours, whose message says what is wrong and, after a semicolon, what to do."""
+    found, _, told = str(error).partition("; ")
+    return Finding(part=part, status=Status.FAIL, found=found, remedy=told or remedy)

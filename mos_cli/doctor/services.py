@@ -1,12 +1,10 @@
-"""Kafka, the online store and the model in service. Heavy imports are inside the functions."""
+"""Kafka and the model in service. Heavy imports are inside the functions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from mos_cli.doctor.finding import Finding, Status
+from mos_cli.doctor.finding import Finding, Status, failed
 from mos_online import contracts
 from mos_online.contracts import CLICKS, TOPICS
 from mos_online.errors import MosError
@@ -88,7 +86,7 @@ def _ignore(_: object) -> None: ...
 
 def _kafka_remedy(settings: Settings) -> str:
     if settings.kafka == "embedded":
-        return f"it has died: delete {settings.broker_file} and start it again with `mos kafka`"
+        return "it has died: start it again with `mos kafka` (or `mos up`)"
     return (
         "start the cluster (`docker compose up -d kafka`) or correct MOS_KAFKA and MOS_KAFKA_* (security, certificates)"
     )
@@ -123,37 +121,6 @@ def topics(counts: dict[str, int], settings: Settings) -> Finding:
     return Finding(part="topics", status=Status.PASS, found=f"all {len(counts)} there, {clicks} partitions each")
 
 
-def online_store(settings: Settings) -> Iterator[Finding]:
-    """Whether the online store answers and has our feature views."""
-    from features.location import parse_location  # noqa: PLC0415
-    from features.repository import is_applied  # noqa: PLC0415
-    from features.store import OnlineStore  # noqa: PLC0415
-
-    try:
-        location = parse_location(settings.store, settings.namespace)
-        applied = is_applied(settings.feast_dir, location)
-        with TemporaryDirectory() as scratch:
-            # A doctor changes nothing: what is not there yet is tried out elsewhere.
-            home = settings.home if applied else Path(scratch)
-            store = OnlineStore.open(settings.model_copy(update={"home": home}))
-            store.ping()
-            store.close()
-    except MosError as error:
-        found, _, remedy = str(error).partition("; ")  # our messages say what is wrong, then what to do
-        yield Finding(part="online store", status=Status.FAIL, found=found, remedy=remedy)
-        return
-    yield Finding(part="online store", status=Status.PASS, found=f"{location.label} answers")
-    if applied:
-        yield Finding(part="feature views", status=Status.PASS, found=f"applied in {settings.feast_dir}")
-    else:
-        yield Finding(
-            part="feature views",
-            status=Status.WARN,
-            found=f"not applied in {settings.feast_dir}, or by another version",
-            remedy="nothing to do: the first of worker, serve and backfill applies them",
-        )
-
-
 def model(settings: Settings) -> Finding:
     """Whether a model is in service, whole, and can be loaded."""
     from mos_online.registry import open_registry  # noqa: PLC0415
@@ -171,7 +138,6 @@ def model(settings: Settings) -> Finding:
 
         recommender = Recommender.load(registry.fetch("champion"))
     except MosError as error:
-        found, _, remedy = str(error).partition("; ")  # our messages say what is wrong, then what to do
-        return Finding(part="model", status=Status.FAIL, found=found, remedy=remedy or "mos train")
+        return failed("model", error, "mos train")
     found = f"{recommender.model_version}, router {recommender.router_version}, {recommender.router.n_themes} themes"
     return Finding(part="model", status=Status.PASS, found=found)

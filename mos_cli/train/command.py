@@ -32,6 +32,7 @@ def train(
     Themes are learned from the oldest part of the log, the model from the part after it, and the newest part decides
     when to stop. Prints how the model does there beside recent popularity and last-item kNN.
     """
+    from mos_cli.home import require_writable  # noqa: PLC0415
     from mos_cli.train.run import train_and_show  # noqa: PLC0415
     from mos_online.registry import open_registry  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
@@ -40,6 +41,8 @@ def train(
     from simulator.window import take_until  # noqa: PLC0415
 
     configured = settings()
+    if configured.models is None:
+        require_writable(configured)  # the model would be lost after minutes of work
     console = Console()
     config = TrainConfig(backbone=backbone, themes=themes, minutes=minutes, seed=seed)
     log = take_until(load(dataset, configured.data_dir, event_types=configured.event_types), until)

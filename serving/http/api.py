@@ -101,15 +101,6 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     themes: list[ThemeLabel]
 
 
-class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer of the health checks when all is well."""
-
-    status: str
-    model_problem: Annotated[
-        str | None, Meta(description="Why there is no model, or why an older one answers than the registry says.")
-    ] = None
-
-
 def session_events(events: Sequence[RecommendEvent]) -> list[SessionEvent]:
     """Return the events as the model takes them: oldest first, without ends of sessions, with ids for those without."""
     return [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from mos_online.errors import ServingError
+from mos_online.ports import bind_fault
 from mos_online.settings import Settings
 from serving.ray.folders import is_private, private_folder
 from serving.ray.reaper import RUN_FOLDER_PREFIX, clean
@@ -51,19 +51,11 @@ def run_folder(settings: Settings) -> Iterator[Path]:
 def check_port(settings: Settings) -> None:
     """Raise ServingError if the port of ``settings`` is taken, and say by whom if the system tells."""
     host, port = settings.serve_host, settings.serve_port
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except socket.gaierror as error:
-        raise ServingError(f"MOS_SERVE_HOST={host!r} is no address of this machine: {error}") from None
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as error:
-            raise ServingError(
-                f"cannot listen on {host}:{port}: {error.strerror}{_holder(port)}; stop it, or choose another port "
-                f"with --port or MOS_SERVE_PORT"
-            ) from None
+    if fault := bind_fault(host, port):
+        raise ServingError(
+            f"cannot listen on MOS_SERVE_HOST={host}, port {port}: {fault}{_holder(port)}; stop it, or choose another "
+            f"address with --host and --port, or MOS_SERVE_HOST and MOS_SERVE_PORT"
+        )
 
 
 def _files(settings: Settings) -> tuple[Path, Path]:

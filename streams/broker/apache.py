@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from mos_online.errors import BrokerError
-from mos_online.ports import HOST
+from mos_online.ports import HOST, bind_fault
 from mos_online.processes import StalledError, deferred_signals, wait_until, work_of
 from streams.broker.apache_config import format_data, write_properties
 from streams.broker.child import GuardedChild
@@ -87,7 +86,7 @@ class ApacheBroker:
         command = [str(java()), *JVM, "-cp", class_path()]
         self.folder.mkdir(parents=True, exist_ok=True)
         self._refuse_a_second()
-        if not _is_free(self.port):
+        if bind_fault(HOST, self.port):
             raise BrokerError(
                 f"port {self.port} of {HOST} is taken (`lsof -i :{self.port}` names by whom): stop that, or choose "
                 "another port with `mos kafka --real --port`"
@@ -227,13 +226,3 @@ def _command_of(pid: int) -> str:
         capture_output=True,
     )
     return done.stdout.decode(errors="replace")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY
 
 from mos_online.errors import SettingsError
 from mos_online.exposition import exposition
+from mos_online.health import Health
 
 CONNECTIONS = 64
 """So many connections are answered at once; a probe needs one for a moment."""
@@ -47,16 +49,9 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def health_server(
-    host: str,
-    port: int,
-    alive: Callable[[], tuple[bool, str]],
-    ready: Callable[[], tuple[bool, str]],
-    *,
-    namespace: str = "",
+    host: str, port: int, alive: Callable[[], Health], ready: Callable[[], Health], *, namespace: str = ""
 ) -> Iterator[None]:
-    """Serve on ``host`` in a thread.
-
-    /healthz answers 200, or 503 if ``alive`` says that the worker is not; /readyz does the same with ``ready``.
+    """Serve on ``host`` in a thread: /healthz what ``alive`` says, and /readyz what ``ready`` says.
 
     Raises:
         SettingsError: the port is taken, or ``host`` is no address of this machine.
@@ -70,8 +65,9 @@ def health_server(
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, exposition(REGISTRY, namespace=namespace))
             elif self.path in reports:
-                good, text = reports[self.path]()
-                self._answer(200 if good else 503, "text/plain", f"{text}\n".encode())
+                health = reports[self.path]()
+                body = msgspec.json.encode(health) + b"\n"
+                self._answer(200 if health.good else 503, "application/json", body)
             else:
                 self._answer(404, "text/plain", b"there are /metrics, /healthz and /readyz\n")
 

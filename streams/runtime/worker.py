@@ -9,6 +9,9 @@ from collections.abc import Callable, Collection, Coroutine, Iterable
 from functools import partial
 from typing import Any
 
+import msgspec
+
+from mos_online.health import Health
 from mos_online.settings import Settings
 from streams.processors.base import Processor, WorkerContext
 from streams.runtime.broker_watch import BrokerWatch
@@ -127,13 +130,13 @@ async def _first_error(endless: Iterable[Coroutine[Any, Any, None]]) -> None:
             future.cancel()
 
 
-def _report(brokers: BrokerWatch, running: list[ProcessorConsumer]) -> tuple[bool, str]:
+def _report(brokers: BrokerWatch, running: list[ProcessorConsumer]) -> Health:
     """Whether the worker is alive, and what there is to say about it. Nothing is its fault while Kafka is away."""
     if brokers.trouble is not None:
-        return True, f"ok; the worker waits for Kafka: {brokers.trouble}"
+        return Health(program="worker", status="alive", details=[f"the worker waits for Kafka: {brokers.trouble}"])
     troubles = [f"{consumer.name}: {trouble}" for consumer in running if (trouble := consumer.trouble())]
     if troubles:
-        return False, "; ".join(troubles)
+        return Health(program="worker", status="failing", details=troubles)
     waits = [
         f"{consumer.name} waits: {consumer.processor.waiting}" for consumer in running if consumer.processor.waiting
     ]
@@ -142,12 +145,14 @@ def _report(brokers: BrokerWatch, running: list[ProcessorConsumer]) -> tuple[boo
         for consumer in running
         if consumer.processor.model_problem
     ]
-    return True, "; ".join(["ok", *waits, *older])
+    return Health(program="worker", status="alive", details=[*waits, *older])
 
 
-def _ready(brokers: BrokerWatch, running: list[ProcessorConsumer]) -> tuple[bool, str]:
+def _ready(brokers: BrokerWatch, running: list[ProcessorConsumer]) -> Health:
     """Whether Kafka answers and all processors have their partitions, and what there is to say about it."""
-    alive, text = _report(brokers, running)
-    if alive and brokers.trouble is None and not running:
-        return False, "the processors start"
-    return alive and brokers.trouble is None, text
+    health = _report(brokers, running)
+    if not health.good:
+        return health
+    if brokers.trouble is None and not running:
+        return Health(program="worker", status="waiting", details=["the processors start"])
+    return msgspec.structs.replace(health, status="ready" if brokers.trouble is None else "waiting")

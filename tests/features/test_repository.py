@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import feast
@@ -43,9 +45,18 @@ def test_many_open_at_once_and_one_applies(mos_home: Settings, applied: list[str
     assert all(store.read_profiles(["ann"]) == {"ann": ANN} for store in stores)
 
 
+def test_a_process_that_starts_later_finds_them_applied(mos_home: Settings, applied: list[str]) -> None:
+    """Feast notes when each process has made its definitions."""
+    apply = "import sys; from features.store import OnlineStore; from mos_online.settings import Settings\n"
+    subprocess.run([sys.executable, "-c", apply + "OnlineStore.open(Settings.load()).close()"], check=True)
+    assert is_applied(mos_home.feast_dir, SQLITE)
+    OnlineStore.open(mos_home).close()
+    assert applied == []
+
+
 def test_other_definitions_are_applied_and_rows_stay(mos_home: Settings, applied: list[str]) -> None:
     OnlineStore.open(mos_home).write_profiles([ANN])
-    (mos_home.feast_dir / "applied.sha256").write_text("definitions of last year")
+    (mos_home.feast_dir / "applied.sha256").write_bytes(b"\xff definitions of last year")
     assert OnlineStore.open(mos_home).read_profiles(["ann"]) == {"ann": ANN}
     assert len(applied) == 2
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import msgspec
 from confluent_kafka import Producer
 
 from mos_online import contracts
+from mos_online.health import Health
 from mos_online.kafka_config import producer_config
 from mos_online.processes import StalledError, wait_until, work_of
 from mos_online.settings import Settings
@@ -126,8 +128,9 @@ class StreamSystem:
         text = httpx.get(f"http://127.0.0.1:{self.settings.worker_port}/metrics", timeout=60).text
         return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
 
-    def healthz(self) -> str:
-        return httpx.get(f"http://127.0.0.1:{self.settings.worker_port}/healthz").text.strip()
+    def healthz(self) -> Health:
+        answer = httpx.get(f"http://127.0.0.1:{self.settings.worker_port}/healthz")
+        return msgspec.json.decode(answer.content, type=Health)
 
     def close(self) -> None:
         for process in reversed(self._processes):

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 
 OwnKafka = Callable[..., ApacheBroker]
 LIVE = {"MOS_SESSION_GAP": "2", "MOS_SESSION_LATENESS": "1", "MOS_SESSION_IDLE_TIMEOUT": "1"}
+WELL = '{"program":"worker","status":"alive","details":[]}\n'
 OUTAGE = 12.0
 """Seconds: longer than the worker's session with its group coordinator, and than one call of a client waits."""
 
@@ -57,7 +58,7 @@ def test_a_worker_that_starts_before_its_broker_and_its_topics(
         assert system.ended(system.mos("topics", "create")) == 0
         system.until(lambda: answer(system, "/readyz")[0] == 200, "it is ready")
         a_click_becomes_a_session(system)
-        assert answer(system, "/healthz") == (200, "ok\n")
+        assert answer(system, "/healthz") == (200, WELL)
         assert stop(worker) == 0
     finally:
         system.close()
@@ -100,7 +101,7 @@ def test_a_broker_that_goes_away_under_live_data(
             system.until(lambda: len(closed(system)) > known, "sessions close again")
         traffic.check()
         system.until(lambda: system.metric("mos_consumer_lag_records") == 0, "everything is committed")
-        assert answer(system, "/healthz") == (200, "ok\n")
+        assert answer(system, "/healthz") == (200, WELL)
         assert stop(worker) == 0
 
 
@@ -119,7 +120,7 @@ def test_clicks_that_get_more_partitions_under_a_running_worker(
         traffic.check()
         system.until(lambda: partitions_with(system, "sessionizer-checkpoints") == {3, 4}, "they have checkpoints")
         system.until(lambda: system.metric("mos_consumer_lag_records") == 0, "everything is committed")
-        assert answer(system, "/healthz") == (200, "ok\n")
+        assert answer(system, "/healthz") == (200, WELL)
         counts = {state.name: state.partitions for state in topic_states(system.settings)}
         assert set(counts.values()) - {counts[system.settings.topic(contracts.DEAD_LETTERS)]} == {PARTITIONS + 2}
         assert stop(worker) == 0

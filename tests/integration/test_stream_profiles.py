@@ -14,6 +14,7 @@ import pytest
 from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import Recommendation, Session, SessionEvent
+from mos_online.health import Health
 from mos_online.registry import open_registry
 from tests.integration.stream_system import stop, stream_system
 from tests.model_folder import put_into_service, unchecked, write_config
@@ -68,12 +69,12 @@ def test_a_model_that_cannot_be_read_is_told_and_the_old_one_works_on(
     with stream_system(tmp_path / "mos", free_port()) as system:
         old = publish_model(tmp_path / "model", system.settings)
         worker = system.worker("sessionizer,popularity,profiler")
-        assert system.healthz() == "ok"
+        assert system.healthz() == Health(program="worker", status="alive")
         registry = open_registry(system.settings)
         bad = write_config(tmp_path / "bad", "m2")
         put_into_service(registry, bad)  # without a router, which the profiler needs; popularity does not
-        system.until(lambda: "router" in system.healthz(), "the problem is told")
-        assert system.healthz().startswith("ok; profiler stays with an older model: ")
+        system.until(lambda: "router" in "".join(system.healthz().details), "the problem is told")
+        assert system.healthz().details[0].startswith("profiler stays with an older model: ")
         system.until(lambda: system.metric('mos_consumer_stale_model_info{processor="profiler"}') == 1, "it is counted")
         assert system.metric('mos_consumer_stale_model_info{processor="popularity"}') == 0
         system.send(contracts.SESSIONS, [("u", contracts.encode(session_of("u", 1)))])
@@ -81,7 +82,7 @@ def test_a_model_that_cannot_be_read_is_told_and_the_old_one_works_on(
         (embedding,) = system.records(contracts.SESSION_EMBEDDINGS)
         assert json.loads(embedding.value or b"")["router_version"] == old.version
         registry.rollback(unchecked)
-        system.until(lambda: system.healthz() == "ok", "all is well again")
+        system.until(lambda: not system.healthz().details, "all is well again")
         system.until(lambda: system.metric('mos_consumer_stale_model_info{processor="profiler"}') == 0, "and counted")
         assert stop(worker) == 0
 

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import sqlite3
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from pathlib import Path
@@ -14,13 +19,15 @@ from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from features.store import OnlineStore
-from mos_cli.doctor import machine, services
+from mos_cli.doctor import folders, machine, ports, services, store
 from mos_cli.doctor.command import app
 from mos_cli.doctor.finding import Finding, Status
 from mos_cli.doctor.settings_table import settings_lines
 from mos_online.contracts import TOPICS
+from mos_online.ports import bind_fault
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
+from mos_online.users.profile import UserProfile
 from streams.broker.embedded import embedded_broker
 from tests.published_model import publish_model
 
@@ -81,19 +88,118 @@ def test_packages_that_are_missing_or_old_are_named(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(("mebibytes", "status"), [(50_000, "PASS"), (1_000, "WARN"), (100, "FAIL")])
 def test_disk(mebibytes: int, status: str, mos_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=mebibytes * 2**20))
-    finding = machine.disk(mos_home)
+    finding = folders.disk(mos_home)
     assert finding.status == status
     assert bool(finding.remedy) == (status != "PASS")
 
 
+HEALTHY = {program: f'{{"program": "{program}", "status": "alive"}}'.encode() for program in ("serve", "worker")}
+
+
 def test_ports(mos_home: Settings, free_port: Callable[[], int], answering: Callable[[bytes], int]) -> None:
-    nobody, ours, theirs = free_port(), answering(b'{"status": "alive"}'), answering(b"<html>")
-    free = only(machine.ports(changed(mos_home, serve_port=nobody)), "port of serve")
+    nobody, ours, theirs = free_port(), answering(HEALTHY["worker"]), answering(b'{"status": "alive"}')
+    free = only(ports.ports(changed(mos_home, serve_port=nobody)), "port of serve")
     assert (free.status, free.found) == (Status.INFO, f"127.0.0.1:{nobody} is free; `mos serve` is not running")
-    assert only(machine.ports(changed(mos_home, worker_port=ours)), "port of worker").status is Status.PASS
-    taken = only(machine.ports(changed(mos_home, serve_port=theirs)), "port of serve")
+    assert only(ports.ports(changed(mos_home, worker_port=ours)), "port of worker").status is Status.PASS
+    taken = only(ports.ports(changed(mos_home, serve_port=theirs)), "port of serve")
     assert taken.status is Status.FAIL
     assert "MOS_SERVE_PORT" in taken.remedy
+    mixed = only(ports.ports(changed(mos_home, serve_port=ours)), "port of serve")
+    assert (mixed.status, mixed.found) == (Status.FAIL, f"127.0.0.1:{ours} is used by `mos worker`")
+
+
+def test_a_worker_that_fails_is_told_with_its_reason(mos_home: Settings, answering: Callable[[bytes], int]) -> None:
+    port = answering(b'{"program": "worker", "status": "failing", "details": ["profiler: no progress"]}')
+    found = only(ports.ports(changed(mos_home, worker_port=port)), "port of worker")
+    assert found.status is Status.FAIL
+    assert "profiler: no progress" in found.found
+
+
+@pytest.mark.parametrize(
+    ("host", "status", "says"),
+    [("::1", "INFO", "[::1]:"), ("::", "INFO", "[::]:"), ("0.0.0.0", "INFO", "0.0.0.0:"), ("192.0.2.77", "FAIL", "no")],
+)
+def test_any_address_may_be_listened_on(
+    host: str, status: str, says: str, mos_home: Settings, free_port: Callable[[], int]
+) -> None:
+    if ":" in host and bind_fault("::1", 0):
+        pytest.skip("this machine has no IPv6")
+    found = only(ports.ports(changed(mos_home, serve_host=host, serve_port=free_port())), "port of serve")
+    assert found.status == status
+    assert says in found.found
+
+
+def test_a_service_elsewhere_is_asked(
+    mos_home: Settings, free_port: Callable[[], int], answering: Callable[[bytes], int]
+) -> None:
+    assert list(ports.remote_service(mos_home)) == []
+    for port, status in (
+        (free_port(), "FAIL"),
+        (answering(HEALTHY["serve"]), "PASS"),
+        (answering(HEALTHY["worker"]), "FAIL"),
+        (answering(b"<html>"), "FAIL"),
+    ):
+        (found,) = ports.remote_service(changed(mos_home, serve_url=f"http://127.0.0.1:{port}/"))
+        assert found.status == status
+        assert bool(found.remedy) == (status == "FAIL")
+
+
+def test_both_programs_say_what_the_doctor_reads(mos_home: Settings, free_port: Callable[[], int]) -> None:
+    """Each end in a process of its own: the worker's server as it runs, and `mos doctor` as it is called."""
+    port = free_port()
+    serving = subprocess.Popen([sys.executable, "-c", WORKER_HEALTH, str(port)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert serving.stdout
+        assert serving.stdout.readline() == "ready\n"
+        environment = os.environ | {"MOS_WORKER_PORT": str(port), "MOS_SERVE_PORT": str(free_port())}
+        doctor = subprocess.run(
+            [sys.executable, "-m", "mos_cli", "doctor", "--json"],
+            env=environment | {"HTTP_PROXY": "http://127.0.0.1:9"},  # not for an address of this machine
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        serving.kill()
+        serving.communicate()
+    found = {finding["part"]: finding for finding in json.loads(doctor.stdout)["findings"]}
+    assert found["port of worker"]["status"] == "PASS"
+    assert "recommender waits: the service" in found["port of worker"]["found"]
+    assert doctor.returncode == 0
+
+
+WORKER_HEALTH = """
+import sys, time
+from mos_online.health import Health
+from streams.runtime.health import health_server
+
+health = Health(program="worker", status="alive", details=["recommender waits: the service"])
+with health_server("127.0.0.1", int(sys.argv[1]), lambda: health, lambda: health):
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_the_folders_are_looked_at(mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert folders.home(mos_home).status is Status.PASS
+    assert "made when it is needed" in folders.home(mos_home).found
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
+    refused = folders.home(mos_home)
+    assert refused.status is Status.FAIL
+    assert "may not write" in refused.found
+    assert "set MOS_HOME to another folder" in refused.remedy
+
+
+def test_the_folder_of_datasets_is_looked_at(mos_home: Settings, tmp_path: Path) -> None:
+    assert list(folders.data(mos_home)) == []
+    (missing,) = folders.data(changed(mos_home, data_dir=tmp_path / "nowhere"))
+    assert (missing.status, "correct MOS_DATA_DIR" in missing.remedy) == (Status.WARN, True)
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    (empty,) = folders.data(changed(mos_home, data_dir=tmp_path / "data"))
+    assert empty.status is Status.WARN
+    (tmp_path / "data" / "mine" / "events.parquet").touch()
+    (there,) = folders.data(changed(mos_home, data_dir=tmp_path / "data"))
+    assert (there.status, there.found) == (Status.PASS, f"{tmp_path / 'data'}: mine")
 
 
 @pytest.mark.parametrize(
@@ -162,15 +268,34 @@ def test_a_cluster_that_is_away(mos_home: Settings, free_port: Callable[[], int]
 
 
 def test_the_store_is_examined_and_not_touched(mos_home: Settings) -> None:
-    findings = list(services.online_store(mos_home))
+    findings = list(store.online_store(mos_home))
     assert [finding.status for finding in findings] == ["PASS", "WARN"]
     assert not mos_home.feast_dir.exists()
     OnlineStore.open(mos_home).close()
-    assert [finding.status for finding in services.online_store(mos_home)] == ["PASS", "PASS"]
+    assert [finding.status for finding in store.online_store(mos_home)] == ["PASS", "PASS"]
+
+
+@pytest.mark.parametrize("at", [0, 4096], ids=["its head", "a page"])
+def test_a_damaged_sqlite_file_is_noticed_and_not_touched(at: int, mos_home: Settings) -> None:
+    opened = OnlineStore.open(mos_home)
+    opened.write_profiles([UserProfile(user_id=f"u{n}", router_version="r1") for n in range(200)])
+    opened.close()
+    file = mos_home.feast_dir / "online_store.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # else the rows are not in the file yet
+    with file.open("r+b") as damaged:
+        damaged.seek(at)
+        damaged.write(b"garbage" * 200)
+    before = file.read_bytes()
+    (finding,) = store.online_store(mos_home)
+    assert finding.status is Status.FAIL
+    assert str(file) in finding.found
+    assert "mos backfill" in finding.remedy
+    assert file.read_bytes() == before
 
 
 def test_a_store_that_is_away(mos_home: Settings, free_port: Callable[[], int]) -> None:
-    (finding,) = services.online_store(changed(mos_home, store=f"redis://127.0.0.1:{free_port()}"))
+    (finding,) = store.online_store(changed(mos_home, store=f"redis://127.0.0.1:{free_port()}"))
     assert finding.status is Status.FAIL
     assert "failed" in finding.found
     assert "correct MOS_STORE" in finding.remedy
@@ -205,6 +330,17 @@ def test_the_command_fails_exactly_when_something_does(
     assert result.exit_code == status
     assert f"failed: {status}, warnings:" in result.output
     assert "hunter2" not in result.output
+
+
+def test_the_command_answers_programs_in_json(mos_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOS_STORE", "redis://127.0.0.1:1")
+    result = CliRunner().invoke(app, ["--json"], catch_exceptions=False)
+    said = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert said["failed"] == [finding["status"] for finding in said["findings"]].count("FAIL") == 1
+    assert {"part", "status", "found", "remedy"} == said["findings"][0].keys()
+    listed = CliRunner().invoke(app, ["--settings", "--json"], catch_exceptions=False)
+    assert {line["variable"] for line in json.loads(listed.stdout)} >= {"MOS_HOME", "MOS_STORE"}
 
 
 def test_the_command_lists_settings() -> None:

@@ -269,11 +269,11 @@ def test_without_a_model_it_says_what_it_waits_for() -> None:
             answer = api.request(method, path, json={"user_id": "anna"} if method == "POST" else None)
             assert "mos train" in error(answer, 503, "not_ready")["message"]
             assert answer.headers["retry-after"] == "1"
-        assert "mos train" in api.get("/healthz").json()["model_problem"]
+        assert "mos train" in "".join(api.get("/healthz").json()["details"])
         registry.version = "m1"
         wait_for(lambda: api.get("/readyz").status_code == 200)
         assert api.post("/v1/recommend", json={"user_id": "anna"}).status_code == 200
-        assert api.get("/healthz").json() == {"status": "alive"}
+        assert api.get("/healthz").json() == {"program": "serve", "status": "alive", "details": []}
 
 
 def test_a_fault_of_ours_is_logged_and_told_apart(caplog: pytest.LogCaptureFixture) -> None:

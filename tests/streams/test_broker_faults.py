@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mos_online import contracts
 from mos_online.errors import BrokerError, BrokerUnavailableError, MosError
+from mos_online.health import Health
 from mos_online.settings import Settings
 from streams.kafka.faults import LastFault, broker_error
 from streams.kafka.log_reader import LogReader
@@ -114,10 +115,11 @@ AWAY = BrokerUnavailableError("it is away")
 def test_the_start_waits_for_kafka_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_watch, "FIRST", 0.0)
     watch = BrokerWatch(Settings.load(home=tmp_path, kafka="k:1"), Cluster(AWAY, AWAY, 7).check)
-    assert _report(watch, []) == (True, "ok; the worker waits for Kafka: it has not answered yet")
+    said = ["the worker waits for Kafka: it has not answered yet"]
+    assert _report(watch, []) == Health(program="worker", status="alive", details=said)
     assert asyncio.run(watch.ready()) == 7
     assert watch.trouble is None
-    assert _ready(watch, []) == (False, "the processors start")
+    assert _ready(watch, []) == Health(program="worker", status="waiting", details=["the processors start"])
 
 
 def test_the_start_ends_where_no_waiting_helps(tmp_path: Path) -> None:

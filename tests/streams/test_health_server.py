@@ -9,27 +9,41 @@ import httpx
 import pytest
 
 from mos_online.errors import SettingsError
+from mos_online.health import Health
 from streams.runtime import health
 from streams.runtime.health import health_server
 
 
-def fine() -> tuple[bool, str]:
-    return True, "ok"
+def fine() -> Health:
+    return Health(program="worker", status="alive", details=["profiler waits"])
 
 
-def busy() -> tuple[bool, str]:
-    return False, "it restores"
+def failing() -> Health:
+    return Health(program="worker", status="failing", details=["profiler: no progress"])
+
+
+def busy() -> Health:
+    return Health(program="worker", status="waiting", details=["it restores"])
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_it_answers_where_it_is_told_to_listen(host: str, free_port: Callable[[], int]) -> None:
     port = free_port()
     with health_server(host, port, fine, busy):
-        assert httpx.get(f"http://127.0.0.1:{port}/healthz").text == "ok\n"
+        said = httpx.get(f"http://127.0.0.1:{port}/healthz")
+        assert (said.status_code, said.headers["content-type"]) == (200, "application/json")
+        assert said.json() == {"program": "worker", "status": "alive", "details": ["profiler waits"]}
         answer = httpx.get(f"http://127.0.0.1:{port}/readyz")
-        assert (answer.status_code, answer.text) == (503, "it restores\n")
+        assert (answer.status_code, answer.json()["details"]) == (503, ["it restores"])
         assert "python_info" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
         assert httpx.get(f"http://127.0.0.1:{port}/x").status_code == 404
+
+
+def test_a_worker_that_fails_says_so_with_503(free_port: Callable[[], int]) -> None:
+    port = free_port()
+    with health_server("127.0.0.1", port, failing, busy):
+        said = httpx.get(f"http://127.0.0.1:{port}/healthz")
+        assert (said.status_code, said.json()["details"]) == (503, ["profiler: no progress"])
 
 
 def test_an_address_of_another_machine_and_a_taken_port_are_refused(free_port: Callable[[], int]) -> None:

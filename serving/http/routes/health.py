@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mos_online.health import Health
 from serving.http.answers import json_answer
-from serving.http.api import Health
 from serving.http.endpoint import Documentation, Endpoint
 from serving.http.problem import not_ready
 
@@ -20,7 +20,7 @@ def alive(service: Service) -> Endpoint:
     """Make the endpoint that tells whether the process is alive."""
 
     async def handle(_: Request) -> Response:
-        return json_answer(Health(status="alive", model_problem=service.model_problem))
+        return json_answer(_health(service, "alive"))
 
     return Endpoint(
         path="/healthz",
@@ -39,7 +39,7 @@ def ready(service: Service) -> Endpoint:
     async def handle(_: Request) -> Response:
         if reason := service.not_ready():
             raise not_ready(reason)
-        return json_answer(Health(status="ready", model_problem=service.model_problem))
+        return json_answer(_health(service, "ready"))
 
     return Endpoint(
         path="/readyz",
@@ -54,3 +54,7 @@ def ready(service: Service) -> Endpoint:
             errors=(503,),
         ),
     )
+
+
+def _health(service: Service, status: Literal["alive", "ready"]) -> Health:
+    return Health(program="serve", status=status, details=[service.model_problem] if service.model_problem else [])

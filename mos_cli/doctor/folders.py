@@ -1,0 +1,68 @@
+"""The folders that we write to and read from."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from mos_cli.doctor.finding import Finding, Status, failed
+from mos_cli.home import require_writable
+from mos_online.errors import SettingsError
+from mos_online.settings import Settings
+from mos_online.variables import nearest
+
+WARN_FREE, FAIL_FREE = 2 * 2**30, 200 * 2**20
+"""Free bytes under MOS_HOME; a model, the profiles of a million users and Ray's logs take about 2 GiB."""
+
+
+def home(settings: Settings) -> Finding:
+    """Whether we may write in MOS_HOME, or make it."""
+    part, home = "MOS_HOME", settings.home.absolute()
+    try:
+        require_writable(settings)
+    except SettingsError as error:
+        return failed(part, error)
+    later = "" if home.exists() else " does not exist yet; it is made when it is needed"
+    return Finding(part=part, status=Status.PASS, found=f"{home}{later}")
+
+
+def data(settings: Settings) -> Iterator[Finding]:
+    """Whether the folder of datasets is there, if one is set."""
+    folder = settings.data_dir
+    if folder is None:
+        return
+    part = "MOS_DATA_DIR"
+    try:
+        names = sorted(path.parent.name for path in folder.glob("*/events.parquet"))
+        missing = not folder.is_dir()
+    except OSError as error:
+        names, missing = [], True
+        folder = Path(f"{folder} ({error.strerror})")
+    if missing:
+        yield Finding(
+            part=part,
+            status=Status.WARN,
+            found=f"{folder} is no folder that can be read",
+            remedy="correct MOS_DATA_DIR, or unset it; `--dataset synthetic` and paths of folders work without it",
+        )
+    elif not names:
+        yield Finding(
+            part=part,
+            status=Status.WARN,
+            found=f"{folder} holds no dataset: there is no NAME/events.parquet in it",
+            remedy="set MOS_DATA_DIR to the folder that holds the folders of the datasets",
+        )
+    else:
+        yield Finding(part=part, status=Status.PASS, found=f"{folder}: {', '.join(names)}")
+
+
+def disk(settings: Settings) -> Finding:
+    """Whether there is room under MOS_HOME."""
+    folder = nearest(settings.home.absolute())
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 2**30:.1f} GiB free at {folder}"
+    if free >= WARN_FREE:
+        return Finding(part="disk", status=Status.PASS, found=found)
+    status = Status.FAIL if free < FAIL_FREE else Status.WARN
+    return Finding(part="disk", status=status, found=found, remedy="free some, or set MOS_HOME to a larger disk")
