@@ -51,8 +51,8 @@ class BrokerWatch:
             except BrokerUnavailableError as error:
                 self._note(str(error))
             else:
-                self._address = librdkafka_config(self._settings)["bootstrap.servers"]
                 self._note(None)
+                self._address = librdkafka_config(self._settings)["bootstrap.servers"]
                 return partitions
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST)
