@@ -26,7 +26,12 @@ class _Cut(NamedTuple):
     message: int
 
 
-CUTS = (_Cut(500_000, 1_024, 8_192, 2_000), _Cut(50_000, 1_024, 1_024, 1_000), _Cut(0, 256, 0, 200))
+CUTS = (
+    _Cut(500_000, 1_024, 8_192, 2_000),
+    _Cut(50_000, 1_024, 1_024, 1_000),
+    _Cut(5_000, 1_024, 0, 500),
+    _Cut(0, 256, 0, 200),
+)
 """The first whose dead letter Kafka takes is used. In base64, the first fits into what Kafka takes by default."""
 
 INTERNAL_ERROR = "internal_error"

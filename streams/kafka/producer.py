@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Mapping
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from prometheus_client import Histogram
 
+from mos_online.contracts import MAX_MESSAGE_BYTES
 from mos_online.errors import BrokerError, BrokerUnavailableError, ContractError
 from mos_online.kafka_config import producer_config
 from mos_online.settings import Settings
@@ -38,6 +40,8 @@ class _Round:
             self.pending -= 1
             if error is not None:
                 self.failure = f"Kafka did not accept a record for {message.topic()}: {error.str()}"
+                if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                    self.failure += f"; the topic must take {MAX_MESSAGE_BYTES} bytes: raise its max.message.bytes"
 
 
 class Delay:
@@ -80,8 +84,12 @@ class RecordProducer:
     from the input, so from then on every ``flush`` fails and the worker must start anew from its last checkpoint.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, largest: Mapping[str, int] | None = None) -> None:
         """Connect in the background.
+
+        Args:
+            settings: where Kafka is.
+            largest: bytes of the largest key and value together, by topic; ``MAX_MESSAGE_BYTES`` for the others.
 
         Raises:
             BrokerError, SettingsError: as ``producer_config``.
@@ -89,6 +97,8 @@ class RecordProducer:
         self._producer = Producer(
             {
                 **producer_config(settings),
+                "message.max.bytes": MAX_MESSAGE_BYTES,
+                "batch.size": min([MAX_MESSAGE_BYTES, *(largest or {}).values()]),  # Kafka limits whole batches
                 "message.timeout.ms": 0,  # wait for ever
                 "queue.buffering.max.messages": 10 * HIGH_WATER,
                 "log_level": 2,
@@ -96,6 +106,7 @@ class RecordProducer:
         )
         self._partitions: dict[str, int] = {}
         self._abandoned = threading.Event()
+        self._largest = dict(largest or {})
         self._failure: str | None = None
         self._lock = threading.Lock()
         self._round = _Round(self._lock)
@@ -122,9 +133,12 @@ class RecordProducer:
             delay: told when the record is on its topic.
 
         Raises:
-            ContractError: the record is larger than the client may send ("too_large").
+            ContractError: the record is larger than the topic takes ("too_large").
             BrokerError: the client refuses for another reason.
         """
+        size = len(value) + len(key or b"")
+        if size > self._largest.get(topic, MAX_MESSAGE_BYTES):
+            raise ContractError("too_large", f"a record of {size} bytes for {topic}, which takes less")
         with self._lock:
             batch = self._round
             batch.pending += 1
@@ -146,8 +160,6 @@ class RecordProducer:
                 if not isinstance(error, KafkaException):
                     raise
                 fault = error.args[0]
-                if fault.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                    raise ContractError("too_large", f"a record of {len(value)} bytes for {topic}") from None
                 raise BrokerError(f"cannot publish to {topic}: {fault.str()}") from None
             else:
                 return

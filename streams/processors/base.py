@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -32,11 +32,13 @@ class WorkerContext:
         settings: of everything.
         fail: stops the worker with an error; the processor does no more work after it has called this.
         accept_loss: go on where records are gone that were needed, instead of failing.
+        largest: bytes of the largest key and value together, by topic.
     """
 
     settings: Settings
     fail: Callable[[Exception], None]
     accept_loss: bool = False
+    largest: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,8 @@ class Processor(ABC, Generic[M]):
         """
         self.context = context
         self.settings = context.settings
-        self.producer = RecordProducer(context.settings)
+        self.rules = context.settings.sessions  # made and checked anew at every look
+        self.producer = RecordProducer(context.settings, largest=context.largest)
         self.dead_letters = DeadLetters(self.producer, context.settings, processor=self.name)
         self._batches = BatchConsumer(self.process, size=self.batch_size, within=self.batch_wait)
         self._retry = retry

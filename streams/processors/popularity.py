@@ -101,7 +101,7 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
     def _observe(self, record: Record, clicks: list[Click], now: int) -> None:
         number = record.partition
         counts = self._counts[number]
-        rules, arrived_at = self.settings.sessions, record.arrived_at(now)
+        rules, arrived_at = self.rules, record.arrived_at(now)
         for click in clicks:
             # One click from the future would make all others fade away; the sessionizer rejects it, too.
             if rules.min_timestamp <= click.timestamp <= arrived_at + rules.max_future:

@@ -73,7 +73,7 @@ class ProfilerProcessor(Processor[Session]):
         """A session from the future would keep its user's profile as it is until that time."""
         contracts.check_session(message)
         check_key(record, message.user_id)
-        check_time("watermark", message.watermark, record, self.settings.sessions)
+        check_time("watermark", message.watermark, record, self.rules)
 
     def timers(self) -> tuple[Timer, ...]:
         """Look for another model in service, whether or not there are sessions."""

@@ -49,7 +49,7 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
     def check(self, record: Record, message: SessionEmbedding) -> None:
         """The service refuses to recommend for a moment that is far ahead."""
         check_key(record, message.user_id)
-        check_time("ended_at", message.ended_at, record, self.settings.sessions)
+        check_time("ended_at", message.ended_at, record, self.rules)
 
     async def on_close(self) -> None:
         """Close the connections to the service."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Collection, Coroutine, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ import msgspec
 
 from mos_online.health import Health
 from mos_online.settings import Settings
+from streams.kafka.limits import largest_records
 from streams.processors.base import Processor, WorkerContext
 from streams.runtime.broker_watch import BrokerWatch
 from streams.runtime.consumer import ProcessorConsumer
@@ -90,8 +92,9 @@ async def run_worker(settings: Settings, only: Collection[str], *, accept_loss: 
 
     async def work() -> None:
         partitions = await brokers.ready()
+        sized = replace(context, largest=await asyncio.to_thread(largest_records, settings))
         running.extend(
-            ProcessorConsumer(PROCESSORS[name](context), context, brokers, partitions=partitions)
+            ProcessorConsumer(PROCESSORS[name](sized), sized, brokers, partitions=partitions)
             for name in PROCESSORS
             if name in only
         )

@@ -51,7 +51,7 @@ class Case(ABC):
         self.settings, self.folder, self.monkeypatch = home, folder, monkeypatch
         self.failures: list[Exception] = []
         self.producer = Producer()
-        monkeypatch.setattr(base, "RecordProducer", lambda _: self.producer)
+        monkeypatch.setattr(base, "RecordProducer", lambda *_, **__: self.producer)
         self.prepare()
         self.processor = self.build(WorkerContext(settings=home, fail=self.failures.append))
 

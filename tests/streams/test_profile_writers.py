@@ -117,7 +117,7 @@ def test_no_session_is_lost_or_counted_twice_by_owners_that_follow_each_other(
         settings = mos_home.model_copy(update={"store": request.getfixturevalue("redis_server").url})
     router = publish_model(tmp_path / "model", settings)
     sizes = RingSizes(recent=3, theme=2)
-    monkeypatch.setattr(base, "RecordProducer", lambda _: Producer())
+    monkeypatch.setattr(base, "RecordProducer", lambda *_, **__: Producer())
     rng = random.Random(seed)
     opened = OnlineStore.open
     case = ProfilerCase(settings, tmp_path / "other", monkeypatch)  # makes the records; replaces the store

@@ -80,7 +80,7 @@ def ask(
 
     async def run() -> None:
         settings = Settings(kafka="127.0.0.1:9", api_key="secret")
-        monkeypatch.setattr(base, "RecordProducer", lambda _: producer)
+        monkeypatch.setattr(base, "RecordProducer", lambda *_, **__: producer)
         processor = RecommenderProcessor(WorkerContext(settings=settings, fail=fail))
         http = processor._client._client
         headers = http.headers
