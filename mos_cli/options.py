@@ -39,4 +39,7 @@ UntilOption = Annotated[
 BackboneOption = Annotated[
     str, typer.Option("--backbone", help="Sequence encoder: gru4rec, pooling, sasrec or mamba4rec.")
 ]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="Where the model is fitted: auto (a GPU if there is one), cpu or cuda.")
+]
 MinutesOption = Annotated[float, typer.Option("--minutes", help="Time budget for fitting the model.", min=0.05)]

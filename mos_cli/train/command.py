@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mos_cli.options import BackboneOption, DatasetOption, MinutesOption, UntilOption
+from mos_cli.options import BackboneOption, DatasetOption, DeviceOption, MinutesOption, UntilOption
 
 app = typer.Typer()
 
@@ -19,6 +19,7 @@ def train(
     backbone: BackboneOption = "gru4rec",
     themes: Annotated[int, typer.Option(help="Number of latent themes.", min=1)] = 12,
     minutes: MinutesOption = 2.0,
+    device: DeviceOption = "auto",
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
     promote: Annotated[
         bool,
@@ -44,7 +45,7 @@ def train(
     if configured.models is None:
         require_writable(configured)  # the model would be lost after minutes of work
     console = Console()
-    config = TrainConfig(backbone=backbone, themes=themes, minutes=minutes, seed=seed)
+    config = TrainConfig(backbone=backbone, themes=themes, minutes=minutes, device=device, seed=seed)
     log = take_until(load(dataset, configured.data_dir, event_types=configured.event_types), until)
     report = train_and_show(log, name=dataset, config=config, settings=configured, console=console, promote=promote)
     where = open_registry(configured).label

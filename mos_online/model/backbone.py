@@ -114,8 +114,13 @@ class Resized(Backbone):
 def last_event(states: Tensor, mask: Tensor) -> Tensor:
     """The state at each row's last event: (B, T, d), (B, T) -> (B, d); zeros for a row without events."""
     count = mask.sum(1)
-    newest = states[torch.arange(len(states)), (count - 1).clamp(min=0)]
+    newest = at_place(states, (count - 1).clamp(min=0))
     return newest * (count > 0).unsqueeze(1)
+
+
+def at_place(rows: Tensor, place: Tensor) -> Tensor:
+    """One place of each row: (B, T, ...) and int64 (B,) -> (B, ...)."""
+    return rows[torch.arange(len(rows), device=rows.device), place]
 
 
 def pooled(logits: Tensor, events: Tensor, mask: Tensor) -> Tensor:
@@ -128,7 +133,7 @@ def pooled(logits: Tensor, events: Tensor, mask: Tensor) -> Tensor:
 
 def from_newest(mask: Tensor, longest: int) -> Tensor:
     """Each event's place counted from its row's newest, which is 0: (B, T) -> int64 (B, T), at most ``longest`` - 1."""
-    return (mask.sum(1, keepdim=True) - 1 - torch.arange(mask.shape[1])).clamp(0, longest - 1)
+    return (mask.sum(1, keepdim=True) - 1 - torch.arange(mask.shape[1], device=mask.device)).clamp(0, longest - 1)
 
 
 def check_heads(width: int, heads: int, who: str) -> None:

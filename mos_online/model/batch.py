@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -50,6 +50,11 @@ class Batch:
     ring_user: Tensor
     ring_theme: Tensor
     ring_sessions: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device; itself if it is there already."""
+        tensors = {field.name: getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)}
+        return self if all(tensors[name] is getattr(self, name) for name in tensors) else Batch(**tensors)
 
 
 def collate(histories: Sequence[History]) -> Batch:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mos_online.model.backbone import Backbone, build_backbone
+from mos_online.model.backbone import Backbone, at_place, build_backbone
 from mos_online.model.backbones.pooling import AttentivePooling
 from mos_online.model.batch import Batch
 from mos_online.model.config import AGE_BUCKETS, MoSConfig
@@ -80,7 +80,7 @@ class MoS(SequenceModel):
         themes = self.config.themes + 1
         totals = total.unsqueeze(1).repeat(1, themes, 1).flatten(0, 1)
         weights = weight.unsqueeze(1).repeat(1, themes, 1).flatten(0, 1)
-        gates = torch.zeros(len(overall) * themes, 1)
+        gates = overall.new_zeros(len(overall) * themes, 1)
         gates[::themes] = (short / weight).detach()
         if len(batch.ring_user):
             state = self.theme_expert(self._ring_rows(batch), batch.ring_mask)
@@ -103,8 +103,8 @@ class MoS(SequenceModel):
         events = self.dropout(self.event_rows(batch.items, batch.ages))
         overall = self._global(events, batch.mask, target)
         total, weight, _ = self._without_theme(batch, overall, events)
-        ring = torch.full((len(candidates), self.config.themes + 1), -1)
-        ring[batch.ring_user, batch.ring_theme] = torch.arange(len(batch.ring_user))
+        ring = candidates.new_full((len(candidates), self.config.themes + 1), -1)
+        ring[batch.ring_user, batch.ring_theme] = torch.arange(len(batch.ring_user), device=ring.device)
         themes = self.item_theme[candidates]
         facts = self._facts(batch)
         biases = self.theme_prior(facts, overall, self.theme.weight)
@@ -181,7 +181,7 @@ class MoS(SequenceModel):
     def _theme_gamma(self, batch: Batch, known: Tensor, overall: Tensor, rings: Tensor | None = None) -> Tensor:
         """Gammas (P, 1) of rings (P,), all if None, for global states (P, d); ``known``: the prior's facts."""
         count = batch.ring_mask.sum(1)
-        newest = batch.ring_ages[torch.arange(len(count)), (count - 1).clamp(min=0)]
+        newest = at_place(batch.ring_ages, (count - 1).clamp(min=0))
         facts = torch.stack(
             [torch.log1p(count.float()), torch.log1p(newest) / 10, torch.log1p(batch.ring_sessions)], dim=1
         )
@@ -197,7 +197,7 @@ def _tail(events: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """The last ``size`` events of each row, events first: (B, min(size, T), d) and its mask."""
     size = min(size, events.shape[1])
     count = mask.sum(1, keepdim=True)
-    at = (count - size).clamp(min=0) + torch.arange(size)
+    at = (count - size).clamp(min=0) + torch.arange(size, device=mask.device)
     kept = at < count
     at = at.clamp(max=max(events.shape[1] - 1, 0))
     return events.gather(1, at.unsqueeze(-1).expand(-1, -1, events.shape[2])), kept

@@ -133,17 +133,23 @@ class SequenceModel(nn.Module):
         Args:
             rows: float32 (items + 1, d), each of length 1 or zero; a zero row leaves the item as it is.
         """
+        rows = rows.to(self.device)
         with torch.no_grad():
             if self.config.table:
                 self.table.weight.zero_()
             self.item.weight.mul_(rows.norm(dim=1, keepdim=True) == 0)
             self.item.weight.add_(rows)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are. Whatever it reads must be there, too."""
+        return self.item.weight.device
+
     def item_rows(self, items: Tensor) -> Tensor:
         """The rows e_x (..., d) of items (...,)."""
         own = self.item(items) * self.item_known[items].unsqueeze(-1)
         if self.training and self.config.id_dropout:
-            keep = torch.rand(items.shape) >= self.config.id_dropout
+            keep = torch.rand(items.shape, device=items.device) >= self.config.id_dropout
             own = own * keep.unsqueeze(-1)
         rows: Tensor = own + self.category(self.item_category[items])
         if self.config.table:
@@ -205,7 +211,7 @@ class SequenceModel(nn.Module):
             return users.themed[:, 0] @ rows.T + users.bias
         counts = torch.bincount(themes, minlength=vectors).tolist()
         in_order = bool((themes[1:] >= themes[:-1]).all())
-        order = torch.arange(len(themes)) if in_order else torch.argsort(themes, stable=True)
+        order = torch.arange(len(themes), device=themes.device) if in_order else torch.argsort(themes, stable=True)
         parts = rows.split(counts) if in_order else rows[order].split(counts)
         pieces = [
             torch.addmm(users.bias[:, theme, None], users.themed[:, theme], part.T)
@@ -215,7 +221,7 @@ class SequenceModel(nn.Module):
         if in_order:
             return torch.cat(pieces, 1)
         back = torch.empty_like(order)
-        back[order] = torch.arange(len(order))
+        back[order] = torch.arange(len(order), device=order.device)
         return torch.cat(pieces, 1)[:, back]
 
     def add_repeats(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:

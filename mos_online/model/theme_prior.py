@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
+from mos_online.model.backbone import at_place
 from mos_online.model.batch import Batch
 
 FACTS = 7
@@ -65,17 +66,17 @@ def theme_facts(batch: Batch, item_theme: Tensor, *, themes: int, short: int) ->
         themes: K.
         short: how many events are the last few.
     """
-    facts = torch.zeros(len(batch.items), themes + 1, FACTS)
+    facts = batch.ages.new_zeros(len(batch.items), themes + 1, FACTS)
     theme = item_theme[batch.items]
     count = batch.mask.sum(1, keepdim=True)
-    at = torch.arange(theme.shape[1])
+    at = torch.arange(theme.shape[1], device=theme.device)
     for column, last in enumerate((theme.shape[1], short, 1)):
         read = (batch.mask & (at >= count - last)).float()
         facts[:, :, column].scatter_add_(1, theme, read / read.sum(1, keepdim=True).clamp(min=1))
     if len(batch.ring_user):
         held = batch.ring_mask.sum(1)
-        newest = batch.ring_ages[torch.arange(len(held)), (held - 1).clamp(min=0)]
-        sessions = torch.zeros(len(facts)).index_add(0, batch.ring_user, batch.ring_sessions)
+        newest = at_place(batch.ring_ages, (held - 1).clamp(min=0))
+        sessions = facts.new_zeros(len(facts)).index_add(0, batch.ring_user, batch.ring_sessions)
         share = batch.ring_sessions / sessions[batch.ring_user].clamp(min=1)
         columns = (torch.ones_like(share), torch.log1p(held.float()) / 3, torch.log1p(newest) / 10, share)
         facts[batch.ring_user, batch.ring_theme, 3:] = torch.stack(columns, 1)

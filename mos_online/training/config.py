@@ -22,6 +22,7 @@ class TrainConfig:
         minutes: time budget of the fitting; epochs, patience: see ``Budget``.
         rate: learning rate.
         threads: of torch.
+        device: where the model is fitted, see ``choose_device``. It does not change what is stored.
         seed: of everything random.
     """
 
@@ -40,6 +41,7 @@ class TrainConfig:
     patience: int = 2
     rate: float = 3e-3
     threads: int = 2
+    device: str = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -32,6 +32,15 @@ class Examples:
     active: Tensor
     features: Tensor
 
+    def to(self, device: torch.device) -> Examples:
+        """The same examples on a device."""
+        return Examples(
+            batch=self.batch.to(device),
+            targets=self.targets.to(device, non_blocking=True),
+            active=self.active.to(device, non_blocking=True),
+            features=self.features.to(device, non_blocking=True),
+        )
+
 
 def examples(moment: Moment, log: SequenceLog, catalogue: Catalogue, known: Tensor, config: MoSConfig) -> Examples:
     """What a model of these sizes reads at a moment.

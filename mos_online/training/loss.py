@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody uses
@@ -22,12 +23,13 @@ def ranking_loss(model: SequenceModel, data: Examples, generator: torch.Generato
 
     Args:
         model: in the mode to train.
-        data: the examples of one moment.
+        data: the examples of one moment, on any device.
         generator: draws the candidates of a large catalogue.
     """
+    data = data.to(model.device)
     candidates, weights = _candidates(data, model.config.items, generator)
-    slot = torch.full((model.config.items + 1,), -1)
-    slot[candidates] = torch.arange(len(candidates))
+    slot = candidates.new_full((model.config.items + 1,), -1)
+    slot[candidates] = torch.arange(len(candidates), device=model.device)
     users = model.encode(data.batch)
     scores = model.score(users, candidates, data.features[candidates])
     scores = model.add_repeats(scores, data.batch, slot) + weights
@@ -37,11 +39,13 @@ def ranking_loss(model: SequenceModel, data: Examples, generator: torch.Generato
 
 def _candidates(data: Examples, items: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Rows to compete with the targets, and log weights by which sampled ones stand for the rest."""
+    device = data.targets.device
     if items <= WHOLE:
-        return torch.arange(1, items + 1), torch.zeros(items)
+        return torch.arange(1, items + 1, device=device), torch.zeros(items, device=device)
     sure = torch.unique(torch.cat([data.active, data.targets[data.targets > 0]]))
-    drawn = torch.randint(1, items + 1, (SAMPLED,), generator=generator)
+    drawn = torch.randint(1, items + 1, (SAMPLED,), generator=generator).to(device)
     drawn = drawn[~torch.isin(drawn, sure)].unique()
     stands_for = (items - len(sure)) / max(len(drawn), 1)
-    weights = torch.cat([torch.zeros(len(sure)), torch.full((len(drawn),), float(np.log(max(stands_for, 1.0))))])
+    weights = torch.zeros(len(sure) + len(drawn), device=device)
+    weights[len(sure) :] = math.log(max(stands_for, 1.0))
     return torch.cat([sure, drawn]), weights

@@ -30,10 +30,11 @@ class Quality:
 def measure(model: SequenceModel, data: Sequence[Examples]) -> Quality:
     """Rank the whole catalogue for every position."""
     model.eval()
-    everything = torch.arange(1, model.config.items + 1)
-    slot = torch.cat([torch.tensor([-1]), torch.arange(model.config.items)])
+    everything = torch.arange(1, model.config.items + 1, device=model.device)
+    slot = torch.arange(-1, model.config.items, device=model.device)
     hits, gains, count = 0.0, 0.0, 0
-    for one in data:
+    for moment in data:
+        one = moment.to(model.device)
         users = model.encode(one.batch)
         scores = model.score(users, everything, one.features[1:])
         scores = model.add_repeats(scores, one.batch, slot)

@@ -13,6 +13,7 @@ from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.training.config import TrainConfig
+from mos_online.training.device import choose_device
 from mos_online.training.examples import count
 from mos_online.training.fit import fit, one_pass
 from mos_online.training.loss import ranking_loss
@@ -59,14 +60,14 @@ def train(
     torch.set_num_threads(config.threads)
     started = time.monotonic()
     data = prepare(events, items, sessions, config, on_progress)
-    model = untrained_model(data, seed=config.seed)
+    model = untrained_model(data, seed=config.seed).to(choose_device(config.device))
     untrained = measure(model, data.validation)
     passes = _fit(model, data, config, on_progress)
     trained = measure(model, data.validation)
     on_progress("baselines", 0.0, "on the same positions")
     baselines = measure_baselines(data.log.clicks, data.border, half_life_ms=data.half_life_ms, gap_ms=sessions.gap)
     _learn_the_newest(model, data, config)
-    checkpoint = as_checkpoint(model, data)
+    checkpoint = as_checkpoint(model.cpu(), data)
     report = _report(
         checkpoint, data, untrained, trained, baselines, passes=passes, seconds=round(time.monotonic() - started, 1)
     )

@@ -37,7 +37,7 @@ class SASRec(Backbone):
             return events.new_zeros(events.shape[0], events.shape[2])
         hidden = self.dropout(events + self.position(from_newest(mask, self.longest)))
         # An event sees itself and what came before; padding comes last, so no event sees it.
-        allowed = torch.ones(length, length, dtype=torch.bool).tril()
+        allowed = torch.ones(length, length, dtype=torch.bool, device=events.device).tril()
         for block in self.blocks:
             hidden = block(hidden, allowed)
         return last_event(self.norm(hidden), mask)

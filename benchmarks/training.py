@@ -1,0 +1,94 @@
+"""How fast is a model fitted? Examples per second of one pass, on the processor and, where there is one, on a GPU.
+
+    python benchmarks/training.py [--examples 1000000] [--items-per-theme 200] [--threads 2] [--seconds 60]
+                                  [--backbones gru4rec,pooling,sasrec] [--devices cpu,cuda]
+
+Makes a synthetic log, prepares it as `mos train` does, and takes as many steps of training as fit into the seconds, or
+one whole pass if that is less. Prints Markdown: for each backbone and device the examples per second, and the minutes
+that one pass over all examples takes at that rate. The log of a million examples takes about 3 GB of memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+
+import torch
+
+from mos_online.sessions import SessionConfig
+from mos_online.training import TrainConfig
+from mos_online.training.device import choose_device
+from mos_online.training.loss import ranking_loss
+from mos_online.training.prepare import TrainingData, prepare, untrained_model
+from simulator.population import SyntheticConfig, synthesize
+
+WARM_UP = 10
+"""Steps that are not timed."""
+
+THEMES = 24
+
+
+def prepared(examples: int, items_per_theme: int, threads: int) -> tuple[TrainingData, TrainConfig]:
+    """A synthetic log with this many examples, laid out for training."""
+    config = TrainConfig(examples=examples, longest_log=2 * examples, threads=threads)
+    users = max(examples // 20, 100)  # with 8 sessions of 5 events each: twice as many events as examples
+    log = synthesize(
+        SyntheticConfig(users=users, themes=THEMES, items_per_theme=items_per_theme, sessions_per_user=8.0)
+    )
+    return prepare(log.events, log.items, SessionConfig(), config, lambda stage, share, words: None), config
+
+
+def rate(data: TrainingData, config: TrainConfig, seconds: float) -> tuple[float, int]:
+    """Examples per second, and how many were timed."""
+    device = choose_device(config.device)
+    torch.manual_seed(0)
+    model = untrained_model(replace(data, model_config=replace(data.model_config, backbone=config.backbone)), seed=0)
+    model.to(device).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.rate)
+    generator = torch.Generator().manual_seed(0)
+    done, started = 0, 0.0
+    for step, examples in enumerate(data.learned):
+        if step == WARM_UP:
+            started = time.perf_counter()
+        optimizer.zero_grad()
+        loss = ranking_loss(model, examples, generator)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+        loss.item()  # waits for the GPU
+        if step >= WARM_UP:
+            done += len(examples.targets)
+            if time.perf_counter() - started > seconds:
+                break
+    return done / (time.perf_counter() - started), done
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--examples", type=int, default=1_000_000)
+    parser.add_argument("--items-per-theme", type=int, default=200)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--backbones", default="gru4rec,pooling,sasrec")
+    parser.add_argument("--devices", default="cpu,cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    started = time.perf_counter()
+    data, config = prepared(arguments.examples, arguments.items_per_theme, arguments.threads)
+    total = sum(len(examples.targets) for examples in data.learned)
+    print(
+        f"{total:,} examples, {len(data.catalogue.items):,} items, prepared in {time.perf_counter() - started:.0f} s; "
+        f"torch {torch.__version__}, {arguments.threads} threads"
+        + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "")
+    )
+    print("\n| backbone | device | examples/s | minutes for one pass | timed examples |\n|---|---|---|---|---|")
+    for backbone in arguments.backbones.split(","):
+        for device in arguments.devices.split(","):
+            found, timed = rate(data, replace(config, backbone=backbone, device=device), arguments.seconds)
+            print(f"| {backbone} | {device} | {found:,.0f} | {total / found / 60:.1f} | {timed:,} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
