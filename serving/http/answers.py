@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from serving.http.authentication import Authentication
-from serving.http.call import HEADER, Call, request_id_of
+from serving.http.call import HEADER, SCOPE, Call, request_id_of
 from serving.http.endpoint import Endpoint, Handler
 from serving.http.problem import Problem, internal, method_not_allowed, not_found, not_ready
 from serving.metrics import Metrics
@@ -41,7 +41,7 @@ def answering(endpoint: Endpoint, authentication: Authentication, metrics: Metri
     async def answer(request: Request) -> Response:
         started = time.perf_counter()
         status = CLIENT_CLOSED
-        call = request.state.call = Call(request_id=request_id_of(request))
+        call = request.scope[SCOPE] = Call(request_id=request_id_of(request))
         try:
             call.client = authentication.check(request, endpoint.scope)
             response = await endpoint.handle(request)

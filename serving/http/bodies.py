@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from serving.http.call import call_of
 from serving.http.encoding import decoded
@@ -42,24 +42,34 @@ class Bodies:
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > limit:
             raise too_large(limit)
-        client = call_of(request).client.name
-        chunks: list[bytes] = []
-        size = 0
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                async for chunk in request.stream():
-                    size += len(chunk)
-                    self._hold(client, len(chunk))
-                    if size > limit:
-                        raise too_large(limit)
-                    if chunk:  # the last one is empty
-                        chunks.append(chunk)
+                raw, more = await _part(request)
+                if more:
+                    raw = await self._rest(request, raw, limit=limit)
         except TimeoutError:
             raise too_slow(self._limits.body_seconds) from None
+        if len(raw) > limit:
+            raise too_large(limit)
+        return decoded(raw, request.headers.get("content-encoding", ""), limit=limit)
+
+    async def _rest(self, request: Request, first: bytes, *, limit: int) -> bytes:
+        """The whole of a body that comes in parts, of which we have the first."""
+        client = call_of(request).client.name
+        chunks: list[bytes] = []
+        size, chunk, more = 0, first, True
+        try:
+            while True:
+                size += len(chunk)
+                self._hold(client, len(chunk))
+                if size > limit:
+                    raise too_large(limit)
+                chunks.append(chunk)
+                if not more:
+                    return b"".join(chunks)
+                chunk, more = await _part(request)
         finally:
             self._release(client, size)
-        raw = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        return decoded(raw, request.headers.get("content-encoding", ""), limit=limit)
 
     def _hold(self, client: str, size: int) -> None:
         self._held += size
@@ -74,3 +84,11 @@ class Bodies:
         self._held_by[client] -= size
         if not self._held_by[client]:
             del self._held_by[client]
+
+
+async def _part(request: Request) -> tuple[bytes, bool]:
+    """The next part of a body, and whether more follows. ``Request.stream`` is dearer: it is an async generator."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from serving.http.authentication import UNKNOWN, Client
 
 HEADER = "x-request-id"
+SCOPE = "mos.call"
+"""Where a ``Call`` lies in the scope of ASGI."""
 _PLAIN = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -34,7 +36,7 @@ class Call:
 
 def call_of(request: Request) -> Call:
     """Return what ``serving.http.answers`` has noted about a request."""
-    call: Call = request.state.call
+    call: Call = request.scope[SCOPE]
     return call
 
 

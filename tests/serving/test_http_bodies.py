@@ -19,7 +19,7 @@ from mos_online.sessions.rejection import absurd_timestamp, future_timestamp
 from serving.http.api import RecommendEvent, RecommendRequest
 from serving.http.authentication import Client
 from serving.http.bodies import Bodies
-from serving.http.call import Call
+from serving.http.call import SCOPE, Call
 from serving.http.encoding import decoded
 from serving.http.problem import Problem
 from serving.http.times import Times
@@ -88,7 +88,7 @@ def receiving(bodies: Bodies, chunks: AsyncIterator[bytes], name: str = "c") -> 
             return {"type": "http.request", "body": b"", "more_body": False}
 
     request = Request({"type": "http", "headers": []}, receive)
-    request.state.call = Call(request_id="r", client=Client(key=None, name=name))
+    request.scope[SCOPE] = Call(request_id="r", client=Client(key=None, name=name))
     return asyncio.create_task(bodies.receive(request, limit=1000))
 
 
