@@ -20,6 +20,8 @@ from typing import Any
 
 REQUEST_SECONDS = 10
 """A request must have arrived within this: its headers, and its body as far as HAProxy holds it (16 KiB)."""
+IDLE_SECONDS = 15
+"""A connection on which no request comes is closed after this."""
 CONNECTIONS = 512
 """An address may have so many connections; HAProxy has 4096."""
 
@@ -58,6 +60,7 @@ def rewrite(config: str, parameters: dict[str, Any]) -> str:
     for port in parameters["local_ports"]:
         config = _replaced(config, rf"bind \*?:{port}$", f"bind 127.0.0.1:{port}")
     config = _replaced(config, r"^( *stats socket .*) mode 666 ", r"\1 mode 600 ")
+    config = _replaced(config, r"timeout http-keep-alive \S+$", f"timeout http-keep-alive {IDLE_SECONDS}s")
     config = _replaced(config, r"^defaults\n", "defaults\n" + _lines(_limits(parameters)))
     listens = rf"^(frontend http_frontend\n) *bind \S+:{parameters['port']}\n"
     return MARK + _replaced(config, listens, "frontend http_frontend\n" + _lines(_frontend(parameters)))

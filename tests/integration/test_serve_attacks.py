@@ -210,7 +210,7 @@ def test_an_odd_body_gets_a_clear_answer(serve: Serve, body: bytes, status: int)
         (HEAD + b"Content-Length: -1\r\n\r\n", b"HTTP/1.1 4"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", b"HTTP/1.1 4"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"HTTP/1.1 4"),
-        (b"GET / HTTP/9.9\r\n\r\n", b"HTTP/1.1 4"),
+        (b"GET / HTTP/9.9\r\nConnection: close\r\n\r\n", b"HTTP/1.1 4"),
         (b"\x16\x03\x01\x02\x00", b"HTTP/1.1 4"),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b""),
         (

@@ -14,7 +14,7 @@ import pytest
 
 from serving.ray import haproxy_launch
 from serving.ray.haproxy import haproxy_binary
-from serving.ray.haproxy_launch import CONNECTIONS, MARK, REQUEST_SECONDS, rewrite, write_errors
+from serving.ray.haproxy_launch import CONNECTIONS, IDLE_SECONDS, MARK, REQUEST_SECONDS, rewrite, write_errors
 
 pytestmark = pytest.mark.slow  # each Ray takes seconds to import
 
@@ -90,7 +90,9 @@ def test_only_the_service_listens_beyond_this_machine(written: str) -> None:
 
 def test_slow_requests_and_many_connections_are_bounded(written: str) -> None:
     config = rewrite(written, parameters(trusted_proxies=["10.0.0.0/8"]))
-    assert {f"timeout http-request {REQUEST_SECONDS}s", "option http-buffer-request"} <= set(rules(config, "defaults"))
+    limits = {f"timeout http-request {REQUEST_SECONDS}s", f"timeout http-keep-alive {IDLE_SECONDS}s"}
+    assert limits | {"option http-buffer-request"} <= set(rules(config, "defaults"))
+    assert config.count("timeout http-keep-alive") == 1
     frontend = rules(config, "frontend http_frontend")
     assert f"tcp-request connection reject if !trusted_proxy {{ sc0_conn_cur gt {CONNECTIONS} }}" in frontend
     assert "acl trusted_proxy src 10.0.0.0/8" in frontend
@@ -111,7 +113,7 @@ def test_a_reload_of_the_same_file_changes_nothing_more(written: str) -> None:
 
 
 def test_a_configuration_that_has_no_place_for_a_rule_is_refused(written: str) -> None:
-    for gone in (r"^defaults$", r"^frontend http_frontend$", r" mode 666 ", rf"bind \*:{STATS}"):
+    for gone in (r"^defaults$", r"^frontend http_frontend$", r" mode 666 ", r"http-keep-alive", rf"bind \*:{STATS}"):
         with pytest.raises(ValueError, match="another configuration"):
             rewrite(re.sub(gone, "else", written, flags=re.MULTILINE), parameters())
 
