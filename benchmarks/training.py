@@ -1,7 +1,7 @@
 """How fast is a model fitted? Examples per second of one pass, on the processor and, where there is one, on a GPU.
 
     python benchmarks/training.py [--examples 1000000] [--items-per-theme 200] [--threads 2] [--seconds 60]
-                                  [--backbones gru4rec,pooling,sasrec] [--devices cpu,cuda]
+                                  [--backbones gru4rec,pooling,sasrec] [--devices cpu,cuda] [--batch 256]
 
 Makes a synthetic log, prepares it as `mos train` does, and takes as many steps of training as fit into the seconds, or
 one whole pass if that is less. Prints Markdown: for each backbone and device the examples per second, and the minutes
@@ -29,9 +29,9 @@ WARM_UP = 10
 THEMES = 24
 
 
-def prepared(examples: int, items_per_theme: int, threads: int) -> tuple[TrainingData, TrainConfig]:
+def prepared(examples: int, items_per_theme: int, *, threads: int, batch: int) -> tuple[TrainingData, TrainConfig]:
     """A synthetic log with this many examples, laid out for training."""
-    config = TrainConfig(examples=examples, longest_log=2 * examples, threads=threads)
+    config = TrainConfig(examples=examples, longest_log=2 * examples, moment=batch, threads=threads)
     users = max(examples // 20, 100)  # with 8 sessions of 5 events each: twice as many events as examples
     log = synthesize(
         SyntheticConfig(users=users, themes=THEMES, items_per_theme=items_per_theme, sessions_per_user=8.0)
@@ -73,16 +73,20 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--backbones", default="gru4rec,pooling,sasrec")
     parser.add_argument("--devices", default="cpu,cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--batch", type=int, default=TrainConfig.moment, help="examples of a step")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     started = time.perf_counter()
-    data, config = prepared(arguments.examples, arguments.items_per_theme, arguments.threads)
-    total = sum(len(examples.targets) for examples in data.learned)
-    print(
-        f"{total:,} examples, {len(data.catalogue.items):,} items, prepared in {time.perf_counter() - started:.0f} s; "
-        f"torch {torch.__version__}, {arguments.threads} threads"
-        + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "")
+    data, config = prepared(
+        arguments.examples, arguments.items_per_theme, threads=arguments.threads, batch=arguments.batch
     )
+    total = sum(len(examples.targets) for examples in data.learned)
+    seconds = time.perf_counter() - started
+    print(
+        f"{total:,} examples, {len(data.catalogue.items):,} items, {arguments.batch} a step; {seconds:.0f} s to prepare"
+    )
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    print(f"torch {torch.__version__}, {arguments.threads} threads{gpu}")
     print("\n| backbone | device | examples/s | minutes for one pass | timed examples |\n|---|---|---|---|---|")
     for backbone in arguments.backbones.split(","):
         for device in arguments.devices.split(","):
