@@ -8,16 +8,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 # Where datasets lie: one folder each. Used if it exists; otherwise the demo makes its own population.
-MOS_DATA_DIR ?= $(wildcard ../shared/data)
+# Make's own functions take a path with blanks for several, so it is only passed on.
+MOS_DATA_DIR ?= $(if $(wildcard ../shared/data),$(CURDIR)/../shared/data)
 ifneq ($(strip $(MOS_DATA_DIR)),)
-export MOS_DATA_DIR := $(abspath $(MOS_DATA_DIR))
+export MOS_DATA_DIR
 else
 unexport MOS_DATA_DIR
 endif
 
 # make demo DATASET=movielens_100k SPEED=600x EVENTS=20000
-DEMO_OPTIONS := $(if $(DATASET),--dataset $(DATASET)) $(if $(SPEED),--speed $(SPEED)) $(if $(EVENTS),--events $(EVENTS)) \
-                $(if $(BACKBONE),--backbone $(BACKBONE))
+DEMO_OPTIONS := $(if $(DATASET),--dataset "$(DATASET)") $(if $(SPEED),--speed "$(SPEED)") \
+                $(if $(EVENTS),--events "$(EVENTS)") $(if $(BACKBONE),--backbone "$(BACKBONE)")
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +30,8 @@ $(VENV)/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml
 	  f"Python 3.11 to 3.13 is needed, $(PYTHON) is {v[0]}.{v[1]}: try make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --require-hashes -r requirements/dev.txt
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --no-build-isolation --no-deps -e .
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip install --require-hashes -r requirements/dev.txt
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip install --quiet --no-build-isolation --no-deps -e .
 	@touch $@
 
 demo: setup  ## the whole system on this machine: train, start everything, replay a log, report

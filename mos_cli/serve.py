@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,15 +12,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from mos_cli.stopping import catch_sigterm, until_stopped
+from mos_cli.stopping import catch_signals, until_stopped
 from mos_online.errors import ServingError
+from mos_online.processes import StalledError, wait_until, work_of
 from mos_online.settings import Settings
 
 app = typer.Typer()
 console = Console()
 
-START_TIMEOUT = 60.0
-"""Seconds between the application's start on Ray and its first answer over HTTP."""
 CHECK_EVERY = 1.0
 """Seconds between looks at Ray's processes."""
 
@@ -58,7 +58,7 @@ def serve(
             else:
                 folder = stack.enter_context(run_folder(settings))
                 check = stack.enter_context(local_application(settings, folder))
-        catch_sigterm()  # Ray has put its own handler there
+        catch_signals()  # Ray has put its own handler there
         _wait_for_answer(settings)
         _announce(settings, time.monotonic() - started)
         while True:
@@ -68,19 +68,22 @@ def serve(
 
 
 def _wait_for_answer(settings: Settings) -> None:
-    """Return once the service answers over HTTP, with or without a model."""
-    deadline = time.monotonic() + START_TIMEOUT
-    answer: object = "nothing"
-    while time.monotonic() < deadline:
+    """Return once the service answers over HTTP, with or without a model; wait for as long as it works."""
+    said: list[object] = ["nothing"]
+
+    def answers() -> bool:
         try:
-            answer = _get(settings, "/healthz")
+            return _get(settings, "/healthz") is not None
         except OSError as error:
-            answer = error
-        else:
-            if answer is not None:
-                return
-        time.sleep(0.1)
-    raise ServingError(f"the service runs but {settings.local_serve_url} does not answer: {answer}")
+            said.append(error)
+            return False
+
+    try:
+        wait_until(answers, progress=lambda: work_of(os.getpid()))
+    except StalledError as stalled:
+        raise ServingError(
+            f"the service runs but {settings.local_serve_url} does not answer ({said[-1]}): {stalled}"
+        ) from None
 
 
 def _get(settings: Settings, path: str) -> dict[str, Any] | None:
@@ -89,7 +92,7 @@ def _get(settings: Settings, path: str) -> dict[str, Any] | None:
 
     headers = {"X-API-Key": settings.api_key} if settings.api_key else {}
     try:
-        answer = httpx.get(f"{settings.local_serve_url}{path}", headers=headers, timeout=5)
+        answer = httpx.get(f"{settings.local_serve_url}{path}", headers=headers, timeout=5, trust_env=False)
     except httpx.HTTPError as error:
         raise OSError(str(error)) from None
     return answer.json() if answer.status_code == httpx.codes.OK else None

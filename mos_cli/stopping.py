@@ -1,4 +1,4 @@
-"""How a service in the foreground is stopped: by Ctrl-C, or by SIGTERM."""
+"""How a service in the foreground is stopped: by Ctrl-C, by SIGTERM, or when its terminal closes (SIGHUP)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rich.console import Console
 
 
 class _Stop(BaseException):
-    """SIGTERM arrived."""
+    """SIGTERM or SIGHUP arrived."""
 
 
 @contextmanager
 def until_stopped(console: Console) -> Iterator[None]:
-    """Leave the block at Ctrl-C, with exit status 130, and at SIGTERM, with 0; use it in the main thread."""
-    catch_sigterm()
+    """Leave the block at Ctrl-C, with exit status 130, and at SIGTERM and SIGHUP, with 0; use it in the main thread."""
+    catch_signals()
     try:
         yield
     except _Stop:
@@ -28,11 +28,17 @@ def until_stopped(console: Console) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def catch_sigterm() -> None:
-    """Let SIGTERM end ``until_stopped``; call it again inside the block after something else took the signal."""
-    signal.signal(signal.SIGTERM, _on_sigterm)
+def catch_signals() -> None:
+    """Let SIGTERM and SIGHUP end ``until_stopped``; call it again inside the block after something else took one.
+
+    A signal that is ignored stays ignored: `nohup` ignores SIGHUP.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
 
 
-def _on_sigterm(_signum: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # we are stopping already
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # we are stopping already
     raise _Stop

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 
 import httpx
 
 from mos_online.errors import MosError
 from mos_online.ports import http_address
-from mos_online.processes import StalledError, deferred_signals, wait_until, work_of
+from mos_online.processes import (
+    GuardedChild,
+    StalledError,
+    deferred_signals,
+    locked,
+    stopping_signals,
+    wait_until,
+    work_of,
+)
 from mos_online.settings import Settings
 
 STOP_TIMEOUT = 20.0
 """Seconds a child may take to finish its work after SIGTERM before its process group is killed."""
 
+LOCK = "services.lock"
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 RESTARTS = 5
 """So often ``tend`` starts a child again within ``WINDOW``."""
@@ -50,20 +61,21 @@ class Supervisor:
     """Child processes, started in order and stopped in reverse order whatever happens; use it in the main thread.
 
     SIGTERM and SIGHUP become KeyboardInterrupt, so that they stop the children too. Each child leads a process group of
-    its own: a Ctrl-C at the terminal reaches only us, and what a child started is stopped with it.
+    its own: a Ctrl-C at the terminal reaches only us, and what a child started is stopped with it. If this process is
+    killed, the children stop too.
     """
 
     logs: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
-    _children: list[tuple[ChildProcess, subprocess.Popen[bytes]]] = field(default_factory=list)
+    _children: list[tuple[ChildProcess, GuardedChild]] = field(default_factory=list)
+    _signals: ExitStack = field(default_factory=ExitStack)
     _exits: dict[str, list[float]] = field(default_factory=dict)
     _due: dict[str, float] = field(default_factory=dict)
 
     def __enter__(self) -> Supervisor:
         self.logs.mkdir(parents=True, exist_ok=True)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _interrupt)
+        self._signals.enter_context(stopping_signals())
         return self
 
     def __exit__(
@@ -95,7 +107,7 @@ class Supervisor:
     def check(self) -> None:
         """Raise MosError if a child has exited."""
         for service, child in self._children:
-            if child.poll() is not None:
+            if child.status() is not None:
                 raise MosError(self._end_of(service, child))
 
     def tend(self, say: Callable[[str], None]) -> None:
@@ -112,14 +124,14 @@ class Supervisor:
         now = self.clock()
         for place, (service, child) in enumerate(self._children):
             due = self._due.get(service.name)
-            if due is None and child.poll() is not None:
+            if due is None and child.status() is not None:
                 exits = [moment for moment in self._exits.get(service.name, []) if now - moment < WINDOW]
                 if len(exits) >= RESTARTS:
                     again = f"it was started again {RESTARTS} times in vain"
                     raise MosError(f"{self._end_of(service, child)} All is stopped: {again}")
                 pause = 2.0 ** len(exits)
                 say(f"{self._end_of(service, child)}\nstarting {service.name} again in {pause:.0f} s")
-                _signal(child, signal.SIGKILL, group=True)  # what it has left behind holds its ports
+                child.end(signal.SIGKILL, timeout=0)  # what it has left behind holds its ports
                 self._exits[service.name] = [*exits, now]
                 self._due[service.name] = now + pause
             elif due is not None and now >= due:
@@ -128,41 +140,40 @@ class Supervisor:
                     self._children[place] = (service, self._launch(service))
                 say(f"started {service.name} again")
 
-    def _launch(self, service: ChildProcess) -> subprocess.Popen[bytes]:
-        with self._log(service).open("ab") as out:
-            return subprocess.Popen(  # noqa: S603 - our own command line
-                [sys.executable, "-P", "-m", "mos_cli", *service.arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **self.environment},
-                start_new_session=True,
-            )
+    def _launch(self, service: ChildProcess) -> GuardedChild:
+        return GuardedChild(
+            [sys.executable, "-P", "-m", "mos_cli", *service.arguments],
+            log=self._log(service),
+            environment={**os.environ, **self.environment},
+            patience=int(STOP_TIMEOUT),
+        )
 
-    def _end_of(self, service: ChildProcess, child: subprocess.Popen[bytes]) -> str:
-        return f"{service.name} exited with status {child.returncode}. {_tail(self._log(service))}"
+    def _end_of(self, service: ChildProcess, child: GuardedChild) -> str:
+        return f"{service.name} exited with status {child.status()}. {_tail(self._log(service))}"
 
     def stop(self) -> None:
         """Stop every child: SIGTERM, wait, then SIGKILL for its whole process group. Leaves nothing behind."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave the rest running
-        while self._children:
-            _, child = self._children[-1]
-            _signal(child, signal.SIGTERM, group=False)
-            try:
-                child.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                pass
-            finally:
-                _signal(child, signal.SIGKILL, group=True)
-                child.wait()
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
+        try:  # a second Ctrl-C must not leave the rest running
+            while self._children:
+                self._children[-1][1].end(signal.SIGTERM, timeout=STOP_TIMEOUT)
                 self._children.pop()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self._signals.close()
 
     def _log(self, service: ChildProcess) -> Path:
         return self.logs / f"{service.name}.log"
+
+
+def services_lock(home: Path) -> AbstractContextManager[int]:
+    """The lock of whoever starts services in a MOS_HOME: their logs and files are of one run at a time.
+
+    Raises:
+        MosError: another process holds it.
+    """
+    return locked(home / LOCK, what="`mos up` or `mos demo`", instead="choose another MOS_HOME")
 
 
 def local_services(settings: Settings) -> list[ChildProcess]:
@@ -178,25 +189,11 @@ def local_services(settings: Settings) -> list[ChildProcess]:
 
 
 def answers(url: str) -> bool:
-    """Whether a GET of ``url`` is answered with 200 within a second."""
+    """Whether a GET of ``url``, of this machine and so through no proxy, is answered with 200 within a second."""
     try:
-        return httpx.get(url, timeout=1.0).status_code == httpx.codes.OK
+        return httpx.get(url, timeout=1.0, trust_env=False).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-def _signal(child: subprocess.Popen[bytes], number: signal.Signals, *, group: bool) -> None:
-    try:
-        if group:
-            os.killpg(child.pid, number)
-        else:
-            child.send_signal(number)
-    except (ProcessLookupError, PermissionError):
-        pass  # already gone
 
 
 def _tail(log: Path, lines: int = 15) -> str:

@@ -18,15 +18,20 @@ def up() -> None:
     Logs are in MOS_HOME/logs. A service that ends is started again, with the end of its log shown. If that happens six
     times within ten minutes, all are stopped.
     """
-    from mos_cli.supervisor import Supervisor, local_services  # noqa: PLC0415
+    from mos_cli.supervisor import Supervisor, local_services, services_lock  # noqa: PLC0415
+    from mos_online.errors import MosError  # noqa: PLC0415
+    from mos_online.ports import keep_port  # noqa: PLC0415
     from mos_online.registry import open_registry  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
 
     console = Console()
     configured = settings()
     open_registry(configured).champion()  # the error says how to make a model
-    with Supervisor(configured.home / "logs") as supervisor:
+    with services_lock(configured.home), Supervisor(configured.home / "logs") as supervisor:
         try:
+            for port in (configured.serve_port, configured.worker_port):
+                if not keep_port(port):
+                    raise MosError(f"port {port} is kept by another `mos demo` or `mos up`; choose another one")
             for service in local_services(configured):
                 console.print(f"starting {service.name} ...")
                 supervisor.start(service)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
 import socket
+import tempfile
+from functools import cache
+from pathlib import Path
 
 from mos_online.errors import MosError
 
@@ -23,7 +28,7 @@ def reachable(host: str) -> str:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """Find a port of the loopback address on which nobody listens.
+    """Find a port of the loopback address on which nobody listens, and keep it for this process.
 
     Args:
         preferred: returned if it is free; otherwise the port is a random one.
@@ -33,9 +38,44 @@ def free_port(preferred: int | None = None) -> int:
     """
     drawn = random.SystemRandom().sample(range(LOWEST, HIGHEST), TRIES)
     for port in drawn if preferred is None else [preferred, *drawn]:
-        if bind_fault(HOST, port) is None:
+        if (port not in _kept or port == preferred) and bind_fault(HOST, port) is None and keep_port(port):
             return port
     raise MosError(f"none of {TRIES} ports of {HOST} from {LOWEST} to {HIGHEST - 1} is free")
+
+
+def keep_port(port: int) -> bool:
+    """Keep a port for this process until it ends: no other process of this user gets it from ``free_port``.
+
+    It may be used long before anybody listens there. The system frees what is kept with the process.
+
+    Returns:
+        Whether nobody else keeps it.
+
+    Raises:
+        MosError: the file of the ports cannot be used.
+    """
+    try:
+        fcntl.lockf(_file_of_ports(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except (BlockingIOError, PermissionError):
+        return False
+    _kept.add(port)
+    return True
+
+
+_kept: set[int] = set()
+
+
+@cache
+def _file_of_ports() -> int:
+    """Byte N of this file is locked by the process that keeps the port N."""
+    path = Path(tempfile.gettempdir()) / f"mos-ports-{os.geteuid()}"
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise MosError(f"{path} cannot be written ({error.strerror}); remove it, or set TMPDIR") from None
+    if os.fstat(file).st_uid != os.geteuid():
+        raise MosError(f"{path} belongs to another user; remove it, or set TMPDIR")
+    return file
 
 
 def bind_fault(host: str, port: int) -> str | None:

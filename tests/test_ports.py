@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mos_online import ports
 from mos_online.errors import MosError
-from mos_online.ports import HIGHEST, HOST, LOWEST, free_port, reachable
+from mos_online.ports import HIGHEST, HOST, LOWEST, free_port, keep_port, reachable
 
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -45,3 +47,33 @@ def test_the_preferred_port_unless_somebody_listens_there() -> None:
 )
 def test_a_service_on_every_address_is_reached_on_the_loopback_address(host: str, from_here: str) -> None:
     assert reachable(host) == from_here
+
+
+KEEPER = """
+import sys, time
+from mos_online.ports import free_port
+
+print(free_port(int(sys.argv[1])), flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_port_is_kept_for_its_process_before_anybody_listens() -> None:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        wanted = probe.getsockname()[1]
+    keeper = subprocess.Popen([sys.executable, "-c", KEEPER, str(wanted)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert keeper.stdout
+        assert int(keeper.stdout.readline()) == wanted
+        assert not keep_port(wanted)
+        assert free_port(wanted) != wanted
+    finally:
+        keeper.kill()
+        keeper.communicate()
+    assert free_port(wanted) == wanted
+
+
+def test_no_port_is_given_twice() -> None:
+    found = [free_port() for _ in range(50)]
+    assert len(set(found)) == len(found)

@@ -19,9 +19,11 @@ from mos_cli.demo.report import Outcome, build_report
 from mos_cli.demo.terminal import print_report
 from mos_cli.demo.verify import check_profiles, check_sessions
 from mos_cli.demo.watch import Watched, watch_replay
-from mos_cli.supervisor import Supervisor, local_services
+from mos_cli.supervisor import LOCK, Supervisor, local_services, services_lock
 from mos_cli.train.run import train_and_show
+from mos_online.errors import MosError
 from mos_online.ports import free_port
+from mos_online.processes import held_locks
 from mos_online.settings import PREFIX, Settings
 from mos_online.training import TrainConfig, TrainReport
 from mos_online.users.offline_profiles import of_users
@@ -53,7 +55,14 @@ def run_demo(config: DemoConfig, outer: Settings, console: Console) -> bool:
     Raises:
         MosError: a step could not be done; every started process has been stopped.
     """
-    settings, phases = _prepare(outer), Phases()
+    home = (outer.home / "demo").resolve()
+    with services_lock(home):
+        _empty(home)
+        return _run(config, _prepare(outer, home), console)
+
+
+def _run(config: DemoConfig, settings: Settings, console: Console) -> bool:
+    phases = Phases()
     with phases.measure("load"):
         log = cut(config.dataset, start=config.start, count=config.events, settings=settings)
         console.print(str(log))
@@ -69,6 +78,7 @@ def run_demo(config: DemoConfig, outer: Settings, console: Console) -> bool:
         # In service everybody's profile would be there; the demo makes those of the users who come back.
         returning = of_users(log.before.clicks, users=log.replayed["user_id"].unique().to_list())
         backfilled = backfill_and_show(log.before, returning, settings=settings, console=console)
+    settings = settings.model_copy(update=_ports(settings))  # not before the training: others may take them meanwhile
     watched = _serve_and_replay(log, trained, config.speed, settings, phases, console)
     with phases.measure("check"):
         sessions = check_sessions(watched.seen.sessions, watched.expected, settings.sessions)
@@ -119,21 +129,33 @@ def _report(outcome: Outcome, folder: Path, console: Console) -> bool:
     return bool(report["passed"])
 
 
-def _prepare(outer: Settings) -> Settings:
-    """Settings of the demo's own folder, emptied, and of ports that are free."""
-    home = (outer.home / "demo").resolve()
-    if home.exists():
-        shutil.rmtree(home)
-    home.mkdir(parents=True)
-    changes: dict[str, Any] = {
-        "home": home,
-        "models": None,  # the demo's model is for the demo alone
-        "serve_port": free_port(outer.serve_port),
-        "worker_port": free_port(outer.worker_port),
-    }
+def _empty(home: Path) -> None:
+    """Remove what an earlier run has left, but no folder that is in use.
+
+    Raises:
+        MosError: a program of ours that was started by itself runs in it.
+    """
+    others = [path.stem for path in held_locks(home) if path.name != LOCK]
+    if others:
+        raise MosError(f"{home} is in use ({', '.join(others)} runs there); stop that, or choose another MOS_HOME")
+    for path in home.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.suffix != ".lock":
+            path.unlink()
+
+
+def _prepare(outer: Settings, home: Path) -> Settings:
+    """Settings of the demo's own folder."""
+    changes: dict[str, Any] = {"home": home, "models": None}  # the demo's model is for the demo alone
     if outer.kafka != "embedded" and not outer.namespace:
         changes["namespace"] = f"demo-{int(time.time())}-"  # a shared cluster keeps what earlier runs sent
     return outer.model_copy(update=changes)
+
+
+def _ports(settings: Settings) -> dict[str, int]:
+    """Ports that are free, and that no other program of ours gets before the services listen there."""
+    return {"serve_port": free_port(settings.serve_port), "worker_port": free_port(settings.worker_port)}
 
 
 def _environment(settings: Settings) -> dict[str, str]:

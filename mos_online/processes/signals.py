@@ -38,3 +38,24 @@ def deferred_signals() -> Iterator[None]:
             signal.signal(number, handler)
         for came in dict.fromkeys(arrived):
             signal.raise_signal(signal.Signals(came))
+
+
+@contextmanager
+def stopping_signals() -> Iterator[None]:
+    """Inside the block SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does; use it in the main thread.
+
+    A signal that is ignored stays ignored: `nohup` ignores SIGHUP, and the shell ignores SIGINT of background jobs.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

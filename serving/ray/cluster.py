@@ -53,6 +53,20 @@ def local_application(settings: Settings, folder: Path) -> Iterator[Callable[[],
         deployed=Deployed(local=True, behind_haproxy=behind_haproxy, metrics_folder=str(metrics)),
     )
     try:
+        _start_ray(settings, folder)
+        core = [child for child in psutil.Process().children() if child.name() in {"gcs_server", "raylet"}]
+        with _application(settings, place):
+            yield lambda: _check(core)
+    except (ConnectionError, TimeoutError, ray.exceptions.RayError) as error:
+        raise _no_start(settings, error) from None
+    finally:
+        ray.shutdown()
+
+
+def _start_ray(settings: Settings, folder: Path) -> None:
+    import ray  # noqa: PLC0415
+
+    try:
         with chdir(folder):  # Ray's processes import from the current folder first
             ray.init(
                 "local",
@@ -62,13 +76,16 @@ def local_application(settings: Settings, folder: Path) -> Iterator[Callable[[],
                 configure_logging=False,
                 _temp_dir=str(folder / "r"),  # Ray lets everybody write there; ``folder`` is closed
             )
-        core = [child for child in psutil.Process().children() if child.name() in {"gcs_server", "raylet"}]
-        with _application(settings, place):
-            yield lambda: _check(core)
-    except (ConnectionError, TimeoutError, ray.exceptions.RayError) as error:
-        raise ServingError(f"Ray does not start; its logs are in {settings.home / 'logs'}: {error}") from None
-    finally:
-        ray.shutdown()
+    except Exception as error:  # a start that takes too long is a plain Exception of Ray
+        raise _no_start(settings, error) from None
+
+
+def _no_start(settings: Settings, error: Exception) -> ServingError:
+    said = " ".join(str(error).split())
+    return ServingError(
+        f"Ray does not start: {said or type(error).__name__}; start it again when the machine is less busy. Ray's logs "
+        f"are in {settings.home / 'logs'}"
+    )
 
 
 @contextmanager

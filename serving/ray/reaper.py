@@ -11,9 +11,11 @@ It waits until the pipe closes, which the kernel does however the run ends, and 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -60,7 +62,9 @@ def clean(folder: Path, run_file: Path, logs: Path) -> list[str]:
             logs.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(session, logs)
     shutil.rmtree(folder, ignore_errors=True)
-    run_file.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        if json.dumps(str(folder)) in run_file.read_text():  # else it is of the next run already
+            run_file.unlink()
     return killed
 
 

@@ -13,12 +13,16 @@ import psutil
 
 from mos_online.errors import ServingError
 from mos_online.ports import bind_fault
+from mos_online.processes import locked
 from mos_online.settings import Settings
 from serving.ray.folders import is_private, private_folder
 from serving.ray.reaper import RUN_FOLDER_PREFIX, clean
 
 CLEANING = 15.0
 """Seconds that ending every process of a run may take."""
+
+
+_REAPER = (sys.executable, "-P", "-m", "serving.ray.reaper")
 
 
 @contextmanager
@@ -31,21 +35,25 @@ def run_folder(settings: Settings) -> Iterator[Path]:
         ServingError: the port is taken, or another run serves it; or no folder can be private.
     """
     run_file, logs = _files(settings)
-    _clear_leftovers(run_file, logs, settings)
-    check_port(settings)
-    folder = private_folder(RUN_FOLDER_PREFIX)
-    run_file.parent.mkdir(parents=True, exist_ok=True)
-    me = psutil.Process()
-    run_file.write_text(json.dumps({"pid": me.pid, "created": me.create_time(), "folder": str(folder)}))
-    reaper = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-P", "-m", "serving.ray.reaper", str(folder), str(run_file.resolve()), str(logs.resolve())],
-        stdin=subprocess.PIPE,
-        start_new_session=True,  # a Ctrl-C, or a kill of our process group, is not for it
-    )
-    try:
-        yield folder
-    finally:
-        reaper.communicate(timeout=CLEANING)
+    with locked(
+        run_file.with_suffix(".lock"),
+        what=f"`mos serve` on port {settings.serve_port}",
+        instead="choose another port with --port",
+        error=ServingError,
+    ):
+        _clear_leftovers(run_file, logs)
+        check_port(settings)
+        folder = private_folder(RUN_FOLDER_PREFIX)
+        run_file.write_text(json.dumps({"folder": str(folder)}))
+        reaper = subprocess.Popen(  # noqa: S603 - our own module
+            [*_REAPER, str(folder), str(run_file.resolve()), str(logs.resolve())],
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C, or a kill of our process group, is not for it
+        )
+        try:
+            yield folder
+        finally:
+            reaper.communicate(timeout=CLEANING)
 
 
 def check_port(settings: Settings) -> None:
@@ -64,32 +72,19 @@ def _files(settings: Settings) -> tuple[Path, Path]:
     return settings.home / f"{name}.json", settings.home / "logs" / name
 
 
-def _clear_leftovers(run_file: Path, logs: Path, settings: Settings) -> None:
+def _clear_leftovers(run_file: Path, logs: Path) -> None:
+    """End what a run has left that was killed together with its reaper; the lock says that it is no more."""
     try:
-        noted = json.loads(run_file.read_text())
-        pid, created, folder = int(noted["pid"]), float(noted["created"]), Path(noted["folder"])
+        folder = Path(json.loads(run_file.read_text())["folder"])
     except FileNotFoundError:
         return
     except (ValueError, KeyError, TypeError):
         run_file.unlink(missing_ok=True)
         return
-    if _alive(pid, created):
-        raise ServingError(
-            f"`mos serve` already runs on port {settings.serve_port} with this MOS_HOME (pid {pid}); stop it with "
-            f"`kill {pid}`, or choose another port with --port"
-        )
     if folder.name.startswith(RUN_FOLDER_PREFIX) and is_private(folder):
         clean(folder, run_file, logs)
     else:  # gone after a restart of the machine; what others have put there since is not touched
-        run_file.unlink()
-
-
-def _alive(pid: int, created: float) -> bool:
-    try:
-        process = psutil.Process(pid)
-        return bool(abs(process.create_time() - created) < 1 and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
+        run_file.unlink(missing_ok=True)
 
 
 def _holder(port: int) -> str:

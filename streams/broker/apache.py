@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -14,9 +13,8 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from mos_online.errors import BrokerError
 from mos_online.ports import HOST, bind_fault
-from mos_online.processes import StalledError, deferred_signals, wait_until, work_of
+from mos_online.processes import GuardedChild, StalledError, deferred_signals, locked, wait_until, work_of
 from streams.broker.apache_config import format_data, write_properties
-from streams.broker.child import GuardedChild
 from streams.broker.java import class_path, java
 
 STOP_TIMEOUT = 30.0
@@ -25,7 +23,7 @@ MAIN = "kafka.Kafka"
 
 
 class ApacheBroker:
-    """A broker whose folder holds its data, ``server.properties``, ``kafka.log`` (what it prints) and ``kafka.pid``.
+    """A broker whose folder holds its data, ``server.properties``, ``kafka.log`` (what it prints) and ``kafka.lock``.
 
     It is stopped when this process ends, however that ends. Not for use from several threads.
 
@@ -55,6 +53,7 @@ class ApacheBroker:
         self._properties = dict(properties or {})
         self._client = dict(client or {})
         self._child: GuardedChild | None = None
+        self._held = ExitStack()
 
     @property
     def bootstrap(self) -> str:
@@ -78,26 +77,35 @@ class ApacheBroker:
             BrokerError: Java or Maven is missing, the folder is used by another broker, the port is taken, or Kafka
                 stopped or made no progress: then the end of its log is in the message.
         """
-        if self._child is not None:
-            if self._child.status() is None:
-                return
-            self._child.release()
-            self._child = None
+        if self._child is not None and self._child.status() is None:
+            return
+        self.kill()
         command = [str(java()), *JVM, "-cp", class_path()]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._refuse_a_second()
-        if bind_fault(HOST, self.port):
-            raise BrokerError(
-                f"port {self.port} of {HOST} is taken (`lsof -i :{self.port}` names by whom): stop that, or choose "
-                "another port with `mos kafka --real --port`"
-            )
-        write_properties(self._config, data=self._data.name, port=self.port, changes=self._properties)
-        if not (self._data / "meta.properties").exists() and not format_data(command, self._config, self.log):
-            raise BrokerError(f"Kafka could not make its data folder {self._data}. {self._end_of_log()}")
         try:
+            # The broker holds the lock too: until it has ended, nobody else starts on its folder.
+            lock = self._held.enter_context(
+                locked(
+                    self.folder / "kafka.lock",
+                    what="a Kafka broker",
+                    instead="choose another folder with `mos kafka --real --dir`",
+                    error=BrokerError,
+                )
+            )
+            if bind_fault(HOST, self.port):
+                raise BrokerError(
+                    f"port {self.port} of {HOST} is taken (`lsof -i :{self.port}` names by whom): stop that, or choose "
+                    "another port with `mos kafka --real --port`"
+                )
+            write_properties(self._config, data=self._data.name, port=self.port, changes=self._properties)
+            if not (self._data / "meta.properties").exists() and not format_data(command, self._config, self.log):
+                raise BrokerError(f"Kafka could not make its data folder {self._data}. {self._end_of_log()}")
             with deferred_signals():
                 self._child = GuardedChild(
-                    [*command, MAIN, self._config.name], folder=self.folder, log=self.log, pid_file=self._pid_file
+                    [*command, MAIN, self._config.name],
+                    folder=self.folder,
+                    log=self.log,
+                    patience=int(STOP_TIMEOUT),
+                    inherited=[lock],
                 )
             self._until_ready()
         except BaseException:
@@ -136,25 +144,10 @@ class ApacheBroker:
     def _config(self) -> Path:
         return self.folder / "server.properties"
 
-    @property
-    def _pid_file(self) -> Path:
-        return self.folder / "kafka.pid"
-
     def _running(self) -> GuardedChild:
         if self._child is None:
             raise BrokerError("the broker does not run: start it first")
         return self._child
-
-    def _refuse_a_second(self) -> None:
-        try:
-            pid = int(self._pid_file.read_text())
-        except (FileNotFoundError, ValueError):
-            return
-        if MAIN in _command_of(pid).split():
-            raise BrokerError(
-                f"a Kafka broker (process {pid}) already runs on {self.folder}: use it, stop it with `kill {pid}`, or "
-                "choose another folder with `mos kafka --real --dir`"
-            )
 
     def _until_ready(self) -> None:
         child = self._running()
@@ -180,6 +173,7 @@ class ApacheBroker:
         if self._child is not None:
             self._child.end(number, timeout=STOP_TIMEOUT)
             self._child = None
+        self._held.close()
 
     def _end_of_log(self, lines: int = 15) -> str:
         """Without Java's stack frames, among which the reason would be lost."""
@@ -217,12 +211,3 @@ def _leads_all(admin: AdminClient) -> bool:
         for answer in admin.list_offsets(latest, request_timeout=2).values():
             answer.result()
     return bool(found.brokers)
-
-
-def _command_of(pid: int) -> str:
-    done = subprocess.run(  # noqa: S603
-        ["ps", "-ww", "-o", "command=", "-p", str(pid)],  # noqa: S607
-        check=False,
-        capture_output=True,
-    )
-    return done.stdout.decode(errors="replace")

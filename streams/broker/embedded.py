@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import msgspec
 
 from mos_online import contracts
 from mos_online.errors import BrokerError
+from mos_online.processes import locked
 from mos_online.settings import Settings
 from streams.broker.librdkafka import MockCluster
 
@@ -30,7 +30,9 @@ def embedded_broker(settings: Settings) -> Iterator[str]:
         BrokerError: another one runs on the same MOS_HOME, or librdkafka is missing or refuses.
     """
     path = settings.broker_file
-    with _owned(settings):
+    with locked(
+        path.with_suffix(".lock"), what="an embedded broker", instead="choose another MOS_HOME", error=BrokerError
+    ):
         path.unlink(missing_ok=True)  # left by a broker that was killed
         cluster = MockCluster()
         try:
@@ -42,19 +44,3 @@ def embedded_broker(settings: Settings) -> Iterator[str]:
         finally:
             path.unlink(missing_ok=True)
             cluster.close()
-
-
-@contextmanager
-def _owned(settings: Settings) -> Iterator[None]:
-    """Hold the lock of this MOS_HOME. The system frees a file lock with its process, however that ends."""
-    path = settings.broker_file.with_suffix(".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BrokerError(
-                f"an embedded broker already runs for this MOS_HOME ({settings.broker_file} has its address and "
-                "process id): use it, stop it, or choose another MOS_HOME"
-            ) from None
-        yield

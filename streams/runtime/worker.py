@@ -20,6 +20,7 @@ from streams.runtime.broker_watch import BrokerWatch
 from streams.runtime.consumer import ProcessorConsumer
 from streams.runtime.health import health_server
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOP_TIMEOUT = 20.0
 STOP_AWAY = 2.0
 """Seconds to finish in while Kafka is away, and nothing can be stored."""
@@ -60,7 +61,7 @@ PROCESSORS: dict[str, Callable[[WorkerContext], Processor[Any]]] = {
 
 
 async def run_worker(settings: Settings, only: Collection[str], *, accept_loss: bool = False) -> signal.Signals:
-    """Work until SIGINT or SIGTERM, finish what is begun, and return the signal.
+    """Work until SIGINT, SIGTERM or SIGHUP, finish what is begun, and return the signal.
 
     A Kafka that does not answer, and topics that do not exist, are waited for: at the start and later.
 
@@ -79,8 +80,9 @@ async def run_worker(settings: Settings, only: Collection[str], *, accept_loss: 
         if not stop.done():
             stop.set_result(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, received, number)
+    for number in STOPPING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` leaves SIGHUP
+            loop.add_signal_handler(number, received, number)
 
     def fail(error: Exception) -> None:
         if not stop.done():

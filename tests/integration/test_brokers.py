@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from mos_online import contracts
+from mos_online.processes import held_locks
 from streams.kafka.admin import check_topics, topic_states
 from tests.integration.stream_system import PARTITIONS, StreamSystem, stop
 
@@ -24,14 +25,14 @@ class Broker:
 
     Attributes:
         system: its clients.
-        traces: the files that exist while it starts or runs, and not afterwards.
     """
 
     def __init__(self, home: Path, free_port: Callable[[], int], *, real: bool) -> None:
         port = free_port()
         self._options = ("--real", "--port", str(port)) if real else ()
         self.system = StreamSystem(home, free_port(), {"MOS_KAFKA": f"127.0.0.1:{port}"} if real else {})
-        self.traces = [home / "kafka" / "kafka.pid"] if real else [self.system.settings.broker_file]
+        self._lock = home / ("kafka/kafka.lock" if real else "kafka.lock")
+        self._file = self.system.settings.broker_file
         self._started = 0
 
     def command(self) -> subprocess.Popen[bytes]:
@@ -48,6 +49,14 @@ class Broker:
 
         self.system.until(ready, "the broker is ready")
         return command, self._addresses()[-1]
+
+    def in_use(self) -> bool:
+        """Whether it has begun to start, or runs."""
+        return self._lock in held_locks(self._lock.parent)
+
+    def left(self) -> bool:
+        """Whether there is a trace of it that would hold up the next one, or lead clients astray."""
+        return self.in_use() or self._file.exists()
 
     def _addresses(self) -> list[str]:
         return re.findall(r"ready: (127\.0\.0\.1:\d+), .*\n", self.system.log("kafka"))
@@ -97,13 +106,13 @@ def test_it_says_its_address_has_all_topics_and_keeps_what_is_sent(broker: Broke
     second = broker.command()
     assert system.ended(second) == 2
     assert "already runs" in system.log("kafka")
-    assert all(trace.exists() for trace in broker.traces)
+    assert broker.in_use()
     system.send(contracts.CLICKS, [("u", b"300")])  # the first one is as well as before
 
     processes = broker.children(command)
     assert stop(command, SIGTERM) == 0
     assert broker.is_gone(address, processes)
-    assert not any(trace.exists() for trace in broker.traces)
+    assert not broker.left()
 
 
 def test_it_starts_again_after_a_ctrl_c_and_after_a_kill(broker: Broker) -> None:
@@ -111,7 +120,7 @@ def test_it_starts_again_after_a_ctrl_c_and_after_a_kill(broker: Broker) -> None
     processes = broker.children(command)
     assert stop(command, SIGINT) == 130
     assert broker.is_gone(address, processes)
-    assert not any(trace.exists() for trace in broker.traces)
+    assert not broker.left()
 
     command, address = broker.start()
     processes = broker.children(command)
@@ -126,8 +135,8 @@ def test_it_starts_again_after_a_ctrl_c_and_after_a_kill(broker: Broker) -> None
 
 def test_a_ctrl_c_while_it_starts_leaves_nothing(broker: Broker) -> None:
     command = broker.command()
-    broker.system.until(broker.traces[0].exists, "it has begun to start")
+    broker.system.until(broker.in_use, "it has begun to start")
     processes = broker.children(command)
     assert stop(command, SIGINT) == 130
     broker.system.until(lambda: not any(runs(process) for process in processes), "all its processes have ended")
-    assert not any(trace.exists() for trace in broker.traces)
+    assert not broker.left()

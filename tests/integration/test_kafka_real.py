@@ -100,7 +100,10 @@ def test_what_was_sent_is_there_after_a_restart_and_after_a_crash(
 
 
 def broker_of(home: Path) -> int:
-    return int((home / "kafka" / "kafka.pid").read_text() or 0)
+    """The process that runs in the broker's folder, of which its watcher is a child."""
+    folder = str(home / "kafka")
+    (found,) = (p for p in psutil.Process().children(recursive=True) if p.name() == "java" and p.cwd() == folder)
+    return int(found.pid)
 
 
 # --- the broker

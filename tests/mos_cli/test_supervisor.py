@@ -16,7 +16,7 @@ import pytest
 from mos_cli import supervisor as module
 from mos_cli.supervisor import ChildProcess, Supervisor
 from mos_online.errors import MosError
-from mos_online.processes import wait_until
+from mos_online.processes import GuardedChild, wait_until
 
 Script = Callable[[str], None]
 
@@ -81,11 +81,16 @@ def test_a_ctrl_c_right_after_the_start_leaves_no_process(
         os.kill(os.getpid(), signal.SIGINT)
         return process
 
-    monkeypatch.setattr("mos_cli.supervisor.subprocess.Popen", start)
+    monkeypatch.setattr("mos_online.processes.child.subprocess.Popen", start)
     with pytest.raises(KeyboardInterrupt), Supervisor(tmp_path / "logs") as running:
         running.start(service(lambda: False))
     (process,) = started
     assert process.poll() == -signal.SIGTERM
+
+
+def kill(child: GuardedChild) -> None:
+    os.kill(child.pid, signal.SIGKILL)
+    wait_until(lambda: child.status() is not None, progress=lambda: None)
 
 
 def tend(supervisor: Supervisor, said: list[str], until: Callable[[], bool]) -> None:
@@ -104,8 +109,7 @@ def test_what_exits_is_started_again_alone_and_its_log_is_shown(
     other = ChildProcess(name="other", arguments=("other",), ready=lambda: True)
     supervisor.start(other)
     (_, first), (_, second) = supervisor._children
-    first.kill()
-    first.wait()
+    kill(first)
     said: list[str] = []
     lives = tmp_path / "lives"
     tend(supervisor, said, lambda: len(said) == 2 and lives.read_text().count("life") == 3)
@@ -113,7 +117,7 @@ def test_what_exits_is_started_again_alone_and_its_log_is_shown(
     assert "it is broken" in said[0]
     assert said[0].endswith("starting kafka again in 1 s")
     assert said[1] == "started kafka again"
-    assert second.poll() is None
+    assert second.status() is None
     assert supervisor._children[1][1] is second
 
 
@@ -127,8 +131,7 @@ def test_what_exits_again_and_again_ends_all(supervisor: Supervisor, script: Scr
     def exit_after(seconds: float) -> None:
         moment[0] += seconds
         (_, child) = supervisor._children[0]
-        child.kill()
-        child.wait()
+        kill(child)
         supervisor.tend(said.append)
 
     for number in range(module.RESTARTS):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mos_online.processes import StalledError, deferred_signals, wait_until, work_of
+from mos_online.processes import StalledError, deferred_signals, stopping_signals, wait_until, work_of
 from mos_online.processes.work import STEP
 
 
@@ -148,3 +148,21 @@ def test_in_other_threads_it_does_nothing() -> None:
     thread.start()
     thread.join()
     assert seen == [1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_signals_that_stop_are_interruptions_inside_the_block(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), stopping_signals():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is before
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stopping_signals():
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

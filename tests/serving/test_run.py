@@ -179,7 +179,7 @@ def test_a_folder_that_others_put_in_the_place_of_an_old_run_is_left_alone(where
     (prepared / "r" / "session_1" / "logs").mkdir(parents=True)
     prepared.chmod(0o777)
     where.home.mkdir()
-    noted = {"pid": 2**22 + 1, "created": 0.0, "folder": str(prepared)}
+    noted = {"folder": str(prepared)}
     (where.home / f"serve-{where.serve_port}.json").write_text(json.dumps(noted))
     with run_folder(where) as folder:
         assert folder != prepared

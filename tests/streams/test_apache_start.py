@@ -15,8 +15,8 @@ import pytest
 
 from mos_online.errors import BrokerError
 from mos_online.ports import free_port
-from mos_online.processes import wait_until
-from streams.broker import apache, child
+from mos_online.processes import held_locks, locked, wait_until
+from streams.broker import apache
 from streams.broker.apache import ApacheBroker
 
 
@@ -45,44 +45,43 @@ def children_of(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("at", ["kafka", "guard", "pid file"])
-def test_a_ctrl_c_at_any_moment_of_the_start_leaves_nothing(
-    broker: ApacheBroker, monkeypatch: pytest.MonkeyPatch, at: str
+def held(broker: ApacheBroker) -> list[Path]:
+    return held_locks(broker.folder)
+
+
+def test_a_ctrl_c_right_after_the_start_of_java_leaves_nothing(
+    broker: ApacheBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The signal comes right after the step: after a process was started, or the file was written."""
-    popen, replace = subprocess.Popen, Path.replace
-    started = iter(["kafka", "guard"])
+    popen = subprocess.Popen
 
     def start(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
         process: subprocess.Popen[bytes] = popen(*arguments, **options)
-        if next(started) == at:
-            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
         return process
 
-    def rename(path: Path, target: Path) -> Path:
-        done = replace(path, target)
-        if at == "pid file":
-            os.kill(os.getpid(), signal.SIGINT)
-        return done
-
-    monkeypatch.setattr("streams.broker.child.subprocess.Popen", start)
-    monkeypatch.setattr(Path, "replace", rename)
+    monkeypatch.setattr("mos_online.processes.child.subprocess.Popen", start)
     with pytest.raises(KeyboardInterrupt):
         broker.start()
     monkeypatch.undo()
     assert children_of(broker.folder) == []
-    assert not (broker.folder / "kafka.pid").exists()
+    assert held(broker) == []
 
 
-def test_a_start_without_a_guard_leaves_nothing(broker: ApacheBroker, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(pid: int) -> Any:
+def test_a_java_that_cannot_be_started_leaves_nothing(broker: ApacheBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> Any:
         raise OSError("no more processes")
 
-    monkeypatch.setattr(child, "_guard", fails)
+    monkeypatch.setattr("mos_online.processes.child.subprocess.Popen", fails)
     with pytest.raises(OSError, match="no more processes"):
         broker.start()
     assert children_of(broker.folder) == []
-    assert not (broker.folder / "kafka.pid").exists()
+    assert held(broker) == []
+
+
+def test_a_stale_lock_file_whose_pid_is_used_again_is_no_obstacle(broker: ApacheBroker, tmp_path: Path) -> None:
+    (broker.folder / "kafka.lock").write_text(f"{os.getpid()}\n")
+    with locked(broker.folder / "kafka.lock", what="a Kafka broker", instead="wait"):
+        assert held(broker) != []
 
 
 def test_a_kafka_that_makes_no_progress_is_given_up(broker: ApacheBroker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,4 +91,4 @@ def test_a_kafka_that_makes_no_progress_is_given_up(broker: ApacheBroker, monkey
         broker.start()
     assert time.monotonic() - started < 60
     assert children_of(broker.folder) == []
-    assert not (broker.folder / "kafka.pid").exists()
+    assert held(broker) == []
