@@ -332,7 +332,11 @@ def test_the_command_fails_exactly_when_something_does(
     assert "hunter2" not in result.output
 
 
-def test_the_command_answers_programs_in_json(mos_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_answers_programs_in_json(
+    mos_home: Settings, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOS_SERVE_PORT", str(free_port()))
+    monkeypatch.setenv("MOS_WORKER_PORT", str(free_port()))
     monkeypatch.setenv("MOS_STORE", "redis://127.0.0.1:1")
     result = CliRunner().invoke(app, ["--json"], catch_exceptions=False)
     said = json.loads(result.stdout)
