@@ -52,7 +52,7 @@ def of_confluent(message: Message) -> Record:
 def _headers(message: Message) -> Headers:
     try:
         return tuple((name, _bytes(value)) for name, value in message.headers() or ())
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, SystemError):  # confluent-kafka raises the one or the other for such a name
         return ()
 
 

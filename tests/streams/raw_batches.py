@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Sequence
 
+import aiokafka.producer.message_accumulator as accumulator
+import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.util import calc_crc32c
 
@@ -23,6 +27,24 @@ class AnyNames(_DefaultRecordBatchBuilderPy):  # type: ignore[misc]
     def _maybe_compress(self) -> bool:
         self._buffer[:] = self._buffer.replace(STANDS_FOR_IT.encode(), NOT_UTF8)
         return bool(super()._maybe_compress())
+
+
+def send_raw(bootstrap: str, topic: str, partition: int, sent: Sequence[Sent], *, codec: str = "none") -> None:
+    """Send records that no client would send."""
+
+    async def send() -> None:
+        compression = None if codec == "none" else codec
+        producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap, compression_type=compression, max_request_size=2_000_000
+        )
+        await producer.start()
+        for key, value, headers in sent:
+            await producer.send_and_wait(topic, value, key=key, headers=headers, partition=partition)
+        await producer.stop()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accumulator, "DefaultRecordBatchBuilder", AnyNames)
+        asyncio.run(send())
 
 
 def raw_batch(records: Sequence[Sent], *, codec: str = "none", base: int = 0) -> bytes:

@@ -9,10 +9,13 @@ from collections.abc import Iterator
 import pytest
 
 from mos_online.errors import BrokerError, ContractError
+from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
 from streams.broker.librdkafka import MockCluster
 from streams.kafka.log_reader import LogReader
 from streams.kafka.producer import RecordProducer
+from streams.kafka.records import of_confluent
+from tests.streams.raw_batches import STANDS_FOR_IT, Sent, send_raw
 
 
 @pytest.fixture
@@ -122,3 +125,24 @@ def published_to_a_partition_that_is_not_there(cluster: Settings) -> RecordProdu
             continue
         return producer
     raise AssertionError("the client always knew the partitions before it took the record")
+
+
+def test_a_header_with_a_name_that_is_not_utf8_hides_all_headers_of_its_record(
+    cluster: Settings, reader: LogReader
+) -> None:
+    good, bad = ("h", b"v"), (STANDS_FOR_IT, b"x")
+    headers: list[list[tuple[str, bytes | None]]] = [
+        [good],
+        [bad],
+        [bad, good],
+        [good, bad],
+        [bad, bad],
+        [],
+        [("\u20ac", None)],
+    ]
+    sent: list[Sent] = [(b"k", b"%d" % number, each) for number, each in enumerate(headers)]
+    send_raw(str(librdkafka_config(cluster)["bootstrap.servers"]), "t", 1, sent)
+    for _ in range(3):  # the client raises different errors
+        found = [of_confluent(message) for message in reader.read("t", 1, 0, len(sent))]
+        assert [record.value for record in found] == [value for _, value, _ in sent]
+        assert [record.headers for record in found] == [(good,), (), (), (), (), (), (("\u20ac", None),)]
