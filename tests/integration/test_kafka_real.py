@@ -13,9 +13,14 @@ from signal import SIGKILL
 import msgspec
 import psutil
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
     AdminClient,
+    ResourcePatternType,
+    ResourceType,
     ScramCredentialInfo,
     ScramMechanism,
     UserScramCredentialUpsertion,
@@ -25,6 +30,7 @@ from mos_online import contracts
 from mos_online.contracts import Click, Heartbeat, Session
 from mos_online.errors import BrokerError
 from mos_online.kafka_config import librdkafka_config, producer_config
+from mos_online.settings import Settings
 from streams.broker.apache import ApacheBroker
 from streams.broker.java import java
 from streams.kafka.admin import check_topics, create_topics
@@ -160,6 +166,9 @@ def secured(port: int, store: Path) -> dict[str, str]:
         "security.inter.broker.protocol": "SASL_SSL",
         "sasl.mechanism.inter.broker.protocol": "PLAIN",
         "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
+        # Who has no access right may do nothing; the controller's own connections have no user.
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:admin;User:mos;User:ANONYMOUS",
         jaas.format("plain"): plain,
         jaas.format("scram-sha-512"): f"{module.format('scram.ScramLoginModule')};",
         "ssl.truststore.type": "PEM",
@@ -168,6 +177,33 @@ def secured(port: int, store: Path) -> dict[str, str]:
         "ssl.keystore.location": str(store),
         "ssl.keystore.password": STORE_PASSWORD,
     }
+
+
+def right(user: str, kind: ResourceType, name: str, operation: AclOperation) -> AclBinding:
+    """A right as docs/operations.md gives it."""
+    allow = AclPermissionType.ALLOW
+    return AclBinding(kind, name, ResourcePatternType.LITERAL, f"User:{user}", "*", operation, allow)
+
+
+RIGHTS = [
+    right("shop", ResourceType.TOPIC, contracts.CLICKS, AclOperation.WRITE),
+    right("shop", ResourceType.TOPIC, contracts.CLICKS, AclOperation.DESCRIBE),
+    right("sam", ResourceType.TOPIC, "*", AclOperation.ALL),
+    right("sam", ResourceType.GROUP, "*", AclOperation.ALL),
+]
+
+
+def refusal(settings: Settings, topic: str) -> int | None:
+    """The code with which the broker refuses a record of this user; None if it takes it."""
+    said: list[KafkaError | None] = []
+    producer = Producer(producer_config(settings))
+    try:
+        producer.produce(topic, b"{}", key=b"u", on_delivery=lambda error, _: said.append(error))
+        assert producer.flush(FLUSH) == 0
+    except KafkaException as error:
+        return int(error.args[0].code())
+    (answer,) = said
+    return None if answer is None else int(answer.code())
 
 
 @pytest.mark.slow
@@ -188,14 +224,21 @@ def test_tls_and_sasl(
         create_topics(system.settings, replication=1)
 
     scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
-    upsertion = UserScramCredentialUpsertion("sam", scram, b"sam-secret")
+    upsertions = [UserScramCredentialUpsertion(user, scram, f"{user}-secret".encode()) for user in ("sam", "shop")]
     admin = AdminClient(client)  # must live until the futures are done
-    for done in admin.alter_user_scram_credentials([upsertion]).values():
+    for done in admin.alter_user_scram_credentials(upsertions).values():
         done.result(10)
+    for allowed in admin.create_acls(RIGHTS).values():
+        allowed.result(10)
     variables |= {"MOS_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512", "MOS_KAFKA_SASL_USERNAME": "sam"}
     variables |= {"MOS_KAFKA_SASL_PASSWORD": "sam-secret"}
     with clients_of(broker.bootstrap, tmp_path / "scram", free_port(), **variables) as system:
         a_session_passes(system)
+        shop = {"kafka_sasl_username": "shop", "kafka_sasl_password": "shop-secret"}
+        as_shop = system.settings.model_copy(update=shop)
+        refused = {topic: refusal(as_shop, system.settings.topic(topic)) for topic in contracts.TOPICS}
+        assert refused.pop(contracts.CLICKS) is None
+        assert set(refused.values()) == {KafkaError.TOPIC_AUTHORIZATION_FAILED}
 
     monkeypatch.setattr("streams.kafka.admin.TIMEOUT", 2.0)
     for wrong in ({"kafka_sasl_password": "wrong"}, {"kafka_ssl_ca": certificate(tmp_path / "other")[1]}):
