@@ -12,6 +12,7 @@ from feast.types import Array, Float32, Float64, Int64, String
 
 USER_STATE = "user_state"
 ITEM_POPULARITY = "item_popularity"
+PROFILE_PROGRESS = "profile_progress"
 
 NO_EXPIRY = timedelta(0)
 """A profile is worth reading however long its user stays away."""
@@ -28,6 +29,13 @@ partition = Entity(
     join_keys=["partition"],
     value_type=ValueType.INT64,
     description="A partition of the topic `clicks`.",
+)
+
+sessions_partition = Entity(
+    name="sessions_partition",
+    join_keys=["sessions_partition"],
+    value_type=ValueType.INT64,
+    description="A partition of the topic `sessions`.",
 )
 
 
@@ -94,6 +102,20 @@ item_popularity = FeatureView(
 # Feature services: for Feast clients other than ours, such as a notebook, so that they ask for what the recommendation
 # service reads by a name that stays (`store.get_online_features(store.get_feature_service("recommendation"), ...)`).
 # Our own code reads whole rows (`features.store`).
+profile_progress = FeatureView(
+    name=PROFILE_PROGRESS,
+    description="How far the profiles have come in one partition of the sessions, and what is missing of it.",
+    entities=[sessions_partition],
+    ttl=NO_EXPIRY,
+    source=_pushed(PROFILE_PROGRESS),
+    schema=[
+        Field(name="sessions_partition", dtype=Int64),
+        Field(name="next_offset", dtype=Int64, description="The profiles hold the sessions before this offset."),
+        Field(name="missing_from", dtype=Int64, description="From here on sessions may be missing; -1: none is."),
+        Field(name="noticed_at", dtype=Int64, description="When the last loss was noticed, ms since 1970 UTC."),
+    ],
+)
+
 recommendation = FeatureService(
     name="recommendation",
     description="What the recommendation service reads of a user.",
@@ -106,5 +128,14 @@ trending = FeatureService(
     features=[item_popularity],
 )
 
-DEFINITIONS = (user, partition, user_state, item_popularity, recommendation, trending)
+DEFINITIONS = (
+    user,
+    partition,
+    sessions_partition,
+    user_state,
+    item_popularity,
+    profile_progress,
+    recommendation,
+    trending,
+)
 """Everything that `features.repository` registers."""

@@ -40,7 +40,7 @@ def open_repository(folder: Path, location: Location) -> feast.FeatureStore:
             repository = feast.FeatureStore(repo_path=str(folder))
             repository.apply(list(DEFINITIONS))
             if location.kind == "sqlite":
-                _write_ahead(folder / SQLITE_FILE)
+                write_ahead(folder / SQLITE_FILE)
             _write_private(folder / APPLIED_FILE, _fingerprint(config))
     return feast.FeatureStore(repo_path=str(folder))
 
@@ -105,7 +105,7 @@ def _write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _write_ahead(path: Path) -> None:
+def write_ahead(path: Path) -> None:
     """Let readers go on while somebody writes. Feast opens SQLite in its default mode; this one stays in the file."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
 from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-import redis
 from feast.errors import FeastError
-from feast.infra.online_stores.helpers import get_online_store_from_config
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from features.definitions import ITEM_POPULARITY, USER_STATE
-from features.erasure import delete_rows, set_aside_rows
+from features.definitions import ITEM_POPULARITY, PROFILE_PROGRESS, USER_STATE
+from features.feast_rows import FeastRows
 from features.location import Location, parse_location
-from features.reading import Damaged, is_unreachable, read_rows
-from features.replacing import Replacement, replace_rows
+from features.progress import COMPARED_PROGRESS, progress_key, progress_of, progress_row, progress_values
+from features.reading import Damaged
+from features.replacing import Replacement
 from features.repository import open_repository
 from features.rows import (
     COMPARED,
@@ -33,11 +30,11 @@ from features.rows import (
     profile_row,
     user_key,
 )
-from features.store_errors import redis_error_message, sqlite_error_message
 from mos_online.errors import StoreError
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
+from mos_online.users.progress import Progress
 
 T = TypeVar("T")
 OnDamaged = Callable[[str, str], object]
@@ -71,13 +68,11 @@ class OnlineStore:
             repository: a `feast.FeatureStore` to which `features.definitions` has been applied.
         """
         self.location = location
-        self._config = repository.config
-        self._online: Any = get_online_store_from_config(repository.config.online_store)
-        self._users = repository.get_feature_view(USER_STATE)
-        self._popularity = repository.get_feature_view(ITEM_POPULARITY)
-        self._told: dict[str | int, str] = {}
-        # Feast keeps one SQLite connection; two threads inside one transaction would commit each other's rows.
-        self._turn = threading.Lock() if location.kind == "sqlite" else nullcontext()
+        self._users, self._popularity, self._progress = (
+            repository.get_feature_view(name) for name in (USER_STATE, ITEM_POPULARITY, PROFILE_PROGRESS)
+        )
+        self._rows = FeastRows(location, repository.config, (self._users, self._popularity, self._progress))
+        self._told: dict[str, str] = {}
 
     @classmethod
     def open(cls, settings: Settings) -> OnlineStore:
@@ -122,9 +117,9 @@ class OnlineStore:
             replacements = [
                 Replacement(row=profile_row(one), expected=compared_values(over.get(one.user_id))) for one in batch
             ]
-            written = self._replace(self._users, replacements, COMPARED)
+            written = self._rows.replace(self._users, replacements, COMPARED)
             lost |= {one.user_id for one, done in zip(batch, written, strict=True) if not done}
-        self._set_aside_empty([user_id for user_id in lost if user_id not in over])
+        self._rows.set_aside_unreadable(self._users, [user_key(user_id) for user_id in lost if user_id not in over])
         return lost
 
     def read_profiles(self, user_ids: Sequence[str], *, on_damaged: OnDamaged | None = None) -> dict[str, UserProfile]:
@@ -139,7 +134,7 @@ class OnlineStore:
         """
         found: dict[str, UserProfile] = {}
         for batch in _batches(list(dict.fromkeys(user_ids))):
-            rows = self._read(self._users, [user_key(user_id) for user_id in batch])
+            rows = self._rows.read(self._users, [user_key(user_id) for user_id in batch])
             for user_id, row in zip(batch, rows, strict=True):
                 if profile := self._decoded(row, partial(profile_of, user_id), on_damaged, user_id):
                     found[user_id] = profile
@@ -156,7 +151,7 @@ class OnlineStore:
         damaged: list[str] = []
         self.read_profiles(user_ids, on_damaged=lambda user_id, _: damaged.append(user_id))
         for batch in _batches(damaged):
-            self._set_aside(self._users, [user_key(user_id) for user_id in batch])
+            self._rows.set_aside(self._users, [user_key(user_id) for user_id in batch])
 
     def delete_profiles(self, user_ids: Sequence[str]) -> None:
         """Delete all that is stored of these users; those who have nothing are passed over.
@@ -168,9 +163,7 @@ class OnlineStore:
             StoreError: the store cannot be reached or is locked; any number of them may have been deleted.
         """
         for batch in _batches(list(dict.fromkeys(user_ids))):
-            keys = [user_key(user_id) for user_id in batch]
-            with self._access() as online:
-                delete_rows(online, self._config, self._users, keys, self.location)
+            self._rows.delete(self._users, [user_key(user_id) for user_id in batch])
 
     def write_popularity(self, snapshots: Sequence[PopularitySnapshot]) -> None:
         """Replace the rows of these partitions, whatever is there.
@@ -178,17 +171,7 @@ class OnlineStore:
         Raises:
             StoreError: the store cannot be reached or is locked.
         """
-        rows = [popularity_row(snapshot) for snapshot in snapshots]
-        if not rows:
-            return
-        with self._access() as online:
-            try:
-                online.online_write_batch(self._config, self._popularity, rows, None)
-            except redis.ResponseError as error:
-                if is_unreachable(error):
-                    raise
-                set_aside_rows(online, self._config, self._popularity, [row[0] for row in rows], self.location)
-                online.online_write_batch(self._config, self._popularity, rows, None)
+        self._rows.put(self._popularity, [popularity_row(snapshot) for snapshot in snapshots])
 
     def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
         """The snapshots of partitions 0 to ``partitions - 1``, without those that nobody has written.
@@ -198,9 +181,43 @@ class OnlineStore:
         Raises:
             StoreError: the store cannot be reached.
         """
-        rows = self._read(self._popularity, [partition_key(p) for p in range(partitions)])
-        found = (self._decoded(row, partial(popularity_of, p), None, p) for p, row in enumerate(rows))
+        rows = self._rows.read(self._popularity, [partition_key(p) for p in range(partitions)])
+        found = (self._decoded(row, partial(popularity_of, p), None, f"popularity {p}") for p, row in enumerate(rows))
         return [snapshot for snapshot in found if snapshot]
+
+    def read_progress(self, partitions: Iterable[int]) -> dict[int, Progress]:
+        """How far the profiles of these partitions have come, without rows that are not there or cannot be read.
+
+        Raises:
+            StoreError: the store cannot be reached.
+        """
+        found: dict[int, Progress] = {}
+        wanted = list(partitions)
+        for number, row in zip(wanted, self._rows.read(self._progress, [progress_key(p) for p in wanted]), strict=True):
+            if progress := self._decoded(row, partial(progress_of, number), None, f"progress {number}"):
+                found[number] = progress
+        return found
+
+    def write_progress(self, rows: Sequence[Progress], *, over: Mapping[int, Progress]) -> set[int]:
+        """Write how far profiles have come, each if the store still holds the row that it was made from.
+
+        Args:
+            rows: at most one of each partition.
+            over: the rows that they were made from; where there is none, none must be in the store.
+
+        Returns:
+            The partitions whose row is another by now: nothing was written of them. Read them again.
+
+        Raises:
+            StoreError: the store cannot be reached or is locked.
+        """
+        replacements = [
+            Replacement(row=progress_row(one), expected=progress_values(over.get(one.partition))) for one in rows
+        ]
+        written = self._rows.replace(self._progress, replacements, COMPARED_PROGRESS)
+        lost = {one.partition for one, done in zip(rows, written, strict=True) if not done}
+        self._rows.set_aside_unreadable(self._progress, [progress_key(p) for p in lost if p not in over])
+        return lost
 
     def ping(self) -> None:
         """Check that the store answers, by reading a row that does not exist.
@@ -208,18 +225,14 @@ class OnlineStore:
         Raises:
             StoreError: the store cannot be reached or read.
         """
-        self._read(self._users, [user_key("")])
+        self._rows.read(self._users, [user_key("")])
 
     def close(self) -> None:
         """Close the connections. Afterwards every method raises `StoreError`."""
-        self._online = None  # Feast has no close for its synchronous clients; they close when nobody holds them
-
-    def _read(self, view: Any, keys: list[Any]) -> list[Values | Damaged]:
-        with self._access() as online:
-            return read_rows(online, self._config, view, keys)
+        self._rows.close()
 
     def _decoded(
-        self, row: Values | Damaged, decode: Callable[[Values], T], on_damaged: OnDamaged | None, owner: str | int
+        self, row: Values | Damaged, decode: Callable[[Values], T], on_damaged: OnDamaged | None, owner: str
     ) -> T | None:
         """What a row says; None if there is none, or it cannot be read."""
         if not row:
@@ -233,37 +246,8 @@ class OnlineStore:
                 self._told = {**self._told, owner: str(error)} if len(self._told) < TOLD else {owner: str(error)}
                 log.warning("the row of %r is left out: %s; `mos backfill` writes it anew", owner, error)
             if on_damaged is not None:
-                on_damaged(str(owner), str(error))
+                on_damaged(owner, str(error))
             return None
-
-    def _replace(self, view: Any, replacements: list[Replacement], compared: Sequence[str]) -> list[bool]:
-        with self._access() as online:
-            return replace_rows(online, self._config, view, replacements, compared=compared, location=self.location)
-
-    def _set_aside_empty(self, user_ids: list[str]) -> None:
-        """Set aside what lies under these keys and is read as no row at all: it would be in the way for ever."""
-        for batch in _batches(user_ids):
-            rows = self._read(self._users, [user_key(user_id) for user_id in batch])
-            self._set_aside(self._users, [user_key(user) for user, row in zip(batch, rows, strict=True) if row == {}])
-
-    def _set_aside(self, view: Any, keys: list[Any]) -> None:
-        if keys:
-            with self._access() as online:
-                set_aside_rows(online, self._config, view, keys, self.location)
-
-    @contextmanager
-    def _access(self) -> Iterator[Any]:
-        """Feast's store, for one thread at a time where needed; turns its client's errors into ours."""
-        online = self._online
-        if online is None:
-            raise StoreError("this OnlineStore was closed; open another with OnlineStore.open(settings)")
-        try:
-            with self._turn:
-                yield online
-        except sqlite3.Error as error:
-            raise StoreError(sqlite_error_message(error)) from error
-        except redis.RedisError as error:
-            raise StoreError(redis_error_message(error, self.location)) from error
 
 
 def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -60,6 +60,12 @@ class Metrics:
         self.damaged_profiles = Counter(
             "mos_serving_damaged_profiles", "Profiles that were read and could not be decoded.", registry=registry
         )
+        self.incomplete_store = Gauge(
+            "mos_serving_incomplete_store_info",
+            "1 while the online store lacks sessions that it had.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
         self.refused = Counter(
             "mos_serving_refused_queries", "Queries refused because too many were waiting.", registry=registry
         )

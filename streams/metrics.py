@@ -76,6 +76,9 @@ UNKEYED = Counter(
 
 # Of the others.
 PROFILES_WRITTEN = Counter("mos_profiler_written_profiles_total", "Rows of user_state written.")
+INCOMPLETE_PARTITIONS = Gauge(
+    "mos_profiler_incomplete_partitions_info", "Number of our partitions of which the online store has lost sessions."
+)
 DAMAGED_PROFILES = Counter(
     "mos_profiler_damaged_profiles_total", "Rows of user_state that could not be read and were set aside."
 )

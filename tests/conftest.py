@@ -93,7 +93,7 @@ class RedisServer:
     def __init__(self, *, port: int, folder: Path) -> None:
         self.port = port
         self.password = ""
-        self._folder = folder
+        self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -106,7 +106,7 @@ class RedisServer:
         return self._process.pid
 
     def start(self) -> None:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         command += ["--appendonly", "yes", "--appendfsync", "always", "--requirepass", self.password]
         self._process = process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
 

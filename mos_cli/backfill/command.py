@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mos_cli.options import DatasetOption, UntilOption
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = typer.Typer()
 
@@ -26,6 +30,12 @@ def backfill(
         float | None,
         typer.Option(min=0, help="Only users with a click in the last so many days before --until (default: all)."),
     ] = None,
+    from_topic: Annotated[
+        bool,
+        typer.Option(
+            "--from-topic", help="Read the sessions of the topic `sessions` instead of a dataset, and heal the store."
+        ),
+    ] = False,
 ) -> None:
     """Cut a log into sessions, route them with the model in service, and write the users' profiles.
 
@@ -33,11 +43,11 @@ def backfill(
     Sessions are merged into the profiles that the store has, each once, so it may run beside a worker, and again.
     Item popularity is written only if the store has none: what a worker has counted stays as it is.
     A session that goes on across --until is cut in two.
+    With --from-topic the sessions come from Kafka: it heals a store that was emptied, or came back with an old copy.
     """
-    from rich.console import Console  # noqa: PLC0415
-
+    from mos_cli.backfill.from_topic import backfill_from_topic  # noqa: PLC0415
     from mos_cli.backfill.run import backfill_and_show  # noqa: PLC0415
-    from mos_online.errors import DatasetError  # noqa: PLC0415
+    from mos_online.errors import DatasetError, SettingsError  # noqa: PLC0415
     from mos_online.registry import open_registry  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
     from mos_online.users.offline_profiles import of_users  # noqa: PLC0415
@@ -45,6 +55,13 @@ def backfill(
     from simulator.window import take_until  # noqa: PLC0415
 
     configured = settings()
+    if from_topic:
+        if users or active_days is not None or until != "1" or dataset != "synthetic":
+            raise SettingsError(
+                "--from-topic reads the whole topic: leave out --dataset, --until, --users, --active-days"
+            )
+        _until_stopped(lambda console: backfill_from_topic(configured, console))
+        return
     open_registry(configured).champion()  # before anything slow: the error says how to make a model
     chosen = _user_ids(users) if users else None
     log = load(dataset, configured.data_dir, event_types=configured.event_types)
@@ -54,9 +71,15 @@ def backfill(
     clicks = of_users(log.clicks, users=chosen, active_within=within)
     if clicks.is_empty():
         raise DatasetError(f"no clicks of {dataset} are left; choose a later --until or other --users")
+    _until_stopped(lambda console: backfill_and_show(log, clicks, settings=configured, console=console))
+
+
+def _until_stopped(work: Callable[[Console], object]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
     console = Console()
     try:
-        backfill_and_show(log, clicks, settings=configured, console=console)
+        work(console)
     except KeyboardInterrupt:
         console.print("stopped; what was written is whole, run it again for the rest")
         raise typer.Exit(130) from None

@@ -70,12 +70,13 @@ def _examine(settings: Settings) -> Iterator[Finding]:
     yield from folders.data(settings)
     yield folders.disk(settings)
     if packages.status == "PASS":  # the rest would fail to import what is missing
-        from mos_cli.doctor import ports, services, store  # noqa: PLC0415
+        from mos_cli.doctor import ports, profiles, services, store  # noqa: PLC0415
 
         yield from ports.ports(settings)
         yield from ports.remote_service(settings)
         yield from services.kafka(settings)
         yield from store.online_store(settings)
+        yield from profiles.profiles(settings)
         yield services.model(settings)
     yield from machine.programs()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.users.profile import UserProfile
+from mos_online.users.progress import Progress, describe
 from serving.metrics import Metrics
 
 T = TypeVar("T")
@@ -26,6 +27,9 @@ class Store(Protocol):
 
     def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
         """Return the popular items of each partition that has been written."""
+
+    def read_progress(self, partitions: Iterable[int]) -> dict[int, Progress]:
+        """Return how far the profiles of each partition have come, where that has been written."""
 
     def ping(self) -> None:
         """Raise if the store cannot be read."""
@@ -49,6 +53,7 @@ class Profiles:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._store: Store | None = None
         self._last: Future[object] | None = None
+        self._progress: dict[int, Progress] = {}
         self.problem: str | None = "the online store is not open yet"
 
     def read(self, user_ids: Sequence[str]) -> dict[str, UserProfile] | None:
@@ -67,6 +72,21 @@ class Profiles:
         if store is None or self.problem is not None:
             return None
         return self._call(lambda: store.read_popularity(partitions), 4 * self._timeout)
+
+    def lost(self, partitions: int) -> str | None:
+        """What the store has lost, and how to mend it; None if nothing is known, also because the store is away.
+
+        The rows say what the profiler has noticed. Rows that were there and are gone, it has not noticed yet.
+        """
+        store = self._store
+        if store is None or self.problem is not None:
+            return None
+        found = self._call(lambda: store.read_progress(range(partitions)), 4 * self._timeout)
+        if found is None:
+            return None
+        gone = [row.lost(0, now=0) for partition, row in self._progress.items() if partition not in found]
+        self._progress |= found
+        return describe([*found.values(), *gone])
 
     def check(self, *, timeout: float) -> None:
         """If the store is not in use, try to open and read it; a success puts it (back) into use."""

@@ -38,6 +38,7 @@ class Service:
     Attributes:
         metrics: what it counts and measures.
         limits: its bounds.
+        store_problem: what the online store has lost of the profiles, and how to mend it; None if nothing is known.
         loaded_at: when the model in service went into service, in milliseconds since 1970 UTC.
     """
 
@@ -66,6 +67,7 @@ class Service:
         self._popularity: list[PopularitySnapshot] = []
         self._model = ModelInService(registry, self._load_model)
         self._model_problem: str | None = None
+        self.store_problem: str | None = None
         self._profiles = Profiles(open_store=open_store, timeout=limits.store_timeout, metrics=self.metrics)
         self.loaded_at = _now()
         self._scorer = Scorer(profiles=self._profiles, limits=limits, metrics=self.metrics)
@@ -135,6 +137,7 @@ class Service:
                 self._profiles.check(timeout=timeout)
                 self._tried.set()
                 self._follow_popularity()
+                self._follow_progress()
                 self._follow_registry()
             except Exception:  # the thread must outlive any fault, or the service would go stale unseen
                 log.exception("refreshing failed")
@@ -148,6 +151,13 @@ class Service:
         self._popularity = snapshots
         if self._scorer.recommender is not None:  # the first model is told when it is loaded
             self._scorer.recommender.observe_popularity(snapshots)
+
+    def _follow_progress(self) -> None:
+        lost = self._profiles.lost(self._partitions)
+        if lost is not None and lost != self.store_problem:
+            log.error("%s", lost)
+        self.store_problem = lost
+        self.metrics.incomplete_store.set(lost is not None)
 
     def _follow_registry(self) -> None:
         recommender = self._model.poll()

@@ -226,6 +226,11 @@ class Processor(ABC, Generic[M]):
         """Why it works with an older model than the one in service; None if it does not."""
         return None
 
+    @property
+    def store_problem(self) -> str | None:
+        """What the online store has lost of what it wrote; None if nothing is known to be missing."""
+        return None
+
     async def run(self, stream: Any) -> None:
         """Body of its Faust agent: work off the stream; an error stops the worker."""
         try:

@@ -18,17 +18,16 @@ from mos_online.users.ring_sizes import RingSizes
 from mos_online.users.update import apply_sessions
 from streams import metrics
 from streams.kafka.dead_letters import record_at_fault
-from streams.kafka.decoding import json_decoder
 from streams.kafka.records import Record
 from streams.processors.base import Processor, Timer, WorkerContext
-from streams.processors.own_records import check_key, check_time
+from streams.processors.profile_progress import PERIOD, ProfileProgress
 from streams.processors.retry import RetryPolicy
+from streams.processors.session_log import check_session, decode_session
 
 CACHED = 20_000
 """Profiles kept in memory, so that a user's next session needs no read."""
 
 log = logging.getLogger(__name__)
-_decode = json_decoder(Session)
 
 
 class _Model(NamedTuple):
@@ -63,21 +62,37 @@ class ProfilerProcessor(Processor[Session]):
         self._follower = RegistryFollower(open_registry(context.settings), _Model.load)
         self._model = self._follower.loaded
         self._store = OnlineStore.open(context.settings)
+        self._progress = ProfileProgress(self._store, context.settings, self.name, retry=self._stores)
         self._cache: OrderedDict[str, UserProfile] = OrderedDict()
 
     def decode(self, value: bytes | None) -> Session:
         """Decode a closed session."""
-        return _decode(value)
+        return decode_session(value)
 
     def check(self, record: Record, message: Session) -> None:
-        """A session from the future would keep its user's profile as it is until that time."""
-        contracts.check_session(message)
-        check_key(record, message.user_id)
-        check_time("watermark", message.watermark, record, self.rules)
+        """Check that the session is one of the sessionizer."""
+        check_session(record, message, self.rules)
 
     def timers(self) -> tuple[Timer, ...]:
-        """Look for another model in service, whether or not there are sessions."""
-        return (Timer(name="follow", seconds=1.0, action=self._follow),)
+        """Look for another model in service, and at the store's progress, whether or not there are sessions."""
+        return (
+            Timer(name="follow", seconds=1.0, action=self._follow),
+            Timer(name="look", seconds=PERIOD, action=self._progress.look),
+        )
+
+    @property
+    def waiting(self) -> str | None:
+        """What the store or Kafka says instead of answering."""
+        return super().waiting or self._progress.waiting
+
+    @property
+    def store_problem(self) -> str | None:
+        """What the store has lost."""
+        return self._progress.problem
+
+    def on_assigned(self, partitions: set[int]) -> None:
+        """Their progress is looked at before their first session."""
+        self._progress.assigned(partitions)
 
     @property
     def model_problem(self) -> str | None:
@@ -87,15 +102,19 @@ class ProfilerProcessor(Processor[Session]):
     async def on_revoked(self) -> None:
         """Forget the profiles: another worker may write them now."""
         self._cache.clear()
+        self._progress.revoked()
 
     async def work(self, records: list[Record]) -> None:
         """Update the profiles by a batch of sessions, and publish the embeddings once the profiles are readable."""
         self._use_model_in_service()
+        reached = {record.partition: record.offset + 1 for record in records}
+        await self._progress.take_over(reached)
         waiting = self.read(records)
         while waiting:
             written, waiting = await self._update(waiting)
             for record, embedding in written:
                 self.publish(record, contracts.SESSION_EMBEDDINGS, embedding.user_id, embedding)
+        await self._progress.advance(reached)
 
     async def _update(
         self, batch: list[tuple[Record, Session]]

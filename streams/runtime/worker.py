@@ -150,7 +150,8 @@ def _report(brokers: BrokerWatch, running: list[ProcessorConsumer]) -> Health:
         for consumer in running
         if consumer.processor.model_problem
     ]
-    return Health(program="worker", status="alive", details=[*waits, *older])
+    lost = [consumer.processor.store_problem for consumer in running if consumer.processor.store_problem]
+    return Health(program="worker", status="alive", details=[*waits, *older, *lost])
 
 
 def _ready(brokers: BrokerWatch, running: list[ProcessorConsumer]) -> Health:

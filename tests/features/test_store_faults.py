@@ -137,8 +137,7 @@ def test_a_redis_that_takes_no_writes_is_reported_and_loses_nothing(
 def test_a_sqlite_that_takes_no_writes_is_reported_and_works_on_afterwards(mos_home: Settings, how: str) -> None:
     store = OnlineStore.open(mos_home)
     store.write_profiles([ANN])
-    online = store._online
-    connection = online._get_conn(store._config)
+    connection = store._rows._online._get_conn(store._rows._config)
     connection.execute("PRAGMA query_only = ON" if how == "read-only" else "PRAGMA max_page_count = 1")
     many = [UserProfile(user_id=f"u{n}", item_ids=["x" * 9000]) for n in range(50)]
     with pytest.raises(StoreError, match=r"readonly database|full"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mos_online.contracts import RankedItem
@@ -13,6 +13,7 @@ from mos_online.recommend.query import Query, Ranking, ThemeShare
 from mos_online.registry import Aliases
 from mos_online.sessions import SessionConfig
 from mos_online.users.profile import UserProfile
+from mos_online.users.progress import Progress
 from serving.http.bodies import Bodies
 from serving.http.times import Times
 from serving.scoring.limits import Limits
@@ -70,6 +71,7 @@ class FakeStore:
     def __init__(self, *profiles: UserProfile) -> None:
         self.profiles = {profile.user_id: profile for profile in profiles}
         self.snapshots: list[PopularitySnapshot] = []
+        self.progress: dict[int, Progress] = {}
         self.error: str | None = None
         self.hang = threading.Event()
         self.hang.set()
@@ -90,6 +92,10 @@ class FakeStore:
     def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
         self._answer()
         return [snapshot for snapshot in self.snapshots if snapshot.partition < partitions]
+
+    def read_progress(self, partitions: Iterable[int]) -> dict[int, Progress]:
+        self._answer()
+        return {partition: self.progress[partition] for partition in partitions if partition in self.progress}
 
     def ping(self) -> None:
         self._answer()

@@ -16,6 +16,7 @@ from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.recommend.query import Query, Ranking
 from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
+from mos_online.users.progress import Progress
 from serving.http.app import create_app
 from serving.scoring.answer import NoModelError
 from serving.scoring.limits import Limits
@@ -141,6 +142,24 @@ def test_a_store_that_starts_later_is_found() -> None:
         await asyncio.to_thread(service.stop)
 
     run(work)
+
+
+@pytest.mark.parametrize("how", ["the profiler has noticed", "nobody has noticed"])
+def test_what_the_store_has_lost_is_told_until_it_is_mended(how: str) -> None:
+    store = FakeStore()
+    whole = Progress(partition=2, next_offset=7)
+    store.progress = {2: whole}
+    with TestClient(create_app(make_service(store=store, limits=QUICK), api_key=None)) as client:
+        wait_for(lambda: client.get("/readyz").status_code == 200)
+        client.portal.call(asyncio.sleep, 0.1)  # type: ignore[union-attr] # it looks at the rows
+        assert client.get("/healthz").json() == {"status": "alive"}
+        store.progress = {2: whole.lost(3, now=9)} if how == "the profiler has noticed" else {}
+        wait_for(lambda: "store_problem" in client.get("/healthz").json())
+        assert "mos backfill --from-topic" in client.get("/healthz").json()["store_problem"]
+        assert client.get("/readyz").status_code == 200
+        assert "mos_serving_incomplete_store_info 1.0" in client.get("/metrics").text
+        store.progress = {2: whole}
+        wait_for(lambda: client.get("/healthz").json() == {"status": "alive"})
 
 
 def test_the_first_answer_waits_for_a_store_that_opens_slowly() -> None:

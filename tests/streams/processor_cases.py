@@ -130,6 +130,9 @@ class ProfilerCase(Case):
     def prepare(self) -> None:
         self.store = Store()
         self.monkeypatch.setattr("streams.processors.profiler.OnlineStore.open", lambda _: self.store)
+        self.log = Log()
+        self.log.up.set()
+        self.monkeypatch.setattr("streams.processors.profile_progress.LogReader", lambda _: self.log)
         publish_model(self.folder, self.settings)
 
     def build(self, context: WorkerContext) -> Processor[Any]:

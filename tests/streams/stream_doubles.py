@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +15,7 @@ from mos_online.contracts import DeadLetter
 from mos_online.errors import BrokerError, ContractError, StoreError
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.users.profile import UserProfile
+from mos_online.users.progress import Progress
 from streams.kafka.headers import Headers
 from streams.kafka.records import Record
 
@@ -121,6 +122,7 @@ class Store:
         self.down = False
         self.profiles: dict[str, UserProfile] = {}
         self.damaged: set[str] = set()
+        self.progress: dict[int, Progress] = {}
         self.popularity: dict[int, PopularitySnapshot] = {}
 
     def _access(self) -> None:
@@ -145,6 +147,16 @@ class Store:
         self._access()
         lost = {one.user_id for one in profiles if self.profiles.get(one.user_id) != over.get(one.user_id)}
         self.profiles |= {one.user_id: one for one in profiles if one.user_id not in lost}
+        return lost
+
+    def read_progress(self, partitions: Iterable[int]) -> dict[int, Progress]:
+        self._access()
+        return {number: self.progress[number] for number in partitions if number in self.progress}
+
+    def write_progress(self, rows: Sequence[Progress], *, over: Mapping[int, Progress]) -> set[int]:
+        self._access()
+        lost = {row.partition for row in rows if self.progress.get(row.partition) != over.get(row.partition)}
+        self.progress |= {row.partition: row for row in rows if row.partition not in lost}
         return lost
 
     def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:

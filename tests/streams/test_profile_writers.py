@@ -84,6 +84,8 @@ class SlowStore:
         self._random = random.Random(seed)
         self._lock = threading.Lock()
 
+        self.read_progress, self.write_progress = store.read_progress, store.write_progress
+
     def _pause(self) -> None:
         with self._lock:
             seconds = self._random.choice([0, 0.001, 0.01, 0.03])

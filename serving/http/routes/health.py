@@ -57,4 +57,5 @@ def ready(service: Service) -> Endpoint:
 
 
 def _health(service: Service, status: Literal["alive", "ready"]) -> Health:
-    return Health(program="serve", status=status, details=[service.model_problem] if service.model_problem else [])
+    details = [problem for problem in (service.model_problem, service.store_problem) if problem]
+    return Health(program="serve", status=status, details=details)
