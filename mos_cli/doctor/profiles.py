@@ -20,7 +20,7 @@ def profiles(settings: Settings) -> Iterator[Finding]:
     from features.store import OnlineStore  # noqa: PLC0415
 
     try:
-        if not is_applied(settings.feast_dir, parse_location(settings.store)):
+        if not is_applied(settings.feast_dir, parse_location(settings.store, settings.namespace)):
             return
         store = OnlineStore.open(settings)
         found = store.read_progress(range(settings.partitions))

@@ -19,7 +19,7 @@ from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from features.store import OnlineStore
-from mos_cli.doctor import folders, machine, ports, services, store
+from mos_cli.doctor import folders, machine, ports, profiles, services, store
 from mos_cli.doctor.command import app
 from mos_cli.doctor.finding import Finding, Status
 from mos_cli.doctor.settings_table import settings_lines
@@ -28,6 +28,7 @@ from mos_online.ports import bind_fault
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
+from mos_online.users.progress import Progress
 from streams.broker.embedded import embedded_broker
 from tests.published_model import publish_model
 
@@ -292,6 +293,28 @@ def test_a_damaged_sqlite_file_is_noticed_and_not_touched(at: int, mos_home: Set
     assert str(file) in finding.found
     assert "mos backfill" in finding.remedy
     assert file.read_bytes() == before
+
+
+def test_profiles_that_are_missing_fail(mos_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the profiler has noted it, or only Kafka knows it."""
+    assert list(profiles.profiles(mos_home)) == []
+    opened = OnlineStore.open(mos_home)
+    assert only(profiles.profiles(mos_home), "profiles").status is Status.PASS
+    whole = Progress(partition=1, next_offset=7)
+    lost = whole.lost(3, now=9)
+    opened.write_progress([lost], over={})
+    finding = only(profiles.profiles(mos_home), "profiles")
+    assert finding.status is Status.FAIL
+    assert "partition 1 from offset 3" in finding.found
+    assert "mos backfill --from-topic" in finding.remedy
+    opened.write_progress([whole], over={1: lost})
+    reader = SimpleNamespace(committed=lambda *_: 7, bounds=lambda *_: (0, 9), close=lambda: None)
+    monkeypatch.setattr("streams.kafka.log_reader.LogReader", lambda _: reader)
+    monkeypatch.setattr("streams.kafka.admin.check_topics", lambda _: 2)
+    finding = only(profiles.profiles(changed(mos_home, kafka="127.0.0.1:9")), "profiles")
+    assert "was emptied: profiles may lack sessions of partition 0 from offset 0" in finding.found
+    assert opened.read_progress([0, 1]) == {1: whole}  # a doctor changes nothing
+    opened.close()
 
 
 def test_a_store_that_is_away(mos_home: Settings, free_port: Callable[[], int]) -> None:

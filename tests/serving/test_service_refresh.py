@@ -149,7 +149,7 @@ def test_what_the_store_has_lost_is_told_until_it_is_mended(how: str) -> None:
     store = FakeStore()
     whole = Progress(partition=2, next_offset=7)
     store.progress = {2: whole}
-    with TestClient(create_app(make_service(store=store, limits=QUICK), api_key=None)) as client:
+    with TestClient(create_app(make_service(store=store, limits=QUICK), settings=Settings())) as client:
         wait_for(lambda: client.get("/readyz").status_code == 200)
         client.portal.call(asyncio.sleep, 0.1)  # type: ignore[union-attr] # it looks at the rows
         assert client.get("/healthz").json() == {"status": "alive"}
