@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 
 import msgspec
 import pytest
@@ -34,6 +35,12 @@ ERRORS = st.builds(
     st.sampled_from([lambda text: ContractError("invalid", text), ValueError, BrokerError]),
     st.sampled_from(["", "\x00" * 9000, "\ud83d" * 9000, "\U0001f600" * 9000, "no"]) | st.text(),
 )
+
+
+@pytest.fixture(autouse=True)
+def _no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of pytest cannot send what is logged to pytest if there are lone surrogates in it."""
+    monkeypatch.setattr(logging.getLogger("streams.kafka.dead_letters"), "disabled", True)
 
 
 @examples(max_examples=40)
