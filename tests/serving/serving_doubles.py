@@ -72,6 +72,7 @@ class FakeStore:
         self.profiles = {profile.user_id: profile for profile in profiles}
         self.snapshots: list[PopularitySnapshot] = []
         self.progress: dict[int, Progress] = {}
+        self.looks = 0
         self.error: str | None = None
         self.hang = threading.Event()
         self.hang.set()
@@ -95,6 +96,7 @@ class FakeStore:
 
     def read_progress(self, partitions: Iterable[int]) -> dict[int, Progress]:
         self._answer()
+        self.looks += 1
         return {partition: self.progress[partition] for partition in partitions if partition in self.progress}
 
     def ping(self) -> None:

@@ -151,15 +151,16 @@ def test_what_the_store_has_lost_is_told_until_it_is_mended(how: str) -> None:
     store.progress = {2: whole}
     with TestClient(create_app(make_service(store=store, limits=QUICK), settings=Settings())) as client:
         wait_for(lambda: client.get("/readyz").status_code == 200)
-        client.portal.call(asyncio.sleep, 0.1)  # type: ignore[union-attr] # it looks at the rows
-        assert client.get("/healthz").json() == {"status": "alive"}
+        wait_for(lambda: store.looks)
+        assert client.get("/healthz").json()["details"] == []
         store.progress = {2: whole.lost(3, now=9)} if how == "the profiler has noticed" else {}
-        wait_for(lambda: "store_problem" in client.get("/healthz").json())
-        assert "mos backfill --from-topic" in client.get("/healthz").json()["store_problem"]
+        wait_for(lambda: client.get("/healthz").json()["details"])
+        (detail,) = client.get("/healthz").json()["details"]
+        assert "mos backfill --from-topic" in detail
         assert client.get("/readyz").status_code == 200
         assert "mos_serving_incomplete_store_info 1.0" in client.get("/metrics").text
         store.progress = {2: whole}
-        wait_for(lambda: client.get("/healthz").json() == {"status": "alive"})
+        wait_for(lambda: client.get("/healthz").json()["details"] == [])
 
 
 def test_the_first_answer_waits_for_a_store_that_opens_slowly() -> None:
