@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check soak bench bench-sessions bench-latency bench-model bench-model-quick lint format schemas lock clean
 
+# VENV may be an absolute path, for example where the path of this folder has blanks: Ray cannot start from there.
 PYTHON ?= python3
 SOAK   ?= 50
 VENV   := .venv
@@ -30,8 +31,8 @@ $(VENV)/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml
 	  f"Python 3.11 to 3.13 is needed, $(PYTHON) is {v[0]}.{v[1]}: try make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt
-	VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip install --require-hashes -r requirements/dev.txt
-	VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip install --quiet --no-build-isolation --no-deps -e .
+	VIRTUAL_ENV="$(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))" $(BIN)/uv pip install --require-hashes -r requirements/dev.txt
+	VIRTUAL_ENV="$(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))" $(BIN)/uv pip install --quiet --no-build-isolation --no-deps -e .
 	@touch $@
 
 demo: setup  ## the whole system on this machine: train, start everything, replay a log, report

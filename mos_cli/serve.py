@@ -43,12 +43,14 @@ def serve(
     from mos_online.registry import open_registry  # noqa: PLC0415
     from serving.http.keys import open_keys  # noqa: PLC0415
     from serving.ray.cluster import cluster_application, local_application  # noqa: PLC0415
-    from serving.ray.environment import remote  # noqa: PLC0415
+    from serving.ray.environment import remote, require_plain_paths  # noqa: PLC0415
     from serving.ray.run import run_folder  # noqa: PLC0415
 
     settings = Settings.load(serve_host=host, serve_port=port, serve_replicas=replicas)
     open_registry(settings)  # what is wrong with the settings is said now, not after Ray's start
     open_keys(settings)
+    if not remote():
+        require_plain_paths()
     started = time.monotonic()
     with until_stopped(console), ExitStack() as stack:
         check: Callable[[], None] | None = None

@@ -27,6 +27,7 @@ from mos_online.processes import held_locks
 from mos_online.settings import PREFIX, Settings
 from mos_online.training import TrainConfig, TrainReport
 from mos_online.users.offline_profiles import of_users
+from serving.ray.environment import require_plain_paths
 from simulator.replay import Speed
 from streams.kafka.admin import create_topics
 
@@ -55,6 +56,7 @@ def run_demo(config: DemoConfig, outer: Settings, console: Console) -> bool:
     Raises:
         MosError: a step could not be done; every started process has been stopped.
     """
+    require_plain_paths()  # not after minutes of training
     home = (outer.home / "demo").resolve()
     with services_lock(home):
         _empty(home)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import shlex
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+from mos_online.errors import ServingError
 from mos_online.ports import free_port
 from mos_online.settings import Settings
 from serving.ray.haproxy import haproxy_binary, write_launcher
@@ -22,6 +26,21 @@ SERVER_SECONDS = 30
 def remote() -> bool:
     """Say whether RAY_ADDRESS names a cluster to use instead of this machine."""
     return os.environ.get("RAY_ADDRESS", "local") not in {"", "local"}
+
+
+def require_plain_paths() -> None:
+    """Check that Ray can start its workers: it passes their command line through a shell without quoting it.
+
+    Raises:
+        ServingError: the path of this Python or of Ray has a blank or another character with a meaning for a shell.
+    """
+    package = find_spec("ray")
+    for path in (sys.executable, package.origin if package and package.origin else ""):
+        if path and shlex.quote(path) != path:
+            raise ServingError(
+                f"Ray cannot start its workers from {path!r}, because of a blank or a sign in it; make the virtual "
+                "environment in another folder, in a checkout with `make VENV=/another/folder setup`"
+            )
 
 
 def prepare_environment(folder: Path, settings: Settings) -> bool:

@@ -7,6 +7,7 @@ are free ones, and ``make`` is asked with ``-n`` what it would do. A block that 
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from mos_online.ports import free_port
+from mos_online.ports import HIGHEST, HOST, LOWEST, bind_fault
 from mos_online.processes import wait_until, work_of
 from tests.doc_commands import PAGES, ROOT, Block, blocks
 
@@ -34,12 +35,18 @@ exec {python} -m mos_cli "$@" """,
 }
 
 
+def unused_port() -> int:
+    """A port that this process does not keep: `mos up` keeps it."""
+    drawn = random.SystemRandom()
+    return next(port for port in iter(lambda: drawn.randrange(LOWEST, HIGHEST), None) if not bind_fault(HOST, port))
+
+
 class Reader:
     """Runs blocks in a folder of their own, and keeps `mos up`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = unused_port()
         home = folder / "home"
         programs = folder / "programs"
         programs.mkdir(parents=True)
@@ -54,7 +61,7 @@ class Reader:
             "PYTHONPATH": str(ROOT),
             "MOS_HOME": str(home),
             "MOS_SERVE_PORT": str(self.port),
-            "MOS_WORKER_PORT": str(free_port()),
+            "MOS_WORKER_PORT": str(unused_port()),
         }
         self._up: subprocess.Popen[bytes] | None = None
 

@@ -11,7 +11,7 @@ import pytest
 from mos_online.errors import ModelError, ServingError
 from mos_online.settings import Settings
 from serving.ray.cluster import _deploy_fault, cluster_application
-from serving.ray.environment import prepare_environment, remote
+from serving.ray.environment import prepare_environment, remote, require_plain_paths
 
 
 @pytest.fixture
@@ -91,3 +91,13 @@ def test_a_cluster_that_is_not_there_is_told_at_once(
     no_ray.setenv("RAY_ADDRESS", f"127.0.0.1:{free_port()}")
     with pytest.raises(ServingError, match=r"RAY_ADDRESS=127\.0\.0\.1:\d+"), cluster_application(mos_home):
         pass
+
+
+@pytest.mark.parametrize("path", ["/tmp/a b/python", "/tmp/a$b/python", "/tmp/it's/python"])
+def test_a_python_that_ray_cannot_start_is_told_before_anything_starts(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_plain_paths()
+    monkeypatch.setattr("sys.executable", path)
+    with pytest.raises(ServingError, match="make VENV="):
+        require_plain_paths()
