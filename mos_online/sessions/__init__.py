@@ -5,7 +5,9 @@
 - ``windows``: where sessions are opened, extended, joined and **closed** (``SessionWindows.close``).
 - ``cut``: where a run of events is cut into sessions; ``open_events``: the open events of one user.
 - ``clock``: the watermark, and what is late. ``rejection``: times that cannot be believed.
-- ``offsets``, ``rule_history``, ``checkpoint``: what is stored about once a second. ``recovery``: the way back from it.
+- ``arrival``: when records arrive whose arrival no broker has noted.
+- ``decisions``: what was decided that does not follow from the log alone; ``keys``: what may share a session.
+- ``offsets``, ``checkpoint``: what is stored about once a second. ``recovery``: the way back from it.
 - ``oracle``: the same sessions computed from a whole log at once; it shares no code with the stream.
 """
 

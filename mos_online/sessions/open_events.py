@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import takewhile
 
 from mos_online.contracts import SessionEvent
 from mos_online.sessions.offsets import Block
-
-FEW = 16
-"""Up to so many events are looked through for a repeated id; a set would take more memory than they do."""
 
 
 class OpenEvents:
@@ -24,42 +22,45 @@ class OpenEvents:
         floor: (timestamp, event_id) where the last session was cut while the user may have gone on.
     """
 
-    __slots__ = ("_ids", "blocks", "events", "floor", "user_id", "whole")
+    __slots__ = ("blocks", "events", "floor", "user_id", "whole")
 
-    def __init__(self) -> None:
-        self.user_id = ""
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
         self.events: list[SessionEvent] = []
         self.blocks: list[Block] = []
         self.whole = True
         self.floor: tuple[int, str] | None = None
-        self._ids: set[str] | None = None
 
-    def has(self, event_id: str) -> bool:
-        """Whether an event with this id is among them."""
-        if self._ids is not None:
-            return event_id in self._ids
-        if len(self.events) > FEW:
-            self._ids = {event.event_id for event in self.events}
-            return event_id in self._ids
-        for event in self.events:  # noqa: SIM110 - a generator would take twice as long
-            if event.event_id == event_id:
-                return True
-        return False
+    def twins(self, event: SessionEvent) -> list[SessionEvent]:
+        """The events with the id and the time of ``event``: at most one, unless the rules have joined two windows."""
+        order = event_order(event)
+        place = bisect_left(self.events, order, key=event_order)
+        return list(takewhile(lambda other: event_order(other) == order, self.events[place : place + 3]))
 
     def add(self, event: SessionEvent, block: Block) -> bool:
         """Put a new event into its place; returns whether that is the last one."""
-        if self._ids is not None:
-            self._ids.add(event.event_id)
         block.open_events += 1
         events = self.events
-        if not events or _order(events[-1]) < _order(event):
+        if not events or events[-1].timestamp < event.timestamp or event_order(events[-1]) < event_order(event):
             events.append(event)
             self.blocks.append(block)
             return True
-        place = bisect_left(events, _order(event), key=_order)
+        place = bisect_left(events, event_order(event), key=event_order)
         events.insert(place, event)
         self.blocks.insert(place, block)
         return False
+
+    def sort(self) -> None:
+        """Bring events that were joined from several windows into their order.
+
+        Only there can two have the same time and id, from two sessions of the publisher. Their order must not depend
+        on that of the windows, which a restart does not repeat.
+        """
+        order = sorted(
+            range(len(self.events)), key=lambda n: (*event_order(self.events[n]), self.events[n].session_id or "")
+        )
+        self.events = [self.events[n] for n in order]
+        self.blocks = [self.blocks[n] for n in order]
 
     def cut(self, length: int) -> list[SessionEvent]:
         """Take the first ``length`` events off and return them."""
@@ -67,9 +68,9 @@ class OpenEvents:
         for block in blocks[:length]:
             block.open_events -= 1
         self.events, self.blocks = events[length:], blocks[length:]
-        self._ids = None
         return events[:length]
 
 
-def _order(event: SessionEvent) -> tuple[int, str]:
+def event_order(event: SessionEvent) -> tuple[int, str]:
+    """What the events of a session are ordered by."""
     return event.timestamp, event.event_id

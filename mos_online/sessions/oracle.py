@@ -25,8 +25,8 @@ def offline_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFram
 
     Args:
         events: columns user_id, event_id, item_id (str), timestamp (int, ms), event_type (str), and session_id (str
-            or null, the publisher's) if ``config.publisher_ids``; any order. Of rows with the same ids the first
-            counts.
+            or null, the publisher's) if ``config.publisher_ids``; any order. Of rows with the same ids and time
+            the first counts.
         config: gap, caps and event types; lateness does not matter, since every given event is taken unless its type
             is in no session.
 
@@ -57,7 +57,7 @@ def offline_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFram
         .filter(pl.col("event_type").is_in(in_sessions))
         .with_columns(is_end=is_end)
         .with_columns(pl.col(key).fill_null(""))
-        .unique([*key, "event_id"], keep="first", maintain_order=True)
+        .unique([*key, "timestamp", "event_id"], keep="first", maintain_order=True)
         .sort(*key, "timestamp", "event_id")
     )
     runs = _number_runs(ordered, key, config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mos_online.contracts import Click, LateEvent
 from mos_online.sessions.config import SessionConfig
 
 
@@ -19,13 +20,21 @@ class Rejected(NamedTuple):
     message: str
 
 
-def future_timestamp(timestamp: int, arrived_at: int, config: SessionConfig) -> Rejected:
-    """The rejection of an event time (ms) more than ``config.max_future`` ahead of its arrival (ms)."""
+def future_timestamp(timestamp: int, arrived_at: int, *, allowed: int) -> Rejected:
+    """The rejection of an event time (ms) more than ``allowed`` (ms) ahead of its arrival (ms)."""
     ahead = timestamp - arrived_at
     return Rejected(
         "future_timestamp",
-        f"timestamp {timestamp} is {ahead} ms ahead of its arrival; at most {config.max_future} ms are allowed. "
-        "Set the clock",
+        f"timestamp {timestamp} is {ahead} ms ahead of its arrival; at most {allowed} ms are allowed. Set the clock",
+    )
+
+
+def reused_event_id(click: Click) -> Rejected:
+    """The rejection of a click whose user has another open event with its id and its time, but other content."""
+    return Rejected(
+        "reused_event_id",
+        f"user {click.user_id} has another event with event_id {click.event_id} and timestamp {click.timestamp}, and "
+        "other content; an event_id names one event. Give each event an id of its own",
     )
 
 
@@ -44,3 +53,24 @@ def rejected_event_type(event_type: str) -> Rejected:
         "rejected_event_type",
         f"event_type {event_type!r} is rejected by MOS_EVENT_TYPES; send another type, or declare this one",
     )
+
+
+def rejected_time(click: Click, watermark: int, arrival: int, limit: int, config: SessionConfig) -> Rejected | None:
+    """Why the time of a click that no session takes cannot be believed; None if the click is only late.
+
+    Args:
+        click: older than ``watermark``, later than ``limit`` or before ``config.min_timestamp``.
+        watermark: of the partition (ms).
+        arrival: of the click (ms).
+        limit: the latest time (ms) that is believed.
+        config: the rules.
+    """
+    if watermark <= click.timestamp > limit:
+        return future_timestamp(click.timestamp, arrival, allowed=limit - arrival)
+    return absurd_timestamp(click.timestamp, config) if click.timestamp < config.min_timestamp else None
+
+
+def late_event(click: Click, watermark: int, *, partition: int, offset: int) -> LateEvent:
+    """What is published of a click that is older than the watermark (ms)."""
+    late_by = watermark - click.timestamp
+    return LateEvent(click=click, watermark=watermark, late_by=late_by, partition=partition, offset=offset)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from mos_online.contracts import Click, Session, SessionEvent, without_user
 from mos_online.sessions.config import SessionConfig
 from mos_online.sessions.cut import Cut, first_cut, whole_cut
+from mos_online.sessions.keys import publisher_key
 from mos_online.sessions.offsets import Block
 from mos_online.sessions.open_events import OpenEvents
 
@@ -25,11 +26,12 @@ class SessionWindows:
     Attributes:
         config: the rules; change them with ``change_rules``.
         open_events: events whose session is open.
-        duplicates: events ignored because an open session has their id.
+        duplicates: events ignored because they repeat one whose session is open.
 
     >>> from mos_online.sessions.checkpoint import ClockState
     >>> windows = SessionWindows(SessionConfig(gap=1000))
     >>> windows.add("u", Click(event_id="a", user_id="u", item_id="x", timestamp=0), Block(0, ClockState()))
+    True
     >>> windows.close(watermark=1000)
     []
     >>> [session.session_id for session in windows.close(watermark=1001)]
@@ -53,31 +55,38 @@ class SessionWindows:
         """No session closes before the watermark (ms) is here; None if nothing is open."""
         return self._deadlines[0][0] if self._deadlines else None
 
-    def add(self, key: str, click: Click, block: Block) -> None:
+    def add(self, key: str, click: Click, block: Block) -> bool:
         """Put an accepted click among the open events of ``key``, unless it is there already.
+
+        A click is there already if an event has its id, its time and all the rest of its content.
 
         Args:
             key: events with different keys never share a session.
             click: not older than the watermark.
             block: the offsets among which it was read; it counts the click until its session closes.
+
+        Returns:
+            False if an event has its id and its time, but other content. Then the click is not taken.
         """
+        timestamp = click.timestamp
+        event = without_user(click)
         opened = self._open.get(key)
         if opened is None:
-            opened = self._open[key] = OpenEvents()
-        elif opened.has(click.event_id):
-            self.duplicates += 1
-            return
-        event = without_user(click)
-        opened.user_id = click.user_id
+            opened = self._open[key] = OpenEvents(click.user_id)
+        elif opened.events and timestamp <= opened.events[-1].timestamp and (twins := opened.twins(event)):
+            repeated = event in twins
+            self.duplicates += repeated
+            return repeated
+        elif opened.floor is not None:
+            opened.user_id = click.user_id  # after a restart only the floor was known
         appended = opened.add(event, block)
         self.open_events += 1
         config = self.config
         events = opened.events
         length = len(events)
         if events[0] is event:
-            heapq.heappush(self._deadlines, (click.timestamp + min(config.gap, config.max_duration) + 1, key))
+            heapq.heappush(self._deadlines, (timestamp + min(config.gap, config.max_duration) + 1, key))
         elif appended and opened.whole:
-            timestamp = click.timestamp
             silent = timestamp - events[-2].timestamp > config.gap
             opened.whole = not silent and timestamp - events[0].timestamp <= config.max_duration
         if not appended:
@@ -86,6 +95,7 @@ class SessionWindows:
         if full or self._types[click.event_type].kind == "end":
             opened.whole = False
             heapq.heappush(self._deadlines, (first_cut(events, config).closes_at, key))
+        return True
 
     def close(self, watermark: int) -> list[Session]:
         """Close every session that no event at or after ``watermark`` (ms) can change.
@@ -107,13 +117,34 @@ class SessionWindows:
         return closed
 
     def change_rules(self, config: SessionConfig) -> None:
-        """Cut what is open by other rules from here on; sessions closed before stay as they are."""
-        self.config = config
-        self._types = config.types
+        """Cut what is open by other rules from here on; sessions closed before stay as they are.
+
+        The floors of those sessions are forgotten: ask for them before.
+        """
+        regroup = config.publisher_ids != self.config.publisher_ids
+        self.config, self._types = config, config.types
+        before = [opened for opened in self._open.values() if opened.events]
+        self._open, self._deadlines = {}, []
+        for opened in before:
+            opened.whole, opened.floor = False, None
+            if not regroup:
+                self._open[self._key(opened.user_id, opened.events[0])] = opened
+                continue
+            for event, block in zip(opened.events, opened.blocks, strict=True):
+                key = self._key(opened.user_id, event)
+                joined = self._open.get(key)
+                if joined is None:
+                    joined = self._open[key] = OpenEvents(opened.user_id)
+                joined.whole = False
+                joined.events.append(event)
+                joined.blocks.append(block)
         for key, opened in self._open.items():
-            opened.whole = False
-            if opened.events:
-                heapq.heappush(self._deadlines, (first_cut(opened.events, config).closes_at, key))
+            if regroup:
+                opened.sort()
+            heapq.heappush(self._deadlines, (first_cut(opened.events, config).closes_at, key))
+
+    def _key(self, user_id: str, event: SessionEvent) -> str:
+        return publisher_key(user_id, event.session_id) if self.config.publisher_ids else user_id
 
     def floors(self) -> dict[str, tuple[int, str]]:
         """Per key whose last session was cut while the user may have gone on: that session's last event.
@@ -126,7 +157,7 @@ class SessionWindows:
     def restore_floors(self, floors: Mapping[str, tuple[int, str]]) -> None:
         """Remember what ``floors`` returned before a crash."""
         for key, floor in floors.items():
-            self._open.setdefault(key, OpenEvents()).floor = floor
+            self._open.setdefault(key, OpenEvents("")).floor = floor
             heapq.heappush(self._deadlines, (floor[0] + self.config.gap + 1, key))
 
     def _close_key(self, key: str, opened: OpenEvents, watermark: int, closed: list[Session]) -> None:

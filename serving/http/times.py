@@ -48,7 +48,7 @@ class Times:
     def _check(self, timestamp: int, now: int, where: str) -> None:
         config = self._config
         if timestamp > now + config.max_future:
-            raise _refused(future_timestamp(timestamp, now, config), where)
+            raise _refused(future_timestamp(timestamp, now, allowed=config.max_future), where)
         if timestamp < config.min_timestamp:
             raise _refused(absurd_timestamp(timestamp, config), where)
 

@@ -16,6 +16,13 @@ from streams.kafka.faults import LastFault, broker_error
 TIMEOUT = 10.0
 """Seconds to wait for an answer of a broker before giving up."""
 
+RETAIN = (
+    "Retain the topic for longer than the longest session (MOS_SESSION_MAX_DURATION) and the longest outage; the "
+    "embedded broker keeps 5 MiB or 100,000 records per partition: send slower or raise MOS_PARTITIONS. "
+    "`mos worker --accept-loss` goes on without them"
+)
+"""What to do when records are gone that are needed."""
+
 
 class LogReader:
     """Reads ranges of a log. Methods block; call them from threads, any number at once.
@@ -150,9 +157,7 @@ def truncated(topic: str, partition: int, wanted: int, low: int) -> BrokerError:
     """The error that says records which were not read yet are gone."""
     return BrokerError(
         f"{topic}[{partition}] begins at offset {low}, but {wanted} is needed: retention dropped {low - wanted} "
-        "records before they were used up. Retain the topic for longer than the longest session "
-        "(MOS_SESSION_MAX_DURATION) and the longest outage; the embedded broker keeps 5 MiB or 100,000 records per "
-        "partition: send slower or raise MOS_PARTITIONS. `mos worker --accept-loss` goes on without them"
+        f"records before they were used up. {RETAIN}"
     )
 
 

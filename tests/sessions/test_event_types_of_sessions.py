@@ -63,8 +63,8 @@ def test_stream_oracle_and_training_agree_for_every_table(clicks: list[Click], t
     taken = [e.event_id for s in sessions for e in s.events]
     assert sorted(taken) == sorted(name for name, kind in kinds.items() if kind in ("action", "end"))
     assert sum(isinstance(one, Rejected) for one in out) == sum(kind == "reject" for kind in kinds.values())
-    assert sessionizer.exposures == sum(kind == "exposure" for kind in kinds.values())
-    assert sessionizer.undeclared == sum(c.event_type == "like" for c in clicks)
+    assert sessionizer.types.exposures == sum(kind == "exposure" for kind in kinds.values())
+    assert sessionizer.types.undeclared == sum(c.event_type == "like" for c in clicks)
 
     acted = sorted((s.session_id, e.event_id) for s in sessions for e in actions_of(s))
     learned = with_sessions(frame_of(clicks), rules).select("session_id", "event_id")
@@ -81,9 +81,9 @@ def test_another_table_after_a_restart_loses_no_event_and_repeats_none(
     cut = min(cut, len(clicks))
     first = Sessionizer(old, partition=0)
     out = [made for n in range(cut) for made in first.process([clicks[n]], offset=n, arrived_at=ARRIVAL + n)]
-    checkpoint = first.checkpoint()
-    second = Sessionizer(new, partition=0, checkpoint=checkpoint)
-    for n in range(checkpoint.offset, len(clicks)):
+    checkpoint = first.checkpoint().under(new, log_end=cut)
+    second = Sessionizer(checkpoint, partition=0)
+    for n in range(checkpoint.start.offset, len(clicks)):
         out += second.process([clicks[n]], offset=n, arrived_at=ARRIVAL + n)
     second.resume()
     out += second.process(Heartbeat(heartbeat=END), offset=len(clicks), arrived_at=ARRIVAL + len(clicks))

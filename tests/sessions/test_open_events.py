@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mos_online.contracts import SessionEvent
 from mos_online.sessions import ClockState
 from mos_online.sessions.offsets import Block
-from mos_online.sessions.open_events import FEW, OpenEvents
+from mos_online.sessions.open_events import OpenEvents
 
 
 def event(time: int, event_id: str = "e") -> SessionEvent:
@@ -20,7 +20,7 @@ def block() -> Block:
 
 
 def test_add_says_whether_the_event_is_the_last_one() -> None:
-    opened = OpenEvents()
+    opened = OpenEvents("u")
     assert opened.add(event(10), block())
     assert opened.add(event(20), block())
     assert not opened.add(event(15), block())
@@ -28,14 +28,14 @@ def test_add_says_whether_the_event_is_the_last_one() -> None:
 
 
 def test_events_of_the_same_time_are_ordered_by_their_id() -> None:
-    opened = OpenEvents()
+    opened = OpenEvents("u")
     for event_id in ("b", "c", "a"):
         opened.add(event(10, event_id), block())
     assert [e.event_id for e in opened.events] == ["a", "b", "c"]
 
 
 def test_each_event_keeps_its_block_wherever_it_is_inserted() -> None:
-    opened, early, late = OpenEvents(), block(), block()
+    opened, early, late = OpenEvents("u"), block(), block()
     opened.add(event(20), early)
     opened.add(event(10), late)
     assert opened.blocks == [late, early]
@@ -44,7 +44,7 @@ def test_each_event_keeps_its_block_wherever_it_is_inserted() -> None:
 
 
 def test_cut_takes_the_first_events_off() -> None:
-    opened = OpenEvents()
+    opened = OpenEvents("u")
     for time in (10, 20, 30):
         opened.add(event(time), block())
     assert [e.timestamp for e in opened.cut(2)] == [10, 20]
@@ -52,15 +52,22 @@ def test_cut_takes_the_first_events_off() -> None:
     assert len(opened.blocks) == 1
 
 
-@given(st.lists(st.integers(0, 60), max_size=4 * FEW), st.integers(0, FEW))
-def test_has_knows_the_ids_that_are_in_however_many_there_are(numbers: list[int], length: int) -> None:
-    """Few are looked through, many are in a set, and a cut takes ids away: the answer is the same."""
-    opened, expected = OpenEvents(), set[str]()
-    for number in numbers:
-        name = f"e{number}"
-        assert opened.has(name) == (name in expected)
-        if name not in expected:
-            opened.add(event(number, name), block())
-            expected.add(name)
-    expected -= {e.event_id for e in opened.cut(min(length, len(expected)))}
-    assert {f"e{n}" for n in range(61) if opened.has(f"e{n}")} == expected
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 2)), max_size=60, unique=True), st.integers(0, 60))
+def test_twins_have_the_time_and_the_id(given_events: list[tuple[int, int]], length: int) -> None:
+    opened = OpenEvents("u")
+    for time, number in given_events:
+        assert opened.twins(event(time, f"e{number}")) == []
+        opened.add(event(time, f"e{number}"), block())
+    gone = opened.cut(min(length, len(given_events)))
+    for time, number in given_events:
+        one = event(time, f"e{number}")
+        assert opened.twins(one) == ([] if one in gone else [one])
+
+
+def test_events_of_joined_windows_are_brought_into_order_with_their_blocks() -> None:
+    opened, blocks = OpenEvents("u"), [block() for _ in range(3)]
+    opened.events = [event(20), event(10), event(15)]
+    opened.blocks = list(blocks)
+    opened.sort()
+    assert [e.timestamp for e in opened.events] == [10, 15, 20]
+    assert opened.blocks == [blocks[1], blocks[2], blocks[0]]

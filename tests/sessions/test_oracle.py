@@ -89,9 +89,9 @@ def test_an_end_event_is_the_last_of_its_session() -> None:
     assert described(found) == [(["a"], "end_event", 11), (["b"], "gap", 112)]
 
 
-def test_of_rows_with_the_same_ids_the_first_counts() -> None:
-    found = offline_sessions(log(("u", "a", 10, "click", None), ("u", "a", 90, "click", None)), CONFIG)
-    assert described(found) == [(["a"], "gap", 111)]
+def test_of_rows_with_the_same_ids_and_time_the_first_counts() -> None:
+    rows = log(("u", "a", 10, "click", None), ("u", "a", 10, SESSION_END, None), ("u", "a", 90, "click", None))
+    assert described(offline_sessions(rows, CONFIG)) == [(["a", "a"], "gap", 191)]
 
 
 def test_users_have_sessions_of_their_own() -> None:

@@ -185,16 +185,24 @@ class Crashing:
         """The number of records whose output had been published at the last checkpoint."""
         return self.records_before(self.checkpoint.published_to) if self.checkpoint else 0
 
+    def restored(self, log_end: int) -> Sessionizer:
+        """As a new worker, which finds the log so long."""
+        if self.checkpoint is None:
+            return Sessionizer(self.rules, partition=0)
+        self.checkpoint = self.checkpoint.under(self.rules, log_end=log_end * self.stride)
+        return Sessionizer(self.checkpoint, partition=0)
+
     def records_before(self, offset: int) -> int:
         return -(-offset // self.stride)
 
-    def live(self, until: int, checkpoint_at: set[int]) -> None:
-        sessionizer = Sessionizer(self.rules, partition=0, checkpoint=self.checkpoint)
-        for number in range(self.records_before(self.checkpoint.offset) if self.checkpoint else 0, until):
+    def live(self, until: int, checkpoint_at: set[int], *, log_end: int = 0) -> None:
+        sessionizer = self.restored(log_end)
+        for number in range(self.records_before(self.checkpoint.start.offset) if self.checkpoint else 0, until):
             self.published += sessionizer.process(
                 self.log[number], offset=number * self.stride, arrived_at=ARRIVAL + number
             )
             if number in checkpoint_at and number + 1 >= self.published_to:
+                self.published += sessionizer.resume()
                 self.checkpoint = sessionizer.checkpoint()
 
 
@@ -237,7 +245,7 @@ def test_other_rules_after_a_restart_lose_no_event_and_repeat_none(
     before.live(until, {until - 1})  # a clean stop
     after.checkpoint = before.checkpoint
     middle = data.draw(st.integers(until, len(log)))
-    after.live(middle, {middle - 1})
+    after.live(middle, {middle - 1}, log_end=until)
     after.live(len(log), set())
     sessions = [s for s in before.published + after.published if isinstance(s, Session)]
     taken = [event.event_id for session in sessions for event in session.events]
@@ -252,7 +260,7 @@ def test_state_is_dropped_when_everything_has_closed(clicks: list[Click], rules:
     assert sessionizer.open_events == 0
     assert sessionizer.open_users == 0
     checkpoint = sessionizer.checkpoint()
-    assert checkpoint.offset == checkpoint.published_to == len(log)
+    assert checkpoint.start.offset == checkpoint.published_to == len(log)
     assert checkpoint.floors == {}
 
 
@@ -274,10 +282,9 @@ def test_quiet_live_partition_closes_by_the_wall_clock_within_the_stated_bound()
     s = Sessionizer(LIVE, partition=0)
     s.process([click("u", 1, 50_000)], offset=0, arrived_at=50_020)
     bound = 50_000 + LIVE.gap + LIVE.lateness + LIVE.idle_timeout + 20 + 1
-    assert s.tick(bound - 1) == []
-    assert (s.due(bound - 1), s.due(bound)) == (False, True)
+    assert (s.due(bound - 1), s.due(bound)) == (None, 51_001)
     assert s.wall_clock_of(51_001) == bound
-    (closed,) = s.tick(bound)
+    (closed,) = s.advance(51_001)
     assert isinstance(closed, Session)
     assert (closed.close_reason, closed.watermark) == ("gap", 51_001)
 
@@ -285,7 +292,7 @@ def test_quiet_live_partition_closes_by_the_wall_clock_within_the_stated_bound()
 def test_wall_clock_never_cuts_a_replay_of_old_data() -> None:
     s = Sessionizer(LIVE, partition=0)
     s.process([click("u", 1, 1000)], offset=0, arrived_at=10**12)
-    assert s.tick(10**12 + 10**9) == []
+    assert s.due(10**12 + 10**9) is None
     out = s.process([click("u", 2, 1500)], offset=1, arrived_at=10**12 + 10**9)
     assert out == []
     assert s.open_events == 2
@@ -303,7 +310,8 @@ def test_a_tick_only_brings_forward_what_the_next_record_does(pause: int) -> Non
         with_ticks += ticked.process([c], offset=offset, arrived_at=at)
         without += plain.process([c], offset=offset, arrived_at=at)
         for now in range(at, at + pause, 25):
-            with_ticks += ticked.tick(now)
+            if (watermark := ticked.due(now)) is not None:
+                with_ticks += ticked.advance(watermark)
     end = Heartbeat(heartbeat=20_000)
     with_ticks += ticked.process(end, offset=3, arrived_at=20_000)
     without += plain.process(end, offset=3, arrived_at=20_000)

@@ -12,6 +12,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from mos_online import contracts
 from mos_online.contracts import Click, DeadLetter, Heartbeat, Session
 from mos_online.errors import BrokerError, ContractError
+from mos_online.sessions import SessionizerCheckpoint
 from mos_online.settings import Settings
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.log_reader import truncated
@@ -31,6 +32,7 @@ class Topics:
         self.low = 0
         self.too_large = 10**9
         self.acknowledged: int | None = None  # everything
+        self.by_broker = True
 
     def publish(
         self,
@@ -136,11 +138,25 @@ def batches(partition: SessionizerPartition, topics: Topics, *values: bytes) -> 
             key=None,
             value=topics.log[offset],
             timestamp=NOW + offset,
-            by_broker=True,
+            by_broker=topics.by_broker,
         )
         for offset in range(start, len(topics.log))
     ]
-    partition.take(records, NOW)
+    for batch in partition.batches(records):
+        if partition.decide(batch, NOW):
+            secure(partition)
+        partition.take(batch, NOW)
+
+
+def secure(partition: SessionizerPartition) -> None:
+    partition.store_unsecured()
+    partition.unsecured = None
+
+
+def restore(partition: SessionizerPartition, topics: Topics, **options: bool) -> None:
+    plan = partition.plan(topics, **options)  # type: ignore[arg-type]
+    secure(partition)
+    partition.reread(topics, plan, lambda: secure(partition))  # type: ignore[arg-type]
 
 
 def checkpoint(partition: SessionizerPartition) -> bool:
@@ -155,7 +171,7 @@ def restored(
 ) -> SessionizerPartition:
     again = kept or partition(settings, topics)
     again.restored = False
-    again.restore(topics, **options)  # type: ignore[arg-type]
+    restore(again, topics, **options)
     assert again.restored
     return again
 
@@ -205,7 +221,7 @@ def test_a_session_too_large_for_kafka_becomes_a_dead_letter(settings: Settings,
 
 def test_a_checkpoint_is_made_at_first_and_then_when_something_has_happened(settings: Settings, topics: Topics) -> None:
     target = restored(settings, topics)
-    assert checkpoint(target)
+    assert len(topics.published[contracts.SESSIONIZER_CHECKPOINTS]) == 1
     assert not checkpoint(target)
     batches(target, topics, click("a", 0))
     assert checkpoint(target)
@@ -221,11 +237,11 @@ def test_a_checkpoint_that_is_too_large_for_kafka_leaves_the_one_before(settings
     assert checkpoint(target)
     assert checkpoint(target), "it is tried again"
     topics.too_large = 10**6
-    assert len(topics.published[contracts.SESSIONIZER_CHECKPOINTS]) == 1
+    assert len(topics.published[contracts.SESSIONIZER_CHECKPOINTS]) == 2
     again = restored(settings, topics)
     assert (again.sessionizer.next_offset, again.sessionizer.open_events) == (2, 2)
     assert checkpoint(again)
-    assert len(topics.published[contracts.SESSIONIZER_CHECKPOINTS]) == 2
+    assert len(topics.published[contracts.SESSIONIZER_CHECKPOINTS]) == 3
 
 
 def test_after_a_crash_only_what_was_not_published_is_published(settings: Settings, topics: Topics) -> None:
@@ -284,8 +300,8 @@ def test_a_topic_made_anew_is_noticed(settings: Settings, topics: Topics) -> Non
     batches(target, topics, click("a", 0), click("b", 1))
     checkpoint(target)
     topics.log.pop()
-    with pytest.raises(BrokerError, match="the topic was made anew"):
-        partition(settings, topics).restore(topics)  # type: ignore[arg-type]
+    with pytest.raises(BrokerError, match=r"not the topic that it was\. Delete the topic sessionizer-checkpoints"):
+        restore(partition(settings, topics), topics)
 
 
 def test_dropped_records_are_missed_unless_their_loss_is_accepted(settings: Settings, topics: Topics) -> None:
@@ -294,24 +310,76 @@ def test_dropped_records_are_missed_unless_their_loss_is_accepted(settings: Sett
     checkpoint(target)
     topics.log.append(beat(1000))
     topics.low = 1
-    with pytest.raises(BrokerError, match="retention dropped 1 records"):
-        partition(settings, topics).restore(topics)  # type: ignore[arg-type]
+    with pytest.raises(BrokerError, match="1 events of open sessions are not in"):
+        restore(partition(settings, topics), topics)
     restored(settings, topics, accept_loss=True)
     assert [[e.event_id for e in s.events] for s in topics.sessions()] == [["b"]]
 
 
 def test_records_that_nobody_has_acknowledged_are_missed_too(settings: Settings, topics: Topics) -> None:
-    assert checkpoint(restored(settings, topics))
+    restored(settings, topics)
     topics.log += [click("a", 0), click("b", 1)]
     topics.low, topics.acknowledged = 1, 0
     with pytest.raises(BrokerError, match="retention dropped 1 records"):
-        partition(settings, topics).restore(topics)  # type: ignore[arg-type]
+        restore(partition(settings, topics), topics)
 
 
 def test_a_partition_that_is_not_wanted_any_more_is_left(settings: Settings, topics: Topics) -> None:
     topics.log += [click("a", 0), beat(1000)]
     target = partition(settings, topics)
     target.wanted = False
-    target.restore(topics)  # type: ignore[arg-type]
+    restore(target, topics)
     assert not target.restored
-    assert topics.published == {}
+    assert topics.published.keys() == {contracts.SESSIONIZER_CHECKPOINTS}
+
+
+def test_records_of_closed_sessions_are_not_missed(settings: Settings, topics: Topics) -> None:
+    target = restored(settings, topics)
+    batches(target, topics, click("a", 0), click("b", 100), click("c", 101))
+    checkpoint(target)
+    topics.log.append(beat(1000))
+    topics.low = 1
+    restored(settings, topics)
+    assert [[e.event_id for e in s.events] for s in topics.sessions()] == [["a"], ["b", "c"]]
+
+
+def live(event: str, at: int) -> bytes:
+    return contracts.encode(Click(event_id=event, user_id="u", item_id="i", timestamp=at))
+
+
+def test_what_the_wall_clock_closes_is_decided_before_it_is_published(settings: Settings, topics: Topics) -> None:
+    target = restored(settings, topics)
+    batches(target, topics, live("a", NOW))
+    assert not target.move(NOW + 60_000)
+    assert target.move(NOW + 70_000)
+    assert topics.sessions() == []
+    secure(target)
+    killed = restored(settings, topics)  # what was decided is done, by whoever comes
+    assert len(topics.sessions()) == 1
+    late = live("b", NOW + 1000)
+    batches(killed, topics, late)
+    assert len(topics.published[contracts.LATE_EVENTS]) == 1
+    target.tick()
+    first, second = topics.published[contracts.SESSIONS]
+    assert first[0] == second[0]
+
+
+def test_a_partition_that_comes_back_does_what_it_had_decided(settings: Settings, topics: Topics) -> None:
+    target = restored(settings, topics)
+    batches(target, topics, live("a", NOW))
+    assert target.move(NOW + 70_000)
+    secure(target)
+    restored(settings, topics, kept=target)
+    assert len(topics.sessions()) == 1
+
+
+def test_what_a_producer_is_ahead_by_is_decided_before_it_is_taken(settings: Settings, topics: Topics) -> None:
+    target = restored(settings, topics)
+    topics.by_broker = False
+    before = len(topics.published[contracts.SESSIONIZER_CHECKPOINTS])
+    batches(target, topics, live("a", NOW + 30_000), live("b", NOW))
+    (*_, (stored, _)) = topics.published[contracts.SESSIONIZER_CHECKPOINTS]
+    assert len(topics.published[contracts.SESSIONIZER_CHECKPOINTS]) == before + 1
+    checkpoint = msgspec.json.decode(stored, type=SessionizerCheckpoint)
+    assert (checkpoint.published_to, checkpoint.bounded_to, checkpoint.published.bound) == (0, 2, NOW)
+    assert target.sessionizer.watermark == NOW

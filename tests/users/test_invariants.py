@@ -237,8 +237,8 @@ def test_i6_a_crash_at_any_point_changes_nothing(clicks: list[Click], random: Ra
         made = fed(first, messages[:cut], start=0)
         snapshot = first.checkpoint()
         acknowledged = random.randint(0, len(made))  # the profiler had written more than it had acknowledged
-        second = Sessionizer(RULES, partition=0, checkpoint=snapshot)
-        rest = fed(second, messages[snapshot.offset :], start=snapshot.offset)
+        second, start = Sessionizer(snapshot, partition=0), snapshot.start.offset
+        rest = fed(second, messages[start:], start=start)
         assert applied([*made[acknowledged:], *rest], profiles=applied(made), batch=3) == whole
 
 

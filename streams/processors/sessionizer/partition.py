@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
 from mos_online import contracts
 from mos_online.contracts import Click, Heartbeat, Session
 from mos_online.errors import ContractError, MosError
-from mos_online.sessions import Sessionizer, SessionizerCheckpoint
+from mos_online.sessions import Output, Sessionizer, SessionizerCheckpoint
 from mos_online.settings import Settings
 from streams import metrics
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.log_reader import LogReader
 from streams.kafka.producer import RecordProducer
 from streams.kafka.records import Record, of_confluent
+from streams.processors.sessionizer.batch import ClickBatch, batches_of
 from streams.processors.sessionizer.outputs import OutputPublisher
-from streams.processors.sessionizer.recovery import InMemoryState, plan_recovery
+from streams.processors.sessionizer.recovery import InMemoryState, RecoveryPlan, check_intact, plan_recovery
+
+BATCH = 500
+"""Records that a re-read takes at once."""
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +33,15 @@ log = logging.getLogger(__name__)
 class SessionizerPartition:
     """Open sessions of one partition of ``clicks``; used by one thread at a time.
 
+    A decision of the worker's clock, and a change of the rules, must be in a durable checkpoint before anything that
+    rests on it is published (docs/adr/0013). So ``decide`` and ``move`` come before ``take`` and ``tick``, and the
+    caller makes the checkpoint durable in between.
+
     Attributes:
         restored: whether it has caught up with the log as it was when the partition became ours.
-        wanted: set to False, it makes ``restore`` give up.
+        wanted: set to False, it makes ``reread`` give up.
+        unsecured: the checkpoint that must be durable before anything else happens; None if there is none.
+        lock: held by whoever decides something, until what follows has been published.
     """
 
     def __init__(
@@ -45,24 +57,27 @@ class SessionizerPartition:
         self.restored = False
         self.wanted = True
         self.sessionizer = Sessionizer(settings.sessions, partition=number)
+        self.unsecured: bytes | None = None
+        self.lock = asyncio.Lock()
         self._settings = settings
         self._producer = producer
         self._decode = decode
         self._outputs = OutputPublisher(settings, producer, dead_letters, number)
         self._warned = False
-        self._unstored = False
         self._by_broker: bool | None = None
+        self._decided: int | None = None
         self._stored = b""
         self._offered_at = (0, 0)  # offset and outputs at a checkpoint
         self._stored_at: tuple[int, int] | None = None
+        self._unstored = False
         self._measured = (0, 0, 0)
         self._named: set[str] = set()
 
-    def restore(self, reader: LogReader, *, accept_loss: bool = False) -> None:
-        """Load the last checkpoint and take the log from there to where the agent goes on. Blocks.
+    def plan(self, reader: LogReader, *, accept_loss: bool = False) -> RecoveryPlan:
+        """Load the last checkpoint and find out where to go on. Blocks.
 
         If the last checkpoint is one that this very object has stored, nobody else has worked on the partition in
-        the meantime: it goes on from where it was.
+        the meantime: it goes on from where it was. Else ``unsecured`` must be durable before ``reread``.
 
         Raises:
             BrokerError: as ``plan_recovery``.
@@ -77,40 +92,80 @@ class SessionizerPartition:
             accept_loss=accept_loss,
         )
         if plan.checkpoint is not None:
-            self._begin_at(plan.checkpoint, plan.stored)
+            self.sessionizer = Sessionizer(plan.checkpoint, partition=self.number, log_end=plan.log_end)
+            self._outputs.silent_before = plan.checkpoint.published_to
+            self._decided, self._measured = None, (0, 0, 0)
+            self._offered_at = (plan.checkpoint.published_to, self._outputs.count)
+            self._stored, self._stored_at = plan.stored, self._offered_at
+            self.unsecured = plan.unsecured
+        return plan
+
+    def reread(self, reader: LogReader, plan: RecoveryPlan, secure: Callable[[], None]) -> None:
+        """Take the log as ``plan`` says, up to where the agent goes on. Blocks.
+
+        Args:
+            reader: of the log.
+            plan: as ``plan`` has made it.
+            secure: makes ``unsecured`` durable.
+
+        Raises:
+            BrokerError: Kafka cannot be reached, or records are gone that are needed.
+        """
         started = time.monotonic()
-        for message in reader.read(self._settings.topic(contracts.CLICKS), self.number, plan.start, plan.stop):
-            if not self.wanted:
-                return
-            self.take((of_confluent(message),), time.time_ns() // 1_000_000)
-        self.sessionizer.resume()
-        self.restored = True
+        published_to = self._outputs.silent_before
+        for records in self._read(reader, plan.start, min(published_to, plan.stop)):
+            self.take(ClickBatch.of(records, self._decode), 0)
+        closed = self.sessionizer.resume()
+        if not self.wanted:
+            return
+        check_intact(self.sessionizer.missing_events, plan, self._settings, self.number)
+        self._publish_ticked(closed)
+        if self._decided is not None:
+            self.tick()
+        for records in self._read(reader, max(plan.start, published_to), plan.stop):
+            for batch in self.batches(records):
+                now = time.time_ns() // 1_000_000
+                if self.decide(batch, now):
+                    secure()
+                self.take(batch, now)
+        self.restored = self.wanted
         took = time.monotonic() - started
         log.info("partition %d restored in %.1f s: offsets %d to %d re-read", self.number, took, plan.start, plan.stop)
 
-    def take(self, records: Iterable[Record], now: int) -> None:
-        """Process records of ``clicks`` and publish what they bring about; those taken before are ignored.
+    def _read(self, reader: LogReader, start: int, stop: int) -> Iterator[list[Record]]:
+        messages = reader.read(self._settings.topic(contracts.CLICKS), self.number, start, stop)
+        while self.wanted and (some := [of_confluent(message) for message in islice(messages, BATCH)]):
+            yield some
+
+    def batches(self, records: Sequence[Record]) -> list[ClickBatch]:
+        """Records of ``clicks`` decoded, in batches of which each may need a decision; not those taken before."""
+        sessionizer = self.sessionizer
+        return batches_of(records, self._decode, sessionizer.next_offset, sessionizer.bounded_to)
+
+    def decide(self, batch: ClickBatch, now: int) -> bool:
+        """Prepare to ``take`` a batch when the worker's clock is ``now`` (ms).
+
+        Returns whether ``unsecured`` must be durable before.
+        """
+        if batch.newest is not None and self.sessionizer.decide(batch.newest, end=batch.end, now=now):
+            self._offer(self.sessionizer.checkpoint())
+        return self.unsecured is not None
+
+    def take(self, batch: ClickBatch, now: int) -> None:
+        """Process a batch and publish what it brings about.
 
         ``now`` (ms) is the worker's clock: the time of arrival of the records whose arrival no broker has noted.
         """
-        sessionizer = self.sessionizer
-        clicks = 0
-        for record in records:
-            if record.offset < sessionizer.next_offset:
-                continue
+        sessionizer, clicks = self.sessionizer, 0
+        for record, message, error in batch.decoded:
             if record.by_broker is not self._by_broker:
                 self._note_clock(record)
-            if not record.by_broker:
-                metrics.PRODUCER_TIMES.inc()
-            message: list[Click] | Heartbeat | None = None
-            try:
-                message = self._decode(record.value)
-                if not isinstance(message, Heartbeat):
-                    clicks += len(message)
-                    if record.key is None:
-                        self._note_unkeyed(record)
-            except Exception as error:
+            if error is not None:
                 self._outputs.refuse(record, error)
+            elif isinstance(message, list):
+                clicks += len(message)
+                if record.key is None:
+                    self._note_unkeyed(record)
             try:
                 arrived_at = record.arrived_at(now)
                 for output in sessionizer.process(
@@ -119,27 +174,45 @@ class SessionizerPartition:
                     self._outputs.publish(output, closable_at=arrived_at, cause=record)
             except MosError:  # Kafka's
                 raise
-            except Exception as error:
-                self._outputs.refuse(record, error)
+            except Exception as fault:
+                self._outputs.refuse(record, fault)
         metrics.CLICKS.inc(clicks)
+        metrics.PRODUCER_TIMES.inc(batch.by_producer)
 
-    def tick(self, now: int) -> None:
-        """Let the wall clock (ms) close sessions. Only right when no record before ``now`` waits to be taken."""
-        for output in self.sessionizer.tick(now):
+    def move(self, now: int) -> bool:
+        """Decide whether the wall clock (ms) closes sessions; then ``unsecured`` must be durable before ``tick``.
+
+        Only right when no record before ``now`` waits to be taken.
+        """
+        watermark = self.sessionizer.due(now)
+        if watermark is not None:
+            self._offer(self.sessionizer.checkpoint(decided=watermark))
+            self._decided = watermark
+        return watermark is not None
+
+    def tick(self) -> None:
+        """Do what ``move`` has decided."""
+        if self._decided is not None:
+            watermark, self._decided = self._decided, None
+            self._publish_ticked(self.sessionizer.advance(watermark))
+
+    def _publish_ticked(self, outputs: Sequence[Output]) -> None:
+        for output in outputs:
+            now = time.time_ns() // 1_000_000
             closable_at = self.sessionizer.wall_clock_of(output.watermark) if isinstance(output, Session) else now
             self._outputs.publish(output, closable_at=closable_at, cause=None)
 
     def checkpoint(self) -> bytes | None:
         """The checkpoint of this moment; None if nothing has happened since the one stored last."""
-        self._offered_at = (self.sessionizer.next_offset, self._outputs.count)
-        if self._offered_at == self._stored_at:
+        if self._stored_at == (self.sessionizer.next_offset, self._outputs.count):
             return None
-        return msgspec.json.encode(self.sessionizer.checkpoint())
+        return self._encode(self.sessionizer.checkpoint())
 
     def store(self, checkpoint: bytes) -> None:
-        """Publish what ``checkpoint`` gave last; only when everything published before that has been delivered.
+        """Publish what was offered last; only when everything published before that has been delivered.
 
-        One that is too large for Kafka is left out: the one before is as good, but a restart re-reads more.
+        One that is too large for Kafka is left out: the one before is as good, but a restart re-reads more. Only
+        decisions of the worker's clock since then are not repeated.
         """
         name = self._settings.topic(contracts.SESSIONIZER_CHECKPOINTS)
         try:
@@ -150,24 +223,30 @@ class SessionizerPartition:
         self._stored, self._stored_at = checkpoint, self._offered_at
         self._unstored = False
 
+    def store_unsecured(self) -> None:
+        """Publish ``unsecured``, under the same condition."""
+        if self.unsecured is not None:
+            self.store(self.unsecured)
+
     def measure(self) -> None:
         """Bring this partition's metrics up to date."""
-        sessionizer = self.sessionizer
-        counts = (sessionizer.duplicates, sessionizer.exposures, sessionizer.undeclared)
+        types = self.sessionizer.types
+        counts = (self.sessionizer.duplicates, types.exposures, types.undeclared)
         counters = (metrics.DUPLICATES, metrics.EXPOSURES, metrics.UNDECLARED_TYPES)
         for counter, count, before in zip(counters, counts, self._measured, strict=True):
             counter.inc(count - before)
         self._measured = counts
-        for name in sorted(sessionizer.undeclared_types - self._named):
+        for name in sorted(types.undeclared_types - self._named):
             log.warning("event_type %r is not in MOS_EVENT_TYPES: it is used as the types that * stands for", name)
-        self._named |= sessionizer.undeclared_types
+        self._named |= types.undeclared_types
         metrics.WATERMARK.labels(partition=str(self.number)).set(self.sessionizer.watermark / 1000)
 
-    def _begin_at(self, checkpoint: SessionizerCheckpoint, stored: bytes) -> None:
-        self.sessionizer = Sessionizer(self._settings.sessions, partition=self.number, checkpoint=checkpoint)
-        self._outputs.silent_before = checkpoint.published_to
-        self._stored, self._stored_at = stored, (checkpoint.published_to, self._outputs.count)
-        self._measured = (0, 0, 0)
+    def _offer(self, checkpoint: SessionizerCheckpoint) -> None:
+        self.unsecured = self._encode(checkpoint)
+
+    def _encode(self, checkpoint: SessionizerCheckpoint) -> bytes:
+        self._offered_at = (checkpoint.published_to, self._outputs.count)
+        return msgspec.json.encode(checkpoint)
 
     def _note_clock(self, record: Record) -> None:
         """Say whose clock the records bear, at the first one and when it changes."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import groupby
 
 from mos_online import contracts
@@ -113,22 +114,31 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
 
     async def _restore(self, partition: SessionizerPartition) -> None:
         """Restore a partition, however often Kafka goes away meanwhile: each time it goes on from where it was."""
-        loop, accept = asyncio.get_running_loop(), self.context.accept_loss
-
-        async def restore() -> None:
-            if partition.wanted:
-                await loop.run_in_executor(self._restorers, lambda: partition.restore(self._reader, accept_loss=accept))
-
         try:
             await self.reach_outputs({partition.number})
-            await self._kafka.call(restore)
-            await self._store()  # the first checkpoint of all comes before the first record
+            await self._kafka.call(lambda: self._reread(partition))
+            await self._store()
         except Exception as error:
             if partition.wanted:
                 self.fail(error)
         else:
             self._changed.set()
             self._changed = asyncio.Event()
+
+    async def _reread(self, partition: SessionizerPartition) -> None:
+        loop, accept = asyncio.get_running_loop(), self.context.accept_loss
+
+        def secure() -> None:
+            securing = asyncio.run_coroutine_threadsafe(self._secure(partition), loop)
+            while partition.wanted:  # else the loop may have ended
+                with suppress(TimeoutError):
+                    return securing.result(1.0)
+
+        if not partition.wanted:
+            return
+        plan = await loop.run_in_executor(self._restorers, lambda: partition.plan(self._reader, accept_loss=accept))
+        await self._secure(partition)  # the first checkpoint of all comes before the first record
+        await loop.run_in_executor(self._restorers, lambda: partition.reread(self._reader, plan, secure))
 
     async def work(self, records: list[Record]) -> None:
         """Give the records to their partitions, once those have been restored."""
@@ -137,12 +147,65 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
             while partition is None or not partition.restored:
                 await self._changed.wait()
                 partition = self._partitions.get(number)
-            partition.take(some, time.time_ns() // 1_000_000)
+            async with partition.lock:
+                for batch in partition.batches(list(some)):
+                    now = time.time_ns() // 1_000_000
+                    if partition.decide(batch, now):
+                        await self._secure(partition)
+                    partition.take(batch, now)
 
     async def _tick(self) -> None:
+        """Let the wall clock pass, unless records that came before now are still on their way to us."""
+        now = time.time_ns() // 1_000_000
+        idle: list[tuple[SessionizerPartition, int]] = []
         for partition in [partition for partition in self._partitions.values() if partition.restored]:
-            await self._advance(partition)
+            begin = partition.sessionizer.next_offset
+            if partition.sessionizer.due(now) is not None and not await self._records_wait(partition.number, begin):
+                idle.append((partition, begin))
+        if idle:
+            await self._move(idle, now)
         await self.producer.relieve()
+
+    async def _records_wait(self, number: int, begin: int) -> bool:
+        reader, topic = self._reader, self.settings.topic(self.topic)
+        try:
+            _, high = await asyncio.to_thread(reader.bounds, topic, number)
+            return begin < high and await asyncio.to_thread(reader.has_records, topic, number, begin, high)
+        except BrokerUnavailableError as error:  # nobody knows what waits there; the next tick asks again
+            log.warning("the wall clock closes no sessions of partition %d for now: %s", number, error)
+            return True
+
+    async def _move(self, idle: list[tuple[SessionizerPartition, int]], now: int) -> None:
+        """Let the wall clock close sessions of partitions that were idle at these offsets.
+
+        The decision is durable before anything that follows is published. Until then no record is taken.
+        """
+        moved: list[SessionizerPartition] = []
+        async with self._storing:
+            await self.producer.flush()
+            try:
+                for partition, begin in idle:
+                    if (
+                        partition.lock.locked()
+                        or partition.sessionizer.next_offset != begin
+                        or not self._owns(partition)
+                    ):
+                        continue
+                    if partition.move(now):
+                        await partition.lock.acquire()  # it is free
+                        moved.append(partition)
+                        partition.store_unsecured()
+                await self.producer.flush()
+                for partition in moved:
+                    partition.unsecured = None
+                    if self._owns(partition):
+                        partition.tick()
+            finally:
+                for partition in moved:
+                    partition.lock.release()
+
+    def _owns(self, partition: SessionizerPartition) -> bool:
+        return self._partitions.get(partition.number) is partition
 
     async def _checkpoint(self) -> None:
         restored = [partition for partition in self._partitions.values() if partition.restored]
@@ -152,22 +215,21 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
         metrics.OPEN_EVENTS.set(sum(p.sessionizer.open_events for p in restored))
         await self._store()
 
-    async def _advance(self, partition: SessionizerPartition) -> None:
-        """Let the wall clock pass, unless records that came before now are still on their way to us."""
-        now = time.time_ns() // 1_000_000
-        if not partition.sessionizer.due(now):
-            return
-        reader, number, begin = self._reader, partition.number, partition.sessionizer.next_offset
-        topic = self.settings.topic(self.topic)
-        try:
-            _, high = await asyncio.to_thread(reader.bounds, topic, number)
-            if begin < high and await asyncio.to_thread(reader.has_records, topic, number, begin, high):
+    async def _secure(self, partition: SessionizerPartition) -> None:
+        """Make what a partition has decided durable, after all that was published before.
+
+        Raises:
+            CancelledError: the partition is not ours any more.
+        """
+        async with self._storing:
+            if partition.unsecured is None:
                 return
-        except BrokerUnavailableError as error:  # nobody knows what waits there; the next tick asks again
-            log.warning("the wall clock closes no sessions of partition %d for now: %s", number, error)
-            return
-        if partition.sessionizer.next_offset == begin and self._partitions.get(number) is partition:
-            partition.tick(now)
+            await self.producer.flush()
+            if not self._owns(partition):
+                raise asyncio.CancelledError
+            partition.store_unsecured()
+            await self.producer.flush()
+            partition.unsecured = None
 
     async def _store(self) -> None:
         """Checkpoint what has changed, after all that was published before has been delivered."""
@@ -175,6 +237,6 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
             made = [(p, p.checkpoint()) for p in self._partitions.values() if p.restored]
             await self.producer.flush()
             for partition, checkpoint in made:
-                if checkpoint is not None and self._partitions.get(partition.number) is partition:
+                if checkpoint is not None and self._owns(partition):
                     partition.store(checkpoint)
             await self.producer.flush()
