@@ -45,7 +45,11 @@ class SessionEvent(Event, frozen=True, gc=False, omit_defaults=True, kw_only=Tru
     """One event inside a message that already names its user (an envelope or a session)."""
 
     event_id: Annotated[
-        Id, Meta(description="The event's own id. A second event of the user with this id in one session is ignored.")
+        Id,
+        Meta(
+            description="The event's own id, unique among the user's events of the same timestamp. A second event with "
+            "this id, timestamp and content in one session is ignored; with other content it is a dead letter."
+        ),
     ]
 
 

@@ -14,7 +14,7 @@ READ_EVERY = 1_000
 """While a producer is ahead, the worker's clock is read at most this often (ms)."""
 
 READINGS = 1_000
-"""More readings than this, and they are made less often: a checkpoint holds those since the oldest open session."""
+"""After so many they are made less often: a checkpoint holds all since the oldest open session began."""
 
 CALM = 5_000
 """When nothing has been ahead for so long (ms), the clock is read no more."""

@@ -28,7 +28,7 @@ class ClockState(msgspec.Struct, frozen=True, kw_only=True):
     bound: int | None = None
 
 
-class RulesChanged(msgspec.Struct, frozen=True, kw_only=True, tag="rules"):
+class RulesChanged(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="rules"):
     """Other rules were in force from an offset on.
 
     Attributes:
@@ -44,7 +44,7 @@ class RulesChanged(msgspec.Struct, frozen=True, kw_only=True, tag="rules"):
     floors: dict[str, tuple[int, str]]
 
 
-class WatermarkMoved(msgspec.Struct, frozen=True, kw_only=True, tag="watermark"):
+class WatermarkMoved(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="watermark"):
     """The wall clock had moved the watermark, and a record came that was older.
 
     Attributes:
@@ -56,7 +56,7 @@ class WatermarkMoved(msgspec.Struct, frozen=True, kw_only=True, tag="watermark")
     watermark: int
 
 
-class ArrivalBounded(msgspec.Struct, frozen=True, kw_only=True, tag="arrival"):
+class ArrivalBounded(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="arrival"):
     """The worker read its clock, because a producer was ahead of it, or none was any more.
 
     Attributes:

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from mos_online import contracts
-from mos_online.contracts import Click, DeadLetter, Session
+from mos_online.contracts import Click, DeadLetter, Heartbeat, Session
 from mos_online.kafka_config import librdkafka_config
 from tests.integration.stream_system import StreamSystem, stream_system
 
@@ -81,3 +81,35 @@ def test_a_producer_whose_clock_is_ahead_moves_nothing_under_live_traffic(system
     letters = [msgspec.json.decode(r.value or b"", type=DeadLetter) for r in system.records(contracts.DEAD_LETTERS)]
     assert {letter.reason for letter in letters} == {"future_timestamp"}
     assert not any(user.startswith("w") for user in found)
+
+
+def test_a_log_with_its_original_timestamps_is_not_cut_by_its_pauses(system: StreamSystem) -> None:
+    """Mirrored or restored: event and record say the same old time, and the log comes with pauses."""
+    system.worker("sessionizer")
+    users = [f"u{number}" for number in range(10)]
+    old = clock() - 90 * 24 * 60 * MINUTE
+    for number in range(6):
+        for user in users:
+            system.send(contracts.CLICKS, [click(user, number, old)], timestamp=old)
+            old += 50
+        time.sleep(2)  # longer than the idle timeout
+    system.send_to_all(contracts.CLICKS, contracts.encode(Heartbeat(heartbeat=old + MINUTE)), timestamp=old)
+    whole = {user: [f"{user}-{number}" for number in range(6)] for user in users}
+    system.until(lambda: len(sessions(system)) == len(whole), "all sessions are closed")
+    assert sessions(system) == whole
+    assert len(system.records(contracts.SESSIONS)) == len(whole)
+    assert system.records(contracts.LATE_EVENTS) == []
+
+
+def test_what_the_wall_clock_closed_before_a_kill_is_not_published_again_otherwise(system: StreamSystem) -> None:
+    """The wall clock has closed a session; a record that comes late and a killed worker do not change it."""
+    worker = system.worker("sessionizer")
+    now = clock()
+    system.send(contracts.CLICKS, [click("u", 0, now)])
+    system.until(lambda: len(system.records(contracts.SESSIONS)) == 1, "the wall clock closes the session")
+    worker.kill()
+    worker.wait()
+    system.send(contracts.CLICKS, [click("u", 1, now + 500)])  # it would belong to the session
+    system.worker("sessionizer")
+    system.until(lambda: len(system.records(contracts.LATE_EVENTS)) == 1, "the record is late")
+    assert sessions(system) == {"u": ["u-0"]}

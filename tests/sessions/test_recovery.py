@@ -151,16 +151,10 @@ def test_the_wire_format_of_a_checkpoint() -> None:
         "floors": {"u": [600, "m"]},
         "rules": rules,
         "decisions": [
-            {
-                "type": "rules",
-                "offset": 50,
-                "watermark": 500,
-                "rules": {**rules, "gap": 200},
-                "floors": {"v": [450, "k"]},
-            },
-            {"type": "watermark", "offset": 60, "watermark": 600},
-            {"type": "arrival", "offset": 70, "arrival": 700},
-            {"type": "rules", "offset": 75, "watermark": 750, "rules": {**rules, "gap": 300}, "floors": {}},
+            ["rules", 50, 500, {**rules, "gap": 200}, {"v": [450, "k"]}],
+            ["watermark", 60, 600],
+            ["arrival", 70, 700],
+            ["rules", 75, 750, {**rules, "gap": 300}, {}],
         ],
         "planned": [{"offset": 90, "rules": rules}],
     }
