@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mos_online.sessions.checkpoint import ArrivalBounded, SessionizerCheckpoint
 from mos_online.sessions.clock import EventTimeClock
 from mos_online.sessions.config import SessionConfig
@@ -39,12 +41,28 @@ class WorkerArrival:
         self, clock: EventTimeClock, decisions: DecisionLog, checkpoint: SessionizerCheckpoint, log_end: int
     ) -> None:
         """Go on from a checkpoint; whoever made it may have processed records up to ``log_end``."""
+        if checkpoint.published.bound is not None:  # of later ones it has decided nothing
+            log_end = checkpoint.bounded_to
         self.bounded_to = checkpoint.bounded_to
         self.clock_limit = checkpoint.clock_limit
         self._clock = clock
         self._decisions = decisions
-        self._before_us = log_end, checkpoint.clock_limit
+        self._log_end = log_end
+        self._taken_limit = checkpoint.clock_limit
         self._ahead_at = 0
+
+    def together(self, records: Sequence[tuple[int, int]]) -> int:
+        """How many of the next records without the broker's time may be decided together, at least one.
+
+        Args:
+            records: offset and latest time (ms) of each; not empty.
+        """
+        if records[0][0] < self.bounded_to:
+            return sum(offset < self.bounded_to for offset, _ in records)
+        for number, (offset, newest) in enumerate(records):
+            if number > 0 and offset < self._log_end and newest > self._taken_limit:
+                return number
+        return len(records)
 
     def decide(self, newest: int, *, offset: int, end: int, now: int, config: SessionConfig) -> bool:
         """Prepare for records without the broker's time.
@@ -52,7 +70,7 @@ class WorkerArrival:
         Args:
             newest: the latest time (ms) that they speak of.
             offset: of the first.
-            end: the offset after the last; not beyond ``bounded_to`` if ``offset`` is before it.
+            end: the offset after the last; only what goes ``together``.
             now: the worker's clock (ms).
             config: the rules.
 
@@ -62,9 +80,10 @@ class WorkerArrival:
         clock = self._clock
         if end <= self.bounded_to:
             return False
-        log_end, clock_limit = self._before_us
-        # Another worker may have taken it, whose clock was ahead of ours.
-        ahead = newest > now and (offset >= log_end or newest > clock_limit)
+        if newest > self._taken_limit:  # nobody has taken it, nor what comes after it
+            self._log_end = min(self._log_end, offset)
+        # Another worker may have taken what comes before, and its clock may have been ahead of ours.
+        ahead = newest > now and offset >= self._log_end
         if ahead:
             self._ahead_at = now
         before = clock.bound

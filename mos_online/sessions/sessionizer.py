@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from mos_online.contracts import Click, Heartbeat, LateEvent, Session
 from mos_online.sessions import rejection
@@ -100,17 +101,16 @@ class Sessionizer:
         """The offset after the last record taken."""
         return self._next_offset
 
-    @property
-    def bounded_to(self) -> int:
-        """Records before this offset are processed by what ``decide`` decided last."""
-        return self._arrival.bounded_to
+    def together(self, records: Sequence[tuple[int, int]]) -> int:
+        """How many of the next records, each with offset and latest time (ms), ``decide`` may prepare for at once."""
+        return self._arrival.together(records)
 
     def decide(self, newest: int, *, end: int, now: int) -> bool:
         """Prepare for the next records, if they do not have the broker's time; not during a re-read.
 
         Args:
             newest: the latest time (ms) that one of those records speaks of.
-            end: the offset after them. Records before and after ``bounded_to`` need a decision each.
+            end: the offset after the last of them.
             now: the worker's clock (ms).
 
         Returns:

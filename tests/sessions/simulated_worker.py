@@ -159,12 +159,13 @@ class Worker:
         """Process the next records of the log, at most ``count``, in one batch."""
         sessionizer, clock = self.sessionizer, now + self.skew
         ready = [record for record in self.topics.log if record.offset >= sessionizer.next_offset][:count]
-        for batch in (
-            [record for record in ready if record.offset < sessionizer.bounded_to],
-            [record for record in ready if record.offset >= sessionizer.bounded_to],
-        ):
-            unstamped = [record.newest for record in batch if not record.by_broker]
-            if unstamped and sessionizer.decide(max(unstamped), end=batch[-1].offset + 1, now=clock):
+        while ready:
+            times = [(record.offset, record.newest) for record in ready if not record.by_broker]
+            together = sessionizer.together(times) if times else 0
+            end = times[together][0] if together < len(times) else ready[-1].offset + 1
+            batch, ready = [r for r in ready if r.offset < end], [r for r in ready if r.offset >= end]
+            times = times[:together]
+            if times and sessionizer.decide(max(t for _, t in times), end=times[-1][0] + 1, now=clock):
                 self.store()
             for record in batch:
                 self.out(lambda record=record: self._process(record, now=clock), record.offset)  # type: ignore[misc]

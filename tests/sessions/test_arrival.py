@@ -132,6 +132,22 @@ def test_what_another_worker_may_have_taken_is_not_ahead_of_our_clock() -> None:
     assert clock.bound == NOW
 
 
+def test_what_no_other_worker_can_have_taken_and_all_after_it_is_judged_by_our_clock() -> None:
+    of, clock, _ = arrival(clock_limit=NOW + 500)
+    assert of.decide(NOW + 501, offset=50, end=51, now=NOW + 501, config=CONFIG)
+    assert clock.bound is None
+    assert of.decide(NOW + 502, offset=51, end=52, now=NOW + 501, config=CONFIG)
+    assert clock.bound == NOW + 501
+
+
+def test_what_must_be_decided_apart() -> None:
+    of, _, _ = arrival(bounded_to=10, clock_limit=NOW)
+    assert of.together([(8, NOW), (9, NOW + 5), (10, 0)]) == 2  # decided by another worker
+    assert of.together([(10, 0), (11, NOW), (12, NOW + 1), (13, 0)]) == 2  # perhaps taken by another worker
+    assert of.together([(12, NOW + 1), (13, 0)]) == 2
+    assert of.together([(100, 0), (101, NOW + 1)]) == 2  # after the end of the log that it knew
+
+
 def test_readings_are_bounded_in_number() -> None:
     of, _, decisions = arrival()
     now, config = NOW, replace_rules(CONFIG, max_future=60_000)

@@ -383,3 +383,17 @@ def test_what_a_producer_is_ahead_by_is_decided_before_it_is_taken(settings: Set
     checkpoint = msgspec.json.decode(stored, type=SessionizerCheckpoint)
     assert (checkpoint.published_to, checkpoint.bounded_to, checkpoint.published.bound) == (0, 2, NOW)
     assert target.sessionizer.watermark == NOW
+
+
+def test_records_with_the_brokers_time_need_no_decision_among_others(settings: Settings, topics: Topics) -> None:
+    target = restored(settings, topics)
+    topics.log += [live("a", NOW + 30_000), live("b", NOW), live("c", NOW)]
+    records = [
+        Record(topic=contracts.CLICKS, partition=3, offset=n, key=b"u", value=raw, timestamp=NOW, by_broker=n == 2)
+        for n, raw in enumerate(topics.log)
+    ]
+    (batch,) = target.batches(records)
+    assert (batch.newest, batch.end, batch.by_producer) == (NOW + 30_000, 2, 2)
+    (stamped,) = target.batches(records[2:])
+    assert (stamped.newest, stamped.end, stamped.by_producer) == (None, 0, 0)
+    assert not target.decide(stamped, NOW)

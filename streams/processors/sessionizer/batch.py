@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from mos_online.contracts import Click, Heartbeat
+from mos_online.sessions import Sessionizer
 from streams.kafka.records import Record
 
 Decode = Callable[[bytes | None], list[Click] | Heartbeat]
@@ -34,24 +35,14 @@ class ClickBatch(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The offset after the last record."""
-        return self.decoded[-1].record.offset + 1
+        """The offset after the last record without the broker's time; 0 if there is none."""
+        return max((one.record.offset + 1 for one in self.decoded if not one.record.by_broker), default=0)
 
     @classmethod
-    def of(cls, records: Iterable[Record], decode: Decode) -> ClickBatch:
-        """Decode records."""
-        decoded, newest, by_producer = [], 0, 0
-        for record in records:
-            message, error = None, None
-            try:
-                message = decode(record.value)
-            except Exception as fault:
-                error = fault
-            decoded.append(DecodedRecord(record, message, error))
-            if not record.by_broker:
-                by_producer += 1
-                newest = max(newest, newest_time(message))
-        return cls(decoded, newest if by_producer else None, by_producer)
+    def of(cls, decoded: list[DecodedRecord]) -> ClickBatch:
+        """Of decoded records."""
+        times = [newest_time(one.message) for one in decoded if not one.record.by_broker]
+        return cls(decoded, max(times, default=None), len(times))
 
 
 def newest_time(message: list[Click] | Heartbeat | None) -> int:
@@ -63,8 +54,25 @@ def newest_time(message: list[Click] | Heartbeat | None) -> int:
     return max(click.timestamp for click in message)
 
 
-def batches_of(records: Sequence[Record], decode: Decode, next_offset: int, bounded_to: int) -> list[ClickBatch]:
-    """The records from ``next_offset`` on, those before ``bounded_to`` in a batch of their own."""
-    wanted = [record for record in records if record.offset >= next_offset]
-    parts = [record for record in wanted if record.offset < bounded_to], [r for r in wanted if r.offset >= bounded_to]
-    return [ClickBatch.of(part, decode) for part in parts if part]
+def decoded_records(records: Iterable[Record], decode: Decode) -> list[DecodedRecord]:
+    """Records with what ``decode`` makes of them."""
+    decoded = []
+    for record in records:
+        message, error = None, None
+        try:
+            message = decode(record.value)
+        except Exception as fault:
+            error = fault
+        decoded.append(DecodedRecord(record, message, error))
+    return decoded
+
+
+def batches_of(decoded: list[DecodedRecord], sessionizer: Sessionizer) -> Iterator[ClickBatch]:
+    """Batches of which each needs a decision at most. Process one before you ask for the next."""
+    while decoded:
+        times = [(one.record.offset, newest_time(one.message)) for one in decoded if not one.record.by_broker]
+        length = len(decoded)
+        if times and (together := sessionizer.together(times)) < len(times):
+            length = [one.record.offset for one in decoded].index(times[together][0])
+        yield ClickBatch.of(decoded[:length])
+        decoded = decoded[length:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import msgspec
@@ -20,7 +20,7 @@ from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.log_reader import LogReader
 from streams.kafka.producer import RecordProducer
 from streams.kafka.records import Record, of_confluent
-from streams.processors.sessionizer.batch import ClickBatch, batches_of
+from streams.processors.sessionizer.batch import ClickBatch, batches_of, decoded_records
 from streams.processors.sessionizer.outputs import OutputPublisher
 from streams.processors.sessionizer.recovery import InMemoryState, RecoveryPlan, check_intact, plan_recovery
 
@@ -114,7 +114,7 @@ class SessionizerPartition:
         started = time.monotonic()
         published_to = self._outputs.silent_before
         for records in self._read(reader, plan.start, min(published_to, plan.stop)):
-            self.take(ClickBatch.of(records, self._decode), 0)
+            self.take(ClickBatch.of(decoded_records(records, self._decode)), 0)
         closed = self.sessionizer.resume()
         if not self.wanted:
             return
@@ -137,10 +137,11 @@ class SessionizerPartition:
         while self.wanted and (some := [of_confluent(message) for message in islice(messages, BATCH)]):
             yield some
 
-    def batches(self, records: Sequence[Record]) -> list[ClickBatch]:
+    def batches(self, records: Iterable[Record]) -> Iterator[ClickBatch]:
         """Records of ``clicks`` decoded, in batches of which each may need a decision; not those taken before."""
-        sessionizer = self.sessionizer
-        return batches_of(records, self._decode, sessionizer.next_offset, sessionizer.bounded_to)
+        begin = self.sessionizer.next_offset
+        wanted = [record for record in records if record.offset >= begin]
+        return batches_of(decoded_records(wanted, self._decode), self.sessionizer)
 
     def decide(self, batch: ClickBatch, now: int) -> bool:
         """Prepare to ``take`` a batch when the worker's clock is ``now`` (ms).

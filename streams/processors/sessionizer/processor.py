@@ -148,7 +148,7 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
                 await self._changed.wait()
                 partition = self._partitions.get(number)
             async with partition.lock:
-                for batch in partition.batches(list(some)):
+                for batch in partition.batches(some):
                     now = time.time_ns() // 1_000_000
                     if partition.decide(batch, now):
                         await self._secure(partition)
