@@ -36,9 +36,9 @@ ITEMS, THEMES, WIDTH = 20_000, 12, 48
 
 def lists(clicks: list[Click], partitions: int) -> list[PopularitySnapshot]:
     """What the processors of so many partitions would write."""
-    counts = [ItemPopularity(half_life_ms=HALF_LIFE, partition=number, types=TYPES) for number in range(partitions)]
+    counts = [ItemPopularity(half_life_ms=HALF_LIFE, partition=number) for number in range(partitions)]
     for click in clicks:
-        counts[partition_of(click.user_id.encode(), partitions)].observe(click)
+        counts[partition_of(click.user_id.encode(), partitions)].observe(click, TYPES)
     return [one.snapshot(top=LISTED_ITEMS) for one in counts]
 
 
@@ -104,6 +104,7 @@ def cost() -> None:
                 slow_counts=counts,
                 first_seen=[0] * LISTED_ITEMS,
                 categories=["news"] * LISTED_ITEMS,
+                users=[2**256 - 1] * LISTED_ITEMS,
             )
         )
     service = recommender(names)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, PushSource, ValueType
-from feast.types import Array, Float32, Float64, Int64, String
+from feast.types import Array, Bytes, Float32, Float64, Int64, String
 
 USER_STATE = "user_state"
 ITEM_POPULARITY = "item_popularity"
@@ -96,6 +96,10 @@ item_popularity = FeatureView(
         Field(name="slow_counts", dtype=Array(Float64), description="The same, decayed more slowly."),
         Field(name="first_seen", dtype=Array(Int64), description="First click of each, ms since 1970 UTC."),
         Field(name="categories", dtype=Array(String), description='"" where unknown.'),
+        Field(name="users", dtype=Array(Bytes), description="Users of each: a bitmap of 256 hashes of user ids."),
+        Field(name="log_id", dtype=String, description="The log of clicks that the position below belongs to."),
+        Field(name="counted_to", dtype=Int64, description="Accepted clicks below this position are counted."),
+        Field(name="read_to", dtype=Int64, description="Records of `accepted-clicks` below this offset are read."),
     ],
 )
 

@@ -14,6 +14,7 @@ from feast.protos.feast.types import Value_pb2
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 
 from mos_online.errors import StoreError
+from mos_online.items.distinct_users import BITS
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.users.profile import UserProfile
 
@@ -29,6 +30,10 @@ Row = tuple[Any, Values, datetime, None]
 COMPARED = ("session_count", "last_closed_at", "last_session_id")
 """Features of a profile, one of which changes whenever the profile does: a session that is applied or merged in raises
 the count, and the count alone tells a profile that grew in the past from one that did not."""
+
+
+USERS_BYTES = BITS // 8
+"""Bytes of a set of users."""
 
 
 def user_key(user_id: str) -> Any:
@@ -150,6 +155,10 @@ def popularity_row(snapshot: PopularitySnapshot) -> Row:
         "slow_counts": Value(double_list_val={"val": snapshot.slow_counts}),
         "first_seen": _ints(snapshot.first_seen),
         "categories": _strings(snapshot.categories),
+        "users": Value(bytes_list_val={"val": [bits.to_bytes(USERS_BYTES) for bits in snapshot.users]}),
+        "log_id": Value(string_val=snapshot.log_id),
+        "counted_to": Value(int64_val=snapshot.counted_to),
+        "read_to": Value(int64_val=snapshot.read_to),
     }
     return partition_key(snapshot.partition), values, _moment(snapshot.as_of), None
 
@@ -171,6 +180,10 @@ def popularity_of(partition: int, values: Values) -> PopularitySnapshot:
             slow_counts=list(values["slow_counts"].double_list_val.val),
             first_seen=list(values["first_seen"].int64_list_val.val),
             categories=list(values["categories"].string_list_val.val),
+            users=[int.from_bytes(bits[:USERS_BYTES]) for bits in values["users"].bytes_list_val.val],
+            log_id=values["log_id"].string_val,
+            counted_to=values["counted_to"].int64_val,
+            read_to=values["read_to"].int64_val,
         )
         _check_columns(snapshot)
     except (KeyError, ValueError) as error:
@@ -185,6 +198,7 @@ def _check_columns(snapshot: PopularitySnapshot) -> None:
         "slow_counts": len(snapshot.slow_counts),
         "first_seen": len(snapshot.first_seen),
         "categories": len(snapshot.categories),
+        "users": len(snapshot.users),
     }
     if len(set(lengths.values())) > 1:
         raise ValueError(f"the lists must be equally long, but have {lengths}")

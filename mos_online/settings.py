@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mos_online.contracts import DEFAULT_EVENT_TYPES, EventTypes
 from mos_online.errors import SettingsError
+from mos_online.items.distinct_users import MOST
+from mos_online.items.user_limits import UserLimits
 from mos_online.ports import http_address
 from mos_online.sessions.config import SessionConfig
 from mos_online.variables import check_variables, folder, host_name, http_url, kafka_addresses, key, listed, networks
@@ -128,6 +130,23 @@ class Settings(BaseSettings):
         "`*` stands for all other types. See [your own clicks](your-data.md#types-of-events).",
     )
 
+    popularity_item_limit: float = Field(
+        5,
+        gt=0,
+        description="The weight that one user can add to the popularity of one item in an hour. It is the weight of a "
+        "purchase by default.",
+    )
+    popularity_user_limit: float = Field(
+        100, gt=0, description="The weight that one user can add to the popularity of all items together in an hour."
+    )
+    new_item_users: int = Field(
+        60,
+        ge=1,
+        le=MOST,
+        description="An item that the model was not trained on is recommended when so many different users have "
+        "clicked it. Lower it if you have few users. See [popularity](operations.md#popularity).",
+    )
+
     serve_host: Annotated[str, AfterValidator(host_name)] = Field(
         "127.0.0.1", description="The address on which the service listens."
     )
@@ -216,6 +235,11 @@ class Settings(BaseSettings):
             revision=self.session_revision,
             event_types=self.event_types,
         )
+
+    @property
+    def user_limits(self) -> UserLimits:
+        """What one user can add to the popularity."""
+        return UserLimits(per_item=self.popularity_item_limit, in_all=self.popularity_user_limit)
 
     def topic(self, name: str) -> str:
         """The name that one of ``contracts.TOPICS`` has on the cluster: the namespace is put before it."""

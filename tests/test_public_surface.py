@@ -8,6 +8,7 @@ import pytest
 
 PUBLIC = {
     "mos_online.contracts": {
+        "ACCEPTED_CLICKS",
         "CLICKS",
         "DEAD_LETTERS",
         "DEFAULT_EVENT_TYPES",
@@ -20,6 +21,8 @@ PUBLIC = {
         "SESSION_EMBEDDINGS",
         "SESSION_END",
         "TOPICS",
+        "AcceptedClick",
+        "AcceptedClicks",
         "Click",
         "ClickEnvelope",
         "CloseReason",
@@ -67,6 +70,7 @@ PUBLIC = {
         "realtime_features",
     },
     "mos_online.sessions": {
+        "AcceptedLog",
         "SessionizerCheckpoint",
         "ClockState",
         "Output",

@@ -76,7 +76,7 @@ def score_lists(data: ExposureData, fitted: Sequence[Fitted], counting: Sequence
     """
     rows = data.catalogue.rows
     wanted = {int(at): number for number, at in enumerate(data.position)}
-    popularity = ItemPopularity(half_life_ms=data.half_life_ms, partition=-1, types=data.log.types)
+    popularity = ItemPopularity(half_life_ms=data.half_life_ms, partition=-1)
     made = [[np.empty(0)] * len(data.shown) for _ in range(len(fitted) + len(counting))]
     for position, click in data.replay():
         if position in wanted:
@@ -90,7 +90,7 @@ def score_lists(data: ExposureData, fitted: Sequence[Fitted], counting: Sequence
                 scores[number] = _chances(model.model.score_pairs(batch, asked, features)[0].double().numpy())
             for scores, counts in zip(made[len(fitted) :], counting, strict=True):
                 scores[number] = _chances(_counted(counts, one))
-        popularity.observe(click)
+        popularity.observe(click, data.log.types)
         for counts in counting:
             counts.observe(click)
     return made

@@ -65,8 +65,9 @@ def _write_popularity(store: OnlineStore, log: Dataset, *, half_life_ms: float, 
     """Write the popularity of the log's newest clicks as partition 0's, if no partition has a row; whether it did."""
     if store.read_popularity(partitions):
         return False
-    popularity = ItemPopularity(half_life_ms=half_life_ms, partition=0, types=EventTypes.parse(log.event_types))
+    popularity = ItemPopularity(half_life_ms=half_life_ms, partition=0)
+    types = EventTypes.parse(log.event_types)
     for click in to_clicks(log.clicks.tail(WARM_UP_CLICKS), log.categories):
-        popularity.observe(click)
+        popularity.observe(click, types)
     store.write_popularity([popularity.snapshot(top=LISTED_ITEMS)])
     return True

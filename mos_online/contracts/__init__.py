@@ -4,6 +4,7 @@ Messages are JSON in UTF-8. Every topic but ``dead-letters`` is keyed by ``user_
 partition of every topic. All times are integers, milliseconds since 1970-01-01 UTC.
 """
 
+from mos_online.contracts.accepted_clicks import AcceptedClick, AcceptedClicks
 from mos_online.contracts.clicks import (
     SESSION_END,
     Click,
@@ -33,6 +34,7 @@ from mos_online.contracts.recommendations import (
 from mos_online.contracts.session_embeddings import SessionEmbedding
 from mos_online.contracts.sessions import CloseReason, Session, actions_of, check_session
 from mos_online.contracts.topics import (
+    ACCEPTED_CLICKS,
     CLICKS,
     DEAD_LETTERS,
     LATE_EVENTS,
@@ -44,6 +46,7 @@ from mos_online.contracts.topics import (
 )
 
 __all__ = [
+    "ACCEPTED_CLICKS",
     "CLICKS",
     "DEAD_LETTERS",
     "DEFAULT_EVENT_TYPES",
@@ -56,6 +59,8 @@ __all__ = [
     "SESSION_EMBEDDINGS",
     "SESSION_END",
     "TOPICS",
+    "AcceptedClick",
+    "AcceptedClicks",
     "Click",
     "ClickEnvelope",
     "CloseReason",

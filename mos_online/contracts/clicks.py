@@ -12,6 +12,9 @@ from mos_online.contracts.fields import Context, Id, Milliseconds, Name
 SESSION_END = "session_end"
 """The ``event_type`` that closes the session it belongs to, unless MOS_EVENT_TYPES says otherwise."""
 
+MAX_CLICKS = 1000
+"""Clicks of the longest envelope."""
+
 
 class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What is known of an event wherever it is reported: on the topic ``clicks`` and in a request over HTTP."""
@@ -102,7 +105,9 @@ class ClickEnvelope(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Several clicks of one user in one Kafka message. It is cheaper for every reader than one message per click."""
 
     user_id: Annotated[Id, Meta(description="The user; 1 to 256 characters.")]
-    clicks: Annotated[list[SessionEvent], Meta(min_length=1, max_length=1000, description="1 to 1000 of them.")]
+    clicks: Annotated[
+        list[SessionEvent], Meta(min_length=1, max_length=MAX_CLICKS, description=f"1 to {MAX_CLICKS} of them.")
+    ]
 
 
 class Heartbeat(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -8,6 +8,8 @@ LATE_EVENTS = "late-events"
 SESSION_EMBEDDINGS = "session-embeddings"
 RECOMMENDATIONS = "recommendations"
 DEAD_LETTERS = "dead-letters"
+ACCEPTED_CLICKS = "accepted-clicks"
+"""Internal to the worker: the sessionizer tells the popularity what counts."""
 SESSIONIZER_CHECKPOINTS = "sessionizer-checkpoints"
 """Internal to the sessionizer, and compacted. Key and partition number are the partition of ``clicks``."""
 
@@ -18,6 +20,7 @@ TOPICS = (
     SESSION_EMBEDDINGS,
     RECOMMENDATIONS,
     DEAD_LETTERS,
+    ACCEPTED_CLICKS,
     SESSIONIZER_CHECKPOINTS,
 )
 """Every topic of the system, in the order in which data goes through it."""

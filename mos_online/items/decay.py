@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mos_online.arrays import Floats
+from mos_online.arrays import Floats, Ints
 
 
 class DecayClock:
@@ -65,6 +65,10 @@ class DecayedCounts:
         """The weights of the first ``count`` rows."""
         weights = self.weights
         return weights[:count] if len(weights) >= count else np.pad(weights, (0, count - len(weights)))
+
+    def keep(self, rows: Ints) -> None:
+        """Keep these rows (int64, ascending), numbered anew from 0, and forget the others. The total stays."""
+        self.weights = np.concatenate([self.weights[rows], np.zeros(1024)])
 
     def _rescale(self, factor: float) -> None:
         self.weights *= factor

@@ -4,37 +4,44 @@ from __future__ import annotations
 
 import numpy as np
 
+from mos_online.arrays import Floats
 from mos_online.contracts import Click, EventTypes, category_of
 from mos_online.items.decay import DecayedCounts
+from mos_online.items.distinct_users import user_bit
 from mos_online.items.snapshot import SLOW, PopularitySnapshot, most_popular
 
 WARM_UP_CLICKS = 300_000
 """So many clicks before a moment are counted to know what is popular then; older ones hardly weigh anything."""
 
+ITEM_BYTES = 350
+"""About what an item takes in memory, beside the characters of its id and of its category."""
+
 
 class ItemPopularity:
     """Counts the clicks on each item of one partition, exponentially decayed, once fast and once slowly.
 
-    A click costs O(1). The order of the clicks does not matter. Actions add the weight of their type; other kinds of
-    events are not counted.
+    A click costs O(1). The order of the clicks does not matter.
 
-    >>> a = ItemPopularity(half_life_ms=1000, partition=0, types=EventTypes.parse())
+    >>> a = ItemPopularity(half_life_ms=1000, partition=0)
     >>> for t, item in ((0, "x"), (1000, "y"), (1000, "x")):
-    ...     a.observe(Click(event_id=f"{t}{item}", user_id="u", item_id=item, timestamp=t))
+    ...     a.add("u", item, t, weight=1.0)
     >>> s = a.snapshot(top=10); s.item_ids, s.counts, s.total
     (['x', 'y'], [1.5, 1.0], 2.5)
     """
 
-    def __init__(self, *, half_life_ms: float, partition: int, types: EventTypes) -> None:
+    def __init__(self, *, half_life_ms: float, partition: int, most_bytes: int | None = None) -> None:
         """Start with no clicks.
 
         Args:
             half_life_ms: after this much event time a click counts half; in the slow counts after ``SLOW`` times it.
             partition: the partition of the click topic that is counted.
-            types: what the types of events mean.
+            most_bytes: if the items take more memory than this, the least popular ones are forgotten until half of it
+                is left. The totals keep their clicks. None: no item is forgotten.
         """
         self.partition = partition
-        self._types = types
+        self.half_life_ms = half_life_ms
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._fast = DecayedCounts(half_life_ms)
         self._slow = DecayedCounts(half_life_ms * SLOW)
         self._as_of = 0
@@ -42,23 +49,29 @@ class ItemPopularity:
         self._items: list[str] = []
         self._first_seen: list[int] = []
         self._category: list[str] = []
+        self._users: list[int] = []
 
-    def observe(self, click: Click, *, arrived_at: int | None = None) -> None:
-        """Count one click and note the category that its context names.
+    def __len__(self) -> int:
+        """Items that are remembered."""
+        return len(self._items)
 
-        A click ahead of its arrival (``arrived_at``, ms, where it is known) counts as one that happened when it
-        arrived: else it would weigh more than all others.
-        """
-        weight = self._types[click.event_type].weight
-        if not weight:
-            return
-        timestamp = click.timestamp if arrived_at is None else min(click.timestamp, arrived_at)
+    def observe(self, click: Click, types: EventTypes) -> None:
+        """Count a click of a recorded log: an action adds the weight of its type, other events add nothing."""
+        weight = types[click.event_type].weight
+        if weight:
+            self.add(click.user_id, click.item_id, click.timestamp, weight=weight, category=category_of(click))
+
+    def add(self, user_id: str, item_id: str, timestamp: int, *, weight: float, category: str | None = None) -> None:
+        """Count what a user did with an item at ``timestamp`` (ms), and note the item's category if there is one."""
         self._as_of = max(self._as_of, timestamp)
-        row = self._row(click.item_id, timestamp)
+        row = self._row(item_id, timestamp)
         self._fast.add(row, timestamp, weight)
         self._slow.add(row, timestamp, weight)
-        if (category := category_of(click)) is not None:
+        self._users[row] |= user_bit(user_id)
+        if category is not None:
             self._category[row] = category
+        if self._most_bytes is not None and self._bytes > self._most_bytes:
+            self._forget(self._most_bytes // 2)
 
     def resume(self, snapshot: PopularitySnapshot) -> None:
         """Add what an earlier count of this partition had written before it was stopped."""
@@ -69,6 +82,7 @@ class ItemPopularity:
             self._fast.add(row, at, snapshot.counts[index])
             self._slow.add(row, at, snapshot.slow_counts[index])
             self._category[row] = self._category[row] or snapshot.categories[index]
+            self._users[row] |= snapshot.users[index]
         self._fast.total += (snapshot.total - sum(snapshot.counts)) * self._fast.unit(at)
         self._slow.total += (snapshot.slow_total - sum(snapshot.slow_counts)) * self._slow.unit(at)
 
@@ -79,10 +93,8 @@ class ItemPopularity:
         """
         count = len(self._items)
         unit, slow_unit = self._fast.unit(self._as_of), self._slow.unit(self._as_of)
-        total, slow_total = max(self._fast.total, 1e-300), max(self._slow.total, 1e-300)
         fast, slow = self._fast.first(count), self._slow.first(count)
-        share = slow / slow_total + fast / total
-        rows = most_popular(share, self._first_seen, self._items, top)
+        rows = most_popular(self._shares(), self._first_seen, self._items, top)
         best = np.array(rows, np.int64)
         return PopularitySnapshot(
             partition=self.partition,
@@ -94,7 +106,14 @@ class ItemPopularity:
             slow_counts=(slow[best] / slow_unit).tolist(),
             first_seen=[self._first_seen[row] for row in rows],
             categories=[self._category[row] for row in rows],
+            users=[self._users[row] for row in rows],
         )
+
+    def _shares(self) -> Floats:
+        """The sum of the slow and the fast share of each item, float64 (n,), by row."""
+        count = len(self._items)
+        total, slow_total = max(self._fast.total, 1e-300), max(self._slow.total, 1e-300)
+        return self._slow.first(count) / slow_total + self._fast.first(count) / total
 
     def _row(self, item: str, timestamp: int) -> int:
         row = self._rows.get(item)
@@ -103,6 +122,23 @@ class ItemPopularity:
             self._items.append(item)
             self._first_seen.append(timestamp)
             self._category.append("")
+            self._users.append(0)
+            self._bytes += ITEM_BYTES + len(item)
         elif timestamp < self._first_seen[row]:
             self._first_seen[row] = timestamp
         return row
+
+    def _forget(self, most_bytes: int) -> None:
+        """Forget the least popular items until the others take at most so many bytes."""
+        best = np.argsort(-self._shares(), kind="stable")
+        sizes = np.array([ITEM_BYTES + len(self._items[row]) for row in best.tolist()])
+        kept = np.sort(best[np.cumsum(sizes) <= most_bytes])
+        rows = kept.tolist()
+        self._fast.keep(kept)
+        self._slow.keep(kept)
+        self._items = [self._items[row] for row in rows]
+        self._rows = {item: row for row, item in enumerate(self._items)}
+        self._first_seen = [self._first_seen[row] for row in rows]
+        self._category = [self._category[row] for row in rows]
+        self._users = [self._users[row] for row in rows]
+        self._bytes = sum(ITEM_BYTES + len(item) for item in self._items)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import msgspec
 import numpy as np
 
 from mos_online.arrays import Floats
+from mos_online.items.distinct_users import least_bits
 
 SLOW = 24
 """Slow counts have a half-life this many times as long."""
@@ -28,6 +29,10 @@ class PopularitySnapshot(msgspec.Struct, frozen=True, kw_only=True):
         total, slow_total: decayed counts of all items together, also of those not listed.
         item_ids, counts, slow_counts, first_seen, categories: parallel lists; ``slow_counts`` decay ``SLOW`` times
             more slowly, ``first_seen`` in ms, category "" where unknown.
+        users: parallel to them, the set of users of each item, as ``items.distinct_users`` has it.
+        log_id, counted_to: accepted clicks of the log with this name have been counted up to this position, not
+            included; "" and 0 if no log has been counted.
+        read_to: records of ``accepted-clicks`` with offsets below this have been read.
     """
 
     partition: int
@@ -39,6 +44,10 @@ class PopularitySnapshot(msgspec.Struct, frozen=True, kw_only=True):
     slow_counts: list[float]
     first_seen: list[int]
     categories: list[str]
+    users: list[int]
+    log_id: str = ""
+    counted_to: int = 0
+    read_to: int = 0
 
 
 def most_popular(share: Floats, first_seen: Sequence[int], items: Sequence[str], top: int) -> list[int]:
@@ -86,9 +95,11 @@ def merge(snapshots: Sequence[PopularitySnapshot], *, half_life_ms: float, top: 
     fast, slow = np.bincount(at, counts, len(rows)), np.bincount(at, slow_counts, len(rows))
     first = np.full(len(rows), np.iinfo(np.int64).max)
     np.minimum.at(first, at, np.array([seen for s in snapshots for seen in s.first_seen], np.int64))
-    names = [""] * len(rows)
+    names, users = [""] * len(rows), [0] * len(rows)
     for row, name in zip(at, (name for s in snapshots for name in s.categories), strict=True):
         names[row] = name or names[row]
+    for row, bits in zip(at, (bits for s in snapshots for bits in s.users), strict=True):
+        users[row] |= bits
     share = fast / max(total, 1e-300) + slow / max(slow_total, 1e-300)
     items = list(rows)
     first_seen = first.tolist()
@@ -103,4 +114,25 @@ def merge(snapshots: Sequence[PopularitySnapshot], *, half_life_ms: float, top: 
         slow_counts=slow[best].tolist(),
         first_seen=[first_seen[row] for row in best],
         categories=[names[row] for row in best],
+        users=[users[row] for row in best],
     )
+
+
+def established(snapshot: PopularitySnapshot, known: Container[str], *, users: int) -> PopularitySnapshot:
+    """The snapshot without new items that too few users have clicked; its totals stay.
+
+    Args:
+        snapshot: of one partition, or a sum.
+        known: the items that need no users, because they are in the catalogue of the model.
+        users: so many different users make a new item an established one (1 to ``distinct_users.MOST``).
+    """
+    least = least_bits(users)
+    kept = [
+        n
+        for n, (item, bits) in enumerate(zip(snapshot.item_ids, snapshot.users, strict=True))
+        if item in known or bits.bit_count() >= least
+    ]
+    if len(kept) == len(snapshot.item_ids):
+        return snapshot
+    lists = ("item_ids", "counts", "slow_counts", "first_seen", "categories", "users")
+    return msgspec.structs.replace(snapshot, **{name: [getattr(snapshot, name)[n] for n in kept] for name in lists})

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mos_online.contracts import RankedItem
-from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, merge
+from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, established, merge
 from mos_online.model.batch import collate
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.recommend.candidates import SPARE, CandidateItems, Candidates
@@ -30,7 +30,7 @@ class Recommender:
     One thread may call ``recommend`` and another one ``observe_popularity`` at the same time; neither waits.
     """
 
-    def __init__(self, checkpoint: ModelCheckpoint) -> None:
+    def __init__(self, checkpoint: ModelCheckpoint, *, new_item_users: int = 1) -> None:
         """Use ``load``; ``checkpoint`` must have ``SPARE`` rows to spare."""
         self.model_version = checkpoint.version
         self.router = checkpoint.router
@@ -40,23 +40,31 @@ class Recommender:
         self._sizes = RingSizes(recent=checkpoint.model.config.recent, theme=checkpoint.model.config.theme_ring)
         self._trained_popular = checkpoint.popular
         self._items = CandidateItems(checkpoint)
+        self._catalogue = frozenset(checkpoint.items)
+        self._new_item_users = new_item_users
         self.observe_popularity([])
 
     @classmethod
-    def load(cls, folder: Path) -> Recommender:
+    def load(cls, folder: Path, *, new_item_users: int = 1) -> Recommender:
         """Load a version from the registry.
+
+        Args:
+            folder: of the version.
+            new_item_users: an item that is not in the catalogue of the model is recommended when so many different
+                users have clicked it.
 
         Raises:
             ModelError: a file is missing, damaged or of another version.
         """
-        return cls(ModelCheckpoint.from_pretrained(folder, spare=SPARE))
+        return cls(ModelCheckpoint.from_pretrained(folder, spare=SPARE), new_item_users=new_item_users)
 
     def observe_popularity(self, snapshots: Sequence[PopularitySnapshot]) -> None:
         """Take the newest counts of all partitions: popularity, and new items with their categories.
 
         Batches that are asked for from now on see them. By one thread at a time.
         """
-        popularity = merge(snapshots, half_life_ms=self.half_life_ms, top=LISTED_ITEMS)
+        merged = merge(snapshots, half_life_ms=self.half_life_ms, top=LISTED_ITEMS)
+        popularity = established(merged, self._catalogue, users=self._new_item_users)
         self._now = self._items.at(popularity), PopularItems(popularity, self._trained_popular)
 
     def recommend(self, queries: Sequence[Query]) -> list[Ranking]:

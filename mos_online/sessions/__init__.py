@@ -8,16 +8,19 @@
 - ``arrival``: when records arrive whose arrival no broker has noted.
 - ``decisions``: what was decided that does not follow from the log alone; ``keys``: what may share a session.
 - ``offsets``, ``checkpoint``: what is stored about once a second. ``recovery``: the way back from it.
+- ``accepted``: the clicks that a session has taken, for those who count them.
 - ``oracle``: the same sessions computed from a whole log at once; it shares no code with the stream.
 """
 
+from mos_online.sessions.accepted import AcceptedLog
 from mos_online.sessions.checkpoint import ClockState, SessionizerCheckpoint
 from mos_online.sessions.config import SessionConfig
 from mos_online.sessions.oracle import offline_sessions
-from mos_online.sessions.rejection import Rejected
-from mos_online.sessions.sessionizer import Output, Sessionizer
+from mos_online.sessions.rejection import Output, Rejected
+from mos_online.sessions.sessionizer import Sessionizer
 
 __all__ = [
+    "AcceptedLog",
     "ClockState",
     "Output",
     "Rejected",

@@ -105,6 +105,7 @@ class SessionizerCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
         rules: in force at ``start``. The re-read decides as was decided then, whatever the settings say by now.
         decisions: what was decided between ``start`` and ``published_to``, in order.
         planned: rules that begin to hold at ``published_to`` or later, in order.
+        log_id: names the log that the offsets belong to.
     """
 
     start: LogPosition
@@ -119,9 +120,10 @@ class SessionizerCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
     rules: SessionConfig
     decisions: list[Decision]
     planned: list[PlannedRules]
+    log_id: str = ""
 
     @classmethod
-    def of_nothing(cls, rules: SessionConfig, *, offset: int = 0) -> SessionizerCheckpoint:
+    def of_nothing(cls, rules: SessionConfig, *, offset: int = 0, log_id: str = "") -> SessionizerCheckpoint:
         """The checkpoint of a partition of which nothing before ``offset`` has been, or will be, processed."""
         nothing = ClockState()
         return cls(
@@ -137,6 +139,7 @@ class SessionizerCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
             rules=rules,
             decisions=[],
             planned=[],
+            log_id=log_id,
         )
 
     def under(self, rules: SessionConfig, *, log_end: int) -> SessionizerCheckpoint:

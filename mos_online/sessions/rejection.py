@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mos_online.contracts import Click, LateEvent
+from mos_online.contracts import Click, LateEvent, Session
 from mos_online.sessions.config import SessionConfig
 
 
@@ -18,6 +18,10 @@ class Rejected(NamedTuple):
 
     reason: str
     message: str
+
+
+Output = Session | LateEvent | Rejected
+"""What follows from a record."""
 
 
 def future_timestamp(timestamp: int, arrived_at: int, *, allowed: int) -> Rejected:

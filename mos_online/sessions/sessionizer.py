@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from mos_online.contracts import Click, Heartbeat, LateEvent, Session
+from mos_online.contracts import Click, Heartbeat, Session
 from mos_online.sessions import rejection
+from mos_online.sessions.accepted import AcceptedLog
 from mos_online.sessions.arrival import FOREVER, WorkerArrival
 from mos_online.sessions.checkpoint import (
     ArrivalBounded,
@@ -21,11 +22,9 @@ from mos_online.sessions.decisions import DecisionLog
 from mos_online.sessions.keys import publisher_key
 from mos_online.sessions.offsets import OffsetTracker
 from mos_online.sessions.recovery import Recovery
-from mos_online.sessions.rejection import Rejected
+from mos_online.sessions.rejection import Output
 from mos_online.sessions.type_counts import TypeCounts
 from mos_online.sessions.windows import SessionWindows
-
-Output = Session | LateEvent | Rejected
 
 
 class Sessionizer:
@@ -38,7 +37,6 @@ class Sessionizer:
     decisions: ``decide``, ``advance``, and rules that a checkpoint plans. Make a checkpoint with a decision durable
     before you publish anything that rests on it. A restart from there repeats it.
 
-    >>> from mos_online.contracts import Click
     >>> s = Sessionizer(SessionConfig(gap=1000, lateness=0, min_timestamp=0), partition=0)
     >>> s.process([Click(event_id="a", user_id="u", item_id="x", timestamp=0)], offset=0, arrived_at=0)
     []
@@ -48,6 +46,7 @@ class Sessionizer:
 
     Attributes:
         types: counts of clicks by what their type means.
+        accepted: gets the clicks that a session takes and that have a weight; None: nobody counts them.
         missing_events: events of open sessions that a re-read did not find.
     """
 
@@ -61,8 +60,9 @@ class Sessionizer:
             log_end: nobody has processed records from this offset on.
         """
         checkpoint = begin if isinstance(begin, SessionizerCheckpoint) else SessionizerCheckpoint.of_nothing(begin)
-        self.partition = partition
+        self.partition, self.missing_events = partition, 0
         self.types = TypeCounts()
+        self.accepted: AcceptedLog | None = None
         self._config, self._types = checkpoint.rules, checkpoint.rules.types
         self._next_offset = checkpoint.start.offset
         self._clock = EventTimeClock(self._config, checkpoint.start.clock)
@@ -71,9 +71,7 @@ class Sessionizer:
         self._decisions = DecisionLog(checkpoint.rules, checkpoint.decisions)
         self._arrival = WorkerArrival(self._clock, self._decisions, checkpoint, log_end)
         self._recovery = None if checkpoint is not begin else Recovery(checkpoint)
-        self._middle = checkpoint.middle
-        self._planned = deque(checkpoint.planned)
-        self.missing_events = 0
+        self._middle, self._planned = checkpoint.middle, deque(checkpoint.planned)
         self._before: ClockState | None = None  # a record with several clicks, while it is processed
 
     @property
@@ -141,8 +139,7 @@ class Sessionizer:
         if by_broker:
             if clock.arrive(arrived_at):
                 out += self._windows.close(clock.watermark)
-            arrived_at = clock.arrived_at
-            limit = arrived_at + self._config.max_future
+            arrived_at, limit = clock.arrived_at, clock.arrived_at + self._config.max_future
         else:
             clock.take(arrived_at)
             arrived_at, limit = self._arrival.limits(self._config)
@@ -266,7 +263,7 @@ class Sessionizer:
 
     def _click(self, click: Click, offset: int, arrival: int, limit: int, out: list[Output]) -> None:
         timestamp, clock, config = click.timestamp, self._clock, self._config
-        kind, _, declared = self._types[click.event_type]
+        kind, weight, declared = self._types[click.event_type]
         if not declared:
             self.types.note_undeclared(click.event_type)
         if kind == "reject":
@@ -285,8 +282,11 @@ class Sessionizer:
             self.types.exposures += 1
         elif self._recovery is None or not self._recovery.was_published(click):
             key = publisher_key(click.user_id, click.session_id) if config.publisher_ids else click.user_id
-            if not self._windows.add(key, click, self._offsets.block):
+            added = self._windows.add(key, click, self._offsets.block)
+            if added is None:
                 out.append(rejection.reused_event_id(click))
+            elif added and weight and self.accepted is not None and self._recovery is None:
+                self.accepted.add(click, offset=offset, arrival=arrival, weight=weight)
         if timestamp > clock.newest and clock.observe(timestamp, arrival):
             out += self._windows.close(clock.watermark)
 

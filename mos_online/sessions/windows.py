@@ -55,7 +55,7 @@ class SessionWindows:
         """No session closes before the watermark (ms) is here; None if nothing is open."""
         return self._deadlines[0][0] if self._deadlines else None
 
-    def add(self, key: str, click: Click, block: Block) -> bool:
+    def add(self, key: str, click: Click, block: Block) -> bool | None:
         """Put an accepted click among the open events of ``key``, unless it is there already.
 
         A click is there already if an event has its id, its time and all the rest of its content.
@@ -66,7 +66,8 @@ class SessionWindows:
             block: the offsets among which it was read; it counts the click until its session closes.
 
         Returns:
-            False if an event has its id and its time, but other content. Then the click is not taken.
+            Whether the click is taken: False if it is there already; None if an event has its id and its time, but
+            other content.
         """
         timestamp = click.timestamp
         event = without_user(click)
@@ -76,7 +77,7 @@ class SessionWindows:
         elif opened.events and timestamp <= opened.events[-1].timestamp and (twins := opened.twins(event)):
             repeated = event in twins
             self.duplicates += repeated
-            return repeated
+            return False if repeated else None
         elif opened.floor is not None:
             opened.user_id = click.user_id  # after a restart only the floor was known
         appended = opened.add(event, block)

@@ -39,11 +39,11 @@ def moments(log: ClickLog, positions: Ints, *, size: int, half_life_ms: float) -
     """
     if not len(positions):
         return
-    counts = ItemPopularity(half_life_ms=half_life_ms, partition=-1, types=log.types)
+    counts = ItemPopularity(half_life_ms=half_life_ms, partition=-1)
     done = max(0, int(log.rank[positions[0]]) - WARM_UP_CLICKS)
     for chosen in np.split(positions, np.arange(size, len(positions), size)):
         begin = int(log.rank[chosen].min())
         for click in log.clicks[done:begin]:
-            counts.observe(click)
+            counts.observe(click, log.types)
         done = max(done, begin)
         yield Moment(positions=chosen, clicks_before=begin, popularity=counts.snapshot(top=LISTED_ITEMS))

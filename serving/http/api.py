@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mos_online.contracts import SESSION_END, Event, Id, Milliseconds, RankedItem, ServedAnswer, SessionEvent
+from mos_online.contracts import Event, EventTypes, Id, Milliseconds, RankedItem, ServedAnswer, SessionEvent
 from mos_online.recommend.query import ThemeShare
 
 MAX_ITEMS = 100
@@ -101,8 +101,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     themes: list[ThemeLabel]
 
 
-def session_events(events: Sequence[RecommendEvent]) -> list[SessionEvent]:
-    """Return the events as the model takes them: oldest first, without ends of sessions, with ids for those without."""
+def session_events(events: Sequence[RecommendEvent], types: EventTypes) -> list[SessionEvent]:
+    """Return the events as the model takes them: the actions, oldest first, with ids for those without."""
     return [
         SessionEvent(
             event_id=event.event_id or f"#{position}",
@@ -114,5 +114,5 @@ def session_events(events: Sequence[RecommendEvent]) -> list[SessionEvent]:
             context=event.context,
         )
         for position, event in sorted(enumerate(events), key=lambda pair: (pair[1].timestamp, pair[0]))
-        if event.event_type != SESSION_END
+        if types[event.event_type].kind == "action"
     ]

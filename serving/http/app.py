@@ -24,7 +24,7 @@ from serving.http.routes.health import alive, ready
 from serving.http.routes.metrics import metrics
 from serving.http.routes.model import model
 from serving.http.routes.recommend import recommend
-from serving.http.times import Times
+from serving.http.stream_rules import StreamRules
 
 if TYPE_CHECKING:
     from serving.scoring.service import Service  # imports torch, which only replicas need
@@ -53,7 +53,7 @@ def create_app(
     """
     if keys is None:
         keys = open_keys(settings)
-    bodies = Bodies(service.limits, Times(settings.sessions))
+    bodies = Bodies(service.limits, StreamRules(settings.sessions))
     pages: Scope | None = "admin" if settings.pages_need_key else None
     endpoints = [
         recommend(service, bodies),

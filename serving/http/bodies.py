@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from serving.http.call import call_of
 from serving.http.encoding import decoded
 from serving.http.problem import greedy, overloaded, too_large, too_slow
-from serving.http.times import Times
+from serving.http.stream_rules import StreamRules
 from serving.scoring.fair_share import RETRY_AFTER
 from serving.scoring.limits import Limits
 
@@ -19,11 +19,11 @@ class Bodies:
     """Receives the bodies of all paths.
 
     Attributes:
-        times: the rules of the times in them.
+        rules: the rules of the stream for the events in them.
     """
 
-    def __init__(self, limits: Limits, times: Times) -> None:
-        self.times = times
+    def __init__(self, limits: Limits, rules: StreamRules) -> None:
+        self.rules = rules
         self._limits = limits
         self._held = 0
         self._held_by: Counter[str] = Counter()

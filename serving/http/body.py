@@ -44,10 +44,10 @@ class BodyReader(Generic[Body]):
             raise invalid(str(error), self._kind) from None
         except NOT_JSON as error:
             raise not_json(str(error)) from None
-        times = self._bodies.times
+        rules = self._bodies.rules
         if isinstance(body, BatchRequest):
             for index, request in enumerate(body.requests):
-                times.check(request, f"$.requests[{index}]")
+                rules.check(request, f"$.requests[{index}]")
         else:
-            times.check(body, "$")
+            rules.check(body, "$")
         return body

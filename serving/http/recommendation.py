@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mos_online.contracts import EventTypes
 from mos_online.recommend.query import Query
 from serving.http.api import Item, RecommendRequest, RecommendResponse, session_events
 from serving.http.problem import greedy, internal, overloaded
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 async def responses_to(
-    service: Service, requests: Sequence[RecommendRequest], names: Sequence[str], *, client: str
+    service: Service, requests: Sequence[RecommendRequest], names: Sequence[str], *, client: str, types: EventTypes
 ) -> list[RecommendResponse]:
     """Return the responses, in the order of ``requests``.
 
@@ -28,13 +29,14 @@ async def responses_to(
         requests: of one call.
         names: the id of each response.
         client: who asks.
+        types: what the types of events mean.
 
     Raises:
         Problem: 429, this client has too many waiting; 503, all have, or these waited too long, or there is no model;
             500, the model failed.
     """
     try:
-        answers = await service.recommend([_query(request) for request in requests], client=client)
+        answers = await service.recommend([_query(request, types) for request in requests], client=client)
     except GreedyError as error:
         raise greedy(str(error), retry_after=error.retry_after) from None
     except OverloadedError as error:
@@ -46,8 +48,8 @@ async def responses_to(
     return [_response(request, name, answer) for request, name, answer in zip(requests, names, answers, strict=True)]
 
 
-def _query(request: RecommendRequest) -> Query:
-    events = session_events(request.events)
+def _query(request: RecommendRequest, types: EventTypes) -> Query:
+    events = session_events(request.events, types)
     if request.timestamp is not None:
         moment = request.timestamp
     else:  # a client's clock may run ahead of ours

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -191,7 +192,7 @@ def open_service(settings: Settings) -> Service:
 
     return Service(
         registry=open_registry(settings),
-        load=Recommender.load,
+        load=partial(Recommender.load, new_item_users=settings.new_item_users),
         open_store=open_store,
         partitions=settings.partitions,
         limits=Limits(),

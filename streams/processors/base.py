@@ -69,8 +69,6 @@ class Processor(ABC, Generic[M]):
         outputs: the topics of ``contracts.TOPICS`` that it publishes to, with the partition number of the record.
         batch_size: most records in a batch.
         batch_wait: seconds to wait for more records, to make one batch of several partitions.
-        reports_undecodable: whether a record that cannot be decoded becomes a dead letter here. False where another
-            processor reads the same topic and reports it: a record is reported once.
     """
 
     name: ClassVar[str]
@@ -78,7 +76,6 @@ class Processor(ABC, Generic[M]):
     outputs: ClassVar[tuple[str, ...]] = ()
     batch_size: ClassVar[int]
     batch_wait: ClassVar[float] = 0.0
-    reports_undecodable: ClassVar[bool] = True
 
     def __init__(self, context: WorkerContext, *, retry: RetryPolicy | None = None) -> None:
         """Connect to Kafka in the background.
@@ -160,8 +157,7 @@ class Processor(ABC, Generic[M]):
                 self.check(record, message)
                 found.append((record, message))
             except Exception as error:
-                if self.reports_undecodable:
-                    self.dead_letters.refuse(record, error)
+                self.dead_letters.refuse(record, error)
         return found
 
     async def isolate(

@@ -1,35 +1,41 @@
-"""Clicks in, rows of item_popularity out: what is clicked now, for every replica of the service."""
+"""Accepted clicks in, rows of item_popularity out: what is clicked now, for every replica of the service."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
 from features.store import OnlineStore
 from mos_online import contracts
-from mos_online.contracts import Click, Heartbeat
-from mos_online.errors import StoreError
-from mos_online.items.popularity import ItemPopularity
-from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot
+from mos_online.contracts import AcceptedClicks
+from mos_online.errors import BrokerError, StoreError
+from mos_online.items.partition_count import PartitionCount
+from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.registry import RegistryFollower, load_config, open_registry
 from streams import metrics
-from streams.kafka.records import Record
+from streams.kafka.decoding import json_decoder
+from streams.kafka.log_reader import LogReader
+from streams.kafka.records import Record, of_confluent
 from streams.processors.base import Processor, Timer, WorkerContext
+from streams.processors.own_records import check_time
 from streams.processors.retry import RetryPolicy, to_its_end
 
 PERIOD = 1.0
 
 log = logging.getLogger(__name__)
+_decode = json_decoder(AcceptedClicks)
 
 
-class PopularityProcessor(Processor[list[Click] | Heartbeat]):
-    """Counts per partition, in memory; a partition that is taken over goes on from its row in the store."""
+class PopularityProcessor(Processor[AcceptedClicks]):
+    """Counts per partition, in memory. The sessionizer decides what counts; its topic ``accepted-clicks`` says so.
+
+    A partition that is taken over goes on from its row in the store. The row says how far it has counted: records
+    after that which have been acknowledged are read again, and clicks before that are not counted again.
+    """
 
     name = "popularity"
-    topic = contracts.CLICKS
-    batch_size = 500
-    reports_undecodable = False  # the sessionizer reads the same topic and reports them
+    topic = contracts.ACCEPTED_CLICKS
+    batch_size = 100
 
     def __init__(self, context: WorkerContext) -> None:
         """Read the half-life of the model in service and open the store.
@@ -45,13 +51,18 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
         )
         self._half_life = self._follower.loaded
         self._store = OnlineStore.open(context.settings)
-        self._counts: dict[int, ItemPopularity] = {}
+        self._reader = LogReader(context.settings)
+        self._counts: dict[int, PartitionCount] = {}
         self._changed: set[int] = set()
         self._writing = asyncio.Lock()
 
-    def decode(self, value: bytes | None) -> list[Click] | Heartbeat:
-        """One click, an envelope of clicks, or a heartbeat."""
-        return contracts.decode_clicks(value)
+    def decode(self, value: bytes | None) -> AcceptedClicks:
+        """Decode accepted clicks."""
+        return _decode(value)
+
+    def check(self, record: Record, message: AcceptedClicks) -> None:
+        """Check that no click is in the future, where it would make all others fade away."""
+        check_time("timestamp", max(click.timestamp for click in message.clicks), record, self.rules)
 
     def timers(self) -> tuple[Timer, ...]:
         """Write the rows that have changed, at fixed intervals."""
@@ -70,43 +81,49 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
             try:
                 await to_its_end(lambda: self._store.write_popularity(snapshots))
             except StoreError as error:
-                log.warning("the last second of popularity is lost: %s", error)
+                log.warning("the last second of popularity will be counted again: %s", error)
 
     async def on_close(self) -> None:
         """Write the rows once more."""
         await self.on_revoked()
+        self._reader.close()
 
     async def work(self, records: list[Record]) -> None:
         """Count the clicks of a batch of records."""
-        await self._take_over({record.partition for record in records} - self._counts.keys())
-        now = time.time_ns() // 1_000_000
+        for record in records:
+            if record.partition not in self._counts:
+                await self._take_over(record.partition, record.offset)
         for record, message in self.read(records):
-            if isinstance(message, Heartbeat):
-                continue
             try:
-                self._observe(record, message, now)
+                self._count(record, message)
             except Exception as error:
                 self.dead_letters.refuse(record, error)
 
-    async def _take_over(self, partitions: set[int]) -> None:
-        if not partitions:
-            return
-        stored = await self._stores.in_thread(lambda: self._store.read_popularity(max(partitions) + 1))
-        for number in partitions:
-            self._counts[number] = self._new(number)
-        for snapshot in stored:
-            if snapshot.partition in partitions:
-                self._counts[snapshot.partition].resume(snapshot)
+    async def _take_over(self, number: int, offset: int) -> None:
+        """Go on from the row of a partition, with the records between it and ``offset``."""
+        stored = await self._stores.in_thread(lambda: self._store.read_popularity(number + 1))
+        row = next((snapshot for snapshot in stored if snapshot.partition == number), None)
+        counts = PartitionCount(
+            half_life_ms=self._half_life, partition=number, limits=self.settings.user_limits, stored=row
+        )
+        if row is not None and row.log_id:
+            await to_its_end(lambda: self._catch_up(counts, number, offset))
+        self._counts[number] = counts
 
-    def _observe(self, record: Record, clicks: list[Click], now: int) -> None:
-        number = record.partition
-        counts = self._counts[number]
-        rules, arrived_at = self.rules, record.arrived_at(now)
-        for click in clicks:
-            # One click from the future would make all others fade away; the sessionizer rejects it, too.
-            if rules.min_timestamp <= click.timestamp <= arrived_at + rules.max_future:
-                counts.observe(click, arrived_at=arrived_at)
-                self._changed.add(number)
+    def _catch_up(self, counts: PartitionCount, number: int, offset: int) -> None:
+        """Count the records that were acknowledged before their row was written, after a worker was killed. Blocks."""
+        topic = self.settings.topic(self.topic)
+        try:
+            for message in self._reader.read(topic, number, counts.read_to, offset):
+                record = of_confluent(message)
+                for _, found in self.read([record]):
+                    counts.take(found, offset=record.offset)
+        except BrokerError as error:
+            log.warning("the last second of popularity is lost: %s", error)
+
+    def _count(self, record: Record, message: AcceptedClicks) -> None:
+        self._counts[record.partition].take(message, offset=record.offset)
+        self._changed.add(record.partition)
 
     async def _write(self) -> None:
         await self._follow_model()
@@ -126,7 +143,7 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
 
     def _snapshots(self) -> list[PopularitySnapshot]:
         changed, self._changed = self._changed & self._counts.keys(), set()
-        return [self._counts[number].snapshot(top=LISTED_ITEMS) for number in sorted(changed)]
+        return [self._counts[number].snapshot() for number in sorted(changed)]
 
     async def _follow_model(self) -> None:
         """Count with the half-life of the model in service."""
@@ -134,9 +151,5 @@ class PopularityProcessor(Processor[list[Click] | Heartbeat]):
         if self._follower.loaded == self._half_life:
             return
         self._half_life = self._follower.loaded
-        for number, counts in self._counts.items():
-            self._counts[number] = self._new(number)
-            self._counts[number].resume(counts.snapshot(top=LISTED_ITEMS))
-
-    def _new(self, number: int) -> ItemPopularity:
-        return ItemPopularity(half_life_ms=self._half_life, partition=number, types=self.settings.sessions.types)
+        for counts in self._counts.values():
+            counts.change_half_life(self._half_life)

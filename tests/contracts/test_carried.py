@@ -100,7 +100,7 @@ def test_a_click_loses_no_field_in_an_envelope(sent: dict[str, Any]) -> None:
 @pytest.mark.parametrize("sent", FORMS.values(), ids=FORMS.keys())
 def test_a_click_loses_no_field_over_http(sent: dict[str, Any]) -> None:
     request = reader.parse(json.dumps({"user_id": "u", "events": [sent]}).encode())  # a whole click, its user included
-    (taken,) = session_events(request.events)
+    (taken,) = session_events(request.events, EventTypes.parse())
     assert same(taken, text_of(sent))
 
 
@@ -123,8 +123,8 @@ def test_an_envelope_that_is_replayed_has_every_field() -> None:
 
 
 def test_a_category_that_is_a_list_is_no_category() -> None:
-    popularity = ItemPopularity(partition=0, half_life_ms=1000, types=EventTypes.parse())
-    popularity.observe(CLICK)
+    popularity = ItemPopularity(partition=0, half_life_ms=1000)
+    popularity.observe(CLICK, EventTypes.parse())
     assert popularity.snapshot(top=10).categories == [""]
 
 

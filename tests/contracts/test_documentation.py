@@ -104,7 +104,7 @@ def test_no_document_is_left_of_a_topic_that_is_gone(tmp_path: Path) -> None:
 
 
 def test_every_topic_has_its_messages() -> None:
-    assert (*MESSAGES, contracts.SESSIONIZER_CHECKPOINTS) == contracts.TOPICS
+    assert (*MESSAGES, contracts.ACCEPTED_CLICKS, contracts.SESSIONIZER_CHECKPOINTS) == contracts.TOPICS
     assert {topic: {type(message) for message in sent} for topic, sent in SENT.items()} == {
         topic: set(kinds) for topic, kinds in MESSAGES.items()
     }

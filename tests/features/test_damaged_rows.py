@@ -28,6 +28,7 @@ SNAPSHOT = PopularitySnapshot(
     slow_counts=[1.0],
     first_seen=[1],
     categories=[""],
+    users=[1],
 )
 Damage = Callable[[Settings, bytes], None]
 

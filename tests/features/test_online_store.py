@@ -71,6 +71,7 @@ def popularity(partition: int, *, as_of: int = NOW, items: int = 3) -> Popularit
         slow_counts=[10 / (n + 3) for n in range(items)],
         first_seen=[as_of - n for n in range(items)],
         categories=["" if n % 2 else "news" for n in range(items)],
+        users=list(range(items)),
     )
 
 

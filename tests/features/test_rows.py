@@ -73,6 +73,10 @@ def test_a_popularity_snapshot_survives_the_row(items: list[tuple[str, float, in
         slow_counts=[c / 3 for _, c, _, _ in items],
         first_seen=[t for _, _, t, _ in items],
         categories=[c for _, _, _, c in items],
+        users=[(1 << 255) | t for _, _, t, _ in items],
+        log_id="a log",
+        counted_to=as_of,
+        read_to=7,
     )
     assert popularity_of(3, popularity_row(snapshot)[1]) == snapshot
 
@@ -132,6 +136,7 @@ SNAPSHOT = PopularitySnapshot(
     slow_counts=[1.0],
     first_seen=[5],
     categories=[""],
+    users=[1],
 )
 
 

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from tests.conftest import RedisServer
 
 POPULARITY = PopularitySnapshot(
-    partition=0, as_of=1, total=0, slow_total=0, item_ids=[], counts=[], slow_counts=[], first_seen=[], categories=[]
+    partition=0,
+    as_of=1,
+    total=0,
+    slow_total=0,
+    item_ids=[],
+    counts=[],
+    slow_counts=[],
+    first_seen=[],
+    categories=[],
+    users=[],
 )
 ANN = UserProfile(user_id="ann", router_version="r1", last_ended_at=5, last_closed_at=5)
 

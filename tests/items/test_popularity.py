@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.contracts import SESSION_END, Click, Context, EventTypes, Scalar
-from mos_online.items.popularity import ItemPopularity
-from mos_online.items.snapshot import SLOW, PopularitySnapshot, merge
+from mos_online.items.distinct_users import MOST, least_bits, user_bit
+from mos_online.items.popularity import ITEM_BYTES, ItemPopularity
+from mos_online.items.snapshot import SLOW, PopularitySnapshot, established, merge
 from mos_online.model.realtime import realtime_table
 
 HALF_LIFE = 1000.0
@@ -24,9 +25,9 @@ def click(item: str, timestamp: int, *, category: Scalar = None, event_type: str
 
 
 def counted(clicks: Sequence[Click], partition: int = 0) -> ItemPopularity:
-    popularity = ItemPopularity(half_life_ms=HALF_LIFE, partition=partition, types=EventTypes.parse())
+    popularity = ItemPopularity(half_life_ms=HALF_LIFE, partition=partition)
     for one in clicks:
-        popularity.observe(one)
+        popularity.observe(one, EventTypes.parse())
     return popularity
 
 
@@ -135,16 +136,16 @@ def test_of_equals_the_one_seen_first_is_listed_whatever_the_order_of_arrival() 
 @settings(deadline=None)
 @given(LOGS, st.integers(0, 40))
 def test_a_restart_changes_nothing(clicks: list[Click], stopped_after: int) -> None:
-    resumed = ItemPopularity(half_life_ms=HALF_LIFE, partition=0, types=EventTypes.parse())
+    resumed = ItemPopularity(half_life_ms=HALF_LIFE, partition=0)
     resumed.resume(counted(clicks[:stopped_after]).snapshot(top=100))
     for one in clicks[stopped_after:]:
-        resumed.observe(one)
+        resumed.observe(one, EventTypes.parse())
     assert_counts(resumed.snapshot(top=100), clicks)
 
 
 def test_a_restart_keeps_the_total_of_items_that_were_not_listed() -> None:
     clicks = [click("a", 0), click("a", 0), click("b", 0), click("c", 500)]
-    resumed = ItemPopularity(half_life_ms=HALF_LIFE, partition=0, types=EventTypes.parse())
+    resumed = ItemPopularity(half_life_ms=HALF_LIFE, partition=0)
     whole = counted(clicks)
     resumed.resume(whole.snapshot(top=1))
     assert resumed.snapshot(top=10).item_ids == ["a"]
@@ -205,8 +206,51 @@ def test_nothing_counted_is_an_empty_snapshot() -> None:
         assert (empty.item_ids, empty.total, empty.slow_total, empty.as_of) == ([], 0, 0, 0)
 
 
-def test_a_click_ahead_of_its_arrival_weighs_no_more_than_one_that_was_sent_at_once() -> None:
-    ahead, at_once = counted([click("a", 0)]), counted([click("a", 0)])
-    ahead.observe(click("b", 60_000), arrived_at=1000)
-    at_once.observe(click("b", 1000), arrived_at=1000)
-    assert ahead.snapshot(top=2) == at_once.snapshot(top=2)
+def test_the_least_popular_items_are_forgotten_and_their_clicks_stay_in_the_totals() -> None:
+    bounded = ItemPopularity(half_life_ms=HALF_LIFE, partition=0, most_bytes=100 * ITEM_BYTES)
+    whole = ItemPopularity(half_life_ms=HALF_LIFE, partition=0)
+    most = 0
+    for number in range(5000):
+        for counts in (bounded, whole):
+            counts.add(f"u{number}", f"cold {number}", number, weight=1.0)
+            counts.add(f"u{number}", f"hot {number % 5}", number, weight=1.0, category=f"kind {number % 5}")
+        most = max(most, len(bounded))
+    assert 40 < most <= 101
+    kept, all_of_them = bounded.snapshot(top=10), whole.snapshot(top=10)
+    assert kept.item_ids[:5] == all_of_them.item_ids[:5]
+    assert all(item.startswith("hot") for item in kept.item_ids[:5])
+    for name in ("counts", "slow_counts", "first_seen", "categories", "users"):
+        assert getattr(kept, name)[:5] == getattr(all_of_them, name)[:5]
+    assert (kept.total, kept.slow_total) == (all_of_them.total, all_of_them.slow_total)
+
+
+def test_a_new_item_needs_users_and_a_known_one_does_not() -> None:
+    counts = ItemPopularity(half_life_ms=HALF_LIFE, partition=0)
+    for number in range(90):
+        counts.add("one user", "garbage", 5, weight=1.0)
+        counts.add(f"u{number}", "new hit", 5, weight=1.0)
+    counts.add("one user", "old", 5, weight=1.0)
+    snapshot = counts.snapshot(top=10)
+    found = established(snapshot, {"old"}, users=60)
+    assert found.item_ids == ["new hit", "old"]
+    assert (found.counts, found.total) == ([90.0, 1.0], snapshot.total)
+    assert established(snapshot, {"old"}, users=1) == snapshot
+
+
+@given(st.sets(st.text(min_size=1, max_size=4), max_size=59), st.integers(1, 3))
+def test_fewer_users_never_pass_for_more_in_any_number_of_partitions(users: set[str], partitions: int) -> None:
+    counts = [ItemPopularity(half_life_ms=HALF_LIFE, partition=number) for number in range(partitions)]
+    for number, user in enumerate(sorted(users)[: least_bits(60) - 1]):
+        counts[number % partitions].add(user, "i", 5, weight=1.0)
+    merged = merge([one.snapshot(top=9) for one in counts], half_life_ms=HALF_LIFE, top=9)
+    assert established(merged, (), users=60).item_ids == []
+
+
+@pytest.mark.parametrize("users", [10, 60, 200, MOST])
+@pytest.mark.parametrize("prefix", ["u", "customer-", "x"])
+def test_so_many_users_are_told_from_fewer(users: int, prefix: str) -> None:
+    bits, needed = 0, 0
+    while bits.bit_count() < least_bits(users):
+        bits |= user_bit(f"{prefix}{needed}")
+        needed += 1
+    assert needed == pytest.approx(users, rel=0.25, abs=3)

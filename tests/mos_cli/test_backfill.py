@@ -142,8 +142,8 @@ def test_popularity_that_a_worker_counted_stays(
     mos_home: Settings, log: Dataset, router: Router, partition: int
 ) -> None:
     assert partition < mos_home.partitions
-    counts = ItemPopularity(half_life_ms=1000, partition=partition, types=EventTypes.parse())
-    counts.observe(Click(event_id="e", user_id="u", item_id="live", timestamp=5))
+    counts = ItemPopularity(half_life_ms=1000, partition=partition)
+    counts.observe(Click(event_id="e", user_id="u", item_id="live", timestamp=5), EventTypes.parse())
     store = OnlineStore.open(mos_home)
     store.write_popularity([counts.snapshot(top=10)])
     assert run().exit_code == 0

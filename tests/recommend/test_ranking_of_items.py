@@ -65,6 +65,7 @@ def popularity(**counts: float) -> PopularitySnapshot:
         slow_counts=list(counts.values()),
         first_seen=[NOW - 3_600_000] * len(counts),
         categories=["jazz"] * len(counts),
+        users=[1] * len(counts),
     )
 
 

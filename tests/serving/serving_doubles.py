@@ -15,7 +15,7 @@ from mos_online.sessions import SessionConfig
 from mos_online.users.profile import UserProfile
 from mos_online.users.progress import Progress
 from serving.http.bodies import Bodies
-from serving.http.times import Times
+from serving.http.stream_rules import StreamRules
 from serving.scoring.limits import Limits
 from serving.scoring.service import Service
 
@@ -154,4 +154,4 @@ def wait_for(condition: Callable[[], object], timeout: float = 10.0) -> None:
 
 def bodies_of_any_time() -> Bodies:
     """Receives bodies whose times may be any."""
-    return Bodies(Limits(), Times(SessionConfig(min_timestamp=0), clock=lambda: 2**60))
+    return Bodies(Limits(), StreamRules(SessionConfig(min_timestamp=0), clock=lambda: 2**60))

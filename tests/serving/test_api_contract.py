@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mos_online.contracts import SESSION_END
+from mos_online.contracts import SESSION_END, EventTypes
 from serving.http.api import BatchRequest, RecommendEvent, RecommendRequest, session_events
 from serving.http.body import BodyReader
 from serving.http.problem import Problem
@@ -138,11 +138,11 @@ def test_whatever_is_sent_it_is_read_or_refused(value: object) -> None:
             assert isinstance(outcome, RecommendRequest | BatchRequest)
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["click", "view", SESSION_END]))))
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["click", "view", SESSION_END, "Impression"]))))
 def test_session_events_are_in_order_complete_and_without_ends(given_events: list[tuple[int, str]]) -> None:
     events = [RecommendEvent(item_id=str(n), timestamp=t, event_type=e) for n, (t, e) in enumerate(given_events)]
-    out = session_events(events)
+    out = session_events(events, EventTypes.parse())
     assert [(e.timestamp, int(e.item_id)) for e in out] == sorted(
-        (t, n) for n, (t, e) in enumerate(given_events) if e != SESSION_END
+        (t, n) for n, (t, e) in enumerate(given_events) if e in ("click", "view")
     )
     assert len({event.event_id for event in out}) == len(out)

@@ -22,7 +22,7 @@ from serving.http.bodies import Bodies
 from serving.http.call import SCOPE, Call
 from serving.http.encoding import decoded
 from serving.http.problem import Problem
-from serving.http.times import Times
+from serving.http.stream_rules import StreamRules
 from serving.scoring.limits import Limits
 from tests.serving.test_http_api import client, error
 
@@ -107,7 +107,7 @@ async def dribble() -> AsyncIterator[bytes]:
 @pytest.mark.parametrize("source", [hanging(), hanging(b"{"), dribble()])
 def test_a_body_that_does_not_arrive_in_time_ends_the_connection(source: AsyncIterator[bytes]) -> None:
     async def work() -> None:
-        bodies = Bodies(Limits(body_seconds=0.1), Times(CONFIG))
+        bodies = Bodies(Limits(body_seconds=0.1), StreamRules(CONFIG))
         with pytest.raises(Problem) as refused:
             await receiving(bodies, source)
         assert refused.value.status == 408
@@ -118,7 +118,7 @@ def test_a_body_that_does_not_arrive_in_time_ends_the_connection(source: AsyncIt
 
 def test_the_bodies_of_all_and_of_one_client_are_bounded_together() -> None:
     async def work() -> None:
-        bodies = Bodies(Limits(bodies=1000), Times(CONFIG))
+        bodies = Bodies(Limits(bodies=1000), StreamRules(CONFIG))
         first = receiving(bodies, hanging(b"x" * 400), "greedy")
         await asyncio.sleep(0)
         with pytest.raises(Problem) as refused:
@@ -146,7 +146,7 @@ def test_the_bodies_of_all_and_of_one_client_are_bounded_together() -> None:
 def told(timestamp: int, *, moment: int | None = None) -> Problem | None:
     request = RecommendRequest(user_id="u", timestamp=moment, events=[RecommendEvent(item_id="i", timestamp=timestamp)])
     try:
-        Times(CONFIG, clock=lambda: NOW).check(request, "$")
+        StreamRules(CONFIG, clock=lambda: NOW).check(request, "$")
     except Problem as problem:
         return problem
     return None

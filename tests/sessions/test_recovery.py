@@ -157,4 +157,5 @@ def test_the_wire_format_of_a_checkpoint() -> None:
             ["rules", 75, 750, {**rules, "gap": 300}, {}],
         ],
         "planned": [{"offset": 90, "rules": rules}],
+        "log_id": "",
     }

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from mos_online import contracts
-from mos_online.contracts import Click, ClickEnvelope, Session, SessionEmbedding, SessionEvent
+from mos_online.contracts import AcceptedClick, AcceptedClicks, ClickEnvelope, Session, SessionEmbedding, SessionEvent
 from mos_online.items.popularity import ItemPopularity
 from mos_online.sessions import Sessionizer
 from mos_online.settings import Settings
@@ -38,13 +38,11 @@ class Case(ABC):
         failures: the errors with which it stopped the worker.
         needs: the service without which it waits; None if there is none.
         refused: the reason of a dead letter for a record on which ``poison`` makes it fail.
-        letters_of_undecodable: how many dead letters it makes of such a record.
         publishes: whether its work is to publish.
     """
 
     needs: str | None = None
     refused = "internal_error"
-    letters_of_undecodable = 1
     publishes = True
 
     def __init__(self, home: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,14 +168,15 @@ class ProfilerCase(Case):
 
 
 class PopularityCase(Case):
-    """Its good records are clicks of a user on the item of the same name."""
+    """Its good records are accepted clicks of a user on the item of the same name."""
 
     needs = "the store is down"
-    letters_of_undecodable = 0  # the sessionizer reads the same topic
     publishes = False
 
     def prepare(self) -> None:
-        self.store = Store()
+        self.store, self.log = Store(), Log()
+        self.log.up.set()
+        self.monkeypatch.setattr("streams.processors.popularity.LogReader", lambda _: self.log)
         self.monkeypatch.setattr("streams.processors.popularity.OnlineStore.open", lambda _: self.store)
         publish_model(self.folder, self.settings)
 
@@ -185,24 +184,25 @@ class PopularityCase(Case):
         return popularity.PopularityProcessor(context)
 
     def value(self, user: str, number: int) -> bytes:
-        return contracts.encode(Click(event_id=f"e{number}", user_id=user, item_id=user, timestamp=NOW - HOUR + number))
+        click = AcceptedClick(1000 * number, NOW - HOUR + number, 1.0, user, user)
+        return contracts.encode(AcceptedClicks(log_id="a log", clicks=[click]))
 
     def poison(self, user: str) -> None:
-        observe = ItemPopularity.observe
+        add = ItemPopularity.add
 
-        def fails(self: ItemPopularity, click: Click, **options: Any) -> None:
-            if click.user_id == user:
+        def fails(self: ItemPopularity, user_id: str, *arguments: Any, **options: Any) -> None:
+            if user_id == user:
                 raise RuntimeError("of a test")
-            observe(self, click, **options)
+            add(self, user_id, *arguments, **options)
 
-        self.monkeypatch.setattr(ItemPopularity, "observe", fails)
+        self.monkeypatch.setattr(ItemPopularity, "add", fails)
 
     def outage(self, *, down: bool) -> None:
         self.store.down = down
 
     def done(self) -> set[str]:
         assert isinstance(self.processor, popularity.PopularityProcessor)
-        counted = [counts.snapshot(top=100).item_ids for counts in self.processor._counts.values()]
+        counted = [counts.snapshot().item_ids for counts in self.processor._counts.values()]
         written = [snapshot.item_ids for snapshot in self.store.popularity.values()]
         return {item for items in (*counted, *written) for item in items}
 

@@ -77,9 +77,9 @@ def test_a_moment_knows_every_click_before_it_and_none_after(log: ClickLog, size
     assert np.concatenate([one.positions for one in made]).tolist() == log.order[first:].tolist()
     assert all(len(one.positions) == size for one in made[:-1])
     for one in made:
-        counts = ItemPopularity(half_life_ms=HALF_LIFE, partition=-1, types=EventTypes.parse())
+        counts = ItemPopularity(half_life_ms=HALF_LIFE, partition=-1)
         for click in log.clicks[: one.clicks_before]:
-            counts.observe(click)
+            counts.observe(click, EventTypes.parse())
         expected = counts.snapshot(top=LISTED_ITEMS)
         assert sorted(one.popularity.item_ids) == sorted(expected.item_ids)
         counted = dict(zip(one.popularity.item_ids, one.popularity.counts, strict=True))

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from mos_online.contracts.documentation.schemas import MESSAGES, definitions, rules
-from mos_online.contracts.topics import SESSIONIZER_CHECKPOINTS
+from mos_online.contracts.topics import ACCEPTED_CLICKS, SESSIONIZER_CHECKPOINTS
 
 _SCALARS = {"string", "integer", "number", "boolean", "null"}
 
@@ -16,10 +16,17 @@ This page is made from `mos_online/contracts/` by `make schemas`; do not edit it
 of each topic in [schemas](schemas), and an [AsyncAPI document](schemas/asyncapi.json) of all of them.
 
 Messages are JSON in UTF-8. The key of a record is the `user_id`, except on `dead-letters`, whose records keep the key
-of the record that could not be used. Times are integers, in milliseconds since 1970-01-01 UTC. A scalar is a string, a
-number, a boolean or null.
+of the record that could not be used, and on the two internal topics at the end of this page. Times are integers, in
+milliseconds since 1970-01-01 UTC. A scalar is a string, a number, a boolean or null.
 """
 
+
+_ACCEPTED = f"""## `{ACCEPTED_CLICKS}`
+
+This topic belongs to the worker alone: do not read it or write to it. It has the clicks that are in a session, in a
+short form. The popularity counts them. The key and the partition number are those of the partition of `clicks`. The
+format may change with any version.
+"""
 
 _CHECKPOINTS = f"""## `{SESSIONIZER_CHECKPOINTS}`
 
@@ -39,7 +46,7 @@ def page() -> str:
             if name not in described:
                 described.add(name)
                 lines += _type(name, schema)
-    return "\n".join([*lines, _CHECKPOINTS]).rstrip() + "\n"
+    return "\n".join([*lines, _ACCEPTED, _CHECKPOINTS]).rstrip() + "\n"
 
 
 def _type(name: str, schema: dict[str, Any]) -> list[str]:

@@ -27,9 +27,9 @@ def batch(service: Service, bodies: Bodies) -> Endpoint:
     async def handle(request: Request) -> Response:
         body, call = await reader.read(request), call_of(request)
         names = [one.request_id or f"{call.request_id}-{number}" for number, one in enumerate(body.requests)]
-        return json_answer(
-            BatchResponse(responses=await responses_to(service, body.requests, names, client=call.client.name))
-        )
+        types = bodies.rules.types
+        responses = await responses_to(service, body.requests, names, client=call.client.name, types=types)
+        return json_answer(BatchResponse(responses=responses))
 
     return Endpoint(
         path="/v1/recommend/batch",

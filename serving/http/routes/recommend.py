@@ -32,7 +32,7 @@ def recommend(service: Service, bodies: Bodies) -> Endpoint:
         if body.request_id is not None:
             call.take_name(body.request_id)
         names = [body.request_id or call.request_id]
-        (response,) = await responses_to(service, [body], names, client=call.client.name)
+        (response,) = await responses_to(service, [body], names, client=call.client.name, types=bodies.rules.types)
         return json_answer(response)
 
     return Endpoint(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+
 from mos_online import contracts
-from mos_online.contracts import LateEvent, Session
+from mos_online.contracts import MAX_MESSAGE_BYTES, AcceptedClick, AcceptedClicks, LateEvent, Session
 from mos_online.errors import ContractError
 from mos_online.sessions import Output
 from mos_online.settings import Settings
@@ -12,6 +14,8 @@ from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.headers import CLOSABLE_AT, Headers
 from streams.kafka.producer import Delay, RecordProducer
 from streams.kafka.records import Record
+
+log = logging.getLogger(__name__)
 
 
 class OutputPublisher:
@@ -29,6 +33,7 @@ class OutputPublisher:
         self._dead_letters = dead_letters
         self._number = number
         self._sessions, self._late = settings.topic(contracts.SESSIONS), settings.topic(contracts.LATE_EVENTS)
+        self._accepted = settings.topic(contracts.ACCEPTED_CLICKS)
         self._delay = metrics.DELAY_SECONDS.labels(contracts.SESSIONS)
 
     def publish(self, output: Output, *, closable_at: int, cause: Record | None) -> None:
@@ -54,6 +59,23 @@ class OutputPublisher:
         """Make a dead letter of a record that caused an error."""
         if record.offset >= self.silent_before:
             self._dead_letters.refuse(record, error)
+
+    def publish_accepted(self, log_id: str, clicks: list[AcceptedClick]) -> None:
+        """Publish accepted clicks of the log with this name."""
+        if not clicks:
+            return
+        value = contracts.encode(AcceptedClicks(log_id=log_id, clicks=clicks))
+        try:
+            if len(value) > MAX_MESSAGE_BYTES:
+                raise ContractError("too_large", f"{len(value)} bytes")
+            self._producer.publish(self._accepted, str(self._number).encode(), value, partition=self._number)
+        except ContractError as error:
+            if len(clicks) == 1:
+                log.warning("a click on %r does not count in the popularity: %s", clicks[0].item_id, error)
+                return
+            half = len(clicks) // 2
+            self.publish_accepted(log_id, clicks[:half])
+            self.publish_accepted(log_id, clicks[half:])
 
     def _send(
         self, topic: str, user_id: str, output: Session | LateEvent, closable_at: int, delay: Delay | None

@@ -13,7 +13,7 @@ import msgspec
 from mos_online import contracts
 from mos_online.contracts import Click, Heartbeat, Session
 from mos_online.errors import ContractError, MosError
-from mos_online.sessions import Output, Sessionizer, SessionizerCheckpoint
+from mos_online.sessions import AcceptedLog, Output, Sessionizer, SessionizerCheckpoint
 from mos_online.settings import Settings
 from streams import metrics
 from streams.kafka.dead_letters import DeadLetters
@@ -26,6 +26,9 @@ from streams.processors.sessionizer.recovery import InMemoryState, RecoveryPlan,
 
 BATCH = 500
 """Records that a re-read takes at once."""
+
+MANY_ACCEPTED = 2000
+"""So many accepted clicks are published without waiting for the next tick."""
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,7 @@ class SessionizerPartition:
         self.restored = False
         self.wanted = True
         self.sessionizer = Sessionizer(settings.sessions, partition=number)
+        self._accepted, self._log_id = AcceptedLog(), ""
         self.unsecured: bytes | None = None
         self.lock = asyncio.Lock()
         self._settings = settings
@@ -93,6 +97,8 @@ class SessionizerPartition:
         )
         if plan.checkpoint is not None:
             self.sessionizer = Sessionizer(plan.checkpoint, partition=self.number, log_end=plan.log_end)
+            self._log_id, self._accepted = plan.checkpoint.log_id, AcceptedLog()
+            self.sessionizer.accepted = self._accepted
             self._outputs.silent_before = plan.checkpoint.published_to
             self._decided, self._measured = None, (0, 0, 0)
             self._offered_at = (plan.checkpoint.published_to, self._outputs.count)
@@ -173,6 +179,8 @@ class SessionizerPartition:
                     message, offset=record.offset, arrived_at=arrived_at, by_broker=record.by_broker
                 ):
                     self._outputs.publish(output, closable_at=arrived_at, cause=record)
+                if len(self._accepted.waiting) >= MANY_ACCEPTED:
+                    self.publish_accepted()
             except MosError:  # Kafka's
                 raise
             except Exception as fault:
@@ -202,6 +210,10 @@ class SessionizerPartition:
             now = time.time_ns() // 1_000_000
             closable_at = self.sessionizer.wall_clock_of(output.watermark) if isinstance(output, Session) else now
             self._outputs.publish(output, closable_at=closable_at, cause=None)
+
+    def publish_accepted(self) -> None:
+        """Publish the clicks that were accepted since the last time, for the popularity."""
+        self._outputs.publish_accepted(self._log_id, self._accepted.taken())
 
     def checkpoint(self) -> bytes | None:
         """The checkpoint of this moment; None if nothing has happened since the one stored last."""
@@ -246,8 +258,9 @@ class SessionizerPartition:
         self.unsecured = self._encode(checkpoint)
 
     def _encode(self, checkpoint: SessionizerCheckpoint) -> bytes:
+        self.publish_accepted()  # it says that everything before it has been published
         self._offered_at = (checkpoint.published_to, self._outputs.count)
-        return msgspec.json.encode(checkpoint)
+        return msgspec.json.encode(msgspec.structs.replace(checkpoint, log_id=self._log_id))
 
     def _note_clock(self, record: Record) -> None:
         """Say whose clock the records bear, at the first one and when it changes."""

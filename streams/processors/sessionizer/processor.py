@@ -159,6 +159,7 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
         now = time.time_ns() // 1_000_000
         idle: list[tuple[SessionizerPartition, int]] = []
         for partition in [partition for partition in self._partitions.values() if partition.restored]:
+            partition.publish_accepted()
             begin = partition.sessionizer.next_offset
             if partition.sessionizer.due(now) is not None and not await self._records_wait(partition.number, begin):
                 idle.append((partition, begin))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from uuid import uuid4
 
 import msgspec
 
@@ -84,7 +85,7 @@ def plan_recovery(
     if last is not None and stored == in_memory.stored:
         start, processed = in_memory.next_offset, max(in_memory.next_offset, in_memory.silent_before)
     else:
-        found = last or SessionizerCheckpoint.of_nothing(settings.sessions, offset=low)
+        found = last or SessionizerCheckpoint.of_nothing(settings.sessions, offset=low, log_id=uuid4().hex)
         found = found.under(settings.sessions, log_end=high)
         start, processed = found.start.offset, found.published_to
         encoded = msgspec.json.encode(found)

@@ -1,4 +1,4 @@
-"""Event times in requests: the rules of the stream, in its words."""
+"""Times and types of the events in requests: the rules of the stream, in its words."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable
 
 from mos_online.sessions import SessionConfig
-from mos_online.sessions.rejection import Rejected, absurd_timestamp, future_timestamp
+from mos_online.sessions.rejection import Rejected, absurd_timestamp, future_timestamp, rejected_event_type
 from serving.http.api import RecommendRequest
 from serving.http.problem import Problem
+
+_TIME = "send the time of the event in milliseconds since 1970 UTC"
+_TYPE = "leave the event out, or send a type that the server takes"
 
 
 def now_ms() -> int:
@@ -16,16 +19,21 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Times:
-    """Refuses times that the stream refuses: seconds for milliseconds, and times ahead of the arrival."""
+class StreamRules:
+    """Refuses what the stream refuses: seconds for milliseconds, times ahead of the arrival, and rejected types.
+
+    Attributes:
+        types: what the types of events mean.
+    """
 
     def __init__(self, config: SessionConfig, *, clock: Callable[[], int] = now_ms) -> None:
         """Take the rules of the stream; ``clock`` says when a request arrives, in milliseconds since 1970 UTC."""
+        self.types = config.types
         self._config = config
         self._clock = clock
 
     def check(self, request: RecommendRequest, path: str) -> None:
-        """Check every time in a request; ``path`` is where it stands in the body, such as ``$``.
+        """Check every event in a request; ``path`` is where it stands in the body, such as ``$``.
 
         Raises:
             Problem: 422, with the stream's reason as its code; or an event is later than the moment to recommend for.
@@ -44,6 +52,8 @@ class Times:
                     f"an event is later ({event.timestamp}) than the moment to recommend for ({moment}) - at `{where}`",
                     fix="leave such events out, or send a later `timestamp` (or none: now)",
                 )
+            if self.types[event.event_type].kind == "reject":
+                raise _refused(rejected_event_type(event.event_type), f"{path}.events[{index}].event_type", _TYPE)
 
     def _check(self, timestamp: int, now: int, where: str) -> None:
         config = self._config
@@ -53,10 +63,10 @@ class Times:
             raise _refused(absurd_timestamp(timestamp, config), where)
 
 
-def _refused(rejected: Rejected, where: str) -> Problem:
+def _refused(rejected: Rejected, where: str, fix: str = _TIME) -> Problem:
     return Problem(
         422,
         rejected.reason,
         f"{rejected.message} - at `{where}`",
-        fix="send the time of the event in milliseconds since 1970 UTC",
+        fix=fix,
     )

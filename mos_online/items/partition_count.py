@@ -1,0 +1,73 @@
+"""The popularity of one partition as the stream counts it: each accepted click once, within the limits of its user."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mos_online.contracts import AcceptedClicks
+from mos_online.items.popularity import ItemPopularity
+from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot
+from mos_online.items.user_limits import UserLimits, UserSums
+
+MOST_BYTES = 16 * 2**20
+"""Memory of the items of a partition; see ``ItemPopularity``."""
+
+
+class PartitionCount:
+    """Counts the records of ``accepted-clicks`` of one partition, and says how far it has counted.
+
+    A record may come again, and the sessionizer may publish clicks again after a crash. Positions in ``clicks`` tell:
+    what has been counted before changes nothing. The snapshot holds the position. So whoever goes on from it counts
+    each click once, too.
+
+    It does not hold the sums of the users, which begin anew, nor items that are not listed.
+    """
+
+    def __init__(
+        self, *, half_life_ms: float, partition: int, limits: UserLimits, stored: PopularitySnapshot | None = None
+    ) -> None:
+        """Begin, or go on.
+
+        Args:
+            half_life_ms: of the counts.
+            partition: its number.
+            limits: of each user.
+            stored: what an earlier count of this partition has written.
+        """
+        self._limits = limits
+        self._sums = UserSums(limits)
+        self._log_id = stored.log_id if stored else ""
+        self._counted_to = stored.counted_to if stored else 0
+        self.read_to = stored.read_to if stored else 0
+        self._items = ItemPopularity(half_life_ms=half_life_ms, partition=partition, most_bytes=MOST_BYTES)
+        if stored is not None:
+            self._items.resume(stored)
+
+    def take(self, message: AcceptedClicks, *, offset: int) -> None:
+        """Count what has not been counted before of a record with this offset."""
+        if message.log_id != self._log_id:
+            self._log_id, self._counted_to = message.log_id, 0
+        counted_to, items = self._counted_to, self._items
+        for click in message.clicks:
+            if click.position < counted_to:
+                continue
+            weight = self._sums.allowed(click.user_id, click.item_id, click.timestamp, click.weight)
+            if weight > 0:
+                items.add(click.user_id, click.item_id, click.timestamp, weight=weight, category=click.category)
+        self._counted_to = max(counted_to, message.clicks[-1].position + 1)
+        self.read_to = max(self.read_to, offset + 1)
+
+    def snapshot(self, *, top: int = LISTED_ITEMS) -> PopularitySnapshot:
+        """The most popular items, and the position."""
+        return msgspec.structs.replace(
+            self._items.snapshot(top=top),
+            log_id=self._log_id,
+            counted_to=self._counted_to,
+            read_to=self.read_to,
+        )
+
+    def change_half_life(self, half_life_ms: float) -> None:
+        """Go on with another half-life from the items that are listed now."""
+        changed = ItemPopularity(half_life_ms=half_life_ms, partition=self._items.partition, most_bytes=MOST_BYTES)
+        changed.resume(self._items.snapshot(top=LISTED_ITEMS))
+        self._items = changed
