@@ -44,8 +44,7 @@ def worker(
     """Turn clicks into sessions, profiles and recommendations until Ctrl-C or SIGTERM.
 
     Start as many workers as you like: they share the partitions. Each needs a port of its own. With --only each worker
-    runs some of the processors. Where popularity runs, the sessionizer must run too: both read the clicks, and the
-    sessionizer reports those that cannot be read.
+    runs some of the processors. The others need what the sessionizer publishes, so one worker must run it.
     """
     from mos_online.settings import Settings  # noqa: PLC0415
     from streams.runtime.repeats import RepeatFilter  # noqa: PLC0415
@@ -58,8 +57,6 @@ def worker(
         raise SettingsError(
             f"--only {only}: no processor is called {', '.join(unknown)}; there are {', '.join(PROCESSORS)}"
         )
-    if "popularity" in chosen and "sessionizer" not in chosen:
-        raise SettingsError(f"--only {only}: popularity leaves unreadable clicks to the sessionizer, name both")
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("faust", "mode", "aiokafka", "httpx"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))

@@ -161,7 +161,6 @@ def test_without_a_model_it_says_how_to_make_one(verb: str, mos: Mos) -> None:
     ("arguments", "words"),
     [
         (["worker", "--only", "sessioniser"], "no processor is called sessioniser; there are sessionizer"),
-        (["worker", "--only", "popularity"], "name both"),
         (["kafka", "--port", "9999"], "--real"),
         (["dead-letters", "show", "17"], "'17' names no dead letter: names are partition@offset"),
         (["dead-letters", "resend", "1@-1"], "'1@-1' names no dead letter"),

@@ -258,3 +258,20 @@ def test_another_budget_is_another_version(trained: tuple[Registry, TrainReport]
     )
     assert report.version != trained[1].version
     assert Recommender.load(Registry(tmp_path).fetch("candidate")).recommend([query(events=["x"])])[0].fallback
+
+
+def test_an_item_of_no_catalogue_is_recommended_to_nobody_until_enough_users_have_clicked_it(
+    trained: tuple[Registry, TrainReport],
+) -> None:
+    careful = Recommender.load(trained[0].fetch("candidate"), new_item_users=60)
+    known = careful.recommend([query(k=3)])[0].items[0].item_id
+    few, many = (popularity(garbage=1000.0, **{known: 5.0}) for _ in range(2))
+    few = msgspec.structs.replace(few, users=[2**53 - 1, 1])
+    many = msgspec.structs.replace(many, users=[2**54 - 1, 1])
+    clicked = query(events=[known])
+    for snapshot, listed in ((few, False), (many, True), (few, True)):  # what has a row keeps it
+        careful.observe_popularity([snapshot])
+        strangers, somebody = careful.recommend([query(), clicked])
+        if not listed:
+            assert "garbage" not in {item.item_id for item in (*strangers.items, *somebody.items)}
+        assert (strangers.items[0].item_id == "garbage") == (snapshot is many)

@@ -8,6 +8,7 @@ import json
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -191,3 +192,13 @@ def test_times_are_checked_in_every_request_of_a_batch() -> None:
         error(api.post("/v1/recommend", json=bad), 422, "absurd_timestamp")
         told = error(api.post("/v1/recommend/batch", json={"requests": [good, bad]}), 422, "absurd_timestamp")
         assert "$.requests[1].events[0].timestamp" in told["message"]
+
+
+def test_a_type_that_the_stream_rejects_is_refused_in_its_words() -> None:
+    rules = StreamRules(replace(CONFIG, event_types="view:1,bot:reject,*:1"), clock=lambda: NOW)
+    events = [RecommendEvent(item_id="i", timestamp=NOW, event_type=kind) for kind in ("view", " BOT")]
+    rules.check(RecommendRequest(user_id="u", events=events[:1]), "$")
+    with pytest.raises(Problem) as refused:
+        rules.check(RecommendRequest(user_id="u", events=events), "$")
+    assert (refused.value.status, refused.value.code) == (422, "rejected_event_type")
+    assert "$.events[1].event_type" in refused.value.message

@@ -8,9 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
+from mos_online import contracts
+from mos_online.contracts import AcceptedClick, AcceptedClicks
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.settings import Settings
+from streams.kafka.log_reader import truncated
+from streams.kafka.records import Record
 from tests.streams.processor_cases import PARTITION, PopularityCase
 from tests.streams.stream_doubles import eventually, quiet
 
@@ -52,3 +57,104 @@ def test_nothing_is_written_of_a_partition_after_it_was_given_up(
         assert case.failures == []
 
     asyncio.run(run())
+
+
+def test_a_killed_worker_loses_no_click_and_counts_none_twice(
+    mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its records were acknowledged, but the row was not written; some of them come again, too."""
+    first = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
+    records = [first.record(offset, f"item {offset % 3}") for offset in range(9)]
+
+    async def killed() -> None:
+        (timer,) = first.processor.timers()
+        await first.processor.process(records[:2])
+        await first.processor.run_timer(timer)  # the row is written here
+        await first.processor.process(records[2:6])
+
+    async def going_on(offset: int) -> PopularitySnapshot:
+        case = PopularityCase(mos_home, tmp_path / f"model {offset}", monkeypatch)
+        case.store.popularity |= first.store.popularity
+        case.log.records = [Message(record) for record in records]
+        await case.processor.process(records[offset:])
+        await case.processor.close()
+        assert case.failures == []
+        return case.store.popularity[PARTITION]
+
+    asyncio.run(killed())
+    for offset in (0, 2, 6, 8):  # where the consumer group goes on
+        row = asyncio.run(going_on(offset))
+        assert dict(zip(row.item_ids, row.counts, strict=True)) == pytest.approx(
+            dict.fromkeys(row.item_ids, 3.0), abs=0.1
+        )
+        assert len(row.item_ids) == 3
+        assert row.read_to == 9
+
+
+def test_records_that_are_gone_are_left_out_with_a_warning(
+    mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    case = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
+
+    def gone(topic: str, partition: int, start: int, stop: int) -> None:
+        raise truncated(topic, partition, start, stop)
+
+    async def run() -> None:
+        await case.processor.process([case.record(0, "a")])
+        await case.processor.on_revoked()
+        monkeypatch.setattr(case.log, "read", gone)
+        await case.processor.process([case.record(7, "a")])
+        await case.processor.on_revoked()
+
+    asyncio.run(run())
+    assert case.store.popularity[PARTITION].counts == pytest.approx([2.0], abs=0.1)
+    assert "the last second of popularity is lost" in caplog.text
+
+
+def test_a_click_that_is_too_far_ahead_is_refused(
+    mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sessionizer does not publish one, but anybody who may write to the topic can."""
+    case = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
+    ahead = AcceptedClick(5, 4 * 10**12, 1.0, "u", "garbage")
+    value = contracts.encode(AcceptedClicks(log_id="a log", clicks=[ahead]))
+
+    async def run() -> None:
+        await case.processor.process([case.record(0, "a"), case.record(1, "u", value)])
+        await case.processor.on_revoked()
+
+    asyncio.run(run())
+    assert case.store.popularity[PARTITION].item_ids == ["a"]
+    (letter,) = case.producer.letters()
+    assert letter.reason == "future_timestamp"
+
+
+class Message:
+    """What is used of confluent_kafka.Message."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def error(self) -> None:
+        return None
+
+    def topic(self) -> str:
+        return self._record.topic
+
+    def partition(self) -> int:
+        return self._record.partition
+
+    def offset(self) -> int:
+        return self._record.offset
+
+    def key(self) -> bytes | None:
+        return self._record.key
+
+    def value(self) -> bytes | None:
+        return self._record.value
+
+    def timestamp(self) -> tuple[int, int]:
+        return TIMESTAMP_LOG_APPEND_TIME, self._record.timestamp
+
+    def headers(self) -> None:
+        return None

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
 from mos_online import contracts
-from mos_online.contracts import Click, DeadLetter, Heartbeat, Session
+from mos_online.contracts import AcceptedClicks, Click, ClickEnvelope, DeadLetter, Heartbeat, Session, SessionEvent
 from mos_online.errors import BrokerError, ContractError
 from mos_online.sessions import SessionizerCheckpoint
 from mos_online.settings import Settings
@@ -397,3 +397,60 @@ def test_records_with_the_brokers_time_need_no_decision_among_others(settings: S
     (stamped,) = target.batches(records[2:])
     assert (stamped.newest, stamped.end, stamped.by_producer) == (None, 0, 0)
     assert not target.decide(stamped, NOW)
+
+
+def accepted(topics: Topics) -> list[tuple[int, str, str]]:
+    """(position, item, user) of each accepted click, as they were published."""
+    values = [value for value, _ in topics.published.get(contracts.ACCEPTED_CLICKS, [])]
+    messages = [msgspec.json.decode(value, type=AcceptedClicks) for value in values]
+    assert len({message.log_id for message in messages}) <= 1
+    return [(click.position, click.item_id, click.user_id) for message in messages for click in message.clicks]
+
+
+def test_what_counts_is_published_once_and_before_the_checkpoint(settings: Settings, topics: Topics) -> None:
+    target = restored(settings, topics)
+    shown, end = click("c", 20, event_type="Impression"), click("d", 30, event_type="session_end")
+    batches(target, topics, click("a", 0), b"bad", click("a", 0), shown, end, click("b", 100), click("late", 1))
+    assert accepted(topics) == []
+    assert checkpoint(target)
+    assert accepted(topics) == [(0, "i", "u"), (5000, "i", "u")]
+    target.publish_accepted()
+    batches(target, topics, click("e", 101), click("f", 102))
+    target.publish_accepted()
+    again = restored(settings, topics)  # killed before the next checkpoint
+    again.publish_accepted()
+    repeated = [(7000, "i", "u"), (8000, "i", "u")]
+    assert accepted(topics) == [(0, "i", "u"), (5000, "i", "u"), *repeated, *repeated]
+
+
+def test_clicks_of_an_envelope_have_positions_of_their_own_in_records_of_any_size(
+    settings: Settings, topics: Topics
+) -> None:
+    target = restored(settings, topics)
+    clicks = [
+        SessionEvent(event_id=f"e{n}", item_id=f"i{n}", timestamp=NOW - 10**9 + n, context={"category": "jazz"})
+        for n in range(100)
+    ]
+    topics.too_large = 1000
+    batches(target, topics, contracts.encode(ClickEnvelope(user_id="u", clicks=clicks)))
+    target.publish_accepted()
+    assert len(topics.published[contracts.ACCEPTED_CLICKS]) > 4
+    assert accepted(topics) == [(n, f"i{n}", "u") for n in range(100)]
+
+
+def test_many_accepted_clicks_do_not_wait_for_the_tick(settings: Settings, topics: Topics) -> None:
+    target = restored(settings, topics)
+    batches(target, topics, *(click(f"e{n}", n) for n in range(2001)))
+    assert len(accepted(topics)) == 2000
+
+
+def test_a_type_that_is_not_declared_is_named_once(
+    settings: Settings, topics: Topics, caplog: pytest.LogCaptureFixture
+) -> None:
+    target = restored(settings, topics)
+    for round_ in range(3):
+        sent = (click(f"e{round_}.{n}", 100 * round_ + n, event_type=f"type {n}") for n in range(50))
+        batches(target, topics, *sent)
+        target.measure()
+    named = [record.getMessage() for record in caplog.records if "is not in MOS_EVENT_TYPES" in record.getMessage()]
+    assert len(named) == len(set(named)) == 20
