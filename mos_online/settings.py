@@ -7,17 +7,26 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from mos_online.contracts import DEFAULT_EVENT_TYPES, EventTypes
+from mos_online.contracts import DEFAULT_EVENT_TYPES
 from mos_online.errors import SettingsError
 from mos_online.items.distinct_users import MOST
-from mos_online.items.user_limits import UserLimits
 from mos_online.ports import http_address
 from mos_online.sessions.config import SessionConfig
-from mos_online.variables import check_variables, folder, host_name, http_url, kafka_addresses, key, listed, networks
+from mos_online.variables import (
+    check_variables,
+    event_table,
+    folder,
+    host_name,
+    http_url,
+    kafka_addresses,
+    key,
+    listed,
+    networks,
+)
 
 PREFIX = "MOS_"
 
@@ -122,7 +131,7 @@ class Settings(BaseSettings):
         description="The value is written into every session. Raise it to sessionize a log again by other rules.",
     )
 
-    event_types: str = Field(
+    event_types: Annotated[str, AfterValidator(event_table)] = Field(
         DEFAULT_EVENT_TYPES,
         description="What the types of events mean: `type:what[,type:what]`. A number makes the type an action. The "
         "number is its weight in the popularity of items. `exposure` means that an item was shown: the event is in no "
@@ -131,10 +140,7 @@ class Settings(BaseSettings):
     )
 
     popularity_item_limit: float = Field(
-        5,
-        gt=0,
-        description="The weight that one user can add to the popularity of one item in an hour. It is the weight of a "
-        "purchase by default.",
+        5, gt=0, description="The weight that one user can add to the popularity of one item in an hour."
     )
     popularity_user_limit: float = Field(
         100, gt=0, description="The weight that one user can add to the popularity of all items together in an hour."
@@ -190,15 +196,6 @@ class Settings(BaseSettings):
         "INFO", description="Programs log messages of this level and above."
     )
 
-    @field_validator("event_types")
-    @classmethod
-    def _is_a_table(cls, table: str) -> str:
-        try:
-            EventTypes.parse(table)
-        except SettingsError as error:
-            raise ValueError(str(error)) from None
-        return table
-
     @classmethod
     def load(cls, **overrides: object) -> Settings:
         """Read the settings from the environment.
@@ -235,11 +232,6 @@ class Settings(BaseSettings):
             revision=self.session_revision,
             event_types=self.event_types,
         )
-
-    @property
-    def user_limits(self) -> UserLimits:
-        """What one user can add to the popularity."""
-        return UserLimits(per_item=self.popularity_item_limit, in_all=self.popularity_user_limit)
 
     def topic(self, name: str) -> str:
         """The name that one of ``contracts.TOPICS`` has on the cluster: the namespace is put before it."""

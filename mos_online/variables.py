@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mos_online.contracts import EventTypes
 from mos_online.errors import SettingsError
 
 _BROKER = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:,/\[\]]+):(\d{1,5})", re.ASCII)
@@ -125,3 +126,12 @@ def nearest(path: Path) -> Path:
     while not os.path.exists(path):
         path = path.parent
     return path
+
+
+def event_table(table: str) -> str:
+    """A table of event types."""
+    try:
+        EventTypes.parse(table)
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
+    return table

@@ -11,6 +11,7 @@ from mos_online.contracts import AcceptedClicks
 from mos_online.errors import BrokerError, StoreError
 from mos_online.items.partition_count import PartitionCount
 from mos_online.items.snapshot import PopularitySnapshot
+from mos_online.items.user_limits import UserLimits
 from mos_online.registry import RegistryFollower, load_config, open_registry
 from streams import metrics
 from streams.kafka.decoding import json_decoder
@@ -50,6 +51,8 @@ class PopularityProcessor(Processor[AcceptedClicks]):
             open_registry(context.settings), lambda folder: load_config(folder).half_life_ms
         )
         self._half_life = self._follower.loaded
+        settings = context.settings
+        self._limits = UserLimits(per_item=settings.popularity_item_limit, in_all=settings.popularity_user_limit)
         self._store = OnlineStore.open(context.settings)
         self._reader = LogReader(context.settings)
         self._counts: dict[int, PartitionCount] = {}
@@ -103,9 +106,7 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         """Go on from the row of a partition, with the records between it and ``offset``."""
         stored = await self._stores.in_thread(lambda: self._store.read_popularity(number + 1))
         row = next((snapshot for snapshot in stored if snapshot.partition == number), None)
-        counts = PartitionCount(
-            half_life_ms=self._half_life, partition=number, limits=self.settings.user_limits, stored=row
-        )
+        counts = PartitionCount(half_life_ms=self._half_life, partition=number, limits=self._limits, stored=row)
         if row is not None and row.log_id:
             await to_its_end(lambda: self._catch_up(counts, number, offset))
         self._counts[number] = counts
