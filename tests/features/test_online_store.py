@@ -124,11 +124,17 @@ def test_what_the_plain_feast_sdk_pushes_is_read(store: OnlineStore, place: Sett
         "slow_counts": [20.0, 10.0],
         "first_seen": [1, 2],
         "categories": ["news", ""],
+        "users": [bytes([1] * 32), bytes(32)],
+        "log_id": "a log",
+        "counted_to": 7000,
+        "read_to": 5,
         "event_timestamp": datetime.fromtimestamp(NOW / 1000, tz=UTC),
     }
     feast.FeatureStore(repo_path=str(place.feast_dir)).push("item_popularity_push", pd.DataFrame([row]))
     (read,) = store.read_popularity(3)
     assert (read.partition, read.as_of, read.item_ids, read.counts) == (2, NOW, ["a", "b"], [2.0, 1.0])
+    assert [bits.bit_count() for bits in read.users] == [32, 0]
+    assert (read.log_id, read.counted_to, read.read_to) == ("a log", 7000, 5)
 
 
 @pytest.mark.parametrize(
