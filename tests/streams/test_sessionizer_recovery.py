@@ -61,7 +61,10 @@ def stored(start: int = 0, published_to: int = 0, **changes: Any) -> bytes:
 def test_a_new_partition_leaves_everything_to_the_consumer_group() -> None:
     """What it will process is in a checkpoint before it processes it: by which rules, from which offset on."""
     found = plan(Reader(low=7))
-    expected = SessionizerCheckpoint.of_nothing(Settings().sessions, offset=7)
+    assert found.checkpoint is not None
+    log_id = found.checkpoint.log_id
+    assert len(log_id) == 32
+    expected = SessionizerCheckpoint.of_nothing(Settings().sessions, offset=7, log_id=log_id)
     assert (found.checkpoint, found.start, found.stop) == (expected, 7, 7)
     assert found.unsecured == msgspec.json.encode(expected)
 
@@ -125,7 +128,8 @@ def test_where_all_checkpoints_are_damaged_the_loss_must_be_accepted(raw: bytes 
     with pytest.raises(BrokerError, match=r"in sessionizer-checkpoints\[3\] can be read .*--accept-loss"):
         plan(Reader(raw, raw))
     found = plan(Reader(raw, raw), accept_loss=True)
-    nothing = SessionizerCheckpoint.of_nothing(Settings().sessions)
+    assert found.checkpoint is not None
+    nothing = SessionizerCheckpoint.of_nothing(Settings().sessions, log_id=found.checkpoint.log_id)
     assert (found.checkpoint, found.stored, found.start, found.stop) == (nothing, b"", 0, 0)
 
 
