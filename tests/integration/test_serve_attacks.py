@@ -235,7 +235,7 @@ def test_an_odd_body_gets_a_clear_answer(serve: Serve, body: bytes, status: int)
             b"HTTP/1.1 4",
         ),
     ],
-    ids=lambda value: value[-40:].decode("latin-1") if isinstance(value, bytes) else None,
+    ids=lambda value: value.replace(OTHER["X-API-Key"].encode(), b"KEY")[-40:].decode("latin-1"),
 )
 def test_odd_http_gets_an_answer_or_a_closed_connection(serve: Serve, sent: bytes, begins: bytes) -> None:
     assert said(serve, sent).startswith(begins)
