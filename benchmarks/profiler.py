@@ -25,7 +25,7 @@ from mos_online.contracts import Session, SessionEvent
 from mos_online.settings import Settings
 from mos_online.users.ring_sizes import RingSizes
 from streams.kafka.records import Record
-from streams.processors import base
+from streams.processors import base, profile_progress
 from streams.processors import profiler as module
 from streams.processors.base import WorkerContext
 from streams.processors.profiler import ProfilerProcessor
@@ -39,7 +39,7 @@ READS, TOGETHER = 300, 16
 class NoProducer:
     """Takes everything and delivers nothing."""
 
-    def __init__(self, _: Settings) -> None: ...
+    def __init__(self, _: Settings, **__: object) -> None: ...
 
     def publish(
         self,
@@ -51,6 +51,10 @@ class NoProducer:
         headers: Mapping[str, bytes] | None = None,
     ) -> None:
         """Do nothing."""
+
+    def knows(self, _topic: str, _partition: int) -> bool:
+        """Every partition is there."""
+        return True
 
     async def flush(self) -> None:
         """Do nothing."""
@@ -91,6 +95,23 @@ def records(users: int, sessions: int) -> list[Record]:
     return made
 
 
+class NoLog:
+    """A topic in which nobody has committed anything yet."""
+
+    def __init__(self, _: Settings) -> None: ...
+
+    def bounds(self, _topic: str, _partition: int) -> tuple[int, int]:
+        """The offsets of a long log."""
+        return 0, 10**9
+
+    def committed(self, _name: str, _topic: str, _partition: int) -> int:
+        """Nothing."""
+        return 0
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 class Model:
     """A router in memory in place of the registry's."""
 
@@ -125,6 +146,7 @@ def measure(label: str, store: str, users: int, sessions: int) -> None:
     with (
         tempfile.TemporaryDirectory() as home,
         patch.object(base, "RecordProducer", NoProducer),
+        patch.object(profile_progress, "LogReader", NoLog),
         patch.object(module, "open_registry", lambda _: None),
         patch.object(module, "RegistryFollower", lambda *_: Model()),
     ):

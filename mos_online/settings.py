@@ -192,6 +192,7 @@ class Settings(BaseSettings):
         "lets other machines read them.",
     )
     worker_port: int = Field(6066, ge=1, le=65535, description="The port of the worker's `/metrics` and `/healthz`.")
+    profile_cache_mb: int = Field(256, ge=1, description="The profiler keeps profiles in this much memory, in MiB.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Programs log messages of this level and above."
     )

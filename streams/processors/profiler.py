@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,12 +19,10 @@ from streams import metrics
 from streams.kafka.dead_letters import record_at_fault
 from streams.kafka.records import Record
 from streams.processors.base import Processor, Timer, WorkerContext
+from streams.processors.profile_cache import ProfileCache
 from streams.processors.profile_progress import PERIOD, ProfileProgress
 from streams.processors.retry import RetryPolicy
 from streams.processors.session_log import check_session, decode_session
-
-CACHED = 20_000
-"""Profiles kept in memory, so that a user's next session needs no read."""
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +60,7 @@ class ProfilerProcessor(Processor[Session]):
         self._model = self._follower.loaded
         self._store = OnlineStore.open(context.settings)
         self._progress = ProfileProgress(self._store, context.settings, self.name, retry=self._stores)
-        self._cache: OrderedDict[str, UserProfile] = OrderedDict()
+        self._cache = ProfileCache(context.settings.profile_cache_mb * 2**20)
 
     def decode(self, value: bytes | None) -> Session:
         """Decode a closed session."""
@@ -151,14 +148,13 @@ class ProfilerProcessor(Processor[Session]):
                     lambda: self._store.write_profiles(list(changed.values()), over=known)
                 )
             metrics.PROFILES_WRITTEN.inc(len(changed) - len(lost))
-        for user in lost:
-            self._cache.pop(user, None)
-        _remember(self._cache, {user: profile for user, profile in (known | changed).items() if user not in lost})
+        self._cache.forget(lost)
+        self._cache.remember({user: profile for user, profile in (known | changed).items() if user not in lost})
         return lost
 
     async def _profiles(self, users: list[str]) -> dict[str, UserProfile]:
         """The profiles of those users who have one, from the cache or the store."""
-        known = {user: self._cache[user] for user in dict.fromkeys(users) if user in self._cache}
+        known = self._cache.of(users)
         missing = [user for user in dict.fromkeys(users) if user not in known]
         if missing:
             with metrics.STAGE_SECONDS.labels(self.name, "read").time():
@@ -190,11 +186,3 @@ class ProfilerProcessor(Processor[Session]):
             self._model = self._follower.loaded
             self._cache.clear()  # a backfill often follows a new router
             log.info("router %s in service", self._model.router.version)
-
-
-def _remember(cache: OrderedDict[str, UserProfile], profiles: dict[str, UserProfile]) -> None:
-    for user, profile in profiles.items():
-        cache[user] = profile
-        cache.move_to_end(user)
-    while len(cache) > CACHED:
-        cache.popitem(last=False)
