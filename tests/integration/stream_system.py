@@ -124,9 +124,12 @@ class StreamSystem:
             for message in reader.read(name, partition, *reader.bounds(name, partition))
         ]
 
-    def metric(self, name: str) -> float:
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric over all samples with these labels."""
         text = httpx.get(f"http://127.0.0.1:{self.settings.worker_port}/metrics", timeout=60).text
-        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        lines = [line for line in text.splitlines() if line.startswith(name) and all(one in line for one in wanted)]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
     def healthz(self) -> Health:
         answer = httpx.get(f"http://127.0.0.1:{self.settings.worker_port}/healthz")

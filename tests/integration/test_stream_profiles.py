@@ -75,15 +75,15 @@ def test_a_model_that_cannot_be_read_is_told_and_the_old_one_works_on(
         put_into_service(registry, bad)  # without a router, which the profiler needs; popularity does not
         system.until(lambda: "router" in "".join(system.healthz().details), "the problem is told")
         assert system.healthz().details[0].startswith("profiler stays with an older model: ")
-        system.until(lambda: system.metric('mos_consumer_stale_model_info{processor="profiler"}') == 1, "it is counted")
-        assert system.metric('mos_consumer_stale_model_info{processor="popularity"}') == 0
+        system.until(lambda: system.metric("mos_consumer_stale_model_info", processor="profiler") == 1, "it is counted")
+        assert system.metric("mos_consumer_stale_model_info", processor="popularity") == 0
         system.send(contracts.SESSIONS, [("u", contracts.encode(session_of("u", 1)))])
         system.until(lambda: system.records(contracts.SESSION_EMBEDDINGS) != [], "the old model works on")
         (embedding,) = system.records(contracts.SESSION_EMBEDDINGS)
         assert json.loads(embedding.value or b"")["router_version"] == old.version
         registry.rollback(unchecked)
         system.until(lambda: not system.healthz().details, "all is well again")
-        system.until(lambda: system.metric('mos_consumer_stale_model_info{processor="profiler"}') == 0, "and counted")
+        system.until(lambda: system.metric("mos_consumer_stale_model_info", processor="profiler") == 0, "and counted")
         assert stop(worker) == 0
 
 
