@@ -40,7 +40,12 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
 
     name = "sessionizer"
     topic = contracts.CLICKS
-    outputs = (contracts.SESSIONS, contracts.LATE_EVENTS, contracts.SESSIONIZER_CHECKPOINTS)
+    outputs = (
+        contracts.SESSIONS,
+        contracts.LATE_EVENTS,
+        contracts.ACCEPTED_CLICKS,
+        contracts.SESSIONIZER_CHECKPOINTS,
+    )
     batch_size = 500
 
     def __init__(self, context: WorkerContext) -> None:
