@@ -6,7 +6,10 @@ from mos_online import contracts
 from mos_online.settings import Settings
 
 FOLLOWING = (
-    (contracts.CLICKS, (contracts.SESSIONS, contracts.LATE_EVENTS, contracts.SESSIONIZER_CHECKPOINTS)),
+    (
+        contracts.CLICKS,
+        (contracts.SESSIONS, contracts.LATE_EVENTS, contracts.ACCEPTED_CLICKS, contracts.SESSIONIZER_CHECKPOINTS),
+    ),
     (contracts.SESSIONS, (contracts.SESSION_EMBEDDINGS,)),
     (contracts.SESSION_EMBEDDINGS, (contracts.RECOMMENDATIONS,)),
 )
