@@ -35,6 +35,13 @@ class DecayClock:
             self._origin, exponent = timestamp, 0.0
         return math.exp(max(exponent, -200.0))
 
+    def weights(self, timestamps: Ints) -> Floats:
+        """The weights of clicks at these times (int64, at least one), float64."""
+        self.weight(int(timestamps.max()))  # sets the origin, and rescales if it must
+        exponents = (timestamps - (self._origin or 0)) * self._rate
+        weights: Floats = np.exp(np.maximum(exponents, -200.0))
+        return weights
+
 
 class DecayedCounts:
     """Decayed counts by row. The count of a row that has faded away is zero.
@@ -56,6 +63,23 @@ class DecayedCounts:
         weight = count * self._clock.weight(timestamp)
         self.weights[row] += weight
         self.total += weight
+
+    def add_all(self, rows: Ints, timestamps: Ints, counts: Floats) -> None:
+        """The same for many at once.
+
+        Args:
+            rows: int64 (n,), any order, repeats allowed.
+            timestamps: int64 (n,), ms.
+            counts: float64 (n,).
+        """
+        if not len(rows):
+            return
+        highest = int(rows.max())
+        while highest >= len(self.weights):
+            self.weights = np.concatenate([self.weights, np.zeros_like(self.weights)])
+        added = counts * self._clock.weights(timestamps)
+        np.add.at(self.weights, rows, added)
+        self.total += float(added.sum())
 
     def unit(self, timestamp: int) -> float:
         """The weight of one click at ``timestamp`` (ms). Weights divided by it are counts decayed to that moment."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mos_online.contracts import AcceptedClicks
-from mos_online.items.popularity import ItemPopularity
+from mos_online.items.popularity import CountedClick, ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot
 from mos_online.items.user_limits import UserLimits, UserSums
 
@@ -47,13 +47,15 @@ class PartitionCount:
         """Count what has not been counted before of a record with this offset."""
         if message.log_id != self._log_id:
             self._log_id, self._counted_to = message.log_id, 0
-        counted_to, items = self._counted_to, self._items
+        counted_to, allowed = self._counted_to, self._sums.allowed
+        counted: list[CountedClick] = []
         for click in message.clicks:
             if click.position < counted_to:
                 continue
-            weight = self._sums.allowed(click.user_id, click.item_id, click.timestamp, click.weight)
-            if weight > 0:
-                items.add(click.user_id, click.item_id, click.timestamp, weight=weight, category=click.category)
+            user, item, timestamp = click.user_id, click.item_id, click.timestamp
+            if weight := allowed(user, item, timestamp, click.weight):
+                counted.append((user, item, timestamp, weight, click.category))
+        self._items.add_all(counted)
         self._counted_to = max(counted_to, message.clicks[-1].position + 1)
         self.read_to = max(self.read_to, offset + 1)
 

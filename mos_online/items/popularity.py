@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mos_online.arrays import Floats
@@ -15,6 +17,9 @@ WARM_UP_CLICKS = 300_000
 
 ITEM_BYTES = 350
 """About what an item takes in memory, beside the characters of its id and of its category."""
+
+CountedClick = tuple[str, str, int, float, str | None]
+"""User, item, time (ms), weight and, if it is known, the category of the item."""
 
 
 class ItemPopularity:
@@ -64,14 +69,22 @@ class ItemPopularity:
     def add(self, user_id: str, item_id: str, timestamp: int, *, weight: float, category: str | None = None) -> None:
         """Count what a user did with an item at ``timestamp`` (ms), and note the item's category if there is one."""
         self._as_of = max(self._as_of, timestamp)
-        row = self._row(item_id, timestamp)
+        row = self._noted(user_id, item_id, timestamp, category)
         self._fast.add(row, timestamp, weight)
         self._slow.add(row, timestamp, weight)
-        self._users[row] |= user_bit(user_id)
-        if category is not None:
-            self._category[row] = category
-        if self._most_bytes is not None and self._bytes > self._most_bytes:
-            self._forget(self._most_bytes // 2)
+        self._bound_memory()
+
+    def add_all(self, clicks: Sequence[CountedClick]) -> None:
+        """The same for many at once, which costs less."""
+        if not clicks:
+            return
+        rows = np.array([self._noted(user, item, time, category) for user, item, time, _, category in clicks], np.int64)
+        times = np.array([click[2] for click in clicks], np.int64)
+        weights = np.array([click[3] for click in clicks])
+        self._as_of = max(self._as_of, int(times.max()))
+        self._fast.add_all(rows, times, weights)
+        self._slow.add_all(rows, times, weights)
+        self._bound_memory()
 
     def resume(self, snapshot: PopularitySnapshot) -> None:
         """Add what an earlier count of this partition had written before it was stopped."""
@@ -115,6 +128,14 @@ class ItemPopularity:
         total, slow_total = max(self._fast.total, 1e-300), max(self._slow.total, 1e-300)
         return self._slow.first(count) / slow_total + self._fast.first(count) / total
 
+    def _noted(self, user_id: str, item_id: str, timestamp: int, category: str | None) -> int:
+        """The row of an item, after the user and the category of a click have been noted there."""
+        row = self._row(item_id, timestamp)
+        self._users[row] |= user_bit(user_id)
+        if category is not None:
+            self._category[row] = category
+        return row
+
     def _row(self, item: str, timestamp: int) -> int:
         row = self._rows.get(item)
         if row is None:
@@ -128,8 +149,11 @@ class ItemPopularity:
             self._first_seen[row] = timestamp
         return row
 
-    def _forget(self, most_bytes: int) -> None:
-        """Forget the least popular items until the others take at most so many bytes."""
+    def _bound_memory(self) -> None:
+        """Forget the least popular items, if all of them take too many bytes."""
+        if self._most_bytes is None or self._bytes <= self._most_bytes:
+            return
+        most_bytes = self._most_bytes // 2
         best = np.argsort(-self._shares(), kind="stable")
         sizes = np.array([ITEM_BYTES + len(self._items[row]) for row in best.tolist()])
         kept = np.sort(best[np.cumsum(sizes) <= most_bytes])

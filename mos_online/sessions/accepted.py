@@ -21,13 +21,16 @@ class AcceptedLog:
         self.waiting: list[AcceptedClick] = []
         self._last = -1
 
-    def add(self, click: Click, *, offset: int, arrival: int, weight: float) -> None:
+    def add(self, click: Click, offset: int, arrival: int, weight: float) -> None:
         """Add a click of the record at ``offset``. One that is ahead of its ``arrival`` (ms) counts as sent at once."""
-        self._last = position = max(self._last + 1, MAX_CLICKS * offset)
+        position, timestamp = MAX_CLICKS * offset, click.timestamp
+        if position <= self._last:
+            position = self._last + 1
+        self._last = position
+        timestamp = min(timestamp, arrival)
         category = category_of(click)
         if category is not None and len(category) > MAX_ID:
             category = None
-        timestamp = min(click.timestamp, arrival)
         self.waiting.append(AcceptedClick(position, timestamp, weight, click.user_id, click.item_id, category))
 
     def taken(self) -> list[AcceptedClick]:

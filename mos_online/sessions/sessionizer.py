@@ -286,7 +286,7 @@ class Sessionizer:
             if added is None:
                 out.append(rejection.reused_event_id(click))
             elif added and weight and self.accepted is not None and self._recovery is None:
-                self.accepted.add(click, offset=offset, arrival=arrival, weight=weight)
+                self.accepted.add(click, offset, arrival, weight)
         if timestamp > clock.newest and clock.observe(timestamp, arrival):
             out += self._windows.close(clock.watermark)
 

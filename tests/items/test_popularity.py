@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -204,6 +205,24 @@ def test_the_newest_category_counts_and_must_be_a_string() -> None:
 def test_nothing_counted_is_an_empty_snapshot() -> None:
     for empty in (counted([]).snapshot(top=9), merge([], half_life_ms=HALF_LIFE, top=9)):
         assert (empty.item_ids, empty.total, empty.slow_total, empty.as_of) == ([], 0, 0, 0)
+
+
+@settings(deadline=None)
+@given(LOGS, st.lists(st.integers(0, 40), max_size=3), st.booleans())
+def test_many_at_once_are_counted_like_one_by_one(clicks: list[Click], cuts: list[int], far: bool) -> None:
+    """Also where the times are so far apart that the weights must be rescaled."""
+    if far:
+        clicks = [click(one.item_id, one.timestamp * 1000) for one in clicks]
+    at_once = ItemPopularity(half_life_ms=HALF_LIFE, partition=0)
+    borders = [0, *sorted(cuts), len(clicks)]
+    for begin, end in pairwise(borders):
+        at_once.add_all([(one.user_id, one.item_id, one.timestamp, 1.0, None) for one in clicks[begin:end]])
+    one_by_one = counted([one for begin, end in pairwise(borders) for one in clicks[begin:end]])
+    found, expected = at_once.snapshot(top=100), one_by_one.snapshot(top=100)
+    assert (found.item_ids, found.users, found.first_seen) == (expected.item_ids, expected.users, expected.first_seen)
+    assert found.counts == pytest.approx(expected.counts, rel=1e-9)
+    assert found.slow_counts == pytest.approx(expected.slow_counts, rel=1e-9)
+    assert (found.total, found.slow_total) == pytest.approx((expected.total, expected.slow_total), rel=1e-9)
 
 
 def test_the_least_popular_items_are_forgotten_and_their_clicks_stay_in_the_totals() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from mos_online import contracts
 from mos_online.contracts import AcceptedClick, AcceptedClicks, ClickEnvelope, Session, SessionEmbedding, SessionEvent
-from mos_online.items.popularity import ItemPopularity
+from mos_online.items.partition_count import PartitionCount
 from mos_online.sessions import Sessionizer
 from mos_online.settings import Settings
 from mos_online.users.update import apply_sessions
@@ -188,14 +188,14 @@ class PopularityCase(Case):
         return contracts.encode(AcceptedClicks(log_id="a log", clicks=[click]))
 
     def poison(self, user: str) -> None:
-        add = ItemPopularity.add
+        take = PartitionCount.take
 
-        def fails(self: ItemPopularity, user_id: str, *arguments: Any, **options: Any) -> None:
-            if user_id == user:
+        def fails(self: PartitionCount, message: AcceptedClicks, *, offset: int) -> None:
+            if message.clicks[0].user_id == user:
                 raise RuntimeError("of a test")
-            add(self, user_id, *arguments, **options)
+            take(self, message, offset=offset)
 
-        self.monkeypatch.setattr(ItemPopularity, "add", fails)
+        self.monkeypatch.setattr(PartitionCount, "take", fails)
 
     def outage(self, *, down: bool) -> None:
         self.store.down = down
