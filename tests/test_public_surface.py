@@ -48,6 +48,7 @@ PUBLIC = {
         "SessionEvent",
         "actions_of",
         "category_of",
+        "check_accepted",
         "check_session",
         "decode_clicks",
         "decode_leniently",

@@ -4,7 +4,7 @@ Messages are JSON in UTF-8. Every topic but ``dead-letters`` is keyed by ``user_
 partition of every topic. All times are integers, milliseconds since 1970-01-01 UTC.
 """
 
-from mos_online.contracts.accepted_clicks import AcceptedClick, AcceptedClicks
+from mos_online.contracts.accepted_clicks import AcceptedClick, AcceptedClicks, check_accepted
 from mos_online.contracts.clicks import (
     SESSION_END,
     Click,
@@ -86,6 +86,7 @@ __all__ = [
     "SessionEvent",
     "actions_of",
     "category_of",
+    "check_accepted",
     "check_session",
     "decode_clicks",
     "decode_leniently",

@@ -49,14 +49,11 @@ class PartitionCount:
             self._log_id, self._counted_to = message.log_id, 0
         counted_to, allowed = self._counted_to, self._sums.allowed
         counted: list[CountedClick] = []
-        for click in message.clicks:
-            if click.position < counted_to:
-                continue
-            user, item, timestamp = click.user_id, click.item_id, click.timestamp
-            if weight := allowed(user, item, timestamp, click.weight):
-                counted.append((user, item, timestamp, weight, click.category))
+        for position, timestamp, weight, user, item, category in message.clicks():
+            if position >= counted_to and (added := allowed(user, item, timestamp, weight)):
+                counted.append((user, item, timestamp, added, category))
         self._items.add_all(counted)
-        self._counted_to = max(counted_to, message.clicks[-1].position + 1)
+        self._counted_to = max(counted_to, message.position + message.places[-1] + 1)
         self.read_to = max(self.read_to, offset + 1)
 
     def snapshot(self, *, top: int = LISTED_ITEMS) -> PopularitySnapshot:

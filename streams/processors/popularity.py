@@ -64,8 +64,9 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         return _decode(value)
 
     def check(self, record: Record, message: AcceptedClicks) -> None:
-        """Check that no click is in the future, where it would make all others fade away."""
-        check_time("timestamp", max(click.timestamp for click in message.clicks), record, self.rules)
+        """Check that the columns fit together, and that no click is in the future: all others would fade away."""
+        contracts.check_accepted(message)
+        check_time("timestamp", message.timestamp + max(message.times), record, self.rules)
 
     def timers(self) -> tuple[Timer, ...]:
         """Write the rows that have changed, at fixed intervals."""

@@ -77,8 +77,8 @@ class Worker:
             self._keep(sessionizer.process(Heartbeat(heartbeat=END), offset=stop, arrived_at=END))
 
     def _publish(self, accepted: AcceptedLog) -> None:
-        if clicks := accepted.taken():
-            self.published.append(AcceptedClicks(log_id="a log", clicks=clicks))
+        if (message := accepted.taken("a log")) is not None:
+            self.published.append(message)
 
     def _keep(self, out: Sequence[Output]) -> None:
         self.sessions |= {one.session_id: one for one in out if isinstance(one, Session)}
@@ -134,7 +134,9 @@ def accepted_of(clicks: list[Click]) -> list[AcceptedClick]:
     sessionizer = Sessionizer(RULES, partition=0)
     sessionizer.accepted = accepted = AcceptedLog()
     sessionizer.process(clicks, offset=0, arrived_at=ARRIVAL)
-    return accepted.taken()
+    message = accepted.taken("a log")
+    assert message is not None
+    return [AcceptedClick(*click) for click in message.clicks()]
 
 
 def test_a_click_ahead_of_its_arrival_weighs_no_more_than_one_that_was_sent_at_once() -> None:
@@ -153,9 +155,9 @@ def test_a_category_that_is_too_long_is_none() -> None:
 def test_another_log_is_counted_from_its_beginning() -> None:
     """A new broker begins at offset 0 while the store has the row of the old one."""
     old = count()
-    old.take(AcceptedClicks(log_id="old", clicks=[AcceptedClick(5_000_000, 10, 1.0, "u", "i")]), offset=900)
+    old.take(AcceptedClicks.of("old", [AcceptedClick(5_000_000, 10, 1.0, "u", "i")]), offset=900)
     new = count(stored=old.snapshot())
-    message = AcceptedClicks(log_id="new", clicks=[AcceptedClick(0, 10, 1.0, "v", "i")])
+    message = AcceptedClicks.of("new", [AcceptedClick(0, 10, 1.0, "v", "i")])
     for _ in range(2):
         new.take(message, offset=0)
         assert new.snapshot().counts == [2.0]
@@ -166,17 +168,17 @@ def test_one_user_cannot_make_an_item_popular() -> None:
     counts = count(limits)
     clicks = [AcceptedClick(n, 1000, 1.0, "greedy", "garbage") for n in range(3000)]
     clicks += [AcceptedClick(3000 + n, 1000, 1.0, f"u{n}", "good") for n in range(20)]
-    counts.take(AcceptedClicks(log_id="a log", clicks=clicks), offset=0)
+    counts.take(AcceptedClicks.of("a log", clicks), offset=0)
     assert counts.snapshot().counts == [20.0, 5.0]
     assert counts.snapshot().item_ids == ["good", "garbage"]
     spread = [AcceptedClick(4000 + n, 1000, 5.0, "greedy", f"other {n}") for n in range(3000)]
-    counts.take(AcceptedClicks(log_id="a log", clicks=spread), offset=1)
+    counts.take(AcceptedClicks.of("a log", spread), offset=1)
     assert counts.snapshot().total == 20 + limits.in_all
 
 
 def test_another_half_life_keeps_the_position_and_the_items() -> None:
     counts = count()
-    message = AcceptedClicks(log_id="a log", clicks=[AcceptedClick(0, 10, 1.0, "u", "i")])
+    message = AcceptedClicks.of("a log", [AcceptedClick(0, 10, 1.0, "u", "i")])
     counts.take(message, offset=0)
     before = counts.snapshot()
     counts.change_half_life(10 * HALF_LIFE)

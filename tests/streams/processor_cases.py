@@ -185,13 +185,13 @@ class PopularityCase(Case):
 
     def value(self, user: str, number: int) -> bytes:
         click = AcceptedClick(1000 * number, NOW - HOUR + number, 1.0, user, user)
-        return contracts.encode(AcceptedClicks(log_id="a log", clicks=[click]))
+        return contracts.encode(AcceptedClicks.of("a log", [click]))
 
     def poison(self, user: str) -> None:
         take = PartitionCount.take
 
         def fails(self: PartitionCount, message: AcceptedClicks, *, offset: int) -> None:
-            if message.clicks[0].user_id == user:
+            if message.users[0] == user:
                 raise RuntimeError("of a test")
             take(self, message, offset=offset)
 

@@ -6,7 +6,9 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
@@ -16,7 +18,7 @@ from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.settings import Settings
 from streams.kafka.log_reader import truncated
 from streams.kafka.records import Record
-from tests.streams.processor_cases import PARTITION, PopularityCase
+from tests.streams.processor_cases import NOW, PARTITION, PopularityCase
 from tests.streams.stream_doubles import eventually, quiet
 
 
@@ -117,7 +119,7 @@ def test_a_click_that_is_too_far_ahead_is_refused(
     """The sessionizer does not publish one, but anybody who may write to the topic can."""
     case = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
     ahead = AcceptedClick(5, 4 * 10**12, 1.0, "u", "garbage")
-    value = contracts.encode(AcceptedClicks(log_id="a log", clicks=[ahead]))
+    value = contracts.encode(AcceptedClicks.of("a log", [ahead]))
 
     async def run() -> None:
         await case.processor.process([case.record(0, "a"), case.record(1, "u", value)])
@@ -127,6 +129,38 @@ def test_a_click_that_is_too_far_ahead_is_refused(
     assert case.store.popularity[PARTITION].item_ids == ["a"]
     (letter,) = case.producer.letters()
     assert letter.reason == "future_timestamp"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"users": []},
+        {"items": ["a"]},
+        {"times": [0, 1, 2]},
+        {"weights": [2.0]},
+        {"weights": [0.0, 1.0]},
+        {"weights": [1e9, 1.0]},
+        {"categories": ["c"] * 3},
+        {"places": [1, 0]},
+        {"places": [-1, 0]},
+        {"places": []},
+    ],
+)
+def test_accepted_clicks_that_do_not_fit_together_are_refused(
+    mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    case = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
+    clicks = [AcceptedClick(number, NOW - 5 + number, 2.0, "u", "bad", "c") for number in range(2)]
+    wrong = msgspec.structs.replace(AcceptedClicks.of("a log", clicks), **changes)
+
+    async def run() -> None:
+        await case.processor.process([case.record(0, "a"), case.record(1, "u", contracts.encode(wrong))])
+        await case.processor.on_revoked()
+
+    asyncio.run(run())
+    assert case.store.popularity[PARTITION].item_ids == ["a"]
+    (letter,) = case.producer.letters()
+    assert letter.reason == "invalid"
 
 
 class Message:

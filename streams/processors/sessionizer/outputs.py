@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from mos_online import contracts
-from mos_online.contracts import MAX_MESSAGE_BYTES, AcceptedClick, AcceptedClicks, LateEvent, Session
+from mos_online.contracts import AcceptedClicks, LateEvent, Session
 from mos_online.errors import ContractError
 from mos_online.sessions import Output
 from mos_online.settings import Settings
@@ -60,22 +60,19 @@ class OutputPublisher:
         if record.offset >= self.silent_before:
             self._dead_letters.refuse(record, error)
 
-    def publish_accepted(self, log_id: str, clicks: list[AcceptedClick]) -> None:
-        """Publish accepted clicks of the log with this name."""
-        if not clicks:
+    def publish_accepted(self, message: AcceptedClicks | None) -> None:
+        """Publish accepted clicks, if there are any; in several records if one is too large."""
+        if message is None:
             return
-        value = contracts.encode(AcceptedClicks(log_id=log_id, clicks=clicks))
+        value = contracts.encode(message)
         try:
-            if len(value) > MAX_MESSAGE_BYTES:
-                raise ContractError("too_large", f"{len(value)} bytes")
             self._producer.publish(self._accepted, str(self._number).encode(), value, partition=self._number)
         except ContractError as error:
-            if len(clicks) == 1:
-                log.warning("a click on %r does not count in the popularity: %s", clicks[0].item_id, error)
+            if len(message.places) == 1:
+                log.warning("a click on %r does not count in the popularity: %s", message.items[0], error)
                 return
-            half = len(clicks) // 2
-            self.publish_accepted(log_id, clicks[:half])
-            self.publish_accepted(log_id, clicks[half:])
+            for half in message.halves():
+                self.publish_accepted(half)
 
     def _send(
         self, topic: str, user_id: str, output: Session | LateEvent, closable_at: int, delay: Delay | None

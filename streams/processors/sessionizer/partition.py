@@ -179,7 +179,7 @@ class SessionizerPartition:
                     message, offset=record.offset, arrived_at=arrived_at, by_broker=record.by_broker
                 ):
                     self._outputs.publish(output, closable_at=arrived_at, cause=record)
-                if len(self._accepted.waiting) >= MANY_ACCEPTED:
+                if len(self._accepted) >= MANY_ACCEPTED:
                     self.publish_accepted()
             except MosError:  # Kafka's
                 raise
@@ -213,7 +213,7 @@ class SessionizerPartition:
 
     def publish_accepted(self) -> None:
         """Publish the clicks that were accepted since the last time, for the popularity."""
-        self._outputs.publish_accepted(self._log_id, self._accepted.taken())
+        self._outputs.publish_accepted(self._accepted.taken(self._log_id))
 
     def checkpoint(self) -> bytes | None:
         """The checkpoint of this moment; None if nothing has happened since the one stored last."""
