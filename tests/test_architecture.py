@@ -179,3 +179,10 @@ def test_no_file_is_longer_than_a_person_can_hold(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):
         lines = len(path.read_text().splitlines())
         assert lines <= 300, f"{path.relative_to(ROOT)} has {lines} lines"
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    """Pytest imports a test file under its bare name: two of one name end the whole run."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+
+    assert sorted(names) == sorted(set(names))
