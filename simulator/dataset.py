@@ -14,6 +14,10 @@ from mos_online.sessions.config import SessionConfig
 
 DAY_MS = 86_400_000
 HALF_DAY_MS = DAY_MS // 2
+WHOLE = 0.99
+"""The share of whole days from which on the times of a log are taken as such."""
+FEW = 100
+"""In a log with fewer events, that they happen at two times of day says nothing."""
 
 EVENT_COLUMNS = {
     "user_id": pl.String,
@@ -90,11 +94,16 @@ class Dataset:
 def has_clock(timestamps: pl.Series) -> bool:
     """Whether timestamps (ms) carry more than a day; whole days leave the order inside a day unknown.
 
+    Whole days begin at midnight UTC, or at midnight of another zone, which summer time makes two times of day in UTC.
+
     >>> has_clock(pl.Series([0, DAY_MS, 2 * DAY_MS])), has_clock(pl.Series([0, 1500]))
     (False, True)
     """
-    whole_days = (timestamps % DAY_MS == 0).mean()
-    return isinstance(whole_days, float) and whole_days < 0.99
+    if len(timestamps) == 0:
+        return False
+    counts = (timestamps % DAY_MS).alias("time").value_counts(sort=True)
+    midnight, common = counts.filter(time=0)["count"].sum(), counts["count"].head(2).sum()
+    return max(midnight, common if len(timestamps) >= FEW else 0) < WHOLE * len(timestamps)
 
 
 def numbered(frame: pl.LazyFrame, name: str) -> pl.LazyFrame:
