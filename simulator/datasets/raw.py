@@ -1,0 +1,48 @@
+"""What a reader makes of a file: chunks of rows as found, of which nothing has been judged yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+COLUMNS = ("user_id", "item_id", "timestamp", "event_type", "session_id", "category", "value")
+"""The columns that a chunk may have besides ``row``, ``refused`` and ``found``; the first three it must have."""
+
+
+class RawRows(NamedTuple):
+    """One chunk of a file.
+
+    Attributes:
+        path: of the file.
+        frame: columns ``row`` (int64: the line of a text file or the row of a Parquet file, from 1), ``user_id``,
+            ``item_id``, ``timestamp``, and optionally the others of ``COLUMNS``, each of any type as found. Optional
+            columns too: ``refused`` (str: why the reader itself cannot use the row, one of ``report.REASONS``; null
+            where it can) and ``found`` (str: what is shown of such a row).
+        notes: what the reader has to say about the file, in words; the same note is shown once.
+    """
+
+    path: Path
+    frame: pl.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+class ReadOptions(NamedTuple):
+    """What a user may say about the files.
+
+    Attributes:
+        zone: IANA name of the zone of times that name none; None: it was not said, and UTC is assumed.
+        max_refused: share of the rows that may be refused, beyond those that the format is known to hold.
+    """
+
+    zone: str | None = None
+    max_refused: float = 0.01
+
+
+Reader = Callable[[Sequence[Path], ReadOptions], Iterator[RawRows]]
+"""Yields the chunks of files, in the order of the files.
+
+It raises no error for a row. It raises ``DatasetError`` for a file that is not its own.
+"""

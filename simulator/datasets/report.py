@@ -1,0 +1,134 @@
+"""What was read of a log, what was kept and what was refused, with the first row of every reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mos_online.errors import DatasetError
+
+REASONS: Mapping[str, str] = {
+    "missing_user": "no user",
+    "missing_item": "no item",
+    "missing_time": "no time",
+    "missing_type": "no event type",
+    "unreadable_time": "a time that cannot be read",
+    "time_out_of_range": "a time before 1990 or after tomorrow",
+    "time_of_another_year": "a time outside the period of the publication",
+    "no_year": "a date without a year",
+    "long_id": "an id of more than 256 characters",
+    "unusable_id": "an id with a NUL character, or of a type that is no id",
+    "long_type": "an event type of more than 256 characters",
+    "unknown_type": "an event type that the format does not have",
+    "unexpected_value": "a value that the format does not allow",
+    "fields": "another number of fields",
+    "not_json": "no JSON object with the fields of the format",
+    "not_literal": "no Python literal with the fields of the format",
+}
+"""Every reason for refusing a row -> the same in words."""
+
+_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The rows that were refused for one reason.
+
+    Attributes:
+        count: how many.
+        path, row: of the first of them.
+        value: what the first one holds, cut to 80 characters.
+        hint: how it may be meant, or empty.
+    """
+
+    count: int
+    path: Path
+    row: int
+    value: str
+    hint: str = ""
+
+    @property
+    def first(self) -> str:
+        """Where the first one is and what it holds."""
+        return f"{self.path.name} row {self.row}: {self.value}"
+
+
+@dataclass(kw_only=True)
+class ReadReport:
+    """What became of the rows of a log; the check fills it while it reads.
+
+    Attributes:
+        read: rows found, without empty lines.
+        kept: rows that became events.
+        refused: reason, one of ``REASONS`` -> the rows refused for it.
+        expected: reasons for which the publication itself is known to hold such rows -> why.
+        unit: of the times, in words; empty: not known yet.
+        zone: of times that name none; empty: all times name theirs, or are counted since 1970.
+        assumed: what nobody said and the reader took as given, in words.
+        session: what a session is in this log, in words.
+        repeats: rows that are equal to an earlier one in all that is kept of them; they stay.
+        notes: what else the reader has to say.
+    """
+
+    read: int = 0
+    kept: int = 0
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    expected: Mapping[str, str] = field(default_factory=dict)
+    unit: str = ""
+    zone: str = ""
+    assumed: list[str] = field(default_factory=list)
+    session: str = ""
+    repeats: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def refuse(self, reason: str, found: Refusal) -> None:
+        """Count rows that are refused; the first ones of a reason are those that are shown."""
+        before = self.refused.get(reason)
+        self.refused[reason] = found if before is None else replace(before, count=before.count + found.count)
+
+    @property
+    def unexpected(self) -> int:
+        """Rows refused for reasons that are not known of the publication."""
+        return sum(refusal.count for reason, refusal in self.refused.items() if reason not in self.expected)
+
+    @property
+    def worth_showing(self) -> bool:
+        """Whether something was refused, assumed or found that a user should know of."""
+        return bool(self.refused or self.assumed or self.notes)
+
+    def reasons(self) -> list[str]:
+        """One line for each reason: how many rows, the first of them, and how it may be meant."""
+        return [
+            f"{refusal.count:,} with {REASONS[reason]} ({reason}), the first is {refusal.first}"
+            + (f" ({refusal.hint})" if refusal.hint else "")
+            for reason, refusal in self.refused.items()
+        ]
+
+    def require(self, source: str, max_refused: float, remedy: str) -> None:
+        """Raise unless enough of the rows could be used.
+
+        Args:
+            source: what was read.
+            max_refused: share of the rows that may be refused for reasons that are not expected.
+            remedy: what the user can do.
+
+        Raises:
+            DatasetError: too many rows were refused, or none is left; lists every reason with its first row.
+        """
+        if self.kept and self.unexpected <= max_refused * self.read:
+            return
+        if not self.read:
+            raise DatasetError(f"{source} holds no events")
+        refused = self.read - self.kept
+        allowed = f"at most {max_refused:.2%} may be" if self.kept else "none is left"
+        raise DatasetError(
+            f"{source}: {refused:,} of {self.read:,} rows cannot be used, {allowed}: {'; '.join(self.reasons())}. "
+            f"{remedy}"
+        )
+
+
+def shown(value: object) -> str:
+    """A value as it is shown, cut to 80 characters."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
