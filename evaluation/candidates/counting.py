@@ -12,7 +12,7 @@ import polars as pl
 from evaluation.protocol.requests import RequestBatch
 from evaluation.protocol.scores import Run, Scores
 from evaluation.rivals.vmis_knn import VmisKnn
-from mos_online.baselines import LastItemKnn, RecentPopularity, choose_knn_half_life
+from mos_online.baselines import LastItemKnn, RecentPopularity, choose_knn, sessions_resume
 from mos_online.contracts import Click
 from mos_online.sessions import SessionConfig
 from mos_online.training.catalogue import Catalogue
@@ -65,13 +65,13 @@ class CountingModel:
 
 
 class ItemKnn(CountingModel):
-    """Ranks with ``LastItemKnn``, with the half-life that is best before validation."""
+    """Ranks with ``LastItemKnn``, with the settings that are best before validation."""
 
     def __init__(self, log: JudgedLog) -> None:
         super().__init__(log)
         gap = log.sessions.gap
-        half_life = choose_knn_half_life(log.past(1), gap_ms=gap, popularity_half_life_ms=log.half_life_ms)
-        self._knn = LastItemKnn(gap_ms=gap, half_life_ms=half_life, fill=self.popularity)
+        best = choose_knn(log.past(1), gap_ms=gap, popularity_half_life_ms=log.half_life_ms)
+        self._knn = LastItemKnn(gap_ms=gap, half_life_ms=best.half_life_ms, fill=self.popularity, resumes=best.resumes)
 
     def observe(self, click: Click) -> None:
         """Learn a click."""
@@ -88,11 +88,16 @@ class ItemKnn(CountingModel):
 
 
 class SessionKnn(CountingModel):
-    """Items of the sessions most like the open one, by ``VmisKnn``."""
+    """Items of the sessions most like the open one, by ``VmisKnn``; like the one before if that is better."""
 
     def __init__(self, log: JudgedLog) -> None:
         super().__init__(log)
-        self._knn = VmisKnn(gap_ms=log.sessions.gap, fill=self.popularity)
+
+        def knn(fill: RecentPopularity, resumes: bool) -> VmisKnn:
+            return VmisKnn(gap_ms=log.sessions.gap, fill=fill, resumes=resumes)
+
+        resumes = sessions_resume(log.past(1), knn, popularity_half_life_ms=log.half_life_ms)
+        self._knn = knn(self.popularity, resumes)
 
     def observe(self, click: Click) -> None:
         """Learn a click."""

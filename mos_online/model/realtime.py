@@ -10,6 +10,9 @@ from torch import Tensor
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.model.sequence_model import realtime_features
 
+OLD_HOURS = 365 * 24.0
+"""The age of an item that is not among the popular ones: nobody counts its clicks, and it is not new."""
+
 
 def realtime_table(popularity: PopularitySnapshot, rows: Mapping[str, int], known: Tensor) -> tuple[Tensor, Tensor]:
     """The popular items and the real-time features of every item row.
@@ -25,7 +28,8 @@ def realtime_table(popularity: PopularitySnapshot, rows: Mapping[str, int], know
     """
     kept = [i for i, item in enumerate(popularity.item_ids) if item in rows]
     popular = torch.tensor([rows[popularity.item_ids[i]] for i in kept], dtype=torch.int64)
-    share, slow_share, age = (torch.zeros(len(known)) for _ in range(3))
+    share, slow_share = torch.zeros(len(known)), torch.zeros(len(known))
+    age = torch.full((len(known),), OLD_HOURS)
     total, slow_total = max(popularity.total, 1e-9), max(popularity.slow_total, 1e-9)
     share[popular] = torch.tensor([popularity.counts[i] / total for i in kept], dtype=torch.float32)
     slow_share[popular] = torch.tensor([popularity.slow_counts[i] / slow_total for i in kept], dtype=torch.float32)

@@ -276,7 +276,7 @@ def realtime_features(share: Tensor, slow_share: Tensor, age_hours: Tensor, know
     Args:
         share: the item's share of the decayed clicks of all items, 0 where it has none.
         slow_share: the same with a half-life ``SLOW`` times as long.
-        age_hours: hours since the item's first click, 0 where unknown.
+        age_hours: hours since the item's first click.
         known: 1 where the item has a row of its own, else 0.
     """
     fast, slow = (torch.log(part + 1e-5) / LOG_SHARE + SHARE_ONE for part in (share, slow_share))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mos_online.baselines import LastItemKnn, RecentPopularity, knn_half_life
+from mos_online.baselines import KnnChoice, LastItemKnn, RecentPopularity
 from mos_online.contracts import Click
 from mos_online.items.popularity import WARM_UP_CLICKS
 from mos_online.metrics import Judged, PrequentialJudge, hit_rate, ndcg
@@ -46,7 +46,9 @@ def measure(model: SequenceModel, data: Sequence[Examples]) -> Quality:
     return Quality(hit_rate=hits / max(count, 1), ndcg=gains / max(count, 1), positions=count)
 
 
-def measure_baselines(clicks: Sequence[Click], first: int, *, half_life_ms: float, gap_ms: int) -> Judged:
+def measure_baselines(
+    clicks: Sequence[Click], first: int, *, half_life_ms: float, gap_ms: int, best: KnnChoice
+) -> Judged:
     """Popularity and last-item kNN on the clicks from ``first`` on, each of which they learn at once.
 
     Args:
@@ -54,9 +56,10 @@ def measure_baselines(clicks: Sequence[Click], first: int, *, half_life_ms: floa
         first: number of the first click that is predicted; ``WARM_UP_CLICKS`` before it are learned.
         half_life_ms: of item popularity.
         gap_ms: silence that ends a session.
+        best: settings of kNN, chosen on clicks before ``first``.
     """
     popularity = RecentPopularity(half_life_ms=half_life_ms)
-    knn = LastItemKnn(gap_ms=gap_ms, half_life_ms=knn_half_life(half_life_ms), fill=popularity)
+    knn = LastItemKnn(gap_ms=gap_ms, half_life_ms=best.half_life_ms, fill=popularity, resumes=best.resumes)
     judge = PrequentialJudge()
     warm = max(0, first - WARM_UP_CLICKS)
     for number, click in enumerate(clicks[warm:], warm):

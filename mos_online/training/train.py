@@ -7,6 +7,7 @@ import time
 import polars as pl
 import torch
 
+from mos_online.baselines import choose_knn
 from mos_online.metrics import Judged
 from mos_online.model import MoS
 from mos_online.model.checkpoint import ModelCheckpoint
@@ -65,7 +66,7 @@ def train(
     passes = _fit(model, data, config, on_progress)
     trained = measure(model, data.validation)
     on_progress("baselines", 0.0, "on the same positions")
-    baselines = measure_baselines(data.log.clicks, data.border, half_life_ms=data.half_life_ms, gap_ms=sessions.gap)
+    baselines = _baselines(data, sessions)
     _learn_the_newest(model, data, config)
     checkpoint = as_checkpoint(model.cpu(), data)
     report = _report(
@@ -88,6 +89,14 @@ def _fit(model: MoS, data: TrainingData, config: TrainConfig, on_progress: Progr
         on_progress=lambda part, words: on_progress("fit", part, words),
     )
     return passes
+
+
+def _baselines(data: TrainingData, sessions: SessionConfig) -> Judged:
+    """What those who only count reach on the validation positions, with the settings that were best before them."""
+    best = choose_knn(data.past, gap_ms=sessions.gap, popularity_half_life_ms=data.half_life_ms)
+    return measure_baselines(
+        data.log.clicks, data.border, half_life_ms=data.half_life_ms, gap_ms=sessions.gap, best=best
+    )
 
 
 def _learn_the_newest(model: MoS, data: TrainingData, config: TrainConfig) -> None:

@@ -136,8 +136,11 @@ def test_knn_ranks_by_decayed_co_clicks_of_the_open_session() -> None:
     assert knn.top("u", 2) == popular.top(2)  # no open session
 
 
-def co_clicks(clicks: Sequence[Click], user: str, *, window: int) -> dict[str, float]:
-    """Decayed co-clicks with the last item of the user's open session, by the definition; none without one."""
+def co_clicks(clicks: Sequence[Click], user: str, *, window: int, resumes: bool = False) -> dict[str, float]:
+    """Decayed co-clicks with the last item of the user's open session, by the definition.
+
+    Without one, with that of the session before if ``resumes``, else none.
+    """
     acted = [click for click in clicks if click.event_type != SESSION_END]
     latest = max((click.timestamp for click in acted), default=0)
     now = max((click.timestamp for click in clicks), default=0)
@@ -158,6 +161,8 @@ def co_clicks(clicks: Sequence[Click], user: str, *, window: int) -> dict[str, f
             session.append(click)
         if name == user and session and now - session[-1].timestamp <= GAP:
             last = session[-1].item_id
+        elif name == user and resumes:
+            last = next((click.item_id for click in reversed(acted) if click.user_id == name), None)
     return {other: weight for (item, other), weight in together.items() if item == last}
 
 
@@ -173,13 +178,14 @@ def test_scores_of_popularity_are_decayed_counts(clicks: list[Click]) -> None:
 
 
 @settings(deadline=None)
-@given(logs("abcd", 2000) | logs("abcd", 150 * 1000))
-def test_scores_of_knn_are_decayed_co_clicks(clicks: list[Click]) -> None:
-    knn = LastItemKnn(gap_ms=GAP, half_life_ms=HALF_LIFE, fill=RecentPopularity(half_life_ms=HALF_LIFE), window=3)
+@given(logs("abcd", 2000) | logs("abcd", 150 * 1000), st.booleans())
+def test_scores_of_knn_are_decayed_co_clicks(clicks: list[Click], resumes: bool) -> None:
+    fill = RecentPopularity(half_life_ms=HALF_LIFE)
+    knn = LastItemKnn(gap_ms=GAP, half_life_ms=HALF_LIFE, fill=fill, window=3, resumes=resumes)
     for number, click in enumerate(clicks, 1):
         knn.observe(click)
         for user in "uvwx":
-            weights = co_clicks(clicks[:number], user, window=3)
+            weights = co_clicks(clicks[:number], user, window=3, resumes=resumes)
             expected = [weights.get(item, 0.0) for item in "abcdz"]
             assert knn.score(user, list("abcdz")) == pytest.approx(expected, rel=1e-9, abs=1e-80)
 
@@ -261,8 +267,20 @@ def test_memory_is_bounded_and_the_heaviest_items_stay() -> None:
         assert knn.top("z", 1) == ["spoke"]
 
 
+def test_of_sessions_that_may_be_resumed_the_newest_are_kept() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(baselines, "REMEMBERED", 5)
+        fill = RecentPopularity(half_life_ms=1e12)
+        knn = LastItemKnn(gap_ms=GAP, half_life_ms=1e12, fill=fill, resumes=True)
+        steps = [step for n in range(50) for step in ((f"u{n}", "a", GAP + 1), (f"u{n}", "b", 1))]
+        for click in clicks_of(steps):
+            knn.observe(click)
+            assert len(knn._newest_session) <= 6
+        assert [bool(knn.neighbours(f"u{n}")) for n in (0, 44, 45, 49)] == [False, False, True, True]
+
+
 def test_ended_sessions_are_forgotten() -> None:
     knn = LastItemKnn(gap_ms=GAP, half_life_ms=1e12, fill=RecentPopularity(half_life_ms=1e12))
     for click in clicks_of([(f"u{n}", "a", 1000) for n in range(100)]):
         knn.observe(click)
-        assert len(knn._open) <= 1 + GAP // 1000
+        assert len(knn._newest_session) <= 1 + GAP // 1000

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+import pytest
 
-from mos_online.baselines import choose_half_life, choose_knn_half_life
+from mos_online.baselines import LastItemKnn, RecentPopularity, choose_half_life, choose_knn, sessions_resume
 
 HOUR = 3_600_000
 SHORT, LONG = HOUR, 1000 * HOUR
@@ -63,9 +64,37 @@ def pairs(flips: int) -> pl.DataFrame:
 
 def test_what_follows_an_item_may_change_or_last() -> None:
     def choose(events: pl.DataFrame) -> float:
-        return choose_knn_half_life(
-            events, gap_ms=GAP, popularity_half_life_ms=LONG, candidates=(5 * SHORT, LONG), judged=600
-        )
+        best = choose_knn(events, gap_ms=GAP, popularity_half_life_ms=LONG, candidates=(5 * SHORT, LONG), judged=600)
+        return best.half_life_ms
 
     assert choose(pairs(flips=30)) == 5 * SHORT
     assert choose(pairs(flips=0)) == LONG
+
+
+def visits(*, resumed: bool) -> pl.DataFrame:
+    """Sessions of two items each. The first item follows the last of the user's session before, or is the popular one.
+
+    Popular items are all that a session begins with where sessions are not resumed.
+    """
+    rng = np.random.default_rng(4)
+    rows, last = [], dict.fromkeys(range(40), 0)
+    for number in range(1500):
+        user = int(rng.integers(40))
+        first = (last[user] + 1) % 30 if resumed else 0
+        second = (first + 1) % 30 if resumed else int(rng.integers(1, 30))
+        time = number * 600_000
+        rows += [(f"u{user}", f"i{first}", time), (f"u{user}", f"i{second}", time + 1000)]
+        last[user] = second
+    return log(rows)
+
+
+@pytest.mark.parametrize("resumed", [True, False])
+def test_whether_sessions_are_resumed_is_seen_in_the_log(resumed: bool) -> None:
+    events = visits(resumed=resumed)
+    best = choose_knn(events, gap_ms=GAP, popularity_half_life_ms=LONG, candidates=(LONG,), judged=600, every=1)
+    assert best.resumes == resumed
+
+    def knn(fill: RecentPopularity, resumes: bool) -> LastItemKnn:
+        return LastItemKnn(gap_ms=GAP, half_life_ms=LONG, fill=fill, resumes=resumes)
+
+    assert sessions_resume(events, knn, popularity_half_life_ms=LONG, judged=600, every=1) == resumed

@@ -273,3 +273,11 @@ def test_so_many_users_are_told_from_fewer(users: int, prefix: str) -> None:
         bits |= user_bit(f"{prefix}{needed}")
         needed += 1
     assert needed == pytest.approx(users, rel=0.25, abs=3)
+
+
+def test_an_item_that_is_not_listed_is_old_not_newborn() -> None:
+    clicks = [click("listed", 0), click("listed", 1000)]
+    _, features = realtime_table(counted(clicks).snapshot(top=1), {"listed": 1, "idle": 2}, torch.ones(3))
+    age = features[:, 2]
+    assert age[1] < 0.01
+    assert age[2] > 1

@@ -350,3 +350,13 @@ def test_pooling_weighs_events_by_row_and_place_and_takes_the_mean_of_the_rows()
                 logits.append((encoder.second.weight @ hidden).squeeze())
             weights = torch.stack(logits).exp()
             close(states[row], weights @ events[row, :length] / weights.sum())
+
+
+@pytest.mark.parametrize("name", sorted({name for name, cls in BACKBONES.items() if not cls.target_aware}))
+def test_an_untrained_state_is_not_much_longer_than_the_events_it_is_made_of(name: str) -> None:
+    """Scores are 8 times a product with items' rows: a long state would rank by nothing but its noise."""
+    torch.manual_seed(0)
+    encoder = build_backbone(name, 48, 50).eval()
+    events = 0.07 * torch.randn(64, 20, 48)
+    state = encoder(events, torch.ones(64, 20, dtype=torch.bool))
+    assert state.norm(dim=1).mean() < 4 * events.norm(dim=2).mean()

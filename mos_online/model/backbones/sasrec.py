@@ -8,6 +8,10 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
 from mos_online.model.backbone import Backbone, backbone, check_heads, from_newest, last_event
 
+QUIET = 0.05
+"""The weight at which the last LayerNorm starts. At 1, states are so long that the scores of an untrained model lie
+seven apart: training spends its time on undoing that."""
+
 
 @backbone("sasrec")
 class SASRec(Backbone):
@@ -29,6 +33,7 @@ class SASRec(Backbone):
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList([_Block(width, heads, dropout) for _ in range(blocks)])
         self.norm = nn.LayerNorm(width)
+        nn.init.constant_(self.norm.weight, QUIET)
 
     def forward(self, events: Tensor, mask: Tensor, target: Tensor | None = None) -> Tensor:
         """Encode events (B, T, d), T at most ``longest``, with mask (B, T) into states (B, d)."""

@@ -32,9 +32,9 @@ def clicks_of(steps: Sequence[tuple[str, str, int]]) -> list[Click]:
     return made
 
 
-def knn_of(clicks: Sequence[Click], **sizes: int) -> VmisKnn:
+def knn_of(clicks: Sequence[Click], *, resumes: bool = False, **sizes: int) -> VmisKnn:
     fill = RecentPopularity(half_life_ms=1000)
-    knn = VmisKnn(gap_ms=GAP, fill=fill, **sizes)
+    knn = VmisKnn(gap_ms=GAP, fill=fill, resumes=resumes, **sizes)
     for click in clicks:
         fill.observe(click)
         knn.observe(click)
@@ -92,11 +92,17 @@ def visits_of(clicks: Sequence[Click]) -> tuple[list[Visit], dict[str, Visit]]:
     return held, current
 
 
-def scores_of(clicks: Sequence[Click], user: str, *, newest: int, neighbours: int, longest: int) -> dict[str, float]:
+def scores_of(
+    clicks: Sequence[Click], user: str, *, newest: int, neighbours: int, longest: int, resumes: bool = False
+) -> dict[str, float]:
     """The definition in the docstring of ``VmisKnn``, by brute force."""
     held, current = visits_of(clicks)
     own = current.get(user)
-    if own is None or clicks[-1].timestamp - own.clicks[-1][1].timestamp > GAP:
+    if own is not None and clicks[-1].timestamp - own.clicks[-1][1].timestamp > GAP:
+        own = None
+    if own is None and resumes:
+        own = max((visit for visit in held if visit.user == user), key=lambda visit: visit.last, default=None)
+    if own is None:
         return {}
     items = own.items[:longest]
     position = {item: place for place, item in enumerate(items, 1)}
@@ -115,34 +121,36 @@ def scores_of(clicks: Sequence[Click], user: str, *, newest: int, neighbours: in
 
 
 @settings(deadline=None)
-@given(logs, st.integers(1, 6), st.integers(1, 4), st.integers(1, 4))
+@given(logs, st.integers(1, 6), st.integers(1, 4), st.integers(1, 4), st.booleans())
 def test_scores_are_those_of_the_definition_after_every_click(
-    clicks: list[Click], newest: int, neighbours: int, longest: int
+    clicks: list[Click], newest: int, neighbours: int, longest: int, resumes: bool
 ) -> None:
     sizes = {"newest": newest, "neighbours": neighbours, "longest": longest}
-    knn = knn_of([], **sizes)
+    knn = knn_of([], resumes=resumes, **sizes)
     for number, click in enumerate(clicks, 1):
         knn.observe(click)
         for user in USERS:
-            assert knn.scores(user) == pytest.approx(scores_of(clicks[:number], user, **sizes), rel=1e-9)
+            expected = scores_of(clicks[:number], user, resumes=resumes, **sizes)
+            assert knn.scores(user) == pytest.approx(expected, rel=1e-9)
 
 
 @settings(deadline=None)
-@given(logs, st.integers(1, 6), st.integers(2, 5))
+@given(logs, st.integers(1, 6), st.integers(2, 5), st.booleans())
 def test_scores_are_those_of_the_definition_over_what_is_remembered(
-    clicks: list[Click], remembered: int, longest: int
+    clicks: list[Click], remembered: int, longest: int, resumes: bool
 ) -> None:
     sizes = {"newest": 4, "neighbours": 3, "longest": 3}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vmis_knn, "REMEMBERED", remembered)
         patch.setattr(vmis_knn, "LONGEST", longest)
-        knn = knn_of([], **sizes)
+        knn = knn_of([], resumes=resumes, **sizes)
         for number, click in enumerate(clicks, 1):
             knn.observe(click)
             for user in USERS:
-                assert knn.scores(user) == pytest.approx(scores_of(clicks[:number], user, **sizes), rel=1e-9)
+                expected = scores_of(clicks[:number], user, resumes=resumes, **sizes)
+                assert knn.scores(user) == pytest.approx(expected, rel=1e-9)
             assert len(knn._sessions) <= remembered
-            assert len(knn._open) <= remembered
+            assert len(knn._newest_of) <= remembered
             held = {item for session in knn._sessions.values() for item in session.items}
             assert knn._held_by.keys() == knn._holding.keys() == held
             assert all(len(session.items) <= longest for session in knn._sessions.values())
