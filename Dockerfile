@@ -11,6 +11,7 @@ RUN /opt/uv/bin/uv venv $VIRTUAL_ENV && /opt/uv/bin/uv pip install --require-has
 COPY pyproject.toml README.md LICENSE ./
 COPY mos_online mos_online
 COPY features features
+COPY publishing publishing
 COPY streams streams
 COPY serving serving
 COPY simulator simulator

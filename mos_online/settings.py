@@ -9,26 +9,22 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mos_online.contracts import DEFAULT_EVENT_TYPES
 from mos_online.errors import SettingsError
 from mos_online.items.distinct_users import MOST
 from mos_online.ports import http_address
 from mos_online.sessions.config import SessionConfig
+from mos_online.system_settings import PREFIX, SystemSettings
 from mos_online.variables import (
     check_variables,
     event_table,
-    folder,
     host_name,
     http_url,
-    kafka_addresses,
     key,
     listed,
     networks,
 )
-
-PREFIX = "MOS_"
 
 _LONGEST = 10 * 365 * 86_400
 """Seconds. No rule of the sessions needs longer, and times stay far from the bounds of their types."""
@@ -39,60 +35,11 @@ SECRET = ("password", "api_key")
 """How the names of settings end whose values are never shown."""
 
 
-class Settings(BaseSettings):
+class Settings(SystemSettings):
     """All settings in one flat list, so that one table documents them. Durations are in seconds.
 
     Load them with ``Settings.load()``, which turns every fault into a ``SettingsError`` that names the variable.
     """
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
-
-    home: Annotated[Path, AfterValidator(folder)] = Field(
-        Path(".mos"), description="The folder of everything that is written: models, Feast repository, logs, reports."
-    )
-    data_dir: Annotated[Path, AfterValidator(folder)] | None = Field(
-        None, description="The folder of datasets. Each dataset is a folder in it."
-    )
-
-    models: str | None = Field(
-        None,
-        description="The model registry: a folder, or a URL that fsspec knows, such as `s3://bucket/models`. Several "
-        "machines can share a URL. If it is not set, the registry is the folder `models` in `MOS_HOME`.",
-    )
-
-    kafka: Annotated[str, AfterValidator(kafka_addresses)] = Field(
-        "embedded", description="`embedded`, or the addresses of a Kafka cluster: `host:port[,host:port]`."
-    )
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="How clients connect to the brokers."
-    )
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "PLAIN", description="How clients prove who they are. It is used with `SASL_PLAINTEXT` and `SASL_SSL`."
-    )
-    kafka_sasl_username: str | None = Field(None, description="The user name for SASL.")
-    kafka_sasl_password: str | None = Field(None, description="The password for SASL.")
-    kafka_ssl_ca: Path | None = Field(None, description="The CA certificate (PEM) that signed those of the brokers.")
-    kafka_ssl_certificate: Path | None = Field(None, description="The client certificate (PEM), for mutual TLS.")
-    kafka_ssl_key: Path | None = Field(None, description="The client key (PEM), for mutual TLS.")
-    namespace: str = Field(
-        "",
-        pattern=r"^[a-zA-Z0-9._-]{0,64}$",
-        description="It separates installations that share Kafka, a store, a model registry or `MOS_HOME`: a prefix of "
-        "topics and consumer groups, a part of the store's keys and of the registry's folder, and a label of metrics.",
-    )
-    partitions: int = Field(
-        8,
-        ge=1,
-        le=1000,
-        description="The number of partitions of each topic. Topics are created with it. If topics exist, it must be "
-        "the number that they have.",
-    )
-
-    store: str = Field(
-        "sqlite",
-        description="The online store: `sqlite`, or `redis://[[user]:password@]host[:port][/db]`. `rediss://` uses "
-        "TLS.",
-    )
 
     session_gap: Seconds = Field(
         1800, ge=0.001, description="A session ends when its user is idle for longer than this."
@@ -186,6 +133,17 @@ class Settings(BaseSettings):
         "`X-Forwarded-For` is believed.",
     )
 
+    decisions: bool = Field(
+        True,
+        description="If true, the service writes what it answers to the topic `decisions`. No answer waits for that.",
+    )
+    publish_room: int = Field(
+        20_000,
+        ge=1,
+        le=10_000_000,
+        description="In each replica so many records may wait for Kafka. Further decisions are dropped and counted.",
+    )
+
     worker_host: Annotated[str, AfterValidator(host_name)] = Field(
         "127.0.0.1",
         description="The address of the worker's `/metrics` and `/healthz`. Nothing there asks for a key. `0.0.0.0` "
@@ -234,14 +192,6 @@ class Settings(BaseSettings):
             event_types=self.event_types,
         )
 
-    def topic(self, name: str) -> str:
-        """The name that one of ``contracts.TOPICS`` has on the cluster: the namespace is put before it."""
-        return f"{self.namespace}{name}"
-
-    def group(self, reader: str) -> str:
-        """The consumer group of one stream processor, or of another reader."""
-        return f"{self.namespace}mos-online-{reader}"
-
     @property
     def proxies(self) -> tuple[str, ...]:
         """The networks of the trusted proxies, such as ``10.0.0.0/8`` or ``192.0.2.7``."""
@@ -262,30 +212,6 @@ class Settings(BaseSettings):
         models = self.models if self.models is None or "://" in self.models else str(Path(self.models).absolute())
         keys = self.api_keys_file and self.api_keys_file.absolute()
         return self.model_copy(update={"home": self.home.resolve(), "models": models, "api_keys_file": keys})
-
-    @property
-    def models_location(self) -> str:
-        """The model registry: a folder or a URL; see ``mos_online.registry``."""
-        return self._of_namespace(self.models or str(self.home / "models"))
-
-    @property
-    def models_cache(self) -> Path:
-        """The folder of this machine for versions of a remote registry."""
-        return Path(self._of_namespace(str(self.home / "cache" / "models")))
-
-    @property
-    def feast_dir(self) -> Path:
-        """The folder of the Feast registry and, with SQLite, of the online store."""
-        return Path(self._of_namespace(str(self.home / "feast")))
-
-    def _of_namespace(self, folder: str) -> str:
-        """The namespace's own part of a folder; its prefix keeps it apart from what else lies there."""
-        return f"{folder.rstrip('/')}/ns-{self.namespace}" if self.namespace else folder
-
-    @property
-    def broker_file(self) -> Path:
-        """The file (JSON) in which the embedded broker leaves its address."""
-        return self.home / "kafka.json"
 
 
 def _describe(fault: ErrorDetails) -> str:

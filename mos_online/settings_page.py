@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from mos_online.settings import PREFIX, Settings
+from mos_online.settings import Settings
+from mos_online.system_settings import PREFIX
 
 _INTRODUCTION = """# Settings
 

@@ -69,6 +69,12 @@ class Metrics:
         self.refused = Counter(
             "mos_serving_refused_queries", "Queries refused because too many were waiting.", registry=registry
         )
+        self._decisions = Counter(
+            "mos_serving_decisions",
+            "Answers that were to be logged, and whether they were.",
+            ["outcome"],
+            registry=registry,
+        )
         self._reloads = Counter(
             "mos_serving_model_reloads", "New model versions met while serving.", ["outcome"], registry=registry
         )
@@ -105,6 +111,10 @@ class Metrics:
     def fell_back(self, reason: str) -> None:
         """Count one answer that came from a fallback source."""
         self._fallbacks.labels(reason).inc()
+
+    def decided(self, outcome: str) -> None:
+        """Count one answer that was logged, or was not for this reason."""
+        self._decisions.labels(outcome).inc()
 
     def reloaded(self, *, ok: bool) -> None:
         """Count one attempt to put a new version into service."""

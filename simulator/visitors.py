@@ -93,6 +93,7 @@ class Visitors:
             "user_id": click.user_id,
             "k": K,
             "timestamp": click.timestamp,
+            "trigger": "test",
             "events": [_event(earlier) for earlier in session],
         }
         started = time.perf_counter()

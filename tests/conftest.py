@@ -17,7 +17,8 @@ from hypothesis import settings as hypothesis_settings
 
 from mos_online import ports
 from mos_online.processes import wait_until, work_of
-from mos_online.settings import PREFIX, Settings, settings
+from mos_online.settings import Settings, settings
+from mos_online.system_settings import PREFIX
 
 hypothesis_settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
 hypothesis_settings.load_profile("untimed")

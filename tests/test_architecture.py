@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from mos_cli import extras
 
 ROOT = Path(__file__).parent.parent
-OURS = {"mos_online", "features", "streams", "serving", "simulator", "evaluation", "mos_cli"}
+OURS = {"mos_online", "features", "publishing", "streams", "serving", "simulator", "evaluation", "mos_cli"}
 INFRASTRUCTURE = {
     "faust",
     "mode",
@@ -28,8 +28,9 @@ INFRASTRUCTURE = {
 ALLOWED = {
     "mos_online": set(),
     "features": {"mos_online", "feast", "redis"},
-    "streams": {"mos_online", "features", "faust", "mode", "confluent_kafka", "httpx", "aiokafka"},
-    "serving": {"mos_online", "features", "ray", "starlette"},
+    "publishing": {"mos_online", "confluent_kafka"},
+    "streams": {"mos_online", "features", "publishing", "faust", "mode", "confluent_kafka", "httpx", "aiokafka"},
+    "serving": {"mos_online", "features", "publishing", "ray", "starlette"},
     "simulator": {"mos_online", "confluent_kafka", "httpx", "aiokafka"},  # aiokafka: the hash of keys
     "evaluation": {"mos_online"},
     "mos_cli": OURS | INFRASTRUCTURE,
@@ -77,9 +78,10 @@ STREAMS = {
 
 SERVING = {
     "metrics": set(),
+    "feedback": {"metrics"},
     "scoring": {"metrics"},
-    "http": {"metrics", "scoring"},
-    "ray": {"http", "metrics", "scoring"},
+    "http": {"feedback", "metrics", "scoring"},
+    "ray": {"feedback", "http", "metrics", "scoring"},
 }
 """What each package of ``serving``, and its module ``metrics``, may import of the others."""
 
@@ -90,7 +92,7 @@ INNER: dict[str, dict[str, set[str]]] = {
     "serving": SERVING,
 }
 
-IN_SERVICE = ("mos_online", "features", "streams", "serving")
+IN_SERVICE = ("mos_online", "features", "publishing", "streams", "serving")
 EXTRA = set(extras.EVALUATION)
 REPORTS = ("evaluation", "mos_cli/demo")
 """Where packages of the extra ``evaluation`` may be imported."""

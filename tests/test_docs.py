@@ -19,13 +19,14 @@ from mos_online import settings_page
 from mos_online.contracts import CLICKS, SESSION_END, Click, Heartbeat, Recommendation, decode_clicks
 from mos_online.kafka_config import PARTITIONER, BrokerAddress
 from mos_online.model import BACKBONES, MoS
-from mos_online.settings import PREFIX, Settings
+from mos_online.settings import Settings
+from mos_online.system_settings import PREFIX
 from serving.http.api import RecommendRequest, RecommendResponse
 from simulator.datasets import load
 from streams.runtime.worker import PROCESSORS
 
 ROOT = Path(__file__).parent.parent
-SOURCES = ("mos_online", "features", "streams", "serving", "simulator", "evaluation", "mos_cli")
+SOURCES = ("mos_online", "features", "publishing", "streams", "serving", "simulator", "evaluation", "mos_cli")
 FOLDERS = (*SOURCES, "docs", "tests", "benchmarks", "requirements")
 PAGES = [
     path

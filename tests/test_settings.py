@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mos_online.errors import SettingsError
-from mos_online.settings import PREFIX, Settings
+from mos_online.settings import Settings
+from mos_online.system_settings import PREFIX
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,8 @@ from mos_cli.train.run import train_and_show
 from mos_online.errors import MosError
 from mos_online.ports import free_port
 from mos_online.processes import held_locks
-from mos_online.settings import PREFIX, Settings
+from mos_online.settings import Settings
+from mos_online.system_settings import PREFIX
 from mos_online.training import TrainConfig, TrainReport
 from mos_online.users.offline_profiles import of_users
 from serving.ray.environment import require_plain_paths

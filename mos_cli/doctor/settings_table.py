@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mos_online.settings import PREFIX, SECRET, Settings
+from mos_online.settings import SECRET, Settings
+from mos_online.system_settings import PREFIX
 
 MASK = "********"
 

@@ -18,6 +18,7 @@ from mos_online.contracts.clicks import (
 )
 from mos_online.contracts.codec import decode_clicks, encode
 from mos_online.contracts.dead_letters import DeadLetter, Header
+from mos_online.contracts.decisions import Decision, Trigger
 from mos_online.contracts.event_types import DEFAULT_EVENT_TYPES, EventType, EventTypes
 from mos_online.contracts.fields import MAX_MESSAGE_BYTES, Context, Id, Milliseconds, Scalar
 from mos_online.contracts.late_events import LateEvent
@@ -37,6 +38,7 @@ from mos_online.contracts.topics import (
     ACCEPTED_CLICKS,
     CLICKS,
     DEAD_LETTERS,
+    DECISIONS,
     LATE_EVENTS,
     RECOMMENDATIONS,
     SESSION_EMBEDDINGS,
@@ -49,6 +51,7 @@ __all__ = [
     "ACCEPTED_CLICKS",
     "CLICKS",
     "DEAD_LETTERS",
+    "DECISIONS",
     "DEFAULT_EVENT_TYPES",
     "LATE_EVENTS",
     "MAX_MESSAGE_BYTES",
@@ -66,6 +69,7 @@ __all__ = [
     "CloseReason",
     "Context",
     "DeadLetter",
+    "Decision",
     "Event",
     "EventType",
     "EventTypes",
@@ -84,6 +88,7 @@ __all__ = [
     "Session",
     "SessionEmbedding",
     "SessionEvent",
+    "Trigger",
     "actions_of",
     "category_of",
     "check_accepted",

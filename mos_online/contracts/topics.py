@@ -7,6 +7,7 @@ SESSIONS = "sessions"
 LATE_EVENTS = "late-events"
 SESSION_EMBEDDINGS = "session-embeddings"
 RECOMMENDATIONS = "recommendations"
+DECISIONS = "decisions"
 DEAD_LETTERS = "dead-letters"
 ACCEPTED_CLICKS = "accepted-clicks"
 """Internal to the worker: the sessionizer tells the popularity what counts."""
@@ -19,6 +20,7 @@ TOPICS = (
     LATE_EVENTS,
     SESSION_EMBEDDINGS,
     RECOMMENDATIONS,
+    DECISIONS,
     DEAD_LETTERS,
     ACCEPTED_CLICKS,
     SESSIONIZER_CHECKPOINTS,

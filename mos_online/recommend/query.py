@@ -42,8 +42,16 @@ class ThemeShare(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):
-    """Items, best first; ``fallback`` says why popularity answered, or is None when the model did."""
+    """What is recommended.
+
+    Attributes:
+        items: best first.
+        themes: of the user, whose histories the model used.
+        fallback: why popularity answered; None when the model did.
+        candidates: how many items could be recommended, the excluded ones included.
+    """
 
     items: list[RankedItem]
     themes: list[ThemeShare]
     fallback: FallbackReason | None
+    candidates: int

@@ -79,14 +79,15 @@ class Recommender:
             exclude(scores, queries, candidates)
             most = min(max((query.k for query in queries), default=1), scores.shape[1])
             best, columns = scores.topk(most)
-        rankings = []
+        rankings, count = [], len(candidates.order)
         for row, (query, history) in enumerate(zip(queries, histories, strict=True)):
             if (reason := fallback_reason(history)) is not None:
-                rankings.append(Ranking(items=popular.ranking(query, candidates), themes=[], fallback=reason))
+                popular_items = popular.ranking(query, candidates)
+                rankings.append(Ranking(items=popular_items, themes=[], fallback=reason, candidates=count))
                 continue
             items = _ranked(candidates, best[row, : query.k], columns[row, : query.k])
             shares = theme_shares(users.gates[row], history, self.router.labels)
-            rankings.append(Ranking(items=items, themes=shares, fallback=None))
+            rankings.append(Ranking(items=items, themes=shares, fallback=None, candidates=count))
         return rankings
 
 

@@ -12,10 +12,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mos_online.contracts import Event, EventTypes, Id, Milliseconds, RankedItem, ServedAnswer, SessionEvent
+from mos_online.contracts import Event, EventTypes, Id, Milliseconds, RankedItem, ServedAnswer, SessionEvent, Trigger
+from mos_online.contracts.decisions import MAX_ITEMS
 from mos_online.recommend.query import ThemeShare
 
-MAX_ITEMS = 100
 MAX_EXCLUDED = 1000
 MAX_EVENTS = 500
 MAX_REQUESTS = 64
@@ -55,6 +55,13 @@ class RecommendRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, forb
     request_id: Annotated[
         Id | None, Meta(description="Your name for the answer, 1 to 256 characters; made up if left out.")
     ] = None
+    trigger: Annotated[
+        Trigger,
+        Meta(
+            description='What the answer is for. The answer to a "request", the default, counts as shown unless '
+            'impressions say what was. That to a "test" or to "session_closed" does not.'
+        ),
+    ] = "request"
 
 
 class BatchRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):

@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from mos_online.settings import Settings
+from serving.feedback.decisions import DecisionLog, KafkaDecisionLog, NoDecisionLog
+from serving.feedback.publisher import Publisher
 from serving.http.answers import answering, unrouted
 from serving.http.authentication import Authentication
 from serving.http.bodies import Bodies
@@ -35,9 +37,14 @@ KEYS_EVERY = 1.0
 
 
 def create_app(
-    service: Service, *, settings: Settings, keys: KeyRing | None = None, behind_haproxy: bool = False
+    service: Service,
+    *,
+    settings: Settings,
+    publisher: Publisher | None = None,
+    keys: KeyRing | None = None,
+    behind_haproxy: bool = False,
 ) -> Starlette:
-    """Make the application around ``service``; its lifespan starts and stops the service.
+    """Make the application around ``service``; its lifespan starts and stops the service and the publisher.
 
     Plain Starlette routes: FastAPI's dependency and response machinery costs 25 to 70 µs a request here and
     would add nothing, since bodies are checked and documented by ``serving.http.api``.
@@ -45,6 +52,7 @@ def create_app(
     Args:
         service: answers the requests.
         settings: the rules of times and proxies, and which pages need a key.
+        publisher: of what is answered; None publishes nothing.
         keys: those that are accepted; None: those that the settings name.
         behind_haproxy: our HAProxy is in front and says from where requests come.
 
@@ -54,10 +62,11 @@ def create_app(
     if keys is None:
         keys = open_keys(settings)
     bodies = Bodies(service.limits, StreamRules(settings.sessions))
+    decisions = _decision_log(publisher, settings, service)
     pages: Scope | None = "admin" if settings.pages_need_key else None
     endpoints = [
-        recommend(service, bodies),
-        batch(service, bodies),
+        recommend(service, bodies, decisions),
+        batch(service, bodies, decisions),
         model(service),
         alive(service),
         ready(service),
@@ -70,11 +79,15 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         service.start()
+        if publisher is not None:
+            publisher.start()
         await asyncio.to_thread(service.wait_for_store)
         follower = asyncio.create_task(_follow(keys, service))
         yield
         follower.cancel()
         await asyncio.to_thread(service.stop)
+        if publisher is not None:
+            await asyncio.to_thread(publisher.stop)
 
     app = Starlette(
         routes=[
@@ -86,6 +99,12 @@ def create_app(
     )
     app.router.redirect_slashes = False  # a redirect would lead to whatever host the request names
     return app
+
+
+def _decision_log(publisher: Publisher | None, settings: Settings, service: Service) -> DecisionLog:
+    if publisher is None or not settings.decisions:
+        return NoDecisionLog()
+    return KafkaDecisionLog(publisher, settings, service.metrics)
 
 
 async def _follow(keys: KeyRing, service: Service) -> None:

@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mos_online.contracts import EventTypes
+from mos_online.contracts import Decision, EventTypes
 from mos_online.recommend.query import Query
+from serving.feedback.decisions import DecisionLog
 from serving.http.api import Item, RecommendRequest, RecommendResponse, session_events
 from serving.http.problem import greedy, internal, overloaded
 from serving.scoring.answer import Answer, GreedyError, OverloadedError, ScoringError
@@ -20,7 +21,13 @@ log = logging.getLogger(__name__)
 
 
 async def responses_to(
-    service: Service, requests: Sequence[RecommendRequest], names: Sequence[str], *, client: str, types: EventTypes
+    service: Service,
+    requests: Sequence[RecommendRequest],
+    names: Sequence[str],
+    *,
+    client: str,
+    types: EventTypes,
+    decisions: DecisionLog,
 ) -> list[RecommendResponse]:
     """Return the responses, in the order of ``requests``.
 
@@ -30,13 +37,15 @@ async def responses_to(
         names: the id of each response.
         client: who asks.
         types: what the types of events mean.
+        decisions: told what was answered.
 
     Raises:
         Problem: 429, this client has too many waiting; 503, all have, or these waited too long, or there is no model;
             500, the model failed.
     """
     try:
-        answers = await service.recommend([_query(request, types) for request in requests], client=client)
+        queries = [_query(request, types) for request in requests]
+        answers = await service.recommend(queries, client=client)
     except GreedyError as error:
         raise greedy(str(error), retry_after=error.retry_after) from None
     except OverloadedError as error:
@@ -45,6 +54,7 @@ async def responses_to(
         request, name = requests[error.position], names[error.position]
         log.exception("request %r of %s: the model failed for user %r", name, client, request.user_id)
         raise internal(name) from None
+    decisions.put([_decision(*one) for one in zip(requests, names, queries, answers, strict=True)])
     return [_response(request, name, answer) for request, name, answer in zip(requests, names, answers, strict=True)]
 
 
@@ -61,6 +71,21 @@ def _query(request: RecommendRequest, types: EventTypes) -> Query:
         timestamp=moment,
         k=request.k,
         exclude=request.exclude,
+    )
+
+
+def _decision(request: RecommendRequest, name: str, query: Query, answer: Answer) -> Decision:
+    ranking, recommender = answer.ranking, answer.recommender
+    return Decision(
+        request_id=name,
+        user_id=request.user_id,
+        timestamp=query.timestamp,
+        trigger=request.trigger,
+        items=ranking.items,
+        candidates=ranking.candidates,
+        model_version=recommender.model_version,
+        router_version=recommender.router_version,
+        fallback=answer.fallback,
     )
 
 

@@ -13,6 +13,7 @@ from ray import serve
 from starlette.applications import Starlette
 
 from mos_online.settings import Settings
+from publishing.unwaiting import UnwaitingProducer
 from serving.http.app import create_app
 from serving.metrics import MULTIPROCESS_DIR
 from serving.ray.deployed import Deployed
@@ -36,10 +37,16 @@ class Replica:
         self._settings = settings
         self._behind_haproxy = deployed.behind_haproxy
         self._service = open_service(settings)
+        self._publisher = UnwaitingProducer(settings, room=settings.publish_room)
 
     def __serve_build_asgi_app__(self) -> Starlette:
         """Make the application; Ray calls this once the constructor has returned."""
-        return create_app(self._service, settings=self._settings, behind_haproxy=self._behind_haproxy)
+        return create_app(
+            self._service,
+            settings=self._settings,
+            publisher=self._publisher,
+            behind_haproxy=self._behind_haproxy,
+        )
 
     def check_health(self) -> None:
         """Raise if this replica must be replaced; Ray calls this every few seconds."""
@@ -77,7 +84,7 @@ def _log_to_stderr(level: str) -> None:
     """Ray forwards a replica's stderr to the terminal of ``mos serve``."""
     handler = logging.StreamHandler(sys.__stderr__)  # Ray puts its own in place of sys.stderr
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    for package in ("serving", "mos_online", "features"):
+    for package in ("serving", "mos_online", "features", "publishing"):
         logger = logging.getLogger(package)
         logger.handlers = [handler]
         logger.setLevel(level)

@@ -12,7 +12,7 @@ from mos_online import contracts
 from mos_online.errors import BrokerError, BrokerUnavailableError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
-from streams.kafka.faults import LastFault, broker_error
+from publishing.faults import LastFault, broker_error
 from streams.kafka.partitions import too_small
 
 TIMEOUT = 10.0

@@ -12,8 +12,8 @@ from mos_online import contracts
 from mos_online.contracts import DeadLetter, Header
 from mos_online.errors import BrokerError, ContractError, MosError
 from mos_online.settings import Settings
+from publishing.producer import RecordProducer
 from streams import metrics
-from streams.kafka.producer import RecordProducer
 from streams.kafka.records import Record
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mos_online.contracts.fields import MAX_TIME
-
-Headers = tuple[tuple[str, bytes | None], ...]
-"""Name and value, in order; a name may be repeated."""
+from publishing.producer import Headers
 
 CLOSABLE_AT = "closable_at"
 """When the session could close (ms); passed on to all that follows from the session."""

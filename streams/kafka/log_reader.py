@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from mos_online.errors import BrokerError, BrokerUnavailableError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
-from streams.kafka.faults import LastFault, broker_error
+from publishing.faults import LastFault, broker_error
 
 TIMEOUT = 10.0
 """Seconds to wait for an answer of a broker before giving up."""

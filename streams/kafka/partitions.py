@@ -8,12 +8,18 @@ from mos_online.settings import Settings
 FOLLOWING = (
     (
         contracts.CLICKS,
-        (contracts.SESSIONS, contracts.LATE_EVENTS, contracts.ACCEPTED_CLICKS, contracts.SESSIONIZER_CHECKPOINTS),
+        (
+            contracts.SESSIONS,
+            contracts.LATE_EVENTS,
+            contracts.ACCEPTED_CLICKS,
+            contracts.SESSIONIZER_CHECKPOINTS,
+            contracts.DECISIONS,
+        ),
     ),
     (contracts.SESSIONS, (contracts.SESSION_EMBEDDINGS,)),
     (contracts.SESSION_EMBEDDINGS, (contracts.RECOMMENDATIONS,)),
 )
-"""A topic, and those whose records have the same partition number as the record of it that they follow from."""
+"""A topic, and those whose records have the partition number of the record that they follow from, or of its user."""
 
 
 def too_small(settings: Settings, states: dict[str, int]) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
-from streams.kafka.headers import Headers
+from publishing.producer import Headers
 
 
 class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from mos_online import contracts
 from mos_online.errors import ContractError
 from mos_online.settings import Settings
+from publishing.producer import Headers, RecordProducer
 from streams.kafka.admin import topic_states
-from streams.kafka.headers import RESENT, Headers
+from streams.kafka.headers import RESENT
 from streams.kafka.letters import FoundLetter
-from streams.kafka.producer import RecordProducer
 
 READ_BY_US = (contracts.CLICKS, contracts.SESSIONS, contracts.SESSION_EMBEDDINGS)
 """The topics that records of dead letters can have come from."""

@@ -13,10 +13,10 @@ import msgspec
 from mos_online import contracts
 from mos_online.errors import BrokerUnavailableError, ContractError
 from mos_online.settings import Settings
+from publishing.producer import RecordProducer
 from streams import metrics
 from streams.kafka.dead_letters import DeadLetters, record_at_fault
 from streams.kafka.headers import closable_at, passed_on
-from streams.kafka.producer import RecordProducer
 from streams.kafka.records import Record
 from streams.processors.batches import BatchConsumer
 from streams.processors.retry import RetryPolicy

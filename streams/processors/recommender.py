@@ -62,7 +62,13 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
     async def _answer(self, batch: list[tuple[Record, SessionEmbedding]]) -> None:
         wanted = [request_id_of(embedding.session_id) for _, embedding in batch]
         requests = [
-            {"request_id": request_id, "user_id": embedding.user_id, "k": ITEMS, "timestamp": embedding.ended_at}
+            {
+                "request_id": request_id,
+                "user_id": embedding.user_id,
+                "k": ITEMS,
+                "timestamp": embedding.ended_at,
+                "trigger": "session_closed",
+            }
             for request_id, (_, embedding) in zip(wanted, batch, strict=True)
         ]
         with record_at_fault():

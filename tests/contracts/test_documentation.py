@@ -18,6 +18,7 @@ from mos_online.contracts import (
     Click,
     ClickEnvelope,
     DeadLetter,
+    Decision,
     Fallback,
     Header,
     Heartbeat,
@@ -60,6 +61,20 @@ SENT: dict[str, list[Any]] = {
             trigger="session_closed",
             session_id="s",
             created_at=5,
+        )
+        for fallback in (None, Fallback(source="popularity", reason="unknown_user"))
+    ],
+    contracts.DECISIONS: [
+        Decision(
+            request_id="r",
+            user_id="u",
+            timestamp=5,
+            trigger="request",
+            items=[RankedItem(item_id="i", score=0.5, theme=1)],
+            candidates=9,
+            model_version="m",
+            router_version="r",
+            fallback=fallback,
         )
         for fallback in (None, Fallback(source="popularity", reason="unknown_user"))
     ],

@@ -15,7 +15,8 @@ import yaml  # type: ignore[import-untyped]
 
 from features.location import parse_location
 from mos_cli.main import COMMANDS, command_line
-from mos_online.settings import PREFIX, Settings
+from mos_online.settings import Settings
+from mos_online.system_settings import PREFIX
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -13,11 +13,10 @@ import pytest
 from mos_online import contracts
 from mos_online.errors import ContractError
 from mos_online.settings import Settings
+from publishing.producer import Headers, RecordProducer
 from streams.broker.embedded import embedded_broker
 from streams.kafka.dead_letters import DeadLetters
-from streams.kafka.headers import Headers
 from streams.kafka.log_reader import LogReader
-from streams.kafka.producer import RecordProducer
 from streams.kafka.records import Record, of_confluent
 from tests.mos_cli.mos_runs import Mos
 

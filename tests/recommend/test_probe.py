@@ -23,7 +23,7 @@ class Model:
         known = bool(query.events)
         scores = self._scores if known else [0.0] * self._popular
         items = [RankedItem(item_id=f"i{n}", score=score, theme=1) for n, score in enumerate(scores[: query.k])]
-        return [Ranking(items=items, themes=[], fallback=self._fallback if known else "unknown_user")]
+        return [Ranking(items=items, themes=[], fallback=self._fallback if known else "unknown_user", candidates=1)]
 
 
 def test_numbers_are_enough() -> None:

@@ -62,6 +62,7 @@ class FakeRecommender:
             items=[RankedItem(item_id=item, score=1 / (n + 1), theme=n % 3) for n, item in enumerate(items[: query.k])],
             themes=shares,
             fallback=None if own else "unknown_user",
+            candidates=1200,
         )
 
 

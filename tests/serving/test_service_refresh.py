@@ -262,7 +262,7 @@ def test_damage_everywhere_at_the_start_is_told_and_the_next_version_is_taken() 
 def test_a_model_whose_scores_are_no_numbers_does_not_go_into_service() -> None:
     class Nan(FakeRecommender):
         def recommend(self, queries: Sequence[Query]) -> list[Ranking]:
-            none = Ranking(items=[], themes=[], fallback=None)
+            none = Ranking(items=[], themes=[], fallback=None, candidates=0)
             return [
                 none if query.events else ranking
                 for query, ranking in zip(queries, super().recommend(queries), strict=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("mos_online", "features", "streams", "serving", "simulator", "evaluation", "mos_cli")
+PACKAGES = ("mos_online", "features", "publishing", "streams", "serving", "simulator", "evaluation", "mos_cli")
 
 
 def test_the_templates_are_in_the_wheel(tmp_path: Path) -> None:

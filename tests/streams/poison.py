@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from mos_online.contracts.fields import MAX_ID, MAX_MESSAGE_BYTES, MAX_SESSION_ID, MAX_TIME, MAX_VECTOR
-from streams.kafka.headers import Headers
+from publishing.producer import Headers
 
 DEEP = 200_000
 

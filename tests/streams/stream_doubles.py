@@ -16,7 +16,7 @@ from mos_online.errors import BrokerError, ContractError, StoreError
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.users.profile import UserProfile
 from mos_online.users.progress import Progress
-from streams.kafka.headers import Headers
+from publishing.producer import Headers
 from streams.kafka.records import Record
 
 

@@ -15,10 +15,10 @@ from mos_online import contracts
 from mos_online.errors import BrokerError, BrokerUnavailableError, MosError
 from mos_online.health import Health
 from mos_online.settings import Settings
-from streams.kafka.faults import LastFault, broker_error
+from publishing.faults import LastFault, broker_error
+from publishing.producer import RecordProducer
 from streams.kafka.log_reader import LogReader
 from streams.kafka.partitions import FOLLOWING, too_small
-from streams.kafka.producer import RecordProducer
 from streams.runtime import broker_watch
 from streams.runtime.broker_watch import BrokerWatch
 from streams.runtime.worker import _ready, _report
@@ -66,7 +66,7 @@ def test_every_topic_gets_the_partitions_of_those_that_it_follows_from(counts: l
 
 def test_nothing_listens_there(tmp_path: Path, free_port: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.kafka.log_reader.TIMEOUT", 0.5)
-    monkeypatch.setattr("streams.kafka.producer.TIMEOUT", 0.5)
+    monkeypatch.setattr("publishing.producer.TIMEOUT", 0.5)
     settings = Settings.load(home=tmp_path, kafka="127.0.0.1:1")
     reader, producer = LogReader(settings), RecordProducer(settings)
     for ask in (

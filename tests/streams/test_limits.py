@@ -13,10 +13,10 @@ from confluent_kafka.admin import ConfigEntry
 from mos_online import contracts
 from mos_online.errors import BrokerError, ContractError
 from mos_online.settings import Settings
+from publishing.producer import RecordProducer
 from streams.broker.embedded import embedded_broker
 from streams.kafka import limits
 from streams.kafka.limits import largest_records
-from streams.kafka.producer import RecordProducer
 
 CLUSTER = Settings(kafka="127.0.0.1:9")
 

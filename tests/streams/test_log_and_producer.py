@@ -11,9 +11,9 @@ import pytest
 from mos_online.errors import BrokerError, ContractError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
+from publishing.producer import RecordProducer
 from streams.broker.librdkafka import MockCluster
 from streams.kafka.log_reader import LogReader
-from streams.kafka.producer import RecordProducer
 from streams.kafka.records import of_confluent
 from tests.streams.raw_batches import STANDS_FOR_IT, Sent, send_raw
 

@@ -111,7 +111,8 @@ def test_a_batch_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return answers(requests, fallback="unknown_user")
 
     producer, _ = ask(handler, [embedding("u"), embedding("v")], monkeypatch)
-    assert asked == [[{"request_id": f"rec-s-{user}", "user_id": user, "k": 10, "timestamp": 7} for user in "uv"]]
+    rest = {"k": 10, "timestamp": 7, "trigger": "session_closed"}  # nobody has seen the answer yet
+    assert asked == [[{"request_id": f"rec-s-{user}", "user_id": user, **rest} for user in "uv"]]
     found = recommendations(producer)
     fallback = Fallback(source="popularity", reason="unknown_user")
     assert [(r.request_id, r.user_id, r.session_id, r.fallback) for r in found] == [

@@ -10,6 +10,7 @@ import msgspec
 from mos_online import __version__
 from mos_online.contracts.clicks import Click, ClickEnvelope, Heartbeat
 from mos_online.contracts.dead_letters import DeadLetter
+from mos_online.contracts.decisions import Decision
 from mos_online.contracts.late_events import LateEvent
 from mos_online.contracts.recommendations import Recommendation
 from mos_online.contracts.session_embeddings import SessionEmbedding
@@ -17,6 +18,7 @@ from mos_online.contracts.sessions import Session
 from mos_online.contracts.topics import (
     CLICKS,
     DEAD_LETTERS,
+    DECISIONS,
     LATE_EVENTS,
     RECOMMENDATIONS,
     SESSION_EMBEDDINGS,
@@ -29,6 +31,7 @@ MESSAGES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     LATE_EVENTS: (LateEvent,),
     SESSION_EMBEDDINGS: (SessionEmbedding,),
     RECOMMENDATIONS: (Recommendation,),
+    DECISIONS: (Decision,),
     DEAD_LETTERS: (DeadLetter,),
 }
 """What may be on each topic that others read or write."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serving.feedback.decisions import DecisionLog
 from serving.http.answers import json_answer
 from serving.http.api import BatchRequest, BatchResponse
 from serving.http.bodies import Bodies
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
     from serving.scoring.service import Service
 
 
-def batch(service: Service, bodies: Bodies) -> Endpoint:
+def batch(service: Service, bodies: Bodies, decisions: DecisionLog) -> Endpoint:
     """Make the endpoint that recommends items for several users, or for one user several times."""
     reader = BodyReader(BatchRequest, bodies, limit=service.limits.batch_body)
 
     async def handle(request: Request) -> Response:
         body, call = await reader.read(request), call_of(request)
         names = [one.request_id or f"{call.request_id}-{number}" for number, one in enumerate(body.requests)]
-        types = bodies.rules.types
-        responses = await responses_to(service, body.requests, names, client=call.client.name, types=types)
+        client, types = call.client.name, bodies.rules.types
+        responses = await responses_to(service, body.requests, names, client=client, types=types, decisions=decisions)
         return json_answer(BatchResponse(responses=responses))
 
     return Endpoint(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serving.feedback.decisions import DecisionLog
 from serving.http.answers import json_answer
 from serving.http.api import RecommendRequest, RecommendResponse
 from serving.http.bodies import Bodies
@@ -23,7 +24,7 @@ ERRORS = (400, 408, 413, 415, 422, 429, 500, 503)
 """The statuses of a request for recommendations that fails."""
 
 
-def recommend(service: Service, bodies: Bodies) -> Endpoint:
+def recommend(service: Service, bodies: Bodies, decisions: DecisionLog) -> Endpoint:
     """Make the endpoint that recommends items for one user."""
     reader = BodyReader(RecommendRequest, bodies, limit=service.limits.body)
 
@@ -32,7 +33,8 @@ def recommend(service: Service, bodies: Bodies) -> Endpoint:
         if body.request_id is not None:
             call.take_name(body.request_id)
         names = [body.request_id or call.request_id]
-        (response,) = await responses_to(service, [body], names, client=call.client.name, types=bodies.rules.types)
+        client, types = call.client.name, bodies.rules.types
+        (response,) = await responses_to(service, [body], names, client=client, types=types, decisions=decisions)
         return json_answer(response)
 
     return Endpoint(

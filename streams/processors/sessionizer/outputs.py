@@ -9,10 +9,10 @@ from mos_online.contracts import AcceptedClicks, LateEvent, Session
 from mos_online.errors import ContractError
 from mos_online.sessions import Output
 from mos_online.settings import Settings
+from publishing.producer import Delay, Headers, RecordProducer
 from streams import metrics
 from streams.kafka.dead_letters import DeadLetters
-from streams.kafka.headers import CLOSABLE_AT, Headers
-from streams.kafka.producer import Delay, RecordProducer
+from streams.kafka.headers import CLOSABLE_AT
 from streams.kafka.records import Record
 
 log = logging.getLogger(__name__)

@@ -15,10 +15,10 @@ from mos_online.contracts import Click, Heartbeat, Session
 from mos_online.errors import ContractError, MosError
 from mos_online.sessions import AcceptedLog, Output, Sessionizer, SessionizerCheckpoint
 from mos_online.settings import Settings
+from publishing.producer import RecordProducer
 from streams import metrics
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.log_reader import LogReader
-from streams.kafka.producer import RecordProducer
 from streams.kafka.records import Record, of_confluent
 from streams.processors.sessionizer.batch import ClickBatch, batches_of, decoded_records
 from streams.processors.sessionizer.outputs import OutputPublisher

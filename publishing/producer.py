@@ -1,4 +1,4 @@
-"""Publishes the worker's records."""
+"""Publishes and waits: the producer of the worker."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from mos_online.contracts import MAX_MESSAGE_BYTES
 from mos_online.errors import BrokerError, BrokerUnavailableError, ContractError
 from mos_online.kafka_config import producer_config
 from mos_online.settings import Settings
-from streams.kafka.faults import broker_error
-from streams.kafka.headers import Headers
+from publishing.faults import broker_error
+
+Headers = tuple[tuple[str, bytes | None], ...]
+"""Names and values of the headers of a record, in order; a name may be repeated."""
 
 HIGH_WATER = 20_000
 """With more records than this on their way, ``relieve`` waits for all of them."""

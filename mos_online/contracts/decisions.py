@@ -1,0 +1,48 @@
+"""Messages of the topic ``decisions``: what the service has answered."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from mos_online.contracts.fields import Count, Id, Milliseconds, Name
+from mos_online.contracts.recommendations import Fallback, RankedItem
+
+MAX_ITEMS = 100
+"""Items of the longest answer."""
+
+Trigger = Literal["request", "session_closed", "test"]
+"""What an answer was made for. Only that to a "request" counts as shown where no impression says so."""
+
+
+class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """An answer of the service. It says what could be shown, not that it was.
+
+    The service writes one for each answer and waits for none: while Kafka is away, some may be missing.
+    """
+
+    request_id: Annotated[Id, Meta(description="The id of the answer. Of two with one id, the first counts.")]
+    user_id: Id
+    timestamp: Annotated[
+        Milliseconds,
+        Meta(description="The moment for which was recommended: that of the request, or when it came; milliseconds."),
+    ]
+    trigger: Annotated[
+        Trigger,
+        Meta(
+            description='What the answer was made for: a "request" of somebody who shows it, a session that has '
+            'closed ("session_closed"), or a "test", whose answer nobody sees.'
+        ),
+    ]
+    items: Annotated[list[RankedItem], Meta(max_length=MAX_ITEMS, description="Best first.")]
+    candidates: Annotated[
+        Count, Meta(description="How many items could be recommended then, those that the request excludes included.")
+    ]
+    model_version: Annotated[Name, Meta(description="The model that answered.")]
+    router_version: Annotated[Name, Meta(description="The router that gave the themes.")]
+    fallback: Annotated[
+        Fallback | None,
+        Meta(description="What was used instead of the model with the profile, and why; null if nothing was."),
+    ]
