@@ -68,6 +68,19 @@ class LogReader:
         low, high = found
         return int(low), int(high)
 
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has; 0 if there is no such topic.
+
+        Raises:
+            BrokerError: Kafka cannot be reached.
+        """
+        try:
+            found = self._bounds.list_topics(topic, timeout=TIMEOUT).topics.get(topic)
+        except KafkaException as error:
+            doing = f"cannot ask Kafka for the partitions of {topic}"
+            raise broker_error(error, doing, client=self._bounds.poll, last=self._fault) from None
+        return len(found.partitions or ()) if found is not None else 0
+
     def _learn(self, topic: str) -> None:
         """Have the partitions of a topic asked for anew: librdkafka goes by what it has once heard, for minutes."""
         with suppress(KafkaException):  # the next call says why

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import AcceptedClicks
-from mos_online.errors import BrokerError, StoreError
+from mos_online.errors import BrokerError, BrokerUnavailableError, StoreError
 from mos_online.items.partition_count import PartitionCount
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.items.user_limits import UserLimits
@@ -18,6 +19,7 @@ from streams.kafka.decoding import json_decoder
 from streams.kafka.log_reader import LogReader
 from streams.kafka.records import Record, of_confluent
 from streams.processors.base import Processor, Timer, WorkerContext
+from streams.processors.click_positions import ClickPositions
 from streams.processors.own_records import check_time
 from streams.processors.retry import RetryPolicy, to_its_end
 
@@ -55,6 +57,7 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         self._limits = UserLimits(per_item=settings.popularity_item_limit, in_all=settings.popularity_user_limit)
         self._store = OnlineStore.open(context.settings)
         self._reader = LogReader(context.settings)
+        self._positions = ClickPositions(context.settings, self._reader)
         self._counts: dict[int, PartitionCount] = {}
         self._changed: set[int] = set()
         self._writing = asyncio.Lock()
@@ -97,11 +100,12 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         for record in records:
             if record.partition not in self._counts:
                 await self._take_over(record.partition, record.offset)
-        for record, message in self.read(records):
-            try:
-                self._count(record, message)
-            except Exception as error:
-                self.dead_letters.refuse(record, error)
+        found = self.read(records)
+        for number in self._positions.doubtful(found):
+            await self._kafka.in_thread(partial(self._positions.learn, number))
+        for record, message in found:
+            if self._count(self._counts[record.partition], record, message):
+                self._changed.add(record.partition)
 
     async def _take_over(self, number: int, offset: int) -> None:
         """Go on from the row of a partition, with the records between it and ``offset``."""
@@ -109,23 +113,35 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         row = next((snapshot for snapshot in stored if snapshot.partition == number), None)
         counts = PartitionCount(half_life_ms=self._half_life, partition=number, limits=self._limits, stored=row)
         if row is not None and row.log_id:
-            await to_its_end(lambda: self._catch_up(counts, number, offset))
+            await self._kafka.in_thread(lambda: self._catch_up(counts, number, offset))
         self._counts[number] = counts
 
     def _catch_up(self, counts: PartitionCount, number: int, offset: int) -> None:
-        """Count the records that were acknowledged before their row was written, after a worker was killed. Blocks."""
+        """Count the records that were acknowledged before their row was written, after a worker was killed. Blocks.
+
+        Raises:
+            BrokerUnavailableError: Kafka does not answer now; call it again, it counts nothing twice.
+        """
         topic = self.settings.topic(self.topic)
+        self._positions.learn(number)  # the records are there, so what they speak of is, too
         try:
             for message in self._reader.read(topic, number, counts.read_to, offset):
-                record = of_confluent(message)
-                for _, found in self.read([record]):
-                    counts.take(found, offset=record.offset)
+                for record, found in self.read([of_confluent(message)]):
+                    self._count(counts, record, found)
+        except BrokerUnavailableError:
+            raise
         except BrokerError as error:
             log.warning("the last second of popularity is lost: %s", error)
 
-    def _count(self, record: Record, message: AcceptedClicks) -> None:
-        self._counts[record.partition].take(message, offset=record.offset)
-        self._changed.add(record.partition)
+    def _count(self, counts: PartitionCount, record: Record, message: AcceptedClicks) -> bool:
+        """Count a record, or make a dead letter of it; returns whether it counts."""
+        try:
+            self._positions.check(record, message)
+            counts.take(message, offset=record.offset)
+        except Exception as error:
+            self.dead_letters.refuse(record, error)
+            return False
+        return True
 
     async def _write(self) -> None:
         await self._follow_model()

@@ -176,6 +176,7 @@ class PopularityCase(Case):
     def prepare(self) -> None:
         self.store, self.log = Store(), Log()
         self.log.up.set()
+        self.log.end = 1000
         self.monkeypatch.setattr("streams.processors.popularity.LogReader", lambda _: self.log)
         self.monkeypatch.setattr("streams.processors.popularity.OnlineStore.open", lambda _: self.store)
         publish_model(self.folder, self.settings)

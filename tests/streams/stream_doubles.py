@@ -96,11 +96,17 @@ class Log:
 
     Attributes:
         records: of the one partition that ``read`` reads, by offset.
+        end: the offset that the next record of any partition will get.
+        asked: how often the bounds were asked for.
+        count: partitions of each topic.
     """
 
     def __init__(self) -> None:
         self.up = threading.Event()
         self.records: list[Any] = []
+        self.end = 0
+        self.asked = 0
+        self.count = 3
 
     def backwards(self, topic: str, partition: int) -> Iterator[Any]:
         self.up.wait()
@@ -108,7 +114,11 @@ class Log:
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         self.up.wait()
-        return 0, 0
+        self.asked += 1
+        return 0, self.end
+
+    def partitions(self, topic: str) -> int:
+        return self.count
 
     def committed(self, name: str, topic: str, partition: int) -> int:
         return 0

@@ -54,6 +54,16 @@ def test_a_range_is_read_in_order_and_no_further(cluster: Settings, reader: LogR
     assert list(reader.read("t", 1, 30, 30)) == []
 
 
+def test_the_partitions_of_a_topic_are_counted(cluster: Settings, reader: LogReader) -> None:
+    publish(cluster, 1)
+    count = reader.partitions("t")
+    assert count > 1
+    assert reader.bounds("t", count - 1)[1] <= 1
+    with pytest.raises(BrokerError):
+        reader.bounds("t", count)
+    assert reader.partitions("nothing") == 0
+
+
 def test_records_are_read_backwards(cluster: Settings, reader: LogReader) -> None:
     assert list(reader.backwards("empty", 0)) == []
     publish(cluster, 30)

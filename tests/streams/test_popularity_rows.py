@@ -14,11 +14,12 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
 from mos_online import contracts
 from mos_online.contracts import AcceptedClick, AcceptedClicks
+from mos_online.errors import BrokerUnavailableError
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.settings import Settings
 from streams.kafka.log_reader import truncated
 from streams.kafka.records import Record
-from tests.streams.processor_cases import NOW, PARTITION, PopularityCase
+from tests.streams.processor_cases import HOUR, NOW, PARTITION, PopularityCase
 from tests.streams.stream_doubles import eventually, quiet
 
 
@@ -161,6 +162,142 @@ def test_accepted_clicks_that_do_not_fit_together_are_refused(
     assert case.store.popularity[PARTITION].item_ids == ["a"]
     (letter,) = case.producer.letters()
     assert letter.reason == "invalid"
+
+
+FAR = [253_402_300_799_999, 2**63 - 1, 2**31 * 1000]
+"""Positions that a record can name and that no log reaches."""
+
+
+def forged(position: int, *, log_id: str = "a log") -> bytes:
+    return contracts.encode(AcceptedClicks.of(log_id, [AcceptedClick(position, NOW - HOUR, 1.0, "u", "forged")]))
+
+
+@pytest.mark.parametrize("position", FAR)
+def test_a_position_beyond_the_end_of_the_clicks_is_refused_and_moves_nothing(
+    mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, position: int
+) -> None:
+    """Else all later clicks would count as counted."""
+    case = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
+    case.log.end = 7
+
+    async def run() -> None:
+        await case.processor.process([case.record(0, "a"), case.record(1, "u", forged(position)), case.record(2, "b")])
+        await case.processor.process([case.record(3, "u", forged(7000)), case.record(4, "u", forged(position))])
+        await case.processor.process([case.record(6, "c")])
+        await case.processor.on_revoked()
+
+    asyncio.run(run())
+    row = case.store.popularity[PARTITION]
+    assert set(row.item_ids) == {"a", "b", "c"}
+    assert (row.counted_to, row.read_to) == (6001, 7)
+    assert [(letter.reason, letter.offset) for letter in case.producer.letters()] == [
+        ("unknown_position", 1),
+        ("unknown_position", 3),
+        ("unknown_position", 4),
+    ]
+
+
+def test_the_end_of_the_clicks_is_asked_for_once_in_a_batch_and_only_if_it_is_not_known_to_be_far_enough(
+    mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
+    case.log.end = 50
+
+    async def run() -> None:
+        await case.processor.process([case.record(offset, "a") for offset in range(9)])
+        assert case.log.asked == 1
+        await case.processor.process([case.record(offset, "a") for offset in range(9, 50)])
+        assert case.log.asked == 1
+        case.log.end = 70
+        await case.processor.process([case.record(offset, "a") for offset in range(50, 60)])
+        assert case.log.asked == 2
+        await case.processor.close()
+
+    asyncio.run(run())
+    assert case.producer.letters() == []
+
+
+def test_a_broker_that_does_not_say_where_the_clicks_end_is_asked_again(
+    mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
+    bounds, answers = case.log.bounds, [False, True, False, True]
+
+    def sometimes(topic: str, partition: int) -> tuple[int, int]:
+        if not answers.pop(0):
+            raise BrokerUnavailableError("of a test")
+        return bounds(topic, partition)
+
+    monkeypatch.setattr(case.log, "bounds", sometimes)
+    case.log.records = [Message(case.record(offset, "a")) for offset in range(3)]
+
+    async def run() -> None:
+        await case.processor.process([case.record(0, "a")])
+        await case.processor.on_revoked()
+        case.log.end = 2000
+        again = case.record(1001, "b")
+        case.log.records = [*case.log.records, *[Message(case.record(offset, "a")) for offset in range(3, 1001)]]
+        await case.processor.process([again])
+        await case.processor.on_revoked()
+
+    asyncio.run(run())
+    assert case.store.popularity[PARTITION].counted_to == 1_001_001
+    assert case.producer.letters() == []
+    assert answers == []
+
+
+def test_a_position_that_no_log_has_moves_nothing_either_if_it_is_read_again(
+    mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
+    records = [case.record(0, "a"), case.record(1, "u", forged(FAR[0])), case.record(2, "b"), case.record(3, "c")]
+    case.log.records = [Message(record) for record in records]
+
+    async def run() -> None:
+        await case.processor.process(records[:1])
+        await case.processor.on_revoked()
+        await case.processor.process(records[3:])  # two were acknowledged, and the row was not written
+        await case.processor.on_revoked()
+
+    asyncio.run(run())
+    row = case.store.popularity[PARTITION]
+    assert (set(row.item_ids), row.counted_to) == ({"a", "b", "c"}, 3001)
+    assert [letter.offset for letter in case.producer.letters()] == [1]
+
+
+def test_a_record_of_a_partition_that_the_clicks_do_not_have_is_refused(
+    mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To wait for the partition would hold up the others for ever."""
+    case = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
+    case.log.count = PARTITION + 1
+    beyond = msgspec.structs.replace(case.record(0, "u", forged(0)), partition=PARTITION + 1)
+
+    async def run() -> None:
+        await case.processor.process([beyond, case.record(1, "a")])
+        await case.processor.on_revoked()
+
+    asyncio.run(run())
+    assert case.store.popularity[PARTITION].item_ids == ["a"]
+    assert [letter.reason for letter in case.producer.letters()] == ["unknown_position"]
+
+
+def test_a_forged_log_lets_no_click_be_left_out(
+    mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can only have those counted again that come again after it."""
+    case = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
+
+    async def run() -> None:
+        await case.processor.process([case.record(0, "a"), case.record(1, "u", forged(999_000, log_id="another"))])
+        await case.processor.process([case.record(2, "b"), case.record(3, "c"), case.record(3, "c")])
+        await case.processor.on_revoked()
+
+    asyncio.run(run())
+    row = case.store.popularity[PARTITION]
+    counts = dict(zip(row.item_ids, row.counts, strict=True))
+    assert counts == pytest.approx(dict.fromkeys(["a", "b", "c", "forged"], 1.0), abs=0.1)
+    assert case.producer.letters() == []
 
 
 class Message:
