@@ -19,7 +19,7 @@ from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.settings import Settings
 from streams.kafka.log_reader import truncated
 from streams.kafka.records import Record
-from tests.streams.processor_cases import HOUR, NOW, PARTITION, PopularityCase
+from tests.streams.processor_cases import HOUR, NOW, PARTITION, PRESENT, PopularityCase
 from tests.streams.stream_doubles import eventually, quiet
 
 
@@ -169,7 +169,7 @@ FAR = [253_402_300_799_999, 2**63 - 1, 2**31 * 1000]
 
 
 def forged(position: int, *, log_id: str = "a log") -> bytes:
-    return contracts.encode(AcceptedClicks.of(log_id, [AcceptedClick(position, NOW - HOUR, 1.0, "u", "forged")]))
+    return contracts.encode(AcceptedClicks.of(log_id, [AcceptedClick(position, PRESENT - HOUR, 1.0, "u", "forged")]))
 
 
 @pytest.mark.parametrize("position", FAR)
@@ -325,7 +325,7 @@ class Message:
         return self._record.value
 
     def timestamp(self) -> tuple[int, int]:
-        return TIMESTAMP_LOG_APPEND_TIME, self._record.timestamp
+        return TIMESTAMP_LOG_APPEND_TIME, PRESENT
 
     def headers(self) -> None:
         return None
