@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import httpx
 
@@ -176,13 +177,18 @@ def services_lock(home: Path) -> AbstractContextManager[int]:
     return locked(home / LOCK, what="`mos up` or `mos demo`", instead="choose another MOS_HOME")
 
 
-def local_services(settings: Settings) -> list[ChildProcess]:
-    """The services of a single machine, in the order in which they start."""
+def local_services(settings: Settings, *, probe: Literal["readyz", "healthz"] = "readyz") -> list[ChildProcess]:
+    """The services of a single machine, in the order in which they start.
+
+    Args:
+        settings: of all of them.
+        probe: what service and worker must answer to be ready; without a model they only answer "healthz".
+    """
     services = []
     if settings.kafka == "embedded":
         services.append(ChildProcess(name="kafka", arguments=("kafka",), ready=settings.broker_file.exists))
-    worker = f"{http_address(settings.worker_host, settings.worker_port)}/readyz"
-    serve = f"{settings.local_serve_url}/readyz"
+    worker = f"{http_address(settings.worker_host, settings.worker_port)}/{probe}"
+    serve = f"{settings.local_serve_url}/{probe}"
     services.append(ChildProcess(name="serve", arguments=("serve",), ready=lambda: answers(serve)))
     services.append(ChildProcess(name="worker", arguments=("worker",), ready=lambda: answers(worker)))
     return services

@@ -70,7 +70,7 @@ def tail(
         bool, typer.Option("--json", help="Print only the records, one JSON document a line (default: with position).")
     ] = False,
 ) -> None:
-    """Print the records of a topic as they come, until Ctrl-C."""
+    """Print the records of a topic as they come, until Ctrl-C. If Kafka goes away, wait for it."""
     from mos_online.contracts import TOPICS  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
     from streams.kafka.printing import json_line, printable  # noqa: PLC0415
@@ -83,7 +83,7 @@ def tail(
         typer.echo(f"waiting for new records of {topic}; --from-beginning shows those that are there", err=True)
     seen = 0
     try:
-        for record in follow(configured, configured.topic(topic), from_beginning=from_beginning):
+        for record in follow(configured, configured.topic(topic), from_beginning=from_beginning, say=_say):
             if user is not None and record.key != user.encode():
                 continue
             value = record.value
@@ -93,3 +93,7 @@ def tail(
                 return
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

@@ -5,21 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from mos_online.errors import ModelError, SettingsError
-
-if TYPE_CHECKING:
-    from mos_online.settings import Settings
+from mos_online.errors import SettingsError
 
 app = typer.Typer()
-log = logging.getLogger(__name__)
-
-LOOK_EVERY = 1.0
-"""Seconds between looks for the first model."""
 
 
 @app.command()
@@ -62,29 +54,10 @@ def worker(
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
     for handler in logging.getLogger().handlers:
         handler.addFilter(RepeatFilter("aiokafka"))
-    if {"profiler", "popularity"} & set(chosen):
-        _wait_for_model(settings)
     with asyncio.Runner(loop_factory=_loop) as runner:
         received = runner.run(run_worker(settings, chosen, accept_loss=accept_loss))
     if received == signal.SIGINT:
         raise typer.Exit(130)
-
-
-def _wait_for_model(settings: Settings) -> None:
-    """Return once a model is in service; ``train`` may come later than the worker."""
-    from mos_online.registry import open_registry  # noqa: PLC0415
-
-    registry, said = open_registry(settings), ""
-    while True:
-        try:
-            registry.champion()
-        except ModelError as error:
-            if str(error) != said:
-                log.warning("waiting for a model: %s", error)
-            said = str(error)
-            time.sleep(LOOK_EVERY)
-        else:
-            return
 
 
 def _loop() -> asyncio.AbstractEventLoop:

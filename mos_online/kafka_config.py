@@ -73,6 +73,19 @@ def producer_config(settings: Settings) -> dict[str, str | int]:
     }
 
 
+def require_same_broker(settings: Settings, bootstrap: str | int) -> None:
+    """Check that a client which has connected to ``bootstrap`` still talks to the broker of the settings.
+
+    The embedded broker gets another address when it is started again, and its records are gone.
+
+    Raises:
+        BrokerUnavailableError: the embedded broker does not run.
+        BrokerError: it has been started anew.
+    """
+    if _bootstrap(settings) != bootstrap:
+        raise BrokerError("the embedded broker has been started anew, with empty topics: start this command again, too")
+
+
 def _bootstrap(settings: Settings) -> str:
     if settings.kafka != "embedded":
         return settings.kafka

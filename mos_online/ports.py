@@ -8,7 +8,9 @@ import random
 import socket
 import tempfile
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mos_online.errors import MosError
 
@@ -88,6 +90,19 @@ def bind_fault(host: str, port: int) -> str | None:
     except (OSError, UnicodeError) as error:
         return getattr(error, "strerror", None) or str(error)
     return None
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL is of this machine by its name alone; no proxy can reach that.
+
+    >>> is_loopback("http://127.8.0.1:8000"), is_loopback("http://[::1]:8000"), is_loopback("http://shop.example")
+    (True, True, False)
+    """
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def http_address(host: str, port: int) -> str:

@@ -45,6 +45,11 @@ class LastFault:
         return error
 
 
+def passes(error: KafkaError) -> bool:
+    """Whether the same client may go on when Kafka works again."""
+    return error.code() not in FINAL and not error.fatal()
+
+
 def broker_error(
     error: KafkaException | KafkaError,
     doing: str,
@@ -69,5 +74,5 @@ def broker_error(
     if client is not None and last is not None:
         client(0)
         fault = last.take() or fault
-    kind = BrokerError if fault.code() in FINAL or fault.fatal() else BrokerUnavailableError
+    kind = BrokerUnavailableError if passes(fault) else BrokerError
     return kind(f"{doing}: {fault.str()}; {advice}")

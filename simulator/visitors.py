@@ -13,6 +13,7 @@ from mos_online.baselines import LastItemKnn, RecentPopularity
 from mos_online.contracts import Click, Recommendation
 from mos_online.errors import ServingError
 from mos_online.metrics import PrequentialJudge
+from mos_online.ports import is_loopback
 
 K = 10
 INSIDE, START, NEXT = "inside_session", "session_start", "next_session"
@@ -46,7 +47,8 @@ class Visitors:
         self.http_ms: list[float] = []
         self.fallbacks: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
-        self._http = httpx.Client(base_url=url, headers={"X-API-Key": api_key} if api_key else {}, timeout=5.0)
+        headers = {"X-API-Key": api_key} if api_key else {}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=5.0, trust_env=not is_loopback(url))
         self._gap = gap
         self._every = every
         self._popularity = popularity

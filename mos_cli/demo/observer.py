@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from mos_cli.demo.seen import Seen
 from mos_online import contracts
@@ -14,6 +14,7 @@ from mos_online.errors import BrokerError, ContractError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
 from streams.kafka.decoding import json_decoder
+from streams.kafka.faults import broker_error, passes
 from streams.kafka.headers import closable_at
 from streams.kafka.records import Record, of_confluent
 
@@ -26,8 +27,12 @@ TOPICS = (
 )
 
 
+TIMEOUT = 10.0
+"""Seconds for Kafka to answer at the start."""
+
+
 class Observer:
-    """Reads the output topics in a thread, from where they end when it is created.
+    """Reads the output topics in a thread, from where they end when it is created. It waits for a Kafka that goes away.
 
     Raises:
         BrokerError: the topics cannot be reached or do not exist.
@@ -45,6 +50,7 @@ class Observer:
                 "fetch.wait.max.ms": 50,
                 # A position that retention has overtaken must be an error: skipped records would look like losses.
                 "auto.offset.reset": "error",
+                "log_level": 2,  # what matters comes back as an error
             }
         )
         self._consumer.assign(self._ends())
@@ -73,15 +79,22 @@ class Observer:
         positions = []
         for name in self._names:
             try:
-                topic = self._consumer.list_topics(name, timeout=10).topics[name]
+                topic = self._consumer.list_topics(name, timeout=TIMEOUT).topics[name]
+                if topic.error is not None or not topic.partitions:
+                    raise BrokerError(f"topic {name} does not exist; create it with `mos topics create`")
+                positions += [
+                    TopicPartition(name, partition, self._end(name, partition)) for partition in topic.partitions
+                ]
             except KafkaException as error:
-                raise BrokerError(f"cannot reach Kafka: {error.args[0].str()}; `mos doctor` says more") from None
-            if topic.error is not None or not topic.partitions:
-                raise BrokerError(f"topic {name} does not exist; create it with `mos topics create`")
-            for partition in topic.partitions:
-                _, high = self._consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=10)
-                positions.append(TopicPartition(name, partition, high if high >= 0 else OFFSET_END))
+                raise broker_error(error, "cannot reach Kafka") from None
         return positions
+
+    def _end(self, topic: str, partition: int) -> int:
+        bounds = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT)
+        if bounds is None:
+            raise BrokerError(f"Kafka does not say where {topic}[{partition}] ends; `mos doctor` says more")
+        end = int(bounds[1])
+        return end if end >= 0 else OFFSET_END
 
     def _run(self) -> None:
         try:
@@ -94,6 +107,8 @@ class Observer:
     def _take(self, message: Message) -> None:
         fault = message.error()
         if fault is not None:
+            if passes(fault) and fault.code() != KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - its public name
+                return
             raise BrokerError(f"{message.topic()}[{message.partition()}]: {fault.str()}")
         record = of_confluent(message)
         try:

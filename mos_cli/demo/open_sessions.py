@@ -6,7 +6,7 @@ import re
 
 import httpx
 
-from mos_online.ports import HOST
+from mos_online.ports import http_address
 from mos_online.settings import Settings
 
 _OPEN = re.compile(r"^mos_sessionizer_open_sessions(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
@@ -15,7 +15,9 @@ _OPEN = re.compile(r"^mos_sessionizer_open_sessions(?:\{[^}]*\})? ([0-9.e+]+)$",
 def open_sessions(settings: Settings) -> int:
     """The sum of the worker's gauge over its partitions; 0 when the worker does not answer."""
     try:
-        text = httpx.get(f"http://{HOST}:{settings.worker_port}/metrics", timeout=0.5).text
+        text = httpx.get(
+            f"{http_address(settings.worker_host, settings.worker_port)}/metrics", timeout=0.5, trust_env=False
+        ).text
     except httpx.HTTPError:
         return 0
     return count_open(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -90,7 +90,7 @@ def watch_replay(
     observer.start()
     try:
         with phases.measure("replay"), Display(console) as display:
-            watch.replay(log, speed, display)
+            watch.replay(log, speed, display, say=lambda line: console.print(line, markup=False, soft_wrap=True))
         with phases.measure("drain"):
             console.print("replayed; waiting for the last sessions ...")
             watch.drain()
@@ -108,11 +108,11 @@ class _Watch:
         self.expected = pl.DataFrame()
         self._settings, self._supervisor, self._observer, self._visitors = settings, supervisor, observer, visitors
 
-    def replay(self, log: DemoLog, speed: Speed, display: Display) -> None:
+    def replay(self, log: DemoLog, speed: Speed, display: Display, *, say: Callable[[str], None]) -> None:
         """Send the clicks and show what comes of them."""
         settings = self._settings
         groups = [settings.group("sessionizer"), settings.group("popularity")]
-        with ClicksTopic(settings) as topic, lag_guard(settings, groups) as guard:
+        with ClicksTopic(settings, say=say) as topic, lag_guard(settings, groups) as guard:
             replay = Replay(
                 log.replayed,
                 topic,

@@ -10,7 +10,7 @@ import msgspec
 
 from mos_cli.doctor.finding import Finding, Status
 from mos_online.health import Health
-from mos_online.ports import bind_fault, http_address
+from mos_online.ports import bind_fault, http_address, is_loopback
 from mos_online.settings import Settings
 
 TIMEOUT = 3.0
@@ -31,13 +31,14 @@ def remote_service(settings: Settings) -> Iterator[Finding]:
         return
     url, part = settings.recommend_url, "MOS_SERVE_URL"
     try:
-        said = httpx.get(f"{url}/readyz", timeout=TIMEOUT)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        said = httpx.get(f"{url}/readyz", timeout=TIMEOUT, trust_env=not is_loopback(url))
+    except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError) as error:  # the last two: a proxy is wrong
         yield Finding(
             part=part,
             status=Status.FAIL,
             found=f"{url} does not answer: {error or type(error).__name__}",
-            remedy="start `mos serve` there, or correct MOS_SERVE_URL; until then the recommender waits",
+            remedy="start `mos serve` there, or correct MOS_SERVE_URL (or HTTP_PROXY and NO_PROXY); until then the "
+            "recommender waits",
         )
         return
     health = _health(said)

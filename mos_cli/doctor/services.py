@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mos_cli.doctor.finding import Finding, Status, failed
 from mos_online import contracts
 from mos_online.contracts import CLICKS, TOPICS
-from mos_online.errors import MosError
+from mos_online.errors import BrokerError, MosError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
 
@@ -48,7 +48,6 @@ def kafka(settings: Settings) -> Iterator[Finding]:
 
 
 def _timestamp_type(settings: Settings, topic: str) -> str:
-    from confluent_kafka import KafkaException  # noqa: PLC0415
     from confluent_kafka.admin import AdminClient  # noqa: PLC0415
 
     from streams.kafka.admin import timestamp_type  # noqa: PLC0415
@@ -58,8 +57,8 @@ def _timestamp_type(settings: Settings, topic: str) -> str:
     admin = AdminClient({**librdkafka_config(settings), "log_level": 0, "error_cb": _ignore})
     try:
         return timestamp_type(admin, topic)
-    except KafkaException as error:
-        return f"not known: {error.args[0].str()}"
+    except BrokerError as error:
+        return f"not known: {error}"
 
 
 def arrival(kind: str, settings: Settings) -> Finding:

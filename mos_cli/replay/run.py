@@ -56,18 +56,23 @@ def replay_and_show(
         Whether everything was sent; False after Ctrl-C.
 
     Raises:
-        BrokerError: Kafka cannot be reached, a message was not delivered, or the readers have stopped.
+        BrokerError: Kafka cannot be reached at the start, refuses a message, or was the embedded broker and was
+            started anew; or the readers have stopped.
         DatasetError, SettingsError: as ``Replay``.
     """
     if groups is None:
         groups = [settings.group("sessionizer")] if settings.kafka == "embedded" else []
-    with ClicksTopic(settings) as topic, lag_guard(settings, groups) as guard:
+    with ClicksTopic(settings, say=lambda line: _say(line, console)) as topic, lag_guard(settings, groups) as guard:
         run = Replay(clicks, topic, config, sessions=settings.sessions, categories=log.categories, guard=guard)
         last = _run(run, console)
     if last is None:
         return False
     console.print(_summary(run, last))
     return last.sent == last.total
+
+
+def _say(line: str, console: Console) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _run(run: Replay, console: Console) -> Progress | None:

@@ -9,10 +9,10 @@ from time import monotonic
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from mos_online import contracts
-from mos_online.errors import BrokerError
+from mos_online.errors import BrokerError, BrokerUnavailableError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
-from simulator.replay.clicks_topic import QUIET, TIMEOUT, partitions_of
+from simulator.replay.clicks_topic import AWAY, QUIET, TIMEOUT, partitions_of
 from simulator.replay.lag import LagGuard, LagLimits
 
 
@@ -40,22 +40,27 @@ class GroupOffsets:
 
     def bounds(self) -> list[tuple[int, int]]:
         """First and next offset of every partition; raises BrokerError if Kafka does not answer."""
+        asking = f"the offsets of {self._name} cannot be read"
         try:
-            return [self._consumers[0].get_watermark_offsets(wanted, timeout=TIMEOUT) for wanted in self._wanted]
+            found = [self._consumers[0].get_watermark_offsets(wanted, timeout=TIMEOUT) for wanted in self._wanted]
         except KafkaException as error:
-            raise BrokerError(f"the offsets of {self._name} cannot be read: {error.args[0].str()}") from None
+            raise _fault(error, asking) from None
+        if None in found:
+            raise BrokerUnavailableError(f"{asking}: no answer within {TIMEOUT:.0f} s")
+        return found
 
     def committed(self) -> list[int | None]:
         """The slowest group's position in every partition, None where one has none yet.
 
         Raises:
-            BrokerError: Kafka does not answer.
+            BrokerUnavailableError: Kafka does not answer.
+            BrokerError: it refuses.
         """
         slowest: list[int | None] = [None] * len(self._wanted)
         try:
             answers = [consumer.committed(self._wanted, timeout=TIMEOUT) for consumer in self._consumers]
         except KafkaException as error:
-            raise BrokerError(f"committed offsets cannot be read: {error.args[0].str()}") from None
+            raise _fault(error, "committed offsets cannot be read") from None
         for place, positions in enumerate(zip(*answers, strict=True)):
             offsets = [position.offset for position in positions]
             slowest[place] = None if min(offsets) < 0 else min(offsets)  # negative: nothing committed
@@ -65,6 +70,12 @@ class GroupOffsets:
         """Close the connections."""
         for consumer in self._consumers:
             consumer.close()
+
+
+def _fault(error: KafkaException, doing: str) -> BrokerError:
+    fault = error.args[0]
+    kind = BrokerUnavailableError if fault.retriable() or fault.code() in AWAY else BrokerError
+    return kind(f"{doing}: {fault.str()}")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mos_online.errors import BrokerError
+from mos_online.errors import BrokerError, BrokerUnavailableError
 from mos_online.settings import Settings
 
 RECORD_OVERHEAD = 80
@@ -50,7 +50,8 @@ class Offsets(Protocol):
         """Lowest offset that the groups have committed in every partition; None where one has committed nothing.
 
         Raises:
-            BrokerError: Kafka does not answer.
+            BrokerUnavailableError: Kafka does not answer.
+            BrokerError: it refuses.
         """
 
 
@@ -102,12 +103,14 @@ class LagGuard:
         """Ask what was read since.
 
         Raises:
-            BrokerError: there is no room, and for too long nothing has been read, or Kafka has not answered.
+            BrokerError: there is no room, and for too long nothing has been read although Kafka answers.
         """
         moved, trouble = False, ""
         try:
             moved = self._note(self._offsets.committed())
-        except BrokerError as error:  # a broker may restart: the clients reconnect, and patience ends the waiting
+        except BrokerUnavailableError:  # nobody can read now, and that is not the readers' fault
+            self._stuck_since = now
+        except BrokerError as error:
             trouble = f" ({error})"
         self.has_room = self.has_room or self._fits(0.5)
         if moved or self.has_room:

@@ -23,6 +23,9 @@ class Topic(Protocol):
     def send(self, partition: int, key: bytes | None, value: bytes | None) -> None:
         """Queue a message."""
 
+    def check(self) -> None:
+        """Look after what is on its way; raises BrokerError if something could not be delivered."""
+
     def flush(self) -> None:
         """Wait until everything is delivered; raises BrokerError if something could not be."""
 
@@ -89,6 +92,14 @@ class Publisher:
             if partition not in self._spoken:
                 self._beat(partition, self.event_time - self._lateness)
         self._spoken.clear()
+
+    def check(self) -> None:
+        """Look after what is on its way.
+
+        Raises:
+            BrokerError: something could not be delivered.
+        """
+        self._topic.check()
 
     def finish(self, closing: int | None) -> None:
         """Send what is left, then a heartbeat of ``closing`` (ms; None: none) to every partition; wait for delivery.

@@ -193,6 +193,7 @@ class Replay:
 
     def _report(self, *, waiting: bool = False) -> Progress:
         now = self._clock.monotonic()
+        self._publisher.check()
         if now >= self._next_beat:
             self._publisher.beat()
             self._next_beat = now + BEAT_EVERY

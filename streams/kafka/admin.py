@@ -53,10 +53,16 @@ def timestamp_type(admin: AdminClient, topic: str) -> str:
     """Who writes the timestamps of a topic's records: "LogAppendTime" (the broker) or "CreateTime" (their producers).
 
     Raises:
-        KafkaException: the broker does not say. The embedded one never does; its records bear their producers' times.
+        BrokerError: the broker does not say. The embedded one never does; its records bear their producers' times.
     """
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-    found = admin.describe_configs([resource], request_timeout=TIMEOUT)[resource].result(TIMEOUT)
+    asking = f"Kafka does not say who writes the timestamps of {topic}"
+    try:
+        found = admin.describe_configs([resource], request_timeout=TIMEOUT)[resource].result(TIMEOUT)
+    except KafkaException as error:
+        raise broker_error(error, asking) from None
+    except TimeoutError:
+        raise BrokerUnavailableError(f"{asking}: no answer within {TIMEOUT:.0f} s") from None
     return str(found["message.timestamp.type"].value)
 
 

@@ -6,7 +6,8 @@ import httpx
 import msgspec
 
 from mos_online.contracts import RankedItem, ServedAnswer
-from mos_online.errors import ContractError, ServingError
+from mos_online.errors import ContractError, ServingError, SettingsError
+from mos_online.ports import is_loopback
 from mos_online.settings import Settings
 from streams.processors.retry import LONGEST
 
@@ -38,10 +39,22 @@ class ServingClient:
     """The service's API, as far as the recommender uses it."""
 
     def __init__(self, settings: Settings) -> None:
-        """Connect when it is needed."""
-        key = settings.api_key
+        """Connect when it is needed.
+
+        Raises:
+            SettingsError: a proxy of the environment cannot be used.
+        """
+        key, url = settings.api_key, settings.recommend_url
         headers = {"Content-Type": "application/json"} | ({"X-API-Key": key} if key else {})
-        self._client = httpx.AsyncClient(base_url=settings.recommend_url, headers=headers, timeout=TIMEOUT)
+        try:
+            self._client = httpx.AsyncClient(
+                base_url=url, headers=headers, timeout=TIMEOUT, trust_env=not is_loopback(url)
+            )
+        except (ImportError, ValueError) as error:
+            raise SettingsError(
+                f"a proxy for {url} cannot be used: {error}; correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the "
+                "host in NO_PROXY"
+            ) from None
 
     async def close(self) -> None:
         """Close the connections."""

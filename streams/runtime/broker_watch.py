@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from mos_online.errors import BrokerError, BrokerUnavailableError, MosError
-from mos_online.kafka_config import librdkafka_config
+from mos_online.errors import BrokerUnavailableError, MosError
+from mos_online.kafka_config import librdkafka_config, require_same_broker
 from mos_online.settings import Settings
 from streams.kafka.admin import check_topics
 from streams.processors.retry import FIRST, LONGEST
@@ -36,7 +36,7 @@ class BrokerWatch:
         self.trouble: str | None = "it has not answered yet"
         self._settings = settings
         self._check = check
-        self._address: object = None
+        self._address: str | int = ""
 
     async def ready(self) -> int:
         """Wait until Kafka can be used; gives the partitions of ``clicks``.
@@ -71,18 +71,11 @@ class BrokerWatch:
                 self._note(str(error))
             else:
                 self._note(None)
-                self._same_broker()
+                require_same_broker(self._settings, self._address)
 
     def _note(self, trouble: str | None) -> None:
         if trouble is not None and trouble != self.trouble:
             log.warning("waiting for Kafka: %s", trouble)
-        elif trouble is None and self._address is not None and self.trouble is not None:
+        elif trouble is None and self._address and self.trouble is not None:
             log.warning("Kafka is back")
         self.trouble = trouble
-
-    def _same_broker(self) -> None:
-        """The embedded broker gets another address when it is started again, and its records are gone."""
-        if librdkafka_config(self._settings)["bootstrap.servers"] != self._address:
-            raise BrokerError(
-                "the embedded broker has been started anew, with empty topics: start the worker again, too"
-            )

@@ -19,6 +19,10 @@ from streams.processors.base import Processor, WorkerContext
 from streams.runtime.broker_watch import BrokerWatch
 from streams.runtime.consumer import ProcessorConsumer
 from streams.runtime.health import health_server
+from streams.runtime.model_wait import ModelWait
+
+NEED_MODEL = {"profiler", "popularity"}
+"""Processors that need a model to start."""
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOP_TIMEOUT = 20.0
@@ -63,7 +67,8 @@ PROCESSORS: dict[str, Callable[[WorkerContext], Processor[Any]]] = {
 async def run_worker(settings: Settings, only: Collection[str], *, accept_loss: bool = False) -> signal.Signals:
     """Work until SIGINT, SIGTERM or SIGHUP, finish what is begun, and return the signal.
 
-    A Kafka that does not answer, and topics that do not exist, are waited for: at the start and later.
+    A Kafka that does not answer, and topics that do not exist, are waited for: at the start and later. Processors that
+    need a model wait for the first one, and the others with them.
 
     Args:
         settings: of everything.
@@ -88,11 +93,13 @@ async def run_worker(settings: Settings, only: Collection[str], *, accept_loss: 
         if not stop.done():
             stop.set_exception(error)
 
-    brokers = BrokerWatch(settings)
+    brokers, models = BrokerWatch(settings), ModelWait(settings)
     running: list[ProcessorConsumer] = []
     context = WorkerContext(settings=settings, fail=fail, accept_loss=accept_loss)
 
     async def work() -> None:
+        if NEED_MODEL & set(only):
+            await models.ready()
         partitions = await brokers.ready()
         sized = replace(context, largest=await asyncio.to_thread(largest_records, settings))
         running.extend(
@@ -102,7 +109,7 @@ async def run_worker(settings: Settings, only: Collection[str], *, accept_loss: 
         )
         await _first_error([brokers.run(), *(consumer.run() for consumer in running)])
 
-    alive, ready = partial(_report, brokers, running), partial(_ready, brokers, running)
+    alive, ready = partial(_report, brokers, models, running), partial(_ready, brokers, models, running)
     with health_server(settings.worker_host, settings.worker_port, alive, ready, namespace=settings.namespace):
         working = asyncio.create_task(work())
         try:
@@ -135,8 +142,10 @@ async def _first_error(endless: Iterable[Coroutine[Any, Any, None]]) -> None:
             future.cancel()
 
 
-def _report(brokers: BrokerWatch, running: list[ProcessorConsumer]) -> Health:
+def _report(brokers: BrokerWatch, models: ModelWait, running: list[ProcessorConsumer]) -> Health:
     """Whether the worker is alive, and what there is to say about it. Nothing is its fault while Kafka is away."""
+    if models.trouble is not None:
+        return Health(program="worker", status="alive", details=[f"the worker waits for a model: {models.trouble}"])
     if brokers.trouble is not None:
         return Health(program="worker", status="alive", details=[f"the worker waits for Kafka: {brokers.trouble}"])
     troubles = [f"{consumer.name}: {trouble}" for consumer in running if (trouble := consumer.trouble())]
@@ -154,11 +163,12 @@ def _report(brokers: BrokerWatch, running: list[ProcessorConsumer]) -> Health:
     return Health(program="worker", status="alive", details=[*waits, *older, *lost])
 
 
-def _ready(brokers: BrokerWatch, running: list[ProcessorConsumer]) -> Health:
-    """Whether Kafka answers and all processors have their partitions, and what there is to say about it."""
-    health = _report(brokers, running)
+def _ready(brokers: BrokerWatch, models: ModelWait, running: list[ProcessorConsumer]) -> Health:
+    """Whether there is a model, Kafka answers and all processors have their partitions, and what to say about it."""
+    health = _report(brokers, models, running)
     if not health.good:
         return health
-    if brokers.trouble is None and not running:
+    if brokers.trouble is None and models.trouble is None and not running:
         return Health(program="worker", status="waiting", details=["the processors start"])
-    return msgspec.structs.replace(health, status="ready" if brokers.trouble is None else "waiting")
+    waits = brokers.trouble is not None or models.trouble is not None
+    return msgspec.structs.replace(health, status="waiting" if waits else "ready")

@@ -82,7 +82,7 @@ class StreamSystem:
             raise AssertionError(f"waited in vain until {what}: {error}") from None
 
     def _progress(self) -> tuple[object, ...]:
-        logs = [self._log(name) for name in ("kafka", "topics", "worker")]
+        logs = [self._log(name) for name in ("kafka", "topics", "replay", "worker")]
         metrics = {port: self._metrics(port) for port in self._ports}
         return (*(work_of(process.pid, *logs) for process in self._processes), *metrics.values())
 

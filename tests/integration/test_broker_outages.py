@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -139,3 +140,31 @@ def partitions_with(system: StreamSystem, topic: str) -> set[int]:
     if {s.name: s.partitions for s in topic_states(system.settings)}[system.settings.topic(topic)] <= PARTITIONS:
         return set()
     return {record.partition for record in system.records(topic) if record.partition >= PARTITIONS}
+
+
+def test_a_replay_and_a_tail_wait_for_a_broker_that_is_killed(
+    tmp_path: Path, free_port: Callable[[], int], own_kafka: OwnKafka
+) -> None:
+    broker = own_kafka()
+    with stream_system(tmp_path / "mos", free_port(), MOS_KAFKA=broker.bootstrap) as system:
+        tail = system.mos("topics", "tail", "clicks", "--json", "--limit", "400", "--from-beginning")
+        replay = system.mos("replay", "--speed", "50/s", "--events", "400", "--from", "0.5")
+
+        def tailed() -> int:
+            return system.log("topics").count('"event_id"')
+
+        system.until(lambda: tailed() > 20, "clicks come")
+        broker.kill()
+        for name in ("topics", "replay"):
+            system.until(partial(_says, system, name, "waiting for Kafka"), f"{name} waits")
+        broker.start()
+        assert system.ended(replay) == 0, system.log("replay")
+        assert system.ended(tail) == 0, system.log("topics")
+        assert tailed() == 400
+        for name in ("topics", "replay"):
+            assert "Kafka is back" in system.log(name)
+            assert "Traceback" not in system.log(name)
+
+
+def _says(system: StreamSystem, name: str, words: str) -> bool:
+    return words in system.log(name)

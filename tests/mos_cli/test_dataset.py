@@ -38,7 +38,7 @@ def test_a_log_is_trained_on_backfilled_and_replayed(
         assert replayed.status == 0, replayed
         assert "closed by heartbeats" in replayed.out
         sent = window(log.clicks, start="0.9")
-        with closing(follow(mos_home, mos_home.topic("clicks"), from_beginning=True)) as records:
+        with closing(follow(mos_home, mos_home.topic("clicks"), from_beginning=True, say=print)) as records:
             keyed = (record.key.decode() for record in records if record.key)
             users = list(islice(keyed, len(sent)))
     assert sorted(users) == sorted(sent["user_id"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mos_online.errors import BrokerError
+from mos_online.errors import BrokerError, BrokerUnavailableError
 from mos_online.settings import Settings
 from simulator.replay.lag import RECORD_OVERHEAD, LagGuard, LagLimits
 
@@ -79,7 +79,21 @@ def test_patience_begins_anew_with_every_message_read() -> None:
         guard.refresh(216)
 
 
-def test_a_broker_that_does_not_answer_is_waited_for_and_then_named() -> None:
+def test_a_broker_that_does_not_answer_costs_no_patience() -> None:
+    group = Group((0, 0))
+    guard = LagGuard(group, LagLimits(messages=1), now=0)
+    group.answer = BrokerUnavailableError("timed out")
+    guard.sent(0, 1)
+    guard.sent(0, 1)
+    for moment in range(50, 1000, 50):
+        guard.refresh(moment)
+    group.answer = [0]
+    guard.refresh(1000)
+    with pytest.raises(BrokerError, match="has read nothing for 60 s"):
+        guard.refresh(1011)
+
+
+def test_a_broker_that_refuses_is_named_when_patience_ends() -> None:
     group = Group((0, 0))
     guard = LagGuard(group, LagLimits(messages=1), now=0)
     group.answer = BrokerError("timed out")

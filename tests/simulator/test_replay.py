@@ -69,6 +69,9 @@ class Topic:
     def send(self, partition: int, key: bytes | None, value: bytes | None) -> None:
         self.records.append(Record(partition, key, value, self.time.now_ms()))
 
+    def check(self) -> None:
+        """Nothing is on its way."""
+
     def flush(self) -> None:
         self.flushed = True
 

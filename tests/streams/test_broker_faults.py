@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,10 +18,13 @@ from mos_online.health import Health
 from mos_online.settings import Settings
 from publishing.faults import LastFault, broker_error
 from publishing.producer import RecordProducer
+from streams.broker.embedded import embedded_broker
+from streams.kafka import admin
 from streams.kafka.log_reader import LogReader
 from streams.kafka.partitions import FOLLOWING, too_small
 from streams.runtime import broker_watch
 from streams.runtime.broker_watch import BrokerWatch
+from streams.runtime.model_wait import ModelWait
 from streams.runtime.worker import _ready, _report
 
 FINAL = [KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError._AUTHENTICATION]
@@ -93,6 +97,12 @@ def test_records_that_cannot_be_delivered_are_given_up_at_the_end_only(tmp_path:
     asyncio.run(run())
 
 
+def test_a_broker_that_does_not_say_who_writes_timestamps(mos_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "TIMEOUT", 0.5)
+    with embedded_broker(mos_home) as address, pytest.raises(BrokerUnavailableError, match="timestamps of clicks"):
+        admin.timestamp_type(AdminClient({"bootstrap.servers": address, "log_level": 0}), "clicks")
+
+
 # --- the watch
 
 
@@ -116,10 +126,12 @@ def test_the_start_waits_for_kafka_and_says_so(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(broker_watch, "FIRST", 0.0)
     watch = BrokerWatch(Settings.load(home=tmp_path, kafka="k:1"), Cluster(AWAY, AWAY, 7).check)
     said = ["the worker waits for Kafka: it has not answered yet"]
-    assert _report(watch, []) == Health(program="worker", status="alive", details=said)
+    assert _report(watch, ModelWait(watch._settings), []) == Health(program="worker", status="alive", details=said)
     assert asyncio.run(watch.ready()) == 7
     assert watch.trouble is None
-    assert _ready(watch, []) == Health(program="worker", status="waiting", details=["the processors start"])
+    assert _ready(watch, ModelWait(watch._settings), []) == Health(
+        program="worker", status="waiting", details=["the processors start"]
+    )
 
 
 def test_the_start_ends_where_no_waiting_helps(tmp_path: Path) -> None:
