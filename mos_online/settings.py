@@ -106,10 +106,9 @@ class Settings(SystemSettings):
     serve_port: int = Field(8000, ge=1, le=65535, description="The port on which the service listens.")
     serve_url: Annotated[str, AfterValidator(http_url)] | None = Field(
         None,
-        description="The URL at which the worker finds the service. If it is not set, it is made of `MOS_SERVE_HOST` "
-        "and `MOS_SERVE_PORT`. For another machine, the worker uses the proxy of `HTTP_PROXY`, `HTTPS_PROXY` or "
-        "`ALL_PROXY`, unless `NO_PROXY` names the host. For this machine (`localhost`, `127.0.0.1`, `::1`) it uses no "
-        "proxy.",
+        description="The URL at which the worker finds the service. By default it is made of `MOS_SERVE_HOST` and "
+        "`MOS_SERVE_PORT`. The worker uses the proxy of `HTTP_PROXY`, `HTTPS_PROXY` or `ALL_PROXY`, except for this "
+        "machine (`localhost`, `127.0.0.1`, `::1`) and for the hosts in `NO_PROXY`.",
     )
     serve_replicas: int = Field(
         1, ge=1, le=1000, description="The number of replicas. Each is a process that holds the whole model."

@@ -55,8 +55,7 @@ class SystemSettings(BaseSettings):
         8,
         ge=1,
         le=1000,
-        description="The number of partitions of each topic. Topics are created with it. If topics exist, it must be "
-        "the number that they have.",
+        description="The number of partitions of topics that are created or grown.",
     )
 
     store: str = Field(

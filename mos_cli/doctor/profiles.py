@@ -12,6 +12,9 @@ from mos_online.errors import BrokerError, MosError
 from mos_online.settings import Settings
 from mos_online.users.progress import Progress, describe, judge
 
+MOST = 1000
+"""Partitions of which rows are looked for."""
+
 
 def profiles(settings: Settings) -> Iterator[Finding]:
     """Compare the store's rows of progress with what the profiler has committed, if Kafka can say so."""
@@ -23,7 +26,7 @@ def profiles(settings: Settings) -> Iterator[Finding]:
         if not is_applied(settings.feast_dir, parse_location(settings.store, settings.namespace)):
             return
         store = OnlineStore.open(settings)
-        found = store.read_progress(range(settings.partitions))
+        found = store.read_progress(range(MOST))
         store.close()
     except MosError:
         return  # the part "online store" says why

@@ -115,7 +115,7 @@ def topics(counts: dict[str, int], settings: Settings) -> Finding:
             part="topics",
             status=Status.WARN,
             found=f"all there, with {clicks} partitions; MOS_PARTITIONS is {settings.partitions}",
-            remedy=f"set MOS_PARTITIONS={clicks}: the service reads the popularity of that many partitions",
+            remedy=f"set MOS_PARTITIONS={clicks}, so that `mos topics create` can be run again",
         )
     return Finding(part="topics", status=Status.PASS, found=f"all {len(counts)} there, {clicks} partitions each")
 

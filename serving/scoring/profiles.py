@@ -16,6 +16,9 @@ from serving.metrics import Metrics
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+MORE = 32
+"""So many partitions beyond those that are known are looked for."""
+
 
 class Store(Protocol):
     """The methods of ``features.store.OnlineStore`` that serving needs."""
@@ -73,15 +76,21 @@ class Profiles:
             return None
         return self._call(lambda: store.read_popularity(partitions), 4 * self._timeout)
 
+    @property
+    def partitions(self) -> int:
+        """How many partitions the profiler has left rows of, as far as ``lost`` has seen."""
+        return max(self._progress, default=-1) + 1
+
     def lost(self, partitions: int) -> str | None:
         """What the store has lost, and how to mend it; None if nothing is known, also because the store is away.
 
-        The rows say what the profiler has noticed. Rows that were there and are gone, it has not noticed yet.
+        The rows say what the profiler has noticed. Rows that were there and are gone, it has not noticed yet. The
+        topics may have been given more partitions, so rows of ``MORE`` further ones are looked for.
         """
         store = self._store
         if store is None or self.problem is not None:
             return None
-        found = self._call(lambda: store.read_progress(range(partitions)), 4 * self._timeout)
+        found = self._call(lambda: store.read_progress(range(partitions + MORE)), 4 * self._timeout)
         if found is None:
             return None
         gone = [row.lost(0, now=0) for partition, row in self._progress.items() if partition not in found]

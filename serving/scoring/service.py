@@ -58,7 +58,7 @@ class Service:
             registry: where the version in service is looked up.
             load: reads a version folder.
             open_store: called again until it succeeds.
-            partitions: of the click topic; as many popularity snapshots are read.
+            partitions: of the click topic at least; as many popularity snapshots are read. The store may say more.
             limits: bounds.
         """
         self.metrics = Metrics()
@@ -155,6 +155,7 @@ class Service:
 
     def _follow_progress(self) -> None:
         lost = self._profiles.lost(self._partitions)
+        self._partitions = max(self._partitions, self._profiles.partitions)
         if lost is not None and lost != self.store_problem:
             log.error("%s", lost)
         self.store_problem = lost

@@ -11,7 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, 
 from mos_online.errors import BrokerError, BrokerUnavailableError
 from mos_online.kafka_config import librdkafka_config, require_same_broker
 from mos_online.settings import Settings
-from streams.kafka.faults import broker_error, passes
+from publishing.faults import broker_error, passes
 from streams.kafka.records import Record, of_confluent
 
 TIMEOUT = 15.0

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient
 
@@ -112,6 +113,22 @@ def test_popularity_reaches_the_model_once_and_the_next_model_too() -> None:
         registry.version = "m2"
         await asyncio.to_thread(wait_for, lambda: service.recommender.model_version == "m2")
         assert models["m2"].observed == [[SNAPSHOT]]
+        await asyncio.to_thread(service.stop)
+
+    run(work)
+
+
+def test_partitions_that_the_topics_are_given_later_are_read_without_a_restart() -> None:
+    model = FakeRecommender("m1")
+
+    async def work() -> None:
+        store = FakeStore()
+        service = make_service(store=store, load=lambda _: model, limits=QUICK)
+        service.start()
+        store.snapshots = [SNAPSHOT, msgspec.structs.replace(SNAPSHOT, partition=69)]
+        await asyncio.to_thread(wait_for, lambda: model.observed == [[SNAPSHOT]])
+        store.progress = {partition: Progress(partition=partition) for partition in range(70)}
+        await asyncio.to_thread(wait_for, lambda: model.observed[1:] == [store.snapshots])
         await asyncio.to_thread(service.stop)
 
     run(work)
