@@ -13,8 +13,8 @@ from mos_online.contracts import DeadLetter, Recommendation, Session, SessionEmb
 from mos_online.errors import BrokerError, ContractError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
-from streams.kafka.decoding import json_decoder
 from publishing.faults import broker_error, passes
+from streams.kafka.decoding import json_decoder
 from streams.kafka.headers import closable_at
 from streams.kafka.records import Record, of_confluent
 
