@@ -24,6 +24,7 @@ from mos_online.variables import (
     key,
     listed,
     networks,
+    web_origins,
 )
 
 _LONGEST = 10 * 365 * 86_400
@@ -134,6 +135,12 @@ class Settings(SystemSettings):
         "`X-Forwarded-For` is believed.",
     )
 
+    cors_origins: Annotated[str, AfterValidator(web_origins)] = Field(
+        "",
+        description="The origins of the pages that may send events from a browser: `https://shop.example[,...]`, or "
+        "`*` for all.",
+    )
+
     decisions: bool = Field(
         True,
         description="If true, the service writes what it answers to the topic `decisions`. No answer waits for that.",
@@ -142,7 +149,8 @@ class Settings(SystemSettings):
         20_000,
         ge=1,
         le=10_000_000,
-        description="In each replica so many records may wait for Kafka. Further decisions are dropped and counted.",
+        description="In each replica so many records may wait for Kafka. Further decisions are dropped and counted, "
+        "and further events are refused.",
     )
 
     worker_host: Annotated[str, AfterValidator(host_name)] = Field(
@@ -197,6 +205,11 @@ class Settings(SystemSettings):
     def proxies(self) -> tuple[str, ...]:
         """The networks of the trusted proxies, such as ``10.0.0.0/8`` or ``192.0.2.7``."""
         return listed(self.trusted_proxies)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins of the pages that may send events from a browser."""
+        return listed(self.cors_origins)
 
     @property
     def recommend_url(self) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from mos_online.contracts import EventTypes
 from mos_online.errors import SettingsError
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?", re.ASCII)
 _BROKER = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:,/\[\]]+):(\d{1,5})", re.ASCII)
 
 
@@ -101,6 +102,18 @@ def networks(value: str) -> str:
     """
     for network in listed(value):
         ip_network(network)
+    return value
+
+
+def web_origins(value: str) -> str:
+    """Return ``value`` if it lists origins of web pages, separated by commas, or is ``*``.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    for origin in listed(value):
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is no origin; write https://host or https://host:port, without a path, or *")
     return value
 
 

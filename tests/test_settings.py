@@ -219,3 +219,16 @@ def test_ipv6_addresses_stand_in_brackets() -> None:
     assert Settings.load(serve_host="::1", serve_port=9).recommend_url == "http://[::1]:9"
     assert Settings.load(serve_host="::", serve_port=9).local_serve_url == "http://[::1]:9"
     assert Settings.load(serve_host="0.0.0.0", serve_port=9).recommend_url == "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize("value", ["*", "https://a.example", "http://a.example:80,https://b", "https://[::1]:8443"])
+def test_origins_that_are_possible(value: str, mos_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOS_CORS_ORIGINS", value)
+    assert Settings.load().origins == tuple(value.split(","))
+
+
+@pytest.mark.parametrize("value", ["a.example", "https://a.example/", "https://a.example/path", "https://*.example"])
+def test_origins_that_are_not(value: str, mos_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOS_CORS_ORIGINS", value)
+    with pytest.raises(SettingsError, match=r"MOS_CORS_ORIGINS.* is no origin"):
+        Settings.load()

@@ -21,6 +21,7 @@ from mos_online.contracts.dead_letters import DeadLetter, Header
 from mos_online.contracts.decisions import Decision, Trigger
 from mos_online.contracts.event_types import DEFAULT_EVENT_TYPES, EventType, EventTypes
 from mos_online.contracts.fields import MAX_MESSAGE_BYTES, Context, Id, Milliseconds, Scalar
+from mos_online.contracts.impressions import Impression, decode_impression
 from mos_online.contracts.late_events import LateEvent
 from mos_online.contracts.lenient import NOT_JSON, decode_leniently
 from mos_online.contracts.recommendations import (
@@ -39,6 +40,7 @@ from mos_online.contracts.topics import (
     CLICKS,
     DEAD_LETTERS,
     DECISIONS,
+    IMPRESSIONS,
     LATE_EVENTS,
     RECOMMENDATIONS,
     SESSION_EMBEDDINGS,
@@ -53,6 +55,7 @@ __all__ = [
     "DEAD_LETTERS",
     "DECISIONS",
     "DEFAULT_EVENT_TYPES",
+    "IMPRESSIONS",
     "LATE_EVENTS",
     "MAX_MESSAGE_BYTES",
     "NOT_JSON",
@@ -79,6 +82,7 @@ __all__ = [
     "Header",
     "Heartbeat",
     "Id",
+    "Impression",
     "LateEvent",
     "Milliseconds",
     "RankedItem",
@@ -94,6 +98,7 @@ __all__ = [
     "check_accepted",
     "check_session",
     "decode_clicks",
+    "decode_impression",
     "decode_leniently",
     "encode",
     "request_id_of",

@@ -25,13 +25,16 @@ from mos_online.contracts.fields import MAX_ID, Scalar
 IDS = ("user_id", "event_id", "item_id", "session_id", "request_id")
 """The fields that are ids; each may be sent as a number."""
 
-ID_LISTS = ("exclude",)
+ID_LISTS = ("exclude", "item_ids")
 """The fields that are lists of ids."""
 
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What a decoder raises for bytes that are not JSON, not UTF-8, or nested without end."""
 
 T = TypeVar("T")
+Lists = str | tuple[str, ...]
+"""The name of a list of objects; several where an object has several."""
+
 _Fields = dict[str, Raw]
 _encode = msgspec.json.Encoder().encode
 _fields = msgspec.json.Decoder(_Fields)
@@ -45,7 +48,7 @@ _ESCAPE = re.compile(
 """A whole surrogate pair, half of one (group 1), or any other escape."""
 
 
-def decode_leniently(decoder: msgspec.json.Decoder[T], raw: bytes, *lists: str) -> T:
+def decode_leniently(decoder: msgspec.json.Decoder[T], raw: bytes, *lists: Lists) -> T:
     """Decode ``raw`` as it is or, if ``decoder`` refuses that, rewritten.
 
     Args:
@@ -85,11 +88,12 @@ class LooseObject:
         self.fields = _fields.decode(whole)
         self._repaired = whole != raw
 
-    def rewritten(self, *lists: str) -> bytes:
+    def rewritten(self, *lists: Lists) -> bytes:
         """Write the object as JSON, with ids as text and contexts as scalars and lists of scalars.
 
         Args:
-            lists: names of nested lists of objects with the same rules, from the outermost to the innermost.
+            lists: names of nested lists of objects with the same rules, from the outermost to the innermost; a tuple
+                where one object has several.
 
         Raises:
             msgspec.DecodeError: an id has half a surrogate pair.
@@ -114,7 +118,7 @@ def repair(raw: bytes) -> bytes:
     return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], raw)
 
 
-def _rewrite(fields: _Fields, lists: Sequence[str], *, repaired: bool) -> None:
+def _rewrite(fields: _Fields, lists: Sequence[Lists], *, repaired: bool) -> None:
     for name in IDS:
         if name in fields:
             fields[name] = _id(fields[name], repaired=repaired)
@@ -123,11 +127,17 @@ def _rewrite(fields: _Fields, lists: Sequence[str], *, repaired: bool) -> None:
             fields[name] = Raw(_encode([_id(value, repaired=repaired) for value in ids]))
     if "context" in fields:
         fields["context"] = _context(fields["context"])
-    if lists and lists[0] in fields and (values := _list(fields[lists[0]])) is not None:
-        fields[lists[0]] = Raw(_encode([_nested(value, lists[1:], repaired=repaired) for value in values]))
+    for name in _names(lists):
+        if name in fields and (values := _list(fields[name])) is not None:
+            fields[name] = Raw(_encode([_nested(value, lists[1:], repaired=repaired) for value in values]))
 
 
-def _nested(value: Raw, lists: Sequence[str], *, repaired: bool) -> _Fields | Raw:
+def _names(lists: Sequence[Lists]) -> tuple[str, ...]:
+    first = lists[0] if lists else ()
+    return (first,) if isinstance(first, str) else first
+
+
+def _nested(value: Raw, lists: Sequence[Lists], *, repaired: bool) -> _Fields | Raw:
     try:
         fields = _fields.decode(value)
     except msgspec.ValidationError:  # no object, which is for the caller's decoder to refuse

@@ -8,6 +8,7 @@ LATE_EVENTS = "late-events"
 SESSION_EMBEDDINGS = "session-embeddings"
 RECOMMENDATIONS = "recommendations"
 DECISIONS = "decisions"
+IMPRESSIONS = "impressions"
 DEAD_LETTERS = "dead-letters"
 ACCEPTED_CLICKS = "accepted-clicks"
 """Internal to the worker: the sessionizer tells the popularity what counts."""
@@ -21,6 +22,7 @@ TOPICS = (
     SESSION_EMBEDDINGS,
     RECOMMENDATIONS,
     DECISIONS,
+    IMPRESSIONS,
     DEAD_LETTERS,
     ACCEPTED_CLICKS,
     SESSIONIZER_CHECKPOINTS,

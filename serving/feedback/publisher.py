@@ -22,3 +22,19 @@ class Publisher(Protocol):
 
     def send(self, topic: str, key: bytes, value: bytes, done: Done) -> bool:
         """Take a record, unless there is no room."""
+
+
+class NoPublisher:
+    """Takes nothing: where the service runs without a producer."""
+
+    trouble: str | None = "the service was started without Kafka"
+
+    def start(self) -> None:
+        """There is nothing to connect to."""
+
+    def stop(self) -> None:
+        """Nothing waits."""
+
+    def send(self, topic: str, key: bytes, value: bytes, done: Done) -> bool:
+        """Take nothing."""
+        return False

@@ -25,9 +25,9 @@ CLIENT_CLOSED = 499
 """The status under which the metrics count a request whose client went away before the answer."""
 
 
-def json_answer(body: object) -> Response:
-    """Answer with status 200 and a struct, or plain data, as JSON."""
-    return Response(_encode(body), media_type="application/json")
+def json_answer(body: object, *, status: int = 200) -> Response:
+    """Answer with a struct, or plain data, as JSON."""
+    return Response(_encode(body), status, media_type="application/json")
 
 
 def error_answer(problem: Problem) -> Response:

@@ -12,7 +12,18 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mos_online.contracts import Event, EventTypes, Id, Milliseconds, RankedItem, ServedAnswer, SessionEvent, Trigger
+from mos_online.contracts import (
+    Click,
+    Event,
+    EventTypes,
+    Id,
+    Impression,
+    Milliseconds,
+    RankedItem,
+    ServedAnswer,
+    SessionEvent,
+    Trigger,
+)
 from mos_online.contracts.decisions import MAX_ITEMS
 from mos_online.recommend.query import ThemeShare
 
@@ -90,6 +101,21 @@ class BatchResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The answers, in the order of the requests."""
 
     responses: list[RecommendResponse]
+
+
+class EventsRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Clicks and impressions, 1 to 500 together, as the topics of these names take them."""
+
+    clicks: Annotated[list[Click], Meta(max_length=MAX_EVENTS, description="What users did.")] = []
+    impressions: Annotated[
+        list[Impression], Meta(max_length=MAX_EVENTS, description="What was displayed of answers.")
+    ] = []
+
+
+class EventsResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """Kafka has the events."""
+
+    accepted: Annotated[int, Meta(description="How many clicks and impressions the call had.")]
 
 
 class ThemeLabel(msgspec.Struct, frozen=True, kw_only=True):

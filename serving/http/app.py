@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route, request_response
 
 from mos_online.settings import Settings
 from serving.feedback.decisions import DecisionLog, KafkaDecisionLog, NoDecisionLog
-from serving.feedback.publisher import Publisher
+from serving.feedback.events import EventPublisher
+from serving.feedback.publisher import NoPublisher, Publisher
 from serving.http.answers import answering, unrouted
 from serving.http.authentication import Authentication
 from serving.http.bodies import Bodies
 from serving.http.clients import Addresses
+from serving.http.endpoint import Endpoint
 from serving.http.keys import KeyRing, Scope, open_keys
 from serving.http.openapi import document
 from serving.http.routes.batch import batch
 from serving.http.routes.docs import openapi_json, reference
+from serving.http.routes.events import events
 from serving.http.routes.health import alive, ready
 from serving.http.routes.metrics import metrics
 from serving.http.routes.model import model
@@ -52,7 +56,7 @@ def create_app(
     Args:
         service: answers the requests.
         settings: the rules of times and proxies, and which pages need a key.
-        publisher: of what is answered; None publishes nothing.
+        publisher: of what is answered, and of the events that clients send; None takes nothing.
         keys: those that are accepted; None: those that the settings name.
         behind_haproxy: our HAProxy is in front and says from where requests come.
 
@@ -67,6 +71,7 @@ def create_app(
     endpoints = [
         recommend(service, bodies, decisions),
         batch(service, bodies, decisions),
+        events(EventPublisher(publisher or NoPublisher(), settings), bodies, service.limits),
         model(service),
         alive(service),
         ready(service),
@@ -90,15 +95,28 @@ def create_app(
             await asyncio.to_thread(publisher.stop)
 
     app = Starlette(
-        routes=[
-            Route(endpoint.path, answering(endpoint, authentication, service.metrics), methods=[endpoint.method])
-            for endpoint in endpoints
-        ],
+        routes=[_route(endpoint, authentication, service, settings) for endpoint in endpoints],
         exception_handlers={HTTPException: unrouted(service.metrics)},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirect would lead to whatever host the request names
     return app
+
+
+def _route(endpoint: Endpoint, authentication: Authentication, service: Service, settings: Settings) -> Route:
+    """The route of an endpoint. Pages of the origins in MOS_CORS_ORIGINS may use those with the scope ``write``."""
+    answer = answering(endpoint, authentication, service.metrics)
+    if endpoint.scope != "write" or not settings.origins:
+        return Route(endpoint.path, answer, methods=[endpoint.method])
+    headers = ["content-encoding", "content-type", "x-api-key", "x-request-id"]
+    shared = CORSMiddleware(
+        request_response(answer),
+        allow_origins=settings.origins,
+        allow_methods=[endpoint.method],
+        allow_headers=headers,
+        expose_headers=["Retry-After", "X-Request-ID"],
+    )
+    return Route(endpoint.path, shared, methods=[endpoint.method, "OPTIONS"])
 
 
 def _decision_log(publisher: Publisher | None, settings: Settings, service: Service) -> DecisionLog:

@@ -8,12 +8,19 @@ import msgspec
 from starlette.requests import Request
 
 from mos_online.contracts import NOT_JSON, decode_leniently
-from serving.http.api import BatchRequest, RecommendRequest
+from mos_online.contracts.lenient import Lists
+from serving.http.api import BatchRequest, EventsRequest, RecommendRequest
 from serving.http.bodies import Bodies
 from serving.http.invalid import invalid
 from serving.http.problem import not_json
 
-Body = TypeVar("Body", bound=RecommendRequest | BatchRequest)
+Body = TypeVar("Body", bound=RecommendRequest | BatchRequest | EventsRequest)
+_LISTS: dict[type[msgspec.Struct], tuple[Lists, ...]] = {
+    RecommendRequest: ("events",),
+    BatchRequest: ("requests", "events"),
+    EventsRequest: (("clicks", "impressions"),),
+}
+"""The lists of objects in each body; see ``decode_leniently``."""
 
 
 class BodyReader(Generic[Body]):
@@ -24,7 +31,7 @@ class BodyReader(Generic[Body]):
         self._kind: type[Body] = kind
         self._bodies = bodies
         self._limit = limit
-        self._lists = ("requests", "events") if kind is BatchRequest else ("events",)
+        self._lists = _LISTS[kind]
         self._decoder: msgspec.json.Decoder[Body] = msgspec.json.Decoder(kind)
 
     async def read(self, request: Request) -> Body:
@@ -48,6 +55,8 @@ class BodyReader(Generic[Body]):
         if isinstance(body, BatchRequest):
             for index, request in enumerate(body.requests):
                 rules.check(request, f"$.requests[{index}]")
+        elif isinstance(body, EventsRequest):
+            rules.check_events(body)
         else:
             rules.check(body, "$")
         return body

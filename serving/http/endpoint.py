@@ -27,6 +27,7 @@ class Documentation:
         example: a body that works; only with ``body``.
         answer: the type of a good answer, None for plain text.
         good: what a good answer is, in a few words.
+        status: of a good answer.
         errors: the other statuses that it may answer with, apart from 401 and 403.
     """
 
@@ -37,6 +38,7 @@ class Documentation:
     example: dict[str, Any] = field(default_factory=dict)
     answer: type[msgspec.Struct] | None = None
     good: str
+    status: int = 200
     errors: tuple[int, ...] = ()
 
 

@@ -8,8 +8,12 @@ from functools import cache
 
 import msgspec
 
+from mos_online.contracts import Click, Impression
 from serving.http.api import RecommendEvent, RecommendRequest
 from serving.http.problem import Problem
+
+_INNER: dict[str, type[msgspec.Struct]] = {"events": RecommendEvent, "clicks": Click, "impressions": Impression}
+"""What is in the lists of these names."""
 
 _AT = re.compile(r" - at `(\$[^`]*)`$")
 _FIELD = re.compile(r"\.(\w+)(?:\[[^\]]*\])*$")
@@ -39,8 +43,9 @@ def invalid(message: str, kind: type[msgspec.Struct]) -> Problem:
 def _object_at(path: str, kind: type[msgspec.Struct]) -> type[msgspec.Struct]:
     """The struct that a path of msgspec's (such as ``$.requests[...].events[0]``) leads to."""
     names = re.findall(r"\.(\w+)", path)
-    if "events" in names:
-        return RecommendEvent
+    for name, inner in _INNER.items():
+        if name in names:
+            return inner
     return RecommendRequest if "requests" in names else kind
 
 

@@ -79,7 +79,7 @@ def _operation(endpoint: Endpoint, described: Documentation, *, api_key: bool) -
     else:
         good = {"text/plain": {"schema": {"type": "string"}}}
     errors = {*described.errors, *([401, 403] if api_key and endpoint.scope is not None else [])}
-    operation["responses"] = {"200": {"description": described.good, "content": good}} | {
+    operation["responses"] = {str(described.status): {"description": described.good, "content": good}} | {
         str(status): _error(status) for status in sorted(errors)
     }
     return operation

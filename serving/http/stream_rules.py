@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from mos_online.sessions import SessionConfig
 from mos_online.sessions.rejection import Rejected, absurd_timestamp, future_timestamp, rejected_event_type
-from serving.http.api import RecommendRequest
+from serving.http.api import EventsRequest, RecommendRequest
 from serving.http.problem import Problem
 
 _TIME = "send the time of the event in milliseconds since 1970 UTC"
@@ -52,8 +52,24 @@ class StreamRules:
                     f"an event is later ({event.timestamp}) than the moment to recommend for ({moment}) - at `{where}`",
                     fix="leave such events out, or send a later `timestamp` (or none: now)",
                 )
-            if self.types[event.event_type].kind == "reject":
-                raise _refused(rejected_event_type(event.event_type), f"{path}.events[{index}].event_type", _TYPE)
+            self._check_type(event.event_type, f"{path}.events[{index}].event_type")
+
+    def check_events(self, request: EventsRequest) -> None:
+        """Check every click and impression in a request.
+
+        Raises:
+            Problem: 422, with the stream's reason as its code.
+        """
+        now = self._clock()
+        for index, click in enumerate(request.clicks):
+            self._check(click.timestamp, now, f"$.clicks[{index}].timestamp")
+            self._check_type(click.event_type, f"$.clicks[{index}].event_type")
+        for index, impression in enumerate(request.impressions):
+            self._check(impression.timestamp, now, f"$.impressions[{index}].timestamp")
+
+    def _check_type(self, event_type: str, where: str) -> None:
+        if self.types[event_type].kind == "reject":
+            raise _refused(rejected_event_type(event_type), where, _TYPE)
 
     def _check(self, timestamp: int, now: int, where: str) -> None:
         config = self._config

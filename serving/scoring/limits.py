@@ -18,7 +18,10 @@ class Limits:
         refresh: how often item popularity, the store's health and the model registry are looked at.
         body_seconds: how long a body may take to arrive.
         bodies: bytes of all bodies that are being read; one client may hold half of them.
-        body, batch_body: largest request body in bytes, of one request and of a batch of them.
+        max_events: clicks and impressions that wait for Kafka; further ones are refused with 503.
+        max_events_call: clicks and impressions of one call.
+        body, batch_body, events_body: largest body in bytes: of one request, of a batch of them, and of events. An
+            event must fit into a record of Kafka.
     """
 
     max_batch: int = 16
@@ -29,5 +32,8 @@ class Limits:
     refresh: float = 1.0
     body_seconds: float = 10.0
     bodies: int = 128 << 20
+    max_events: int = 10_000
+    max_events_call: int = 500
     body: int = 1 << 20
     batch_body: int = 4 << 20
+    events_body: int = 900_000

@@ -14,6 +14,7 @@ FOLLOWING = (
             contracts.ACCEPTED_CLICKS,
             contracts.SESSIONIZER_CHECKPOINTS,
             contracts.DECISIONS,
+            contracts.IMPRESSIONS,
         ),
     ),
     (contracts.SESSIONS, (contracts.SESSION_EMBEDDINGS,)),

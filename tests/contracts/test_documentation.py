@@ -22,6 +22,7 @@ from mos_online.contracts import (
     Fallback,
     Header,
     Heartbeat,
+    Impression,
     LateEvent,
     RankedItem,
     Recommendation,
@@ -77,6 +78,9 @@ SENT: dict[str, list[Any]] = {
             fallback=fallback,
         )
         for fallback in (None, Fallback(source="popularity", reason="unknown_user"))
+    ],
+    contracts.IMPRESSIONS: [
+        Impression(event_id="e", user_id="u", request_id="r", item_ids=["i"], first_position=3, timestamp=5)
     ],
     contracts.DEAD_LETTERS: [
         DeadLetter(

@@ -11,6 +11,7 @@ from mos_online import __version__
 from mos_online.contracts.clicks import Click, ClickEnvelope, Heartbeat
 from mos_online.contracts.dead_letters import DeadLetter
 from mos_online.contracts.decisions import Decision
+from mos_online.contracts.impressions import Impression
 from mos_online.contracts.late_events import LateEvent
 from mos_online.contracts.recommendations import Recommendation
 from mos_online.contracts.session_embeddings import SessionEmbedding
@@ -19,6 +20,7 @@ from mos_online.contracts.topics import (
     CLICKS,
     DEAD_LETTERS,
     DECISIONS,
+    IMPRESSIONS,
     LATE_EVENTS,
     RECOMMENDATIONS,
     SESSION_EMBEDDINGS,
@@ -32,9 +34,13 @@ MESSAGES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     SESSION_EMBEDDINGS: (SessionEmbedding,),
     RECOMMENDATIONS: (Recommendation,),
     DECISIONS: (Decision,),
+    IMPRESSIONS: (Impression,),
     DEAD_LETTERS: (DeadLetter,),
 }
 """What may be on each topic that others read or write."""
+
+TO_US = (CLICKS, IMPRESSIONS)
+"""The topics that others write."""
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _SENT_BY_US = "Readers should ignore fields that they do not know: later versions may add some."
@@ -89,11 +95,11 @@ def asyncapi() -> dict[str, Any]:
 
 def rules(topic: str) -> str:
     """Say what there is to know about the messages of a topic beside their fields."""
-    return _SENT_TO_US if topic == CLICKS else _SENT_BY_US
+    return _SENT_TO_US if topic in TO_US else _SENT_BY_US
 
 
 def _action(topic: str) -> str:
-    return "receive" if topic == CLICKS else "send"
+    return "receive" if topic in TO_US else "send"
 
 
 def _message(kind: type[msgspec.Struct]) -> dict[str, Any]:
