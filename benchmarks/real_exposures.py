@@ -30,7 +30,7 @@ from mos_online.metrics.bootstrap import paired_bootstrap, paired_gauc_bootstrap
 from mos_online.metrics.ctr import auc, user_aucs
 from mos_online.metrics.ranking import Estimate
 from mos_online.sessions import SessionConfig
-from simulator.datasets.columnar import read_folder
+from simulator.datasets.folder import read_folder
 
 DATASET = "ebnerd_44_users"
 FITTED = ("backbone+table", "mos", "mos-random")

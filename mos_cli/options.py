@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
+_READING = "Reading of --dataset"
+
 _DATASET = (
-    "A folder of MOS_DATA_DIR, the path of such a folder (./mine), `synthetic`, a population with known themes, "
-    "or `synthetic:hop=0.8,noise=0.1`, with settings of it."
+    "A folder of MOS_DATA_DIR, the path of such a folder (./mine), the path of a file of a public format, `synthetic`, "
+    "a population with known themes, or `synthetic:hop=0.8,noise=0.1`, with settings of it."
 )
 
 DatasetOption = Annotated[str, typer.Option("--dataset", help=_DATASET)]
@@ -25,7 +27,31 @@ DatasetOfDemoOption = Annotated[
 ]
 FormatOption = Annotated[
     str | None,
-    typer.Option("--format", help="--dataset is the path of a file in this public format; a wrong one lists all."),
+    typer.Option(
+        "--format",
+        help="--dataset is the path of a file, or of a folder of files, in this public format; a wrong one lists all. "
+        "Without it the format of a file is recognised.",
+        rich_help_panel=_READING,
+    ),
+]
+ZoneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--zone",
+        help="Zone of times that name none, such as Europe/Berlin (default: the publication's, or UTC).",
+        rich_help_panel=_READING,
+    ),
+]
+MaxRefusedOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-refused",
+        min=0,
+        max=1,
+        help="Share of the rows that may be left out because they cannot be used (default: 0.01 of a file, none of a "
+        "dataset folder).",
+        rich_help_panel=_READING,
+    ),
 ]
 SpeedOption = Annotated[str, typer.Option("--speed", help="600x (times real time), 800/s (clicks per second) or max.")]
 FromOption = Annotated[

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -11,6 +11,9 @@ from mos_online.contracts import DEFAULT_EVENT_TYPES, EventTypes
 from mos_online.errors import DatasetError
 from mos_online.items.clicks import item_categories
 from mos_online.sessions.config import SessionConfig
+
+if TYPE_CHECKING:
+    from simulator.datasets.report import ReadReport
 
 DAY_MS = 86_400_000
 HALF_DAY_MS = DAY_MS // 2
@@ -44,14 +47,14 @@ class Dataset:
             order of the source.
         items: columns item_id (str), title, category (str or null).
         event_types: the table of what the types of events mean, as ``EventTypes.parse`` reads it.
-        skipped: why lines of the source were left out -> how many; only for formats that are known to hold junk.
+        report: what was read, kept and refused; None: the log was not read, but made.
     """
 
     name: str
     events: pl.DataFrame
     items: pl.DataFrame
     event_types: str = DEFAULT_EVENT_TYPES
-    skipped: Mapping[str, int] = field(default_factory=dict)
+    report: ReadReport | None = None
 
     @property
     def clicks(self) -> pl.DataFrame:

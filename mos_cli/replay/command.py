@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mos_cli.options import DatasetOption, FormatOption, FromOption, SpeedOption
+from mos_cli.options import DatasetOption, FormatOption, FromOption, MaxRefusedOption, SpeedOption, ZoneOption
 
 app = typer.Typer()
 
@@ -45,6 +45,8 @@ def replay(
     *,
     dataset: DatasetOption = "synthetic",
     format_name: FormatOption = None,
+    zone: ZoneOption = None,
+    max_refused: MaxRefusedOption = None,
     speed: SpeedOption = "600x",
     events: EventsOption = None,
     start: FromOption = "0",
@@ -68,6 +70,7 @@ def replay(
     """
     from mos_cli.replay.run import load_clicks, replay_and_show  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
+    from simulator.datasets import ReadOptions  # noqa: PLC0415
     from simulator.faults import Faults  # noqa: PLC0415
     from simulator.replay import ReplayConfig, Speed  # noqa: PLC0415
 
@@ -89,7 +92,10 @@ def replay(
         faults=faults,
     )
     watched = None if groups is None else [name.strip() for name in groups.split(",") if name.strip()]
-    log, clicks = load_clicks(dataset, format_name, start=start, count=events, settings=configured, console=console)
+    options = ReadOptions(zone, max_refused)
+    log, clicks = load_clicks(
+        dataset, format_name, options, start=start, count=events, settings=configured, console=console
+    )
     finished = replay_and_show(log, clicks, config, groups=watched, settings=configured, console=console)
     if not finished:
         raise typer.Exit(130)

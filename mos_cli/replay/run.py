@@ -9,26 +9,32 @@ from rich.console import Console
 from rich.table import Table
 
 from mos_cli.progress import progress_bar
+from mos_cli.read_log import read_log
 from mos_cli.utc import utc_text
 from mos_online.settings import Settings
 from simulator.dataset import Dataset
-from simulator.datasets import load, require_clock
+from simulator.datasets import ReadOptions, require_clock
 from simulator.replay import ClicksTopic, Progress, Replay, ReplayConfig, lag_guard
 from simulator.window import window
 
 
 def load_clicks(
-    dataset: str, format_name: str | None, *, start: str, count: int | None, settings: Settings, console: Console
+    dataset: str,
+    format_name: str | None,
+    options: ReadOptions,
+    *,
+    start: str,
+    count: int | None,
+    settings: Settings,
+    console: Console,
 ) -> tuple[Dataset, pl.DataFrame]:
     """The log, and the clicks of it that are to be sent.
 
     Raises:
         DatasetError: there is no such log, it has no clock, or nothing is left of it.
     """
-    log = load(dataset, settings.data_dir, format_name=format_name, event_types=settings.event_types)
+    log = read_log(dataset, format_name, options, settings=settings, console=console)
     require_clock(log, settings.data_dir)
-    for why, lines in log.skipped.items():
-        console.print(f"[yellow]left out {lines:,} lines of {dataset}: {why}[/]")
     return log, window(log.clicks, start=start, count=count)
 
 

@@ -1,37 +1,66 @@
-"""From the rows of a source file to a ``Dataset``."""
+"""From rows that have been checked to a ``Dataset``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import polars as pl
 
-from simulator.dataset import ITEM_COLUMNS, Dataset, numbered
+from mos_online.errors import DatasetError
+from simulator.dataset import IMPRESSION, ITEM_COLUMNS, Dataset, has_clock, numbered
+from simulator.datasets.check import empty_events
+from simulator.datasets.report import ReadReport
+
+_IDENTITY = ("user_id", "item_id", "timestamp", "event_type", "session_id")
 
 
-class Rows(NamedTuple):
-    """The rows that a reader has made of a file.
+def assemble(
+    name: str, chunks: Sequence[pl.DataFrame], report: ReadReport, *, items: pl.DataFrame | None = None
+) -> Dataset:
+    """Put chunks together, in the order of time.
 
-    Attributes:
-        frame: in the order of the file; columns user_id, item_id (str), timestamp (int, ms since epoch UTC),
-            event_type (str), session_id, category (str or null; category may be missing).
-        skipped: why lines were left out -> how many.
+    An impression that was clicked (value above 0) becomes a ``click``; the others stay impressions. The report gets the
+    number of repeated rows.
+
+    Args:
+        name: of the dataset.
+        chunks: of ``Check.take``, in the order of the source.
+        report: of the check.
+        items: columns of ``ITEM_COLUMNS``; None: those of the events, each with the last category it was seen in.
+
+    Raises:
+        DatasetError: there are items, and none of them occurs in the events.
     """
-
-    frame: pl.DataFrame
-    skipped: Mapping[str, int] = {}
-
-
-def from_rows(name: str, rows: Rows) -> Dataset:
-    """A dataset of a file in which every row says what it knows of its item."""
-    events = numbered(rows.frame.lazy(), name).select(
-        "user_id", "item_id", "event_id", pl.col("timestamp").cast(pl.Int64), "event_type", "session_id"
+    frame = pl.concat(chunks, how="vertical") if chunks else empty_events()
+    if items is None:
+        items = _items_of(frame)
+    elif len(items) and len(frame) and not items["item_id"].is_in(frame["item_id"].unique().implode()).any():
+        raise DatasetError(
+            f"{name}: none of the {len(items):,} items of its catalogue occurs in its events: the items are "
+            f"{_few(items)}, the events have {_few(frame)}; give both the same ids"
+        )
+    if "value" in frame.columns:
+        clicked = (pl.col("event_type") == IMPRESSION) & (pl.col("value") > 0)
+        frame = frame.with_columns(event_type=pl.when(clicked).then(pl.lit("click")).otherwise("event_type"))
+    frame = frame.select(_IDENTITY)
+    report.repeats = len(frame) - frame.hash_rows().n_unique()
+    report.session = report.session or _sessions(frame)
+    events = numbered(frame.lazy(), name).select(
+        "user_id", "item_id", "event_id", "timestamp", "event_type", "session_id"
     )
-    return Dataset(name=name, events=events.collect(), items=_items(rows.frame), skipped=rows.skipped)
+    return Dataset(name=name, events=events.collect(), items=items, report=report)
 
 
-def _items(frame: pl.DataFrame) -> pl.DataFrame:
+def _sessions(frame: pl.DataFrame) -> str:
+    """What a session is where nobody has said it."""
+    if not has_clock(frame["timestamp"]):
+        return "a user's day: the times are whole days"
+    given = len(frame) - frame["session_id"].null_count()
+    ids = f", or the publisher's, which {given / len(frame):.0%} of the events have" if given else ""
+    return f"the clicks of a user without a long gap{ids}"
+
+
+def _items_of(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per item, with the last category that it was seen in."""
     category = pl.col("category") if "category" in frame.columns else pl.lit(None, pl.String).alias("category")
     return (
@@ -42,3 +71,7 @@ def _items(frame: pl.DataFrame) -> pl.DataFrame:
         .select(list(ITEM_COLUMNS))
         .collect()
     )
+
+
+def _few(frame: pl.DataFrame) -> str:
+    return ", ".join(repr(item) for item in frame["item_id"].head(3))

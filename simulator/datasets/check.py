@@ -10,7 +10,7 @@ from mos_online.contracts.fields import MAX_ID
 from simulator.dataset import EVENT_COLUMNS
 from simulator.datasets.ids import Ids, id_text
 from simulator.datasets.raw import RawRows
-from simulator.datasets.report import ReadReport, Refusal, shown
+from simulator.datasets.report import ReadReport, Refusal, cut, shown
 from simulator.datasets.times import Bounds, other_unit, recognise_unit, to_ms, unit_name
 
 _FAULTS = {
@@ -30,7 +30,7 @@ class Check:
         zone: IANA name of the zone of times that name none; None: UTC is assumed, and the report says so.
         event_type: of all rows, where the chunks have no such column.
         missing: words for missing ids, besides those that are always missing.
-        expected: reasons that the publication is known for -> why.
+        expected: reasons that the publication is known for -> the largest share of the rows that is due to that.
         bounds: the times that are believed; None: ``Bounds.now()``.
     """
 
@@ -41,7 +41,7 @@ class Check:
         zone: str | None = None,
         event_type: str = "click",
         missing: Collection[str] = (),
-        expected: Mapping[str, str] | None = None,
+        expected: Mapping[str, float] | None = None,
         bounds: Bounds | None = None,
     ) -> None:
         self.report = ReadReport(expected=expected or {})
@@ -130,12 +130,13 @@ class Check:
         for reason, count, first in counted.iter_rows():
             column = next(name for name, fault in faults if fault[first] is not None)
             value = rows.frame[column][first] if column in rows.frame.columns else None
-            text = shown(value) if column == "found" else f"{column} is {shown(value)}"
+            text = cut(str(value)) if column == "found" else f"{column} is {shown(value)}"
             hint = None
             if reason == "time_out_of_range":
                 hint = other_unit(value, self._unit or "iso")
             row = int(rows.frame["row"][first])
-            self.report.refuse(reason, Refusal(count, rows.path, row, text, hint or ""))
+            where = f"{rows.path.name}, {rows.counted} {row}"
+            self.report.refuse(reason, Refusal(count, where, row, text, hint or ""))
 
 
 def empty_events() -> pl.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,11 +21,13 @@ class RawRows(NamedTuple):
             columns too: ``refused`` (str: why the reader itself cannot use the row, one of ``report.REASONS``; null
             where it can) and ``found`` (str: what is shown of such a row).
         notes: what the reader has to say about the file, in words; the same note is shown once.
+        counted: what ``row`` counts: ``line`` or ``row``.
     """
 
     path: Path
     frame: pl.DataFrame
     notes: tuple[str, ...] = ()
+    counted: str = "line"
 
 
 class ReadOptions(NamedTuple):
@@ -34,15 +35,9 @@ class ReadOptions(NamedTuple):
 
     Attributes:
         zone: IANA name of the zone of times that name none; None: it was not said, and UTC is assumed.
-        max_refused: share of the rows that may be refused, beyond those that the format is known to hold.
+        max_refused: share of the rows that may be refused, beyond those that the format is known to hold; None: 0.01
+            of a file, none of a dataset folder, which holds what was checked before.
     """
 
     zone: str | None = None
-    max_refused: float = 0.01
-
-
-Reader = Callable[[Sequence[Path], ReadOptions], Iterator[RawRows]]
-"""Yields the chunks of files, in the order of the files.
-
-It raises no error for a row. It raises ``DatasetError`` for a file that is not its own.
-"""
+    max_refused: float | None = None

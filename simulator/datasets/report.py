@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from mos_online.errors import DatasetError
 
@@ -15,7 +15,6 @@ REASONS: Mapping[str, str] = {
     "missing_type": "no event type",
     "unreadable_time": "a time that cannot be read",
     "time_out_of_range": "a time before 1990 or after tomorrow",
-    "time_of_another_year": "a time outside the period of the publication",
     "no_year": "a date without a year",
     "long_id": "an id of more than 256 characters",
     "unusable_id": "an id with a NUL character, or of a type that is no id",
@@ -37,13 +36,14 @@ class Refusal:
 
     Attributes:
         count: how many.
-        path, row: of the first of them.
+        where: the file and the line or row of the first of them.
+        row: its number.
         value: what the first one holds, cut to 80 characters.
         hint: how it may be meant, or empty.
     """
 
     count: int
-    path: Path
+    where: str
     row: int
     value: str
     hint: str = ""
@@ -51,7 +51,7 @@ class Refusal:
     @property
     def first(self) -> str:
         """Where the first one is and what it holds."""
-        return f"{self.path.name} row {self.row}: {self.value}"
+        return f"{self.where}: {self.value}"
 
 
 @dataclass(kw_only=True)
@@ -62,7 +62,8 @@ class ReadReport:
         read: rows found, without empty lines.
         kept: rows that became events.
         refused: reason, one of ``REASONS`` -> the rows refused for it.
-        expected: reasons for which the publication itself is known to hold such rows -> why.
+        expected: reasons for which the publication itself is known to hold such rows -> the largest share of the rows
+            that is due to that.
         unit: of the times, in words; empty: not known yet.
         zone: of times that name none; empty: all times name theirs, or are counted since 1970.
         assumed: what nobody said and the reader took as given, in words.
@@ -74,7 +75,7 @@ class ReadReport:
     read: int = 0
     kept: int = 0
     refused: dict[str, Refusal] = field(default_factory=dict)
-    expected: Mapping[str, str] = field(default_factory=dict)
+    expected: Mapping[str, float] = field(default_factory=dict)
     unit: str = ""
     zone: str = ""
     assumed: list[str] = field(default_factory=list)
@@ -89,8 +90,9 @@ class ReadReport:
 
     @property
     def unexpected(self) -> int:
-        """Rows refused for reasons that are not known of the publication."""
-        return sum(refusal.count for reason, refusal in self.refused.items() if reason not in self.expected)
+        """Rows refused beyond what is known of the publication."""
+        shares = self.expected
+        return sum(max(0, found.count - int(shares.get(why, 0.0) * self.read)) for why, found in self.refused.items())
 
     @property
     def worth_showing(self) -> bool:
@@ -122,13 +124,28 @@ class ReadReport:
             raise DatasetError(f"{source} holds no events")
         refused = self.read - self.kept
         allowed = f"at most {max_refused:.2%} may be" if self.kept else "none is left"
+        rest = f" --max-refused {_share_above(refused / self.read)} leaves them out" if self.kept else ""
         raise DatasetError(
             f"{source}: {refused:,} of {self.read:,} rows cannot be used, {allowed}: {'; '.join(self.reasons())}. "
-            f"{remedy}"
+            f"{remedy}{rest}"
         )
+
+
+def _share_above(share: float) -> float:
+    """The next share with two digits.
+
+    >>> _share_above(0.0123), _share_above(0.5), _share_above(0.999)
+    (0.02, 0.51, 1.0)
+    """
+    return min(1.0, math.floor(share * 100 + 1) / 100)
 
 
 def shown(value: object) -> str:
     """A value as it is shown, cut to 80 characters."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+    return cut(repr(value))
+
+
+def cut(text: str) -> str:
+    """A text as it is shown: its first 80 characters, in one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "..."

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from mos_online.errors import DatasetError
 from mos_online.sessions.config import YEAR_1990_MS
 from simulator.dataset import DAY_MS
 from simulator.datasets.ids import as_text
@@ -146,6 +147,20 @@ def other_unit(value: object, unit: str) -> str | None:
             name, stated = unit_name(other), unit_name(unit)
             return f"{name} would be {day}, are the times in {name}, not {stated}?"
     return None
+
+
+def require_zone(zone: str) -> None:
+    """Refuse a zone that does not exist.
+
+    Raises:
+        DatasetError: it does not.
+    """
+    try:
+        pl.Series([0]).cast(pl.Datetime("ms")).dt.replace_time_zone(zone)
+    except pl.exceptions.PolarsError:
+        raise DatasetError(
+            f"zone {zone!r} is not known; name one such as UTC, Europe/Berlin or Asia/Shanghai"
+        ) from None
 
 
 def unit_name(unit: str) -> str:

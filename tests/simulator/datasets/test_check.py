@@ -59,7 +59,7 @@ def test_every_reason_is_counted_with_its_first_row() -> None:
         "unusable_id": (2, 13),
     }
     assert check.report.read == check.report.kept + sum(count for count, _ in found.values()) == 18
-    assert check.report.refused["unreadable_time"].first == "log.csv row 9: timestamp is 'soon'"
+    assert check.report.refused["unreadable_time"].first == "log.csv, line 9: timestamp is 'soon'"
     assert "milliseconds, not seconds?" in check.report.refused["time_out_of_range"].hint
 
 
@@ -90,7 +90,7 @@ def test_what_the_reader_refused_comes_first_and_is_shown_as_found() -> None:
         )
     )
     assert list(check.report.refused) == ["fields"]
-    assert check.report.refused["fields"].first == "log.csv row 1: 'a,b'"
+    assert check.report.refused["fields"].first == "log.csv, line 1: a,b"
 
 
 def test_categories_and_values_go_along() -> None:
@@ -131,17 +131,17 @@ def test_a_zone_that_mattered_is_shown() -> None:
 
 
 def test_too_many_refused_rows_are_an_error_that_lists_the_reasons() -> None:
-    check = Check(unit="s", expected={"missing_user": "known"})
+    check = Check(unit="s", expected={"missing_user": 0.9})
     check.take(rows(user_id=[None] * 50 + [1] * 50, item_id=[1] * 99 + [None], timestamp=[GOOD] * 100))
     check.report.require("log.csv", 0.01, "Look.")
     with pytest.raises(
         DatasetError, match=r"51 of 100 rows cannot be used, at most 0.50% may be: .*missing_item"
     ) as error:
         check.report.require("log.csv", 0.005, "Look.")
-    assert "50 with no user (missing_user), the first is log.csv row 1: user_id is None" in str(error.value)
+    assert "50 with no user (missing_user), the first is log.csv, line 1: user_id is None" in str(error.value)
     with pytest.raises(DatasetError, match="log holds no events"):
         Check(unit="s").report.require("log", 1.0, "")
-    nothing = Check(unit="s", expected={"missing_user": "known"})
+    nothing = Check(unit="s", expected={"missing_user": 0.9})
     nothing.take(rows(user_id=[None], item_id=[1], timestamp=[GOOD]))
     with pytest.raises(DatasetError, match="none is left"):
         nothing.report.require("log", 1.0, "")

@@ -19,6 +19,7 @@ from simulator.window import take_until, window
 
 LOG = synthesize(SyntheticConfig(users=40, days=2, sessions_per_user=2))
 START = 1_600_000_000  # seconds
+DAY = 1_599_955_200  # a midnight before it
 
 
 def write(folder: Path, name: str, rows: Sequence[tuple[object, ...]], items: pl.DataFrame | None = None) -> None:
@@ -45,7 +46,7 @@ def data_dir(tmp_path: Path) -> Path:
         (1, 7, START + 9, "click", 1.0, None),
     ]
     write(tmp_path, "clock", rows, items)
-    write(tmp_path, "days", [(u, 1, 86_400 * u, "review", 1.0, None) for u in range(1, 9)])
+    write(tmp_path, "days", [(u, 1, DAY + 86_400 * u, "review", 1.0, None) for u in range(1, 9)])
     (tmp_path / "not_a_dataset").mkdir()
     return tmp_path
 

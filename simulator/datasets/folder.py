@@ -1,0 +1,109 @@
+"""The folder layout: ``events.parquet`` and, where there is one, ``items.parquet``.
+
+Events have user_id, item_id and timestamp, which is a datetime or seconds since epoch UTC, and may have event_type,
+value and session_id (the publisher's, or null). Items have item_id and may have title, category and category_leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from mos_online.errors import DatasetError
+from simulator.dataset import ITEM_COLUMNS, Dataset, has_clock
+from simulator.datasets.assemble import assemble
+from simulator.datasets.check import Check
+from simulator.datasets.ids import as_text, id_text
+from simulator.datasets.opening import PARQUET_ERRORS, damaged_parquet, parquet_columns
+from simulator.datasets.raw import RawRows, ReadOptions
+from simulator.datasets.times import to_ms
+
+EVENTS = "events.parquet"
+ITEMS = "items.parquet"
+
+NEEDED = ("user_id", "item_id", "timestamp")
+OPTIONAL = ("event_type", "session_id", "value")
+
+ROWS = 2_000_000
+"""Rows that are read at once."""
+
+REMEDY = "A folder holds what was checked before: `mos import` makes one of any table."
+
+
+def read_folder(folder: Path, options: ReadOptions | None = None) -> Dataset:
+    """Read the dataset in ``folder``, which gives it its name.
+
+    Raises:
+        DatasetError: a file is missing or damaged, lacks a column, holds a value that cannot be used, or the catalogue
+            and the events have no item in common.
+    """
+    options = options or ReadOptions()
+    path = folder / EVENTS
+    columns = _columns(path, NEEDED, OPTIONAL)
+    check = Check(unit="s", zone=options.zone)
+    chunks = [check.take(RawRows(path, frame, counted="row")) for frame in _chunks(path, columns)]
+    check.report.require(str(path), options.max_refused or 0.0, REMEDY)
+    return assemble(folder.name, chunks, check.report, items=_items(folder / ITEMS))
+
+
+def folder_has_clock(folder: Path) -> bool:
+    """Whether the events of ``folder`` have a time of day; reads only the timestamps.
+
+    Raises:
+        DatasetError: it holds no dataset.
+    """
+    path = folder / EVENTS
+    _columns(path, ("timestamp",), ())
+    times = [to_ms(frame["timestamp"], "s").ms.drop_nulls() for frame in _chunks(path, ["timestamp"])]
+    return bool(times) and has_clock(pl.concat(times))
+
+
+def _chunks(path: Path, columns: list[str]) -> Iterator[pl.DataFrame]:
+    """The rows of a Parquet file with their numbers, some at a time."""
+    try:
+        table = pl.scan_parquet(path).select(columns)
+        count = int(table.select(pl.len()).collect().item())
+        for first in range(0, count, ROWS):
+            frame = table.slice(first, ROWS).collect()
+            yield frame.with_columns(row=pl.int_range(first + 1, first + 1 + len(frame), dtype=pl.Int64))
+    except PARQUET_ERRORS as error:
+        raise damaged_parquet(path, error) from None
+
+
+def _columns(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:
+    if not path.is_file():
+        raise DatasetError(f"{path} does not exist")
+    there = parquet_columns(path)
+    if lacking := [name for name in needed if name not in there]:
+        raise DatasetError(
+            f"{path} is not in the folder layout: it has no column {', '.join(lacking)}, but {', '.join(there)}; "
+            "`mos import` makes a folder of any table"
+        )
+    return [name for name in (*needed, *optional) if name in there]
+
+
+def _items(path: Path) -> pl.DataFrame:
+    if not path.is_file():
+        return pl.DataFrame(schema=ITEM_COLUMNS)
+    columns = _columns(path, ("item_id",), ("title", "category", "category_leaf"))
+    frame = pl.concat(
+        list(_chunks(path, columns)) or [pl.DataFrame(schema=dict.fromkeys([*columns, "row"], pl.String))]
+    )
+    items = id_text(frame["item_id"])
+    if items.faults is not None:
+        at = int(items.faults.is_not_null().arg_true()[0])
+        bad = len(items.faults) - items.faults.null_count()
+        raise DatasetError(
+            f"{path}: {bad:,} of {len(frame):,} items have an id that is missing or cannot be used, the first is in "
+            f"row {at + 1}: {frame['item_id'][at]!r}; leave such rows out"
+        )
+    nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(frame))
+    title = as_text(frame["title"]) if "title" in columns else None
+    category, leaf = (
+        id_text(frame[name]).text if name in columns else nothing for name in ("category", "category_leaf")
+    )
+    return pl.DataFrame(
+        {"item_id": items.text, "title": nothing if title is None else title, "category": category.fill_null(leaf)}
+    )
