@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import redis
-from feast.infra.key_encoding_utils import serialize_entity_key
-from feast.infra.online_stores.helpers import compute_table_id
 
+from features.addresses import entity_names, hash_names, table_of
 from features.location import Location
 
 ASIDE = b"set-aside:"
@@ -29,13 +28,12 @@ def delete_rows(online: Any, config: Any, view: Any, keys: Sequence[Any], locati
     Raises:
         sqlite3.Error, redis.RedisError: the store cannot be reached or is locked.
     """
-    names = _names(config, keys)
     if location.kind == "redis":
         client = online._get_client(config.online_store)  # noqa: SLF001 - Feast has no public way
-        suffix = config.project.encode()
-        client.delete(*(prefix + name + suffix for name in names for prefix in (b"", ASIDE)))
+        client.delete(*(prefix + name for name in hash_names(config, keys) for prefix in (b"", ASIDE)))
         return
-    connection, table = _table(online, config, view)
+    names, table = entity_names(config, keys), table_of(config, view)
+    connection: sqlite3.Connection = online._get_conn(config)  # noqa: SLF001
     connection.execute("PRAGMA secure_delete = ON")  # deleted content is overwritten, in the file too
     with connection:
         gone = [(prefix + name,) for name in names for prefix in (b"", ASIDE)]
@@ -48,33 +46,22 @@ def set_aside_rows(online: Any, config: Any, view: Any, keys: Sequence[Any], loc
 
     The arguments and the errors are those of ``delete_rows``.
     """
-    names = _names(config, keys)
     if location.kind == "redis":
         client = online._get_client(config.online_store)  # noqa: SLF001
-        suffix = config.project.encode()
         with client.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.rename(name + suffix, ASIDE + name + suffix)
+            for name in hash_names(config, keys):
+                pipe.rename(name, ASIDE + name)
             answers = pipe.execute(raise_on_error=False)
         for answer in answers:
             if isinstance(answer, redis.RedisError) and "no such key" not in str(answer):
                 raise answer
         return
-    connection, table = _table(online, config, view)
+    table = table_of(config, view)
+    connection: sqlite3.Connection = online._get_conn(config)  # noqa: SLF001
     with connection:
-        for name in names:
+        for name in entity_names(config, keys):
             connection.execute(f'DELETE FROM "{table}" WHERE entity_key = ?', (ASIDE + name,))  # noqa: S608
             connection.execute(
                 f'UPDATE "{table}" SET entity_key = ? WHERE entity_key = ?',  # noqa: S608
                 (ASIDE + name, name),
             )
-
-
-def _names(config: Any, keys: Sequence[Any]) -> list[bytes]:
-    version = config.entity_key_serialization_version
-    return [serialize_entity_key(key, entity_key_serialization_version=version) for key in keys]
-
-
-def _table(online: Any, config: Any, view: Any) -> tuple[sqlite3.Connection, str]:
-    table = compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning)
-    return online._get_conn(config), table  # noqa: SLF001

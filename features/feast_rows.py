@@ -45,7 +45,7 @@ class FeastRows:
     def read(self, view: Any, keys: Sequence[Any]) -> list[Values | Damaged]:
         """One row per key, as `read_rows`."""
         with self._access() as online:
-            return read_rows(online, self._config, view, keys)
+            return read_rows(online, self._config, view, keys, location=self._location)
 
     def put(self, view: Any, rows: list[Row]) -> None:
         """Write rows, whatever is there."""

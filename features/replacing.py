@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
-from feast.infra.key_encoding_utils import serialize_entity_key
-from feast.infra.online_stores.helpers import _mmh3, _redis_key, compute_table_id
 from google.protobuf.timestamp_pb2 import Timestamp  # type: ignore[import-untyped]
 
+from features.addresses import entity_names, fields_of, hash_names, table_of
 from features.location import Location
 from features.rows import Row, Values
 
@@ -91,19 +90,19 @@ def _in_redis(
 ) -> list[bool]:
     """The fields of a row's hash are named as Feast names them."""
     client = online._get_client(config.online_store)  # noqa: SLF001 - Feast has no public way
-    fields = {field.name: _mmh3(f"{view.name}:{field.name}") for field in view.features}
+    fields = dict(fields_of(view))
+    names = hash_names(config, [one.row[0] for one in replacements])
     with client.pipeline(transaction=False) as pipe:
-        for one, wanted in zip(replacements, expected, strict=True):
-            key, values, moment, _ = one.row
+        for name, one, wanted in zip(names, replacements, expected, strict=True):
+            _, values, moment, _ = one.row
             stamp = Timestamp()
             stamp.FromDatetime(moment)
             arguments: list[Any] = [len(compared)]
-            for name, value in zip(compared, wanted, strict=True):
-                arguments += (fields[name], value)
+            for feature, value in zip(compared, wanted, strict=True):
+                arguments += (fields[feature], value)
             arguments += (f"_ts:{view.name}", stamp.SerializeToString())
-            for name, value in values.items():
-                arguments += (fields[name], value.SerializeToString())
-            name = _redis_key(config.project, key, config.entity_key_serialization_version)
+            for feature, value in values.items():
+                arguments += (fields[feature], value.SerializeToString())
             pipe.eval(COMPARE_AND_SET, 1, name, *arguments)
         answers = pipe.execute(raise_on_error=False)
     for answer in answers:
@@ -122,9 +121,8 @@ def _in_sqlite(
     compared: Sequence[str],
 ) -> list[bool]:
     connection: sqlite3.Connection = online._get_conn(config)  # noqa: SLF001
-    table = compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning)
-    version = config.entity_key_serialization_version
-    keys = [serialize_entity_key(one.row[0], entity_key_serialization_version=version) for one in replacements]
+    table = table_of(config, view)
+    keys = entity_names(config, [one.row[0] for one in replacements])
     marks = [",".join("?" * len(some)) for some in (keys, compared)]
     connection.execute("BEGIN IMMEDIATE")  # no other process writes from here on
     try:

@@ -73,16 +73,12 @@ def nothing_in_sqlite(place: Settings, name: bytes) -> None:
     in_sqlite(place, name, "value = NULL")
 
 
-def no_time_in_sqlite(place: Settings, name: bytes) -> None:
-    in_sqlite(place, name, "event_ts = ?", "in the evening")
-
-
 def other_format_in_sqlite(place: Settings, name: bytes) -> None:
     in_sqlite(place, name, "value = ?", b"\x10\x07")  # a number under every feature
 
 
 REDIS = [garbage_in_redis, wrong_type_in_redis, field_gone_in_redis]
-SQLITE = [garbage_in_sqlite, nothing_in_sqlite, no_time_in_sqlite, other_format_in_sqlite]
+SQLITE = [garbage_in_sqlite, nothing_in_sqlite, other_format_in_sqlite]
 
 
 @pytest.fixture(params=[*SQLITE, *(pytest.param(one, marks=pytest.mark.slow) for one in REDIS)])
@@ -151,3 +147,11 @@ def test_popularity_starts_from_empty(
     assert len([line for line in caplog.messages if "left out" in line]) == (damage is not other_format_in_sqlite)
     store.write_popularity([SNAPSHOT])
     assert store.read_popularity(2) == [SNAPSHOT]
+
+
+def test_a_time_that_nobody_reads_costs_nothing(mos_home: Settings) -> None:
+    store = OnlineStore.open(mos_home)
+    store.write_profiles([UserProfile(user_id="ann")])
+    in_sqlite(mos_home, key_of(user_key("ann")), "event_ts = ?", "in the evening")
+    assert store.read_profiles(["ann"]) == {"ann": UserProfile(user_id="ann")}
+    store.close()
