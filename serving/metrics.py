@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -98,11 +99,13 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
         self._versions: tuple[str, str] | None = None
+        self._of_route = cache(self._labelled)  # looking them up costs as much as counting
 
     def answered(self, *, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        requests, durations = self._of_route(route, status)
+        requests.inc()
+        durations.observe(seconds)
 
     def asked(self, key: str, *, status: int) -> None:
         """Count one answered request of the key with this id."""
@@ -138,3 +141,6 @@ class Metrics:
             MultiProcessCollector(together)  # type: ignore[no-untyped-call]
             return exposition(together, namespace=namespace)
         return exposition(self._registry, namespace=namespace)
+
+    def _labelled(self, route: str, status: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(route, str(status)), self._seconds.labels(route)

@@ -10,10 +10,11 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from serving.http.authentication import Authentication
 from serving.http.call import HEADER, SCOPE, Call, request_id_of
-from serving.http.endpoint import Endpoint, Handler
+from serving.http.endpoint import Endpoint
 from serving.http.problem import Problem, internal, method_not_allowed, not_found, not_ready
 from serving.metrics import Metrics
 from serving.scoring.answer import NoModelError
@@ -35,15 +36,29 @@ def error_answer(problem: Problem) -> Response:
     return Response(problem.body, problem.status, problem.headers, media_type="application/json")
 
 
-def answering(endpoint: Endpoint, authentication: Authentication, metrics: Metrics) -> Handler:
-    """Put the endpoint's handler behind the keys, make answers of its errors, and count and name every answer."""
+class Answering:
+    """An endpoint behind the keys, as an ASGI application. It makes answers of errors, and counts every answer.
 
-    async def answer(request: Request) -> Response:
+    A function in its place would be wrapped by Starlette, to handle exceptions that do not leave this class.
+    """
+
+    def __init__(self, endpoint: Endpoint, authentication: Authentication, metrics: Metrics) -> None:
+        self._endpoint = endpoint
+        self._authentication = authentication
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        response = await self._answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
         started = time.perf_counter()
+        endpoint, metrics = self._endpoint, self._metrics
         status = CLIENT_CLOSED
         call = request.scope[SCOPE] = Call(request_id=request_id_of(request))
         try:
-            call.client = authentication.check(request, endpoint.scope)
+            call.client = self._authentication.check(request, endpoint.scope)
             response = await endpoint.handle(request)
             status = response.status_code
         except Problem as problem:
@@ -64,8 +79,6 @@ def answering(endpoint: Endpoint, authentication: Authentication, metrics: Metri
                 metrics.asked(call.client.key, status=status)
         response.headers[HEADER] = call.request_id
         return response
-
-    return answer
 
 
 def unrouted(metrics: Metrics) -> Callable[[Request, Exception], Awaitable[Response]]:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Route, request_response
+from starlette.routing import Route
 
 from mos_online.settings import Settings
 from serving.feedback.decisions import DecisionLog, KafkaDecisionLog, NoDecisionLog
 from serving.feedback.events import EventPublisher
 from serving.feedback.publisher import NoPublisher, Publisher
-from serving.http.answers import answering, unrouted
+from serving.http.answers import Answering, unrouted
 from serving.http.authentication import Authentication
 from serving.http.bodies import Bodies
 from serving.http.clients import Addresses
@@ -105,12 +105,12 @@ def create_app(
 
 def _route(endpoint: Endpoint, authentication: Authentication, service: Service, settings: Settings) -> Route:
     """The route of an endpoint. Pages of the origins in MOS_CORS_ORIGINS may use those with the scope ``write``."""
-    answer = answering(endpoint, authentication, service.metrics)
+    answer = Answering(endpoint, authentication, service.metrics)
     if endpoint.scope != "write" or not settings.origins:
         return Route(endpoint.path, answer, methods=[endpoint.method])
     headers = ["content-encoding", "content-type", "x-api-key", "x-request-id"]
     shared = CORSMiddleware(
-        request_response(answer),
+        answer,
         allow_origins=settings.origins,
         allow_methods=[endpoint.method],
         allow_headers=headers,

@@ -39,20 +39,22 @@ class StreamRules:
             Problem: 422, with the stream's reason as its code; or an event is later than the moment to recommend for.
         """
         now = self._clock()
-        moment = request.timestamp
-        if moment is not None:
-            self._check(moment, now, f"{path}.timestamp")
+        believed, moment = self._believed(now), request.timestamp
+        if moment is not None and moment not in believed:
+            raise self._incredible(moment, now, f"{path}.timestamp")
         for index, event in enumerate(request.events):
-            where = f"{path}.events[{index}].timestamp"
-            self._check(event.timestamp, now, where)
+            if event.timestamp not in believed:
+                raise self._incredible(event.timestamp, now, f"{path}.events[{index}].timestamp")
             if moment is not None and event.timestamp > moment:
                 raise Problem(
                     422,
                     "invalid",
-                    f"an event is later ({event.timestamp}) than the moment to recommend for ({moment}) - at `{where}`",
+                    f"an event is later ({event.timestamp}) than the moment to recommend for ({moment}) "
+                    f"- at `{path}.events[{index}].timestamp`",
                     fix="leave such events out, or send a later `timestamp` (or none: now)",
                 )
-            self._check_type(event.event_type, f"{path}.events[{index}].event_type")
+            if self.types[event.event_type].kind == "reject":
+                raise _refused(rejected_event_type(event.event_type), f"{path}.events[{index}].event_type", _TYPE)
 
     def check_events(self, request: EventsRequest) -> None:
         """Check every click and impression in a request.
@@ -61,22 +63,25 @@ class StreamRules:
             Problem: 422, with the stream's reason as its code.
         """
         now = self._clock()
+        believed = self._believed(now)
         for index, click in enumerate(request.clicks):
-            self._check(click.timestamp, now, f"$.clicks[{index}].timestamp")
-            self._check_type(click.event_type, f"$.clicks[{index}].event_type")
+            if click.timestamp not in believed:
+                raise self._incredible(click.timestamp, now, f"$.clicks[{index}].timestamp")
+            if self.types[click.event_type].kind == "reject":
+                raise _refused(rejected_event_type(click.event_type), f"$.clicks[{index}].event_type", _TYPE)
         for index, impression in enumerate(request.impressions):
-            self._check(impression.timestamp, now, f"$.impressions[{index}].timestamp")
+            if impression.timestamp not in believed:
+                raise self._incredible(impression.timestamp, now, f"$.impressions[{index}].timestamp")
 
-    def _check_type(self, event_type: str, where: str) -> None:
-        if self.types[event_type].kind == "reject":
-            raise _refused(rejected_event_type(event_type), where, _TYPE)
+    def _believed(self, now: int) -> range:
+        """The times that an event may have."""
+        return range(self._config.min_timestamp, now + self._config.max_future + 1)
 
-    def _check(self, timestamp: int, now: int, where: str) -> None:
+    def _incredible(self, timestamp: int, now: int, where: str) -> Problem:
         config = self._config
         if timestamp > now + config.max_future:
-            raise _refused(future_timestamp(timestamp, now, allowed=config.max_future), where)
-        if timestamp < config.min_timestamp:
-            raise _refused(absurd_timestamp(timestamp, config), where)
+            return _refused(future_timestamp(timestamp, now, allowed=config.max_future), where)
+        return _refused(absurd_timestamp(timestamp, config), where)
 
 
 def _refused(rejected: Rejected, where: str, fix: str = _TIME) -> Problem:

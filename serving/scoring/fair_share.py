@@ -16,6 +16,11 @@ _LOOK_AGAIN = 0.1
 """Seconds between looks for clients that are not active any more."""
 
 
+def open_room(room: int) -> int:
+    """How much of the room one client alone can fill."""
+    return room - room // 4
+
+
 @dataclass(slots=True, eq=False)
 class _Share:
     pending: int
@@ -39,7 +44,7 @@ class FairShare:
             clock: gives seconds.
         """
         self._room = room
-        self._open = room - room // 4
+        self._open = open_room(room)
         self._call = call
         self._clock = clock
         self._clients: dict[str, _Share] = {}
