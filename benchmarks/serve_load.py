@@ -32,9 +32,13 @@ import uvloop
 from mos_online.ports import free_port
 from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
+from serving.scoring.fair_share import open_room
+from serving.scoring.limits import Limits
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 HOUR = 3_600_000
+MOST = open_room(Limits().max_pending)
+"""Requests in flight; the service refuses more of one client, and this program is one."""
 
 
 @dataclass
@@ -221,7 +225,9 @@ def main() -> None:
     """Run the load and print one line per setting."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default=None, help="of the service; default MOS_SERVE_HOST and MOS_SERVE_PORT")
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32], help="requests in flight, at most 256")
+    parser.add_argument(
+        "--clients", type=int, nargs="+", default=[1, 8, 32], help=f"requests in flight, at most {MOST}"
+    )
     parser.add_argument("--rate", type=float, nargs="*", default=[300], help="open loop, requests/s, at most 5000")
     parser.add_argument("--seconds", type=float, default=10, help="for each setting, at most 120")
     parser.add_argument("--profiles", type=int, default=0, help="write this many full profiles first, at most 100000")
@@ -232,8 +238,8 @@ def main() -> None:
     parts = urlsplit(url)
     if parts.hostname not in LOOPBACK:
         parser.error(f"{url} is not on this machine; this program loads only loopback addresses")
-    if max(options.clients) > 256 or max(options.rate, default=0) > 5000 or options.seconds > 120:
-        parser.error("at most 256 clients, 5000 requests/s and 120 seconds")
+    if max(options.clients) > MOST or max(options.rate, default=0) > 5000 or options.seconds > 120:
+        parser.error(f"at most {MOST} clients, 5000 requests/s and 120 seconds")
     if options.profiles > 100_000 or options.events > 500:
         parser.error("at most 100000 profiles and 500 events")
 
