@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from mos_cli.extras import need_evaluation
-from mos_cli.options import DatasetsOption
+from mos_cli.options import DatasetsOption, FormatOption, MaxRefusedOption, ZoneOption
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -21,7 +21,11 @@ def analyze() -> None:
 
 @app.command()
 def hopping(
+    *,
     dataset: DatasetsOption,
+    format_name: FormatOption = None,
+    zone: ZoneOption = None,
+    max_refused: MaxRefusedOption = None,
     themes: Annotated[int, typer.Option(help="Latent themes at most; a small log gets fewer.", min=2)] = 12,
     events: Annotated[
         int, typer.Option(help="Of a longer log about so many events are read, with whole users.", min=1000)
@@ -40,16 +44,17 @@ def hopping(
     from evaluation.hopping.analysis import measure_hopping  # noqa: PLC0415
     from evaluation.hopping.report import note, row, table, write_report  # noqa: PLC0415
     from evaluation.results.store import folder_name  # noqa: PLC0415
+    from mos_cli.read_log import read_log  # noqa: PLC0415
     from mos_online.errors import SettingsError  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
-    from simulator.datasets import load  # noqa: PLC0415
+    from simulator.datasets import ReadOptions  # noqa: PLC0415
 
     if out is not None and len(dataset) > 1:
         raise SettingsError(f"--out {out} is one folder for {len(dataset)} datasets: leave it out, or name one dataset")
     configured, console = settings(), Console()
-    shown, notes = table(), []
+    shown, notes, options = table(), [], ReadOptions(zone, max_refused)
     for name in dataset:
-        data = load(name, configured.data_dir, event_types=configured.event_types)
+        data = read_log(name, format_name, options, settings=configured, console=console)
         rules = data.session_rules(configured.sessions)
         analysis = measure_hopping(
             data.clicks, data.items, sessions=rules, themes=themes, most_events=events, seed=seed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mos_cli.options import DatasetOption, UntilOption
+from mos_cli.options import DatasetOption, FormatOption, MaxRefusedOption, UntilOption, ZoneOption
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +22,9 @@ DAY_MS = 86_400_000
 def backfill(
     *,
     dataset: DatasetOption = "synthetic",
+    format_name: FormatOption = None,
+    zone: ZoneOption = None,
+    max_refused: MaxRefusedOption = None,
     until: UntilOption = "1",
     users: Annotated[
         Path | None, typer.Option(help="Only the users named in this file, one id a line (default: all).")
@@ -45,26 +48,32 @@ def backfill(
     A session that goes on across --until is cut in two.
     With --from-topic the sessions come from Kafka: it heals a store that was emptied, or came back with an old copy.
     """
+    from rich.console import Console  # noqa: PLC0415
+
     from mos_cli.backfill.from_topic import backfill_from_topic  # noqa: PLC0415
     from mos_cli.backfill.run import backfill_and_show  # noqa: PLC0415
+    from mos_cli.read_log import read_log  # noqa: PLC0415
     from mos_online.errors import DatasetError, SettingsError  # noqa: PLC0415
     from mos_online.registry import open_registry  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
     from mos_online.users.offline_profiles import of_users  # noqa: PLC0415
-    from simulator.datasets import load, require_clock  # noqa: PLC0415
+    from simulator.datasets import ReadOptions, require_clock  # noqa: PLC0415
     from simulator.window import take_until  # noqa: PLC0415
 
     configured = settings()
     if from_topic:
-        if users or active_days is not None or until != "1" or dataset != "synthetic":
+        of_a_log = (users, active_days, format_name, zone, max_refused)
+        if any(option is not None for option in of_a_log) or until != "1" or dataset != "synthetic":
             raise SettingsError(
-                "--from-topic reads the whole topic: leave out --dataset, --until, --users, --active-days"
+                "--from-topic reads the whole topic: leave out --dataset and what belongs to it, --until, --users, "
+                "--active-days"
             )
         _until_stopped(lambda console: backfill_from_topic(configured, console))
         return
     open_registry(configured).champion()  # before anything slow: the error says how to make a model
     chosen = _user_ids(users) if users else None
-    log = load(dataset, configured.data_dir, event_types=configured.event_types)
+    options = ReadOptions(zone, max_refused)
+    log = read_log(dataset, format_name, options, settings=configured, console=Console())
     require_clock(log, configured.data_dir)
     log = take_until(log, until)
     within = None if active_days is None else round(active_days * DAY_MS)

@@ -8,14 +8,27 @@ import typer
 from rich.console import Console
 
 from mos_cli.extras import need_evaluation
-from mos_cli.options import BackboneOption, DatasetOfDemoOption, FromOption, MinutesOption, SpeedOption
+from mos_cli.options import (
+    BackboneOption,
+    DatasetOfDemoOption,
+    FormatOption,
+    FromOption,
+    MaxRefusedOption,
+    MinutesOption,
+    SpeedOption,
+    ZoneOption,
+)
 
 app = typer.Typer()
 
 
 @app.command()
 def demo(
+    *,
     dataset: DatasetOfDemoOption = None,
+    format_name: FormatOption = None,
+    zone: ZoneOption = None,
+    max_refused: MaxRefusedOption = None,
     speed: SpeedOption = "400/s",
     events: Annotated[int, typer.Option(help="How many clicks to replay.", min=200)] = 40_000,
     start: FromOption = "0.8",
@@ -30,6 +43,7 @@ def demo(
     need_evaluation()
     from mos_cli.demo.run import DemoConfig, run_demo  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
+    from simulator.datasets import ReadOptions  # noqa: PLC0415
     from simulator.replay import Speed  # noqa: PLC0415
 
     configured = settings()
@@ -39,6 +53,8 @@ def demo(
         dataset = "globo_news" if there else "synthetic"
     config = DemoConfig(
         dataset=dataset,
+        format_name=format_name,
+        options=ReadOptions(zone, max_refused),
         speed=Speed.parse(speed),
         events=events,
         start=start,

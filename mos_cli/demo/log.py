@@ -8,9 +8,7 @@ import polars as pl
 
 from mos_cli.utc import utc_text
 from mos_online.errors import DatasetError
-from mos_online.settings import Settings
 from simulator.dataset import Dataset
-from simulator.datasets import load, require_clock
 from simulator.window import window
 
 FEWEST = 400
@@ -47,14 +45,12 @@ class DemoLog:
         )
 
 
-def cut(dataset: str, *, start: str, count: int, settings: Settings) -> DemoLog:
-    """Load a dataset and cut it where the replay begins.
+def cut(whole: Dataset, *, start: str, count: int) -> DemoLog:
+    """Cut a log where the replay begins.
 
     Raises:
-        DatasetError: there is no such dataset, it has no clock, or there is too little of it.
+        DatasetError: there is too little of it.
     """
-    whole = load(dataset, settings.data_dir, event_types=settings.event_types)
-    require_clock(whole, settings.data_dir)
     replayed = window(whole.clicks, start=start, count=count)
     begin = int(replayed["timestamp"][0])
     before = whole.before(begin)

@@ -19,6 +19,7 @@ from mos_cli.demo.report import Outcome, build_report
 from mos_cli.demo.terminal import print_report
 from mos_cli.demo.verify import check_profiles, check_sessions
 from mos_cli.demo.watch import Watched, watch_replay
+from mos_cli.read_log import read_log
 from mos_cli.supervisor import LOCK, Supervisor, local_services, services_lock
 from mos_cli.train.run import train_and_show
 from mos_online.errors import MosError
@@ -29,6 +30,7 @@ from mos_online.system_settings import PREFIX
 from mos_online.training import TrainConfig, TrainReport
 from mos_online.users.offline_profiles import of_users
 from serving.ray.environment import require_plain_paths
+from simulator.datasets import ReadOptions, require_clock
 from simulator.replay import Speed
 from streams.kafka.admin import create_topics
 
@@ -38,12 +40,14 @@ class DemoConfig:
     """Options of the demo.
 
     Attributes:
-        dataset: see ``simulator.datasets.load``.
+        dataset, format_name, options: see ``simulator.datasets.load``.
         speed, events, start: of the replay, see ``mos replay``.
         backbone, minutes: of the model and its fitting.
     """
 
     dataset: str
+    format_name: str | None
+    options: ReadOptions
     speed: Speed
     events: int
     start: str
@@ -67,7 +71,9 @@ def run_demo(config: DemoConfig, outer: Settings, console: Console) -> bool:
 def _run(config: DemoConfig, settings: Settings, console: Console) -> bool:
     phases = Phases()
     with phases.measure("load"):
-        log = cut(config.dataset, start=config.start, count=config.events, settings=settings)
+        whole = read_log(config.dataset, config.format_name, config.options, settings=settings, console=console)
+        require_clock(whole, settings.data_dir)
+        log = cut(whole, start=config.start, count=config.events)
         console.print(str(log))
     with phases.measure("train"):
         trained = train_and_show(

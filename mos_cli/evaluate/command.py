@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from mos_cli.extras import need_evaluation
-from mos_cli.options import DatasetsOfPlanOption
+from mos_cli.options import DatasetsOfPlanOption, FormatOption, MaxRefusedOption, ZoneOption
 
 app = typer.Typer()
 
@@ -20,6 +20,7 @@ DATASETS = ("globo_news",)
 
 @app.command()
 def evaluate(
+    *,
     plan: Annotated[
         str,
         typer.Option(
@@ -28,6 +29,9 @@ def evaluate(
         ),
     ] = "full",
     dataset: DatasetsOfPlanOption = None,
+    format_name: FormatOption = None,
+    zone: ZoneOption = None,
+    max_refused: MaxRefusedOption = None,
     backbone: Annotated[list[str] | None, typer.Option(help="Only these backbones.")] = None,
     model: Annotated[list[str] | None, typer.Option(help="Only these candidate models.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds of every model, instead of the plan's.", min=1)] = None,
@@ -44,12 +48,17 @@ def evaluate(
     from evaluation.results.store import Store  # noqa: PLC0415
     from evaluation.static.plan import PLANS, Wanted  # noqa: PLC0415
     from mos_cli.evaluate.jobs import do  # noqa: PLC0415
+    from mos_cli.evaluate.logs import Logs  # noqa: PLC0415
+    from mos_cli.read_log import read_log  # noqa: PLC0415
     from mos_online.errors import SettingsError  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
+    from simulator.datasets import ReadOptions  # noqa: PLC0415
 
     configured, console = settings(), Console()
     if plan not in (*PLANS, WALK_FORWARD):
         raise SettingsError(f"--plan {plan}: there are {', '.join([*PLANS, WALK_FORWARD])}")
+    options = ReadOptions(zone, max_refused)
+    logs = Logs(configured.data_dir, format_name, options, configured.sessions)
     store = Store(out or configured.home / "evaluate" / plan)
     if plan == WALK_FORWARD:
         from evaluation.report.walk_forward import write_walk_forward_report as write  # noqa: PLC0415
@@ -57,11 +66,17 @@ def evaluate(
 
         if backbone or model:
             raise SettingsError(f"--backbone and --model are for the other plans; {WALK_FORWARD} has its own table")
-        do(walk_forward_jobs(dataset or DATASETS, seeds or 2, store, configured), processes=jobs, console=console)
+        names = list(dataset or DATASETS)
+        work = walk_forward_jobs(names, seeds or 2, store, logs)
     else:
         from evaluation.report.static import write_report as write  # noqa: PLC0415
         from mos_cli.evaluate.static import static_jobs  # noqa: PLC0415
 
         wanted = Wanted(datasets=dataset or [], backbones=backbone or [], models=model or [], seeds=seeds)
-        do(static_jobs(wanted.of(PLANS[plan]()), store, configured), processes=jobs, console=console)
+        tasks = wanted.of(PLANS[plan]())
+        names = list(dict.fromkeys(task.dataset for task in tasks.tasks))
+        work = static_jobs(tasks, store, logs)
+    for name in names:  # before the work: what cannot be read is said at once, and what was left out
+        read_log(name, format_name, options, settings=configured, console=console)
+    do(work, processes=jobs, console=console)
     console.print(f"report: {write(store)}", soft_wrap=True)

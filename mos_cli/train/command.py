@@ -7,14 +7,27 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mos_cli.options import BackboneOption, DatasetOption, DeviceOption, MinutesOption, UntilOption
+from mos_cli.options import (
+    BackboneOption,
+    DatasetOption,
+    DeviceOption,
+    FormatOption,
+    MaxRefusedOption,
+    MinutesOption,
+    UntilOption,
+    ZoneOption,
+)
 
 app = typer.Typer()
 
 
 @app.command()
 def train(
+    *,
     dataset: DatasetOption = "synthetic",
+    format_name: FormatOption = None,
+    zone: ZoneOption = None,
+    max_refused: MaxRefusedOption = None,
     until: UntilOption = "1",
     backbone: BackboneOption = "gru4rec",
     themes: Annotated[int, typer.Option(help="Number of latent themes.", min=1)] = 12,
@@ -34,11 +47,12 @@ def train(
     when to stop. Prints how the model does there beside recent popularity and last-item kNN.
     """
     from mos_cli.home import require_writable  # noqa: PLC0415
+    from mos_cli.read_log import read_log  # noqa: PLC0415
     from mos_cli.train.run import train_and_show  # noqa: PLC0415
     from mos_online.registry import open_registry  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
     from mos_online.training import TrainConfig  # noqa: PLC0415
-    from simulator.datasets import load  # noqa: PLC0415
+    from simulator.datasets import ReadOptions  # noqa: PLC0415
     from simulator.window import take_until  # noqa: PLC0415
 
     configured = settings()
@@ -46,7 +60,9 @@ def train(
         require_writable(configured)  # the model would be lost after minutes of work
     console = Console()
     config = TrainConfig(backbone=backbone, themes=themes, minutes=minutes, device=device, seed=seed)
-    log = take_until(load(dataset, configured.data_dir, event_types=configured.event_types), until)
+    options = ReadOptions(zone, max_refused)
+    whole = read_log(dataset, format_name, options, settings=configured, console=console)
+    log = take_until(whole, until)
     report = train_and_show(log, name=dataset, config=config, settings=configured, console=console, promote=promote)
     where = open_registry(configured).label
     console.print(f"{'in service' if promote else 'candidate'}: {report.version} in {where}", soft_wrap=True)

@@ -37,6 +37,11 @@ class TableConfig:
     slice_sessions: int = 1000
     seed: int = 0
 
+    @property
+    def fewest_items(self) -> int:
+        """A decomposition into so many dimensions needs more items than dimensions."""
+        return self.dimensions + 2
+
 
 def routing_table(events: pl.DataFrame, config: TableConfig) -> tuple[list[str], Floats32]:
     """Learn routing vectors from in-session co-occurrence.
@@ -87,10 +92,11 @@ def session_members(events: pl.DataFrame, config: TableConfig) -> tuple[list[str
     """
     pairs = _members(events, config)
     items = pairs["item_id"].unique().sort().to_list()
-    if len(items) <= config.dimensions + 1:
+    if len(items) < config.fewest_items:
         raise ModelError(
-            f"only {len(items)} items share a session with others in {config.min_sessions} or more sessions; a routing "
-            f"table of {config.dimensions} dimensions needs more: train on a longer log or with fewer dimensions"
+            f"themes need at least {config.fewest_items} items that share a session with others in "
+            f"{config.min_sessions} or more sessions; this log has {len(items)}: train on a longer log, or on one "
+            "whose sessions hold several items (MOS_SESSION_GAP says where a session ends)"
         )
     numbered = pl.DataFrame({"item_id": items, "row": np.arange(len(items))})
     rows = pairs.join(numbered, on="item_id", how="left", maintain_order="left")["row"].to_numpy()

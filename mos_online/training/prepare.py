@@ -77,7 +77,7 @@ def prepare(
         on_progress: see ``Progress``.
 
     Raises:
-        DatasetError: the log is too short.
+        DatasetError: the log is too short, or has too few items.
         ModelError: no themes can be learned from it.
     """
     on_progress("sessions", 0.0, "cutting the log")
@@ -85,11 +85,13 @@ def prepare(
     count = len(log.by_time)
     if count < FEWEST_EVENTS:
         raise DatasetError(f"{count} events are too few to train on; at least {FEWEST_EVENTS} are needed")
+    routes = RouterConfig(themes=config.themes, seed=config.seed)
+    _require_items(log.by_time["item_id"].n_unique(), routes.table.fewest_items)
     targets = min(config.examples, count // 2)
     first, held_out = count - targets, count - max(int(targets * config.validation), FEWEST_VALIDATED)
     on_progress("themes", 0.0, f"from the {first:,} oldest events")
     half_life = choose_half_life(log.by_time.head(held_out))
-    router = fit_router(log.by_time.head(first), items, RouterConfig(themes=config.themes, seed=config.seed))
+    router = fit_router(log.by_time.head(first), items, routes)
     on_progress("examples", 0.0, f"{targets:,} positions")
     catalogue = Catalogue.of_log(log)
     routing = route_log(router, catalogue, log)
@@ -115,6 +117,14 @@ def prepare(
         learned=made[:learned_moments],
         validation=made[learned_moments:],
     )
+
+
+def _require_items(clicked: int, needed: int) -> None:
+    if clicked < needed:
+        raise DatasetError(
+            f"training needs at least {needed} items that were clicked; this log has {clicked}, and a longer log of "
+            "the same items does not help: there is nothing to choose between themes for"
+        )
 
 
 def untrained_model(data: TrainingData, *, seed: int) -> MoS:

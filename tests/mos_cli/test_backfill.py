@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
-import simulator.datasets
+import mos_cli.read_log
 from features.store import OnlineStore
 from mos_cli.backfill.command import app
 from mos_online.contracts import Click, EventTypes, Session
@@ -31,7 +31,7 @@ LOG = synthesize(SyntheticConfig(users=60, themes=3, items_per_theme=12, themes_
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Dataset:
     """A small population in place of the usual one."""
-    monkeypatch.setattr(simulator.datasets, "load", lambda *_, **__: LOG)
+    monkeypatch.setattr(mos_cli.read_log, "load", lambda *_, **__: LOG)
     return LOG
 
 
@@ -87,7 +87,7 @@ def test_sessions_are_cut_by_the_ids_of_the_publisher(
     ids = ["phone", "desk", None]
     events = LOG.events.with_columns(session_id=pl.Series([ids[n % 3] for n in range(len(LOG.events))]))
     log = replace(LOG, events=events)
-    monkeypatch.setattr(simulator.datasets, "load", lambda *_, **__: log)
+    monkeypatch.setattr(mos_cli.read_log, "load", lambda *_, **__: log)
     assert run().exit_code == 0
     whole = OnlineStore.open(mos_home).read_profiles(log.clicks["user_id"].unique().to_list())
     rules = replace(mos_home.sessions, publisher_ids=True)
@@ -106,7 +106,7 @@ def test_a_log_without_ids_is_refused_where_they_cut_the_sessions(
     router: Router, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = replace(LOG, events=LOG.events.with_columns(session_id=pl.lit(None, pl.String)))
-    monkeypatch.setattr(simulator.datasets, "load", lambda *_, **__: log)
+    monkeypatch.setattr(mos_cli.read_log, "load", lambda *_, **__: log)
     monkeypatch.setenv("MOS_SESSION_PUBLISHER_IDS", "true")
     settings.cache_clear()
     with pytest.raises(DatasetError, match="no event of synthetic has a session_id"):
@@ -191,6 +191,6 @@ def test_a_file_of_users_that_is_not_there(log: Dataset, router: Router, tmp_pat
 
 def test_a_log_without_a_clock_is_refused(log: Dataset, router: Router, monkeypatch: pytest.MonkeyPatch) -> None:
     days = LOG.events.with_columns(timestamp=pl.col("timestamp") // 86_400_000 * 86_400_000)
-    monkeypatch.setattr(simulator.datasets, "load", lambda *_, **__: replace(LOG, events=days))
+    monkeypatch.setattr(mos_cli.read_log, "load", lambda *_, **__: replace(LOG, events=days))
     with pytest.raises(DatasetError, match="whole days"):
         run()

@@ -32,6 +32,7 @@ from mos_online.items.clicks import to_clicks
 from mos_online.metrics.ranking import Estimate
 from mos_online.sessions import offline_sessions
 from mos_online.settings import Settings
+from simulator.datasets import load
 from mos_online.training import TrainReport
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +59,7 @@ TRAINED = TrainReport(
 
 @pytest.fixture(scope="module")
 def log() -> DemoLog:
-    return cut(POPULATION, start="0.8", count=300, settings=Settings.load())
+    return cut(load(POPULATION, None), start="0.8", count=300)
 
 
 def streamed(log: DemoLog, settings: Settings) -> dict[str, Session]:
@@ -242,9 +243,9 @@ def test_the_short_form_says_the_same(outcome: Outcome) -> None:
     assert "/somewhere/report.html" in shown
 
 
-def test_too_little_to_learn_from_is_said(mos_home: Settings) -> None:
+def test_too_little_to_learn_from_is_said() -> None:
     with pytest.raises(DatasetError, match=r"clicks before .* are too few to train on, 400 are needed"):
-        cut(POPULATION, start="0.01", count=300, settings=mos_home)
+        cut(load(POPULATION, None), start="0.01", count=300)
 
 
 def test_visitors_ask_seldom_enough(log: DemoLog, mos_home: Settings, free_port: Callable[[], int]) -> None:

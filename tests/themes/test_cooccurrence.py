@@ -99,5 +99,5 @@ def test_of_an_endless_session_only_the_first_items_count() -> None:
 
 
 def test_too_few_items_for_the_dimensions() -> None:
-    with pytest.raises(ModelError, match="fewer dimensions"):
+    with pytest.raises(ModelError, match=r"at least 18 items that share a session .* this log has 10"):
         routing_table(frame(planted(np.random.default_rng(6), "a", 50)), TableConfig(dimensions=16))

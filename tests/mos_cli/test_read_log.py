@@ -1,0 +1,91 @@
+"""Every verb reads a log in one way, and shows what became of its rows."""
+
+from __future__ import annotations
+
+import inspect
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import typer
+from rich.console import Console
+
+from mos_cli import analyze
+from mos_cli.backfill import command as backfill
+from mos_cli.demo import command as demo
+from mos_cli.evaluate import command as evaluate
+from mos_cli.read_log import read_log
+from mos_cli.replay import command as replay
+from mos_cli.train import command as train
+from mos_online.errors import DatasetError
+from mos_online.settings import Settings
+from simulator.datasets import ReadOptions
+from tests.mos_cli.mos_runs import Mos
+
+VERBS = {
+    "analyze hopping": analyze.hopping,
+    "backfill": backfill.backfill,
+    "demo": demo.demo,
+    "evaluate": evaluate.evaluate,
+    "replay": replay.replay,
+    "train": train.train,
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_that_reads_a_log_has_the_same_options(verb: str) -> None:
+    annotations = inspect.get_annotations(VERBS[verb], eval_str=True)
+    flags = [
+        flag
+        for annotation in annotations.values()
+        for part in getattr(annotation, "__metadata__", ())
+        if isinstance(part, typer.models.OptionInfo)
+        for flag in part.param_decls or ()
+    ]
+    assert {"--dataset", "--format", "--zone", "--max-refused"} <= set(flags)
+
+
+def test_what_was_refused_and_assumed_is_shown(tmp_path: Path, mos_home: Settings) -> None:
+    path = tmp_path / "[reviews]"
+    line = '{"user_id":"u","business_id":"b%d","stars":4,"date":"2018-01-02 03:04:05"}\n'
+    path.write_text("".join(line % n for n in range(200)) + line.replace("2018", "20018") % 1)
+    shown = StringIO()
+    log = read_log(str(path), None, ReadOptions(), settings=mos_home, console=Console(file=shown, width=200))
+    assert len(log.events) == 200
+    text = shown.getvalue()
+    for words in (
+        "200 of 201 rows",
+        "1 with a time that cannot be read; the first is [reviews], line 201: timestamp is '20018-01-02 03:04:05'",
+        "ISO 8601, zone UTC",
+        "the reviews of a user without a long gap",
+        "[reviews] is read as Yelp yelp_academic_dataset_review.json (--format yelp)",
+        "--zone names another",
+    ):
+        assert words in text
+    quiet = StringIO()
+    read_log("synthetic:users=20", None, ReadOptions(), settings=mos_home, console=Console(file=quiet))
+    assert quiet.getvalue() == ""
+    with pytest.raises(DatasetError, match="1 of 201 rows cannot be used, at most 0.00% may be"):
+        read_log(str(path), "yelp", ReadOptions(max_refused=0), settings=mos_home, console=Console(file=quiet))
+
+
+def test_a_catalogue_that_is_too_small_is_said(tmp_path: Path, mos: Mos) -> None:
+    path = tmp_path / "ratings.dat"
+    path.write_text("".join(f"{n % 40}::{n % 10}::4::{1_500_000_000 + 60 * n}\n" for n in range(400)))
+    tried = mos("train", "--dataset", str(path), "--minutes", "0.05")
+    assert tried.status == 1
+    assert "training needs at least 18 items that were clicked; this log has 10" in " ".join(tried.err.split())
+
+
+def test_milliseconds_in_a_folder_are_said_at_reading(tmp_path: Path, mos: Mos) -> None:
+    import polars as pl
+
+    (tmp_path / "ms").mkdir()
+    pl.DataFrame({"user_id": ["u"], "item_id": ["i"], "timestamp": [1_600_000_000_000]}).write_parquet(
+        tmp_path / "ms" / "events.parquet"
+    )
+    for verb in (["train"], ["replay"], ["backfill"]):
+        tried = mos(*verb, "--dataset", str(tmp_path / "ms"))
+        assert tried.status == 1
+        if verb != ["backfill"]:  # which first asks for a model
+            assert "are the times in milliseconds, not seconds?" in " ".join(tried.err.split())
