@@ -117,6 +117,7 @@ def read(name: str, path: Path) -> dict[str, float]:
 
 
 def main() -> None:
+    """Measure every format, or the one that was named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--only", choices=FORMATS)

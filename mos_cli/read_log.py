@@ -27,17 +27,23 @@ def read_log(
     """
     log = load(dataset, settings.data_dir, format_name=format_name, event_types=settings.event_types, options=options)
     if log.report is not None and log.report.worth_showing:
-        console.print(report_table(log.report, log.name))
+        console.print(report_table(log.report, log.name, log.repeats))
     return log
 
 
-def report_table(report: ReadReport, name: str) -> Table:
-    """What was read, kept and refused, and what the times and sessions are."""
+def report_table(report: ReadReport, name: str, repeats: int = 0) -> Table:
+    """What was read, kept and refused, and what the times and sessions are.
+
+    Args:
+        report: of the check.
+        name: of the dataset.
+        repeats: events that are equal to another.
+    """
     table = Table(box=None, show_header=False, title=f"read {name}", title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     kept = f"{report.kept:,} of {report.read:,} rows"
-    table.add_row("kept", kept + (f", {report.repeats:,} of them repeat another" if report.repeats else ""))
+    table.add_row("kept", kept + (f", {repeats:,} of them repeat another" if repeats else ""))
     for reason, refusal in report.refused.items():
         known = ", as is known of this publication" if reason in report.expected else ""
         words = f"{refusal.count:,} with {REASONS[reason]}{known}; the first is {refusal.first}"

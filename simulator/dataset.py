@@ -69,6 +69,11 @@ class Dataset:
         """Whether events have a time of day."""
         return has_clock(self.events["timestamp"])
 
+    @property
+    def repeats(self) -> int:
+        """Events that are equal to another in all but their id; they stay, some logs hold real quantities so."""
+        return len(self.events) - self.events.drop("event_id").hash_rows().n_unique()
+
     def session_rules(self, rules: SessionConfig) -> SessionConfig:
         """The rules by which this log is cut into sessions: ``rules``, but a session is a day where there is no clock.
 

@@ -19,8 +19,7 @@ def assemble(
 ) -> Dataset:
     """Put chunks together, in the order of time.
 
-    An impression that was clicked (value above 0) becomes a ``click``; the others stay impressions. The report gets the
-    number of repeated rows.
+    An impression that was clicked (value above 0) becomes a ``click``; the others stay impressions.
 
     Args:
         name: of the dataset.
@@ -43,7 +42,6 @@ def assemble(
         clicked = (pl.col("event_type") == IMPRESSION) & (pl.col("value") > 0)
         frame = frame.with_columns(event_type=pl.when(clicked).then(pl.lit("click")).otherwise("event_type"))
     frame = frame.select(_IDENTITY)
-    report.repeats = len(frame) - frame.hash_rows().n_unique()
     report.session = report.session or _sessions(frame)
     events = numbered(frame.lazy(), name).select(
         "user_id", "item_id", "event_id", "timestamp", "event_type", "session_id"

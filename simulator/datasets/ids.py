@@ -13,10 +13,10 @@ from mos_online.contracts.lenient import number_text
 MISSING = ("", "nan", "null", "none", "<na>", "\\n")
 """Words for a missing value, in lower case, that programs write into tables; no id in any case of letters."""
 
-_ODD = [" ", "\t", "\r", "\v", "\f", "\u00a0", ".0", "N", "n", "\\", "\x00"]
+_BLANK = [" ", "\t", "\n", "\r", "\v", "\f", "\u00a0", "\u2003", "\u3000", ".0"]
+_WORD = ["N", "n", "\\"]
+_ODD = [*_BLANK, *_WORD, "\x00"]
 """A text without any of these needs no rewriting, and is missing only if it is empty."""
-
-_LONGEST_UTF8 = 4 * MAX_ID
 
 
 class Ids(NamedTuple):
@@ -50,10 +50,14 @@ def id_text(column: pl.Series, missing: Collection[str] = ()) -> Ids:
     if found is None:
         unusable = pl.Series([None if value is None else "unusable" for value in column], dtype=pl.String)
         return Ids(pl.Series([None] * len(column), dtype=pl.String), unusable.fill_null("missing"))
-    text = _without_missing(_trimmed(found), missing)
-    wrong = text.is_null() | (text.str.len_bytes() > _LONGEST_UTF8) | text.str.contains("\x00", literal=True)
-    wrong |= text.str.len_chars() > MAX_ID
-    if not wrong.any():
+    lengths = found.str.len_bytes()
+    shortest, longest = lengths.min(), lengths.max()
+    plain = not found.null_count() and isinstance(longest, int) and longest <= MAX_ID and bool(shortest)
+    odd = found.str.contains_any(_ODD).any()
+    if plain and not odd and not missing:
+        return Ids(found, None)
+    text = _without_missing(_trimmed(found) if odd else found, missing, odd=odd)
+    if plain and not text.null_count() and not text.str.contains("\x00", literal=True).any():
         return Ids(text, None)
     value = pl.col("text")
     fault = (
@@ -105,7 +109,7 @@ def _numbers(column: pl.Series) -> pl.Series:
 
 def _trimmed(text: pl.Series) -> pl.Series:
     """Cut blanks, and the fraction of whole numbers; costs little where there is nothing to cut."""
-    if not text.str.contains_any(_ODD[:7]).any():
+    if not text.str.contains_any(_BLANK).any():
         return text
     text = text.str.strip_chars()
     if not text.str.contains(".0", literal=True).any():
@@ -113,10 +117,10 @@ def _trimmed(text: pl.Series) -> pl.Series:
     return text.str.replace(r"^-?0+\.0+$", "0").str.replace(r"^(-?[1-9]\d*)\.0+$", "$1")
 
 
-def _without_missing(text: pl.Series, missing: Collection[str]) -> pl.Series:
+def _without_missing(text: pl.Series, missing: Collection[str], *, odd: bool) -> pl.Series:
     """Put null in the place of words for a missing value."""
     absent = text == ""
-    if text.str.contains_any(_ODD[7:10]).any():
+    if odd and text.str.contains_any(_WORD).any():
         absent |= text.str.to_lowercase().is_in(MISSING)
     if missing:
         absent |= text.is_in(list(missing))

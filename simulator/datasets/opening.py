@@ -18,7 +18,7 @@ BLOCK = 16 * 2**20
 LONGEST_LINE = 64 * 2**20
 """Bytes; a file with a longer line is no log."""
 
-HEAD_BYTES = 256 * 1024
+HEAD_BYTES = 64 * 1024
 HEAD_LINES = 200
 
 LATIN_1 = "lines that are not UTF-8 are read as Latin-1"

@@ -68,7 +68,6 @@ class ReadReport:
         zone: of times that name none; empty: all times name theirs, or are counted since 1970.
         assumed: what nobody said and the reader took as given, in words.
         session: what a session is in this log, in words.
-        repeats: rows that are equal to an earlier one in all that is kept of them; they stay.
         notes: what else the reader has to say.
     """
 
@@ -80,7 +79,6 @@ class ReadReport:
     zone: str = ""
     assumed: list[str] = field(default_factory=list)
     session: str = ""
-    repeats: int = 0
     notes: list[str] = field(default_factory=list)
 
     def refuse(self, reason: str, found: Refusal) -> None:

@@ -207,18 +207,17 @@ def _mixed(whole: pl.Series, fractions: pl.Series, per_second: int) -> pl.Series
 
 def _of_text(text: pl.Series, patterns: Sequence[str], zone: str) -> tuple[pl.Series, bool]:
     """Milliseconds of written times, null where no pattern fits; and whether some of them name no zone."""
-    ms = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(text))
+    ms: pl.Series | None = None
     local = False
     for pattern in _likely_first(text, patterns):
-        left = ms.is_null() & text.is_not_null()
-        if not left.any():
+        rest = text if ms is None else text.set(ms.is_not_null(), None)
+        if rest.null_count() == len(rest):
             break
-        moments = text.set(~left, None).str.to_datetime(pattern, time_unit="ms", strict=False)
-        aware = pattern.endswith(("Z", "UTC"))
-        found, without = _of_moments(moments.dt.replace_time_zone("UTC") if aware else moments, zone)
-        local |= without and found.null_count() < len(found)
-        ms = ms.fill_null(found)
-    return ms, local
+        moments = rest.str.to_datetime(pattern, time_unit="ms", strict=False)
+        found, without = _of_moments(moments, "UTC" if pattern.endswith(("Z", "UTC")) else zone)
+        local |= without and not pattern.endswith(("Z", "UTC")) and found.null_count() < len(found)
+        ms = found if ms is None else ms.fill_null(found)
+    return pl.Series([None], dtype=pl.Int64).new_from_index(0, len(text)) if ms is None else ms, local
 
 
 def _likely_first(text: pl.Series, patterns: Sequence[str]) -> list[str]:

@@ -32,8 +32,8 @@ from mos_online.items.clicks import to_clicks
 from mos_online.metrics.ranking import Estimate
 from mos_online.sessions import offline_sessions
 from mos_online.settings import Settings
-from simulator.datasets import load
 from mos_online.training import TrainReport
+from simulator.datasets import load
 
 ROOT = Path(__file__).parents[2]
 POPULATION = "synthetic:users=100,themes=4,items_per_theme=10,days=5"

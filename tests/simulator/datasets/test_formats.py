@@ -90,7 +90,7 @@ def test_a_bad_line_among_many_is_left_out_and_counted(case: Case, log: Path) ->
         assert len(read.events) == 200 * len(case.events)
         assert read.report is not None
         assert read.report.read == read.report.kept + 1 + 200 * sum(case.refused.values())
-        assert read.report.repeats == len(read.events) - len(case.events)
+        assert read.repeats == len(read.events) - len(case.events)
         with pytest.raises(DatasetError, match="cannot be used"):
             load_file(case.format, log, ReadOptions(max_refused=0.0))
 

@@ -111,4 +111,4 @@ def test_any_bytes_have_a_head_or_are_refused(tmp_path_factory: pytest.TempPathF
     path.write_bytes(b"PAR1" + data if how == "PAR1" else packed(data, how))
     with suppress(DatasetError):
         found = head(path)
-        assert found.empty == (not data.removeprefix(b"\xef\xbb\xbf").strip())
+        assert not found.empty or not data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").strip()
