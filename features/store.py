@@ -173,6 +173,22 @@ class OnlineStore:
         """
         self._rows.put(self._popularity, [popularity_row(snapshot) for snapshot in snapshots])
 
+    def add_popularity(self, snapshot: PopularitySnapshot) -> bool:
+        """Write the row of a partition if it has none that can be read, in one step; whether it was written.
+
+        Raises:
+            StoreError: the store cannot be reached or is locked.
+        """
+        key, number = partition_key(snapshot.partition), snapshot.partition
+        (there,) = self._rows.read(self._popularity, [key])
+        if self._decoded(there, partial(popularity_of, number), None, f"popularity {number}"):
+            return False
+        if isinstance(there, Damaged):
+            self._rows.set_aside_unreadable(self._popularity, [key])
+            there = {}
+        replacement = Replacement(row=popularity_row(snapshot), expected=there)
+        return self._rows.replace(self._popularity, [replacement], ("as_of",)) == [True]
+
     def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
         """The snapshots of partitions 0 to ``partitions - 1``, without those that nobody has written.
 

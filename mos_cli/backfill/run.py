@@ -16,6 +16,7 @@ from mos_online.registry import load_config, open_registry
 from mos_online.settings import Settings
 from mos_online.themes import load_router
 from mos_online.users.offline_profiles import past_sessions, profiles
+from mos_online.users.progress import Progress
 from simulator.dataset import Dataset
 
 
@@ -49,6 +50,8 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
             task = bar.add_task("profiles", total=total)
             made = profiles(past_sessions(clicks, log.items, rules), router, config.sizes)
             written = fill(store, made, router, config.sizes, advance=lambda count: bar.advance(task, count))
+        # If the store is emptied before there is a session, these rows are missed.
+        store.write_progress([Progress(partition=number) for number in range(settings.partitions)], over={})
     finally:
         store.close()
     console.print(
@@ -62,12 +65,14 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
 
 
 def _write_popularity(store: OnlineStore, log: Dataset, *, half_life_ms: float, partitions: int) -> bool:
-    """Write the popularity of the log's newest clicks as partition 0's, if no partition has a row; whether it did."""
+    """Write the popularity of the log's newest clicks as partition 0's, if no partition has a row; whether it did.
+
+    A worker that begins to count partition 0 meanwhile keeps its row.
+    """
     if store.read_popularity(partitions):
         return False
     popularity = ItemPopularity(half_life_ms=half_life_ms, partition=0)
     types = EventTypes.parse(log.event_types)
     for click in to_clicks(log.clicks.tail(WARM_UP_CLICKS), log.categories):
         popularity.observe(click, types)
-    store.write_popularity([popularity.snapshot(top=LISTED_ITEMS)])
-    return True
+    return store.add_popularity(popularity.snapshot(top=LISTED_ITEMS))

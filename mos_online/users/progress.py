@@ -11,7 +11,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-REMEDY = "`mos backfill --from-topic` adds what the topic `sessions` still has, while traffic goes on"
+REMEDY = (
+    "`mos backfill --from-topic` adds what the topic `sessions` still has, while traffic goes on; profiles that came "
+    "from your log need `mos backfill --dataset` again, too"
+)
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +46,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, missing_from=-1)
 
 
-def judge(stored: Progress | None, partition: int, known: int, *, now: int, end: int | None = None) -> Progress:
+def judge(
+    stored: Progress | None, partition: int, known: int, *, now: int, end: int | None = None, had_row: bool = False
+) -> Progress:
     """What the store's row should be, by what is known elsewhere.
 
     Args:
@@ -52,6 +57,7 @@ def judge(stored: Progress | None, partition: int, known: int, *, now: int, end:
         known: an offset up to which the profiles have been written, by what Kafka or this process remembers.
         now: ms since 1970 UTC.
         end: the end of the partition, if that was looked at. A row that is behind it is of a topic that was deleted.
+        had_row: whether the store is known to have had the row: then it is lost, even if no session was in it.
 
     Returns:
         ``stored`` itself if it is right. Otherwise the row that says from where on sessions are missing: from the
@@ -59,7 +65,7 @@ def judge(stored: Progress | None, partition: int, known: int, *, now: int, end:
     """
     if stored is None:
         fresh = Progress(partition=partition, next_offset=known)
-        return fresh.lost(0, now=now) if known > 0 else fresh
+        return fresh.lost(0, now=now) if known > 0 or had_row else fresh
     if end is not None and stored.next_offset > end:
         return msgspec.structs.replace(stored, next_offset=known)
     if stored.next_offset < known:

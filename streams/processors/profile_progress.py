@@ -113,7 +113,9 @@ class ProfileProgress:
         while waiting:
             stored = self._store.read_progress(sorted(waiting))
             now = time.time_ns() // 1_000_000
-            rows = {p: judge(stored.get(p), p, known[p], now=now, end=ends.get(p)) for p in waiting}
+            rows = {
+                p: judge(stored.get(p), p, known[p], now=now, end=ends.get(p), had_row=p in self._rows) for p in waiting
+            }
             for row in rows.values():
                 if row is not stored.get(row.partition) and row.missing_from >= 0:
                     log.error("%s", describe([row]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +17,12 @@ from mos_cli.backfill.command import app
 from mos_online.contracts import Click, EventTypes, Session
 from mos_online.errors import DatasetError, ModelError
 from mos_online.items.popularity import ItemPopularity
+from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.registry import open_registry
 from mos_online.settings import Settings, settings
 from mos_online.themes import Router, RouterConfig, fit_router, save_router
 from mos_online.users.offline_profiles import past_sessions, profiles
+from mos_online.users.progress import Progress
 from mos_online.users.ring_sizes import RingSizes
 from mos_online.users.update import apply_sessions
 from simulator.dataset import Dataset
@@ -148,6 +152,41 @@ def test_popularity_that_a_worker_counted_stays(
     store.write_popularity([counts.snapshot(top=10)])
     assert run().exit_code == 0
     assert store.read_popularity(mos_home.partitions) == [counts.snapshot(top=10)]
+
+
+def test_popularity_that_a_worker_begins_to_count_meanwhile_stays(
+    mos_home: Settings, log: Dataset, router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = ItemPopularity(half_life_ms=1000, partition=0)
+    counts.observe(Click(event_id="e", user_id="u", item_id="live", timestamp=5), EventTypes.parse())
+    worker, look = OnlineStore.open(mos_home), OnlineStore.read_popularity
+
+    def look_too_early(store: OnlineStore, partitions: int) -> list[PopularitySnapshot]:
+        found = look(store, partitions)
+        worker.write_popularity([counts.snapshot(top=10)])
+        return found
+
+    monkeypatch.setattr(OnlineStore, "read_popularity", look_too_early)
+    assert "stays as it is" in run().output
+    monkeypatch.undo()
+    assert worker.read_popularity(mos_home.partitions) == [counts.snapshot(top=10)]
+
+
+def test_a_row_of_popularity_that_cannot_be_read_is_replaced(mos_home: Settings, log: Dataset, router: Router) -> None:
+    run("--until", "0.5")
+    store = OnlineStore.open(mos_home)
+    with closing(sqlite3.connect(mos_home.feast_dir / "online_store.db")) as connection:
+        connection.execute("DELETE FROM mos_online_item_popularity WHERE feature_name = 'counts'")
+        connection.commit()
+    assert store.read_popularity(1) == []
+    assert "stays as it is" not in run().output
+    assert store.read_popularity(1)
+
+
+def test_the_store_can_tell_that_a_backfill_was_lost(mos_home: Settings, log: Dataset, router: Router) -> None:
+    run()
+    rows = OnlineStore.open(mos_home).read_progress(range(mos_home.partitions + 1))
+    assert rows == {number: Progress(partition=number) for number in range(mos_home.partitions)}
 
 
 def median_time(log: Dataset) -> int:

@@ -133,6 +133,20 @@ def test_an_emptied_store_is_noticed(
     assert row(store) == healed.advanced(20)
 
 
+@pytest.mark.parametrize("notice", ["traffic", "a look"])
+def test_a_store_that_is_emptied_before_there_is_a_session_is_noticed(
+    store: OnlineStore, place: Settings, kafka: Kafka, empty: Callable[[], None], notice: str
+) -> None:
+    """It may hold profiles of a backfill."""
+    first = progress(store, place)
+    run(lambda: first.take_over([1]))
+    assert first.problem is None
+    empty()
+    run(first.look if notice == "a look" else lambda: first.advance({1: 1}))
+    assert "was emptied" in (first.problem or "")
+    assert "mos backfill --dataset" in (first.problem or "")
+
+
 @pytest.mark.parametrize("notice", ["traffic", "a look", "a start"])
 def test_an_old_copy_of_the_store_is_noticed(store: OnlineStore, place: Settings, kafka: Kafka, notice: str) -> None:
     first = progress(store, place)
