@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,14 +18,30 @@ WARN_FREE, FAIL_FREE = 2 * 2**30, 200 * 2**20
 
 
 def home(settings: Settings) -> Finding:
-    """Whether we may write in MOS_HOME, or make it."""
+    """Whether we may write in MOS_HOME, or make it, and nobody else may."""
     part, home = "MOS_HOME", settings.home.absolute()
     try:
         require_writable(settings)
     except SettingsError as error:
         return failed(part, error)
+    open_to_others = [folder for folder in _folders(home) if folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)]
+    if open_to_others:
+        listed = " ".join(map(str, open_to_others))
+        return Finding(
+            part=part,
+            status=Status.WARN,
+            found=f"other users may write in {listed}: they could replace models and profiles",
+            remedy=f"chmod go-w {listed}",
+        )
     later = "" if home.exists() else " does not exist yet; it is made when it is needed"
     return Finding(part=part, status=Status.PASS, found=f"{home}{later}")
+
+
+def _folders(home: Path) -> list[Path]:
+    """MOS_HOME and the folders in it."""
+    if not home.is_dir():
+        return []
+    return [home, *sorted(path for path in home.iterdir() if path.is_dir() and not path.is_symlink())]
 
 
 def data(settings: Settings) -> Iterator[Finding]:

@@ -45,6 +45,27 @@ def kafka(settings: Settings) -> Iterator[Finding]:
     clicks = settings.topic(CLICKS)
     if clicks in counts:
         yield arrival(_timestamp_type(settings, clicks), settings)
+    ours = [settings.topic(name) for name in TOPICS if settings.topic(name) in counts]
+    if settings.kafka != "embedded" and ours:
+        yield from rights(settings, ours)
+
+
+def rights(settings: Settings, topics: list[str]) -> Iterator[Finding]:
+    """Whether we may give topics more partitions, if the cluster says so."""
+    from streams.kafka.admin import unalterable  # noqa: PLC0415
+
+    try:
+        refused = unalterable(settings, topics)
+    except BrokerError:  # old clusters do not say
+        return
+    if refused:
+        yield Finding(
+            part="rights",
+            status=Status.WARN,
+            found=f"these credentials may not alter {', '.join(refused)}",
+            remedy="allow Alter on them (kafka-acls.sh), or grow all topics yourself when you grow "
+            f"{settings.topic(CLICKS)}",
+        )
 
 
 def _timestamp_type(settings: Settings, topic: str) -> str:

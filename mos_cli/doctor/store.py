@@ -41,6 +41,8 @@ def online_store(settings: Settings) -> Iterator[Finding]:
         fault = StoreError(f"{error.filename} cannot be read: {error.strerror}; see MOS_HOME above")
         yield failed("online store", fault)
         return
+    if location.kind == "redis":
+        yield from _redis(settings)
     made = applied or location.kind == "redis"
     yield Finding(
         part="online store",
@@ -55,6 +57,32 @@ def online_store(settings: Settings) -> Iterator[Finding]:
             status=Status.WARN,
             found=f"not applied in {settings.feast_dir}, or by another version",
             remedy="nothing to do: the first of worker, serve and backfill applies them",
+        )
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    """Whether the server may drop profiles, or loses them when it stops."""
+    from features.redis_server import redis_server  # noqa: PLC0415
+
+    part = "Redis"
+    try:
+        server = redis_server(settings.store)
+    except MosError as error:
+        yield failed(part, error)
+        return
+    if server.evicts_rows:
+        yield Finding(
+            part=part,
+            status=Status.WARN,
+            found=f"maxmemory-policy is {server.eviction}: when Redis is full, it drops profiles",
+            remedy="set `maxmemory-policy noeviction` in redis.conf: Redis holds the only copy of the profiles",
+        )
+    if server.on_disk is False:
+        yield Finding(
+            part=part,
+            status=Status.WARN,
+            found="it writes nothing to disk: when it stops, all profiles are lost",
+            remedy="set `appendonly yes` in redis.conf",
         )
 
 

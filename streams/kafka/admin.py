@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from mos_online import contracts
 from mos_online.errors import BrokerError, BrokerUnavailableError
@@ -64,6 +64,23 @@ def timestamp_type(admin: AdminClient, topic: str) -> str:
     except TimeoutError:
         raise BrokerUnavailableError(f"{asking}: no answer within {TIMEOUT:.0f} s") from None
     return str(found["message.timestamp.type"].value)
+
+
+def unalterable(settings: Settings, topics: list[str]) -> list[str]:
+    """Those of the topics that our credentials may not alter, which growing them needs.
+
+    Raises:
+        BrokerError: Kafka does not say.
+    """
+    admin = AdminClient({**librdkafka_config(settings), "log_level": 2})
+    asked = admin.describe_topics(TopicCollection(topics), include_authorized_operations=True, request_timeout=TIMEOUT)
+    try:
+        allowed = {name: found.result(TIMEOUT).authorized_operations for name, found in asked.items()}
+    except KafkaException as error:
+        raise broker_error(error, "Kafka does not say what we may do") from None
+    except TimeoutError:
+        raise BrokerUnavailableError(f"Kafka does not say what we may do: no answer within {TIMEOUT:.0f} s") from None
+    return [name for name, may in allowed.items() if may is not None and AclOperation.ALTER not in may]
 
 
 def check_topics(settings: Settings) -> int:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
@@ -15,7 +16,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import redis
 from confluent_kafka import Producer
+from confluent_kafka.admin import AclOperation
 from typer.testing import CliRunner
 
 from features.store import OnlineStore
@@ -30,6 +33,7 @@ from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
 from mos_online.users.progress import Progress
 from streams.broker.embedded import embedded_broker
+from tests.conftest import RedisServer
 from tests.published_model import publish_model
 
 
@@ -189,6 +193,56 @@ def test_the_folders_are_looked_at(mos_home: Settings, tmp_path: Path, monkeypat
     assert refused.status is Status.FAIL
     assert "may not write" in refused.found
     assert "set MOS_HOME to another folder" in refused.remedy
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
+@pytest.mark.parametrize("name", [".", "models"])
+def test_a_folder_that_others_may_write_is_a_warning(name: str, mode: int, mos_home: Settings) -> None:
+    folder = mos_home.home / name
+    folder.mkdir(parents=True)
+    assert folders.home(mos_home).status is Status.PASS
+    folder.chmod(mode)
+    finding = folders.home(mos_home)
+    assert finding.status is Status.WARN
+    assert finding.remedy == f"chmod go-w {folder.resolve()}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({}, ""),
+        ({"maxmemory-policy": "volatile-lru"}, ""),
+        ({"maxmemory-policy": "allkeys-lru"}, "maxmemory-policy is allkeys-lru"),
+        ({"appendonly": "no"}, ""),
+        ({"appendonly": "no", "save": ""}, "it writes nothing to disk"),
+    ],
+)
+def test_a_redis_that_may_lose_profiles_is_a_warning(
+    config: dict[str, str], says: str, mos_home: Settings, redis_server: RedisServer
+) -> None:
+    client = redis.Redis.from_url(redis_server.url)
+    client.config_set("save", "3600 1")
+    for name, value in config.items():
+        client.config_set(name, value)
+    findings = [one for one in store.online_store(changed(mos_home, store=redis_server.url)) if one.part == "Redis"]
+    assert [finding.status for finding in findings] == ([Status.WARN] if says else [])
+    assert all(finding.found.startswith(says) and finding.remedy for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("may", "refused"),
+    [(None, False), ([AclOperation.READ, AclOperation.ALTER], False), ([AclOperation.READ], True)],
+)
+def test_credentials_that_may_not_alter_topics_are_a_warning(
+    may: list[AclOperation] | None, refused: bool, mos_home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described: Future[SimpleNamespace] = Future()
+    described.set_result(SimpleNamespace(authorized_operations=may))
+    client = SimpleNamespace(describe_topics=lambda *_, **__: {"clicks": described})
+    monkeypatch.setattr("streams.kafka.admin.AdminClient", lambda _: client)
+    findings = list(services.rights(changed(mos_home, kafka="k:9092"), ["clicks"]))
+    assert [finding.found for finding in findings] == ["these credentials may not alter clicks"] * refused
 
 
 def test_the_folder_of_datasets_is_looked_at(mos_home: Settings, tmp_path: Path) -> None:
