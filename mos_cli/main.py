@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 DISK_FAULTS = {
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
-    *(errno.ENOSPC, errno.EDQUOT, errno.EIO),
+    *(FULL := {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}),
 }
 """Errors of the machine's disks, not of ours: no traceback for them."""
 
@@ -73,6 +74,9 @@ def _about() -> None:
 
 def main() -> None:
     """Run the command line; a deliberate error becomes one readable message and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal cannot show must not end a command
+            stream.reconfigure(errors="backslashreplace")
     os.umask(os.umask(0o077) | 0o022)  # whatever the umask was: nobody else may change what we write
     asked = [argument for argument in sys.argv[1:2] if argument in COMMANDS]
     try:
@@ -80,8 +84,13 @@ def main() -> None:
     except MosError as error:
         _fail(str(error))
     except OSError as error:
-        if error.errno not in DISK_FAULTS or error.filename is None:
+        if error.errno not in DISK_FAULTS or (error.filename is None and error.errno not in FULL):
             raise
+        if error.filename is None:
+            _fail(
+                f"a file cannot be written: {error.strerror}; free some space below MOS_HOME and in the folder of "
+                "temporary files: `mos doctor` looks at MOS_HOME"
+            )
         _fail(
             f"{error.filename}: {error.strerror}; a file or folder of this name cannot be used. Everything is written "
             "below MOS_HOME: `mos doctor` looks at it"

@@ -89,7 +89,11 @@ class ModelCheckpoint:
             popular=self.popular,
             training=self.training,
         )
-        save_file({name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}, folder / WEIGHTS)
+        weights = {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
+        try:
+            save_file(weights, folder / WEIGHTS)
+        except SafetensorError as error:
+            raise ModelError(f"{folder / WEIGHTS} cannot be written: {error}; free some space there") from None
         save_router(self.router, folder)
         (folder / CONFIG).write_bytes(msgspec.json.format(msgspec.json.encode(document)))
         (folder / CARD).write_text(card)

@@ -29,7 +29,10 @@ class _Document(msgspec.Struct, kw_only=True):
 def save_router(router: Router, folder: Path) -> None:
     """Write ``router.safetensors`` and ``router.json``; the folder is made if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(router.tensors(), folder / TENSORS)
+    try:
+        save_file(router.tensors(), folder / TENSORS)
+    except SafetensorError as error:
+        raise ModelError(f"{folder / TENSORS} cannot be written: {error}; free some space there") from None
     document = _Document(
         format=FORMAT,
         version=router.version,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -32,6 +34,32 @@ def test_a_ctrl_c_at_any_moment_leaves_no_traceback(seconds: float, tmp_path: Pa
     run.send_signal(signal.SIGINT)
     _, said = run.communicate()
     assert b"mos_cli" not in said or b"Traceback" not in said, said.decode()
+
+
+@pytest.mark.parametrize("arguments", [("doctor", "--settings"), ("--help",)])
+def test_a_terminal_that_shows_ascii_only_is_no_fault(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    plain = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "TERM": "dumb", "COLUMNS": "40"}
+    run = subprocess.run(
+        [sys.executable, "-m", "mos_cli", *arguments],
+        env={"MOS_HOME": str(tmp_path), "PYTHONPATH": _path(), **plain},
+        capture_output=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, b"")
+    run.stdout.decode("ascii")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EFBIG])
+def test_a_full_disk_that_names_no_file_is_one_line(code: int, mos: Mos, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("mos_online.registry.registry.Registry.versions", fails)
+    answer = mos("models", "list")
+    assert answer.status == 2
+    assert answer.err.startswith(
+        f"error: a file cannot be written: {os.strerror(code)}; free some space below MOS_HOME"
+    )
 
 
 def _path() -> str:
