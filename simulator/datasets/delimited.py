@@ -12,6 +12,7 @@ import polars as pl
 
 from simulator.datasets.layout import Layout
 from simulator.datasets.opening import Head, TextFile
+from simulator.datasets.quoted_table import quoted_table
 
 LONGEST_RECORD = 100
 """Lines; a quoted field that goes on longer was not meant as one."""
@@ -56,6 +57,9 @@ class Delimited(Layout):
         before, rest = 0, ""
         for block in file.blocks():
             text = rest + block.decode()
+            if table is None and not text.strip():
+                before += text.count("\n")
+                continue
             if table is None:
                 first = text.lstrip("\n").partition("\n")[0]
                 skip = len(text) - len(text.lstrip("\n"))
@@ -125,6 +129,9 @@ class Table:
             The fields as text, ``row``, and where there is a row with another number of fields ``refused`` and
             ``found``; and the text at the end that belongs to a row whose end is still to come.
         """
+        quick = self.quoted and '"' in text and len(self.separator) == 1 and not skip
+        if quick and (done := quoted_table(text, self.names, self.separator, before + 1, last=last)) is not None:
+            return done
         lines = pl.Series([text], dtype=pl.String).str.split("\n").explode().to_frame("found")
         lines = lines.with_columns(row=pl.int_range(before + 1, before + 1 + len(lines), dtype=pl.Int64)).slice(skip)
         rest = ""

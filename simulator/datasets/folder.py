@@ -6,7 +6,6 @@ value and session_id (the publisher's, or null). Items have item_id and may have
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +15,8 @@ from simulator.dataset import ITEM_COLUMNS, Dataset, has_clock
 from simulator.datasets.assemble import assemble
 from simulator.datasets.check import Check
 from simulator.datasets.ids import as_text, id_text
-from simulator.datasets.opening import PARQUET_ERRORS, damaged_parquet, parquet_columns
+from simulator.datasets.opening import parquet_columns
+from simulator.datasets.parquet import parquet_chunks
 from simulator.datasets.raw import RawRows, ReadOptions
 from simulator.datasets.times import to_ms
 
@@ -25,9 +25,6 @@ ITEMS = "items.parquet"
 
 NEEDED = ("user_id", "item_id", "timestamp")
 OPTIONAL = ("event_type", "session_id", "value")
-
-ROWS = 2_000_000
-"""Rows that are read at once."""
 
 REMEDY = "A folder holds what was checked before: `mos import` makes one of any table."
 
@@ -43,7 +40,7 @@ def read_folder(folder: Path, options: ReadOptions | None = None) -> Dataset:
     path = folder / EVENTS
     columns = _columns(path, NEEDED, OPTIONAL)
     check = Check(unit="s", zone=options.zone)
-    chunks = [check.take(RawRows(path, frame, counted="row")) for frame in _chunks(path, columns)]
+    chunks = [check.take(RawRows(path, frame, counted="row")) for frame in parquet_chunks(path, columns)]
     check.report.require(str(path), options.max_refused or 0.0, REMEDY)
     return assemble(folder.name, chunks, check.report, items=_items(folder / ITEMS))
 
@@ -56,20 +53,8 @@ def folder_has_clock(folder: Path) -> bool:
     """
     path = folder / EVENTS
     _columns(path, ("timestamp",), ())
-    times = [to_ms(frame["timestamp"], "s").ms.drop_nulls() for frame in _chunks(path, ["timestamp"])]
+    times = [to_ms(frame["timestamp"], "s").ms.drop_nulls() for frame in parquet_chunks(path, ["timestamp"])]
     return bool(times) and has_clock(pl.concat(times))
-
-
-def _chunks(path: Path, columns: list[str]) -> Iterator[pl.DataFrame]:
-    """The rows of a Parquet file with their numbers, some at a time."""
-    try:
-        table = pl.scan_parquet(path).select(columns)
-        count = int(table.select(pl.len()).collect().item())
-        for first in range(0, count, ROWS):
-            frame = table.slice(first, ROWS).collect()
-            yield frame.with_columns(row=pl.int_range(first + 1, first + 1 + len(frame), dtype=pl.Int64))
-    except PARQUET_ERRORS as error:
-        raise damaged_parquet(path, error) from None
 
 
 def _columns(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:
@@ -89,7 +74,7 @@ def _items(path: Path) -> pl.DataFrame:
         return pl.DataFrame(schema=ITEM_COLUMNS)
     columns = _columns(path, ("item_id",), ("title", "category", "category_leaf"))
     frame = pl.concat(
-        list(_chunks(path, columns)) or [pl.DataFrame(schema=dict.fromkeys([*columns, "row"], pl.String))]
+        list(parquet_chunks(path, columns)) or [pl.DataFrame(schema=dict.fromkeys([*columns, "row"], pl.String))]
     )
     items = id_text(frame["item_id"])
     if items.faults is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -155,7 +157,9 @@ def unpacked(path: Path, size: int = BLOCK) -> Iterator[bytes]:
             for magic, what in _FOREIGN.items():
                 if start.startswith(magic):
                     raise DatasetError(f"{path} is {what}")
-            yield from _unpacker(start)(file, size)
+            for block in _unpacker(start)(file, size):
+                read_so_far(path, file.tell())
+                yield block
     except (EOFError, zlib.error) as error:
         raise DatasetError(f"{path} is a damaged archive: {error}; fetch it again") from None
     except OSError as error:
@@ -186,6 +190,25 @@ def _zstd(file: BinaryIO, size: int) -> Iterator[bytes]:
     with pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd") as unpacking:
         while data := unpacking.read(size):
             yield data
+
+
+Watcher = Callable[[Path, int], None]
+_watcher: ContextVar[Watcher] = ContextVar("watcher", default=lambda path, position: None)
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Tell how far files are read: ``watcher`` gets a file and a position in it, in bytes as they lie on disk."""
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
+def read_so_far(path: Path, position: int) -> None:
+    """Say up to which position a file was read."""
+    _watcher.get()(path, position)
 
 
 def is_parquet(path: Path) -> bool:
