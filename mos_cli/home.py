@@ -1,8 +1,9 @@
-"""Whether we may write in MOS_HOME: asked before work whose result would be lost."""
+"""The folder of everything that is written: whether we may write there, and where datasets are in it."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from mos_online.errors import SettingsError
 from mos_online.settings import Settings
@@ -21,3 +22,8 @@ def require_writable(settings: Settings) -> None:
             f"MOS_HOME={settings.home}: user {os.geteuid()} may not write in {there}, which belongs to user "
             f"{there.stat().st_uid}; change its owner or its mode, or set MOS_HOME to another folder"
         )
+
+
+def datasets_folder(settings: Settings) -> Path:
+    """The folder in which datasets are found by name, and into which they are imported."""
+    return settings.data_dir or settings.home / "datasets"

@@ -32,6 +32,7 @@ COMMANDS = {
     "worker": "The stream processor: sessions, profiles, recommendations.",
     "serve": "The recommendation service (Ray Serve): POST /v1/recommend.",
     "keys": "API keys of the recommendation service.",
+    "import": "Make a dataset of a click log: CSV, JSON lines, Parquet, or a public format.",
     "train": "Train themes and a MoS model on a dataset, and put it into service.",
     "models": "The model registry: list, show and compare versions, promote one, roll back.",
     "evaluate": "Compare MoS with other models under one protocol, with intervals; resumable.",
@@ -42,6 +43,9 @@ COMMANDS = {
     "dead-letters": "The records that could not be used: list, show, and send them again.",
     "doctor": "Check Kafka, store, model, ports and versions, and say how to fix what is wrong.",
 }
+
+MODULES = {"import": "import_log"}
+"""Verbs whose name cannot be that of a module."""
 
 
 def command_line(verbs: Sequence[str]) -> typer.Typer:
@@ -55,7 +59,7 @@ def command_line(verbs: Sequence[str]) -> typer.Typer:
     )
     mos.callback()(_about)
     for verb in verbs:
-        app: typer.Typer = importlib.import_module(f"mos_cli.{verb.replace('-', '_')}").app
+        app: typer.Typer = importlib.import_module(f"mos_cli.{MODULES.get(verb, verb.replace('-', '_'))}").app
         if len(app.registered_commands) == 1 and app.registered_callback is None:
             (only,) = app.registered_commands
             only.name, only.short_help = verb, COMMANDS[verb]

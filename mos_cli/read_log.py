@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mos_cli.home import datasets_folder
 from mos_online.settings import Settings
 from simulator.dataset import Dataset
 from simulator.datasets import ReadOptions, load
@@ -25,7 +26,9 @@ def read_log(
     Raises:
         DatasetError: as ``load``.
     """
-    log = load(dataset, settings.data_dir, format_name=format_name, event_types=settings.event_types, options=options)
+    log = load(
+        dataset, datasets_folder(settings), format_name=format_name, event_types=settings.event_types, options=options
+    )
     if log.report is not None and log.report.worth_showing:
         console.print(report_table(log.report, log.name, log.repeats))
     return log

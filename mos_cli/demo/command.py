@@ -42,6 +42,7 @@ def demo(
     """
     need_evaluation()
     from mos_cli.demo.run import DemoConfig, run_demo  # noqa: PLC0415
+    from mos_cli.home import datasets_folder  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
     from simulator.datasets import ReadOptions  # noqa: PLC0415
     from simulator.replay import Speed  # noqa: PLC0415
@@ -49,7 +50,7 @@ def demo(
     configured = settings()
     console = Console()
     if dataset is None:
-        there = configured.data_dir is not None and (configured.data_dir / "globo_news").is_dir()
+        there = (datasets_folder(configured) / "globo_news").is_dir()
         dataset = "globo_news" if there else "synthetic"
     config = DemoConfig(
         dataset=dataset,

@@ -19,6 +19,7 @@ from mos_cli.demo.report import Outcome, build_report
 from mos_cli.demo.terminal import print_report
 from mos_cli.demo.verify import check_profiles, check_sessions
 from mos_cli.demo.watch import Watched, watch_replay
+from mos_cli.home import datasets_folder
 from mos_cli.read_log import read_log
 from mos_cli.supervisor import LOCK, Supervisor, local_services, services_lock
 from mos_cli.train.run import train_and_show
@@ -72,7 +73,7 @@ def _run(config: DemoConfig, settings: Settings, console: Console) -> bool:
     phases = Phases()
     with phases.measure("load"):
         whole = read_log(config.dataset, config.format_name, config.options, settings=settings, console=console)
-        require_clock(whole, settings.data_dir)
+        require_clock(whole, datasets_folder(settings))
         log = cut(whole, start=config.start, count=config.events)
         console.print(str(log))
     with phases.measure("train"):

@@ -49,6 +49,7 @@ def evaluate(
     from evaluation.static.plan import PLANS, Wanted  # noqa: PLC0415
     from mos_cli.evaluate.jobs import do  # noqa: PLC0415
     from mos_cli.evaluate.logs import Logs  # noqa: PLC0415
+    from mos_cli.home import datasets_folder  # noqa: PLC0415
     from mos_cli.read_log import read_log  # noqa: PLC0415
     from mos_online.errors import SettingsError  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
@@ -58,7 +59,7 @@ def evaluate(
     if plan not in (*PLANS, WALK_FORWARD):
         raise SettingsError(f"--plan {plan}: there are {', '.join([*PLANS, WALK_FORWARD])}")
     options = ReadOptions(zone, max_refused)
-    logs = Logs(configured.data_dir, format_name, options, configured.sessions)
+    logs = Logs(datasets_folder(configured), format_name, options, configured.sessions)
     store = Store(out or configured.home / "evaluate" / plan)
     if plan == WALK_FORWARD:
         from evaluation.report.walk_forward import write_walk_forward_report as write  # noqa: PLC0415

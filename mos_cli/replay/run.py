@@ -8,6 +8,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
+from mos_cli.home import datasets_folder
 from mos_cli.progress import progress_bar
 from mos_cli.read_log import read_log
 from mos_cli.utc import utc_text
@@ -34,7 +35,7 @@ def load_clicks(
         DatasetError: there is no such log, it has no clock, or nothing is left of it.
     """
     log = read_log(dataset, format_name, options, settings=settings, console=console)
-    require_clock(log, settings.data_dir)
+    require_clock(log, datasets_folder(settings))
     return log, window(log.clicks, start=start, count=count)
 
 

@@ -65,7 +65,7 @@ def _read(dataset: str, data_dir: Path | None, format_name: str | None, options:
         return _recognised(path, options)
     if "/" in dataset:
         return read_folder(path.resolve(), options)  # resolved, so that the folder has a name
-    if data_dir is None:
+    if data_dir is None or not data_dir.is_dir():
         raise DatasetError(f"no folder to find dataset {dataset!r} in: set MOS_DATA_DIR, {_OTHERWISE}")
     raise DatasetError(
         f"unknown dataset {dataset!r}; in {data_dir} there are {_listed(available(data_dir))}. A path needs a slash: "
@@ -132,7 +132,9 @@ def _has_clock(folder: Path) -> bool:
         return False
 
 
-_OTHERWISE = f"give the path of a dataset folder (./mine), or use the dataset `{SYNTHETIC}`"
+_OTHERWISE = (
+    f"give the path of a dataset folder (./mine), or use the dataset `{SYNTHETIC}`; `mos import events.csv` makes one"
+)
 
 
 def _listed(names: list[str]) -> str:

@@ -23,7 +23,10 @@ from mos_online.processes import wait_until, work_of
 from tests.doc_commands import PAGES, ROOT, Block, blocks
 
 LOG = "synthetic:users=300,days=20"
-ORDER = ("README.md", "docs/quickstart.md", "docs/your-data.md", "docs/http-api.md", "docs/operations.md")
+ORDER = (
+    *("README.md", "docs/quickstart.md", "docs/import.md", "docs/your-data.md", "docs/http-api.md"),
+    *("docs/feedback.md", "docs/operations.md"),
+)
 """As a reader goes through them: the first ones train a model and start the services."""
 
 SHIMS = {

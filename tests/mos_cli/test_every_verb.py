@@ -13,7 +13,7 @@ import pytest
 import typer
 
 import mos_cli
-from mos_cli.main import COMMANDS, command_line
+from mos_cli.main import COMMANDS, MODULES, command_line
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from mos_online.themes import RouterConfig, fit_router, save_router
@@ -72,8 +72,9 @@ def told(answer: Answer, words: str) -> None:
 
 def test_every_module_that_is_a_verb_is_listed() -> None:
     modules = [module.name for module in pkgutil.iter_modules(mos_cli.__path__) if not module.name.startswith("_")]
+    named = {module: verb for verb, module in MODULES.items()}
     verbs = [
-        name.replace("_", "-")
+        named.get(name, name.replace("_", "-"))
         for name in modules
         if isinstance(getattr(importlib.import_module(f"mos_cli.{name}"), "app", None), typer.Typer)
     ]

@@ -157,7 +157,7 @@ def test_unknown_names_are_answered_with_what_there_is(data_dir: Path) -> None:
 def test_a_missing_folder_says_how_to_mend_it(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"set MOS_DATA_DIR, give the path of .*, or use the dataset `synthetic`"):
         load("clock", None)
-    with pytest.raises(DatasetError, match="is not a folder: set MOS_DATA_DIR"):
+    with pytest.raises(DatasetError, match="no folder to find dataset 'clock' in: set MOS_DATA_DIR"):
         load("clock", tmp_path / "nowhere")
 
 

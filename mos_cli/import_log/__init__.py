@@ -1,0 +1,5 @@
+"""``mos import``."""
+
+from mos_cli.import_log.command import app
+
+__all__ = ["app"]
