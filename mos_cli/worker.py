@@ -19,7 +19,8 @@ def worker(
     only: Annotated[
         str | None,
         typer.Option(
-            help="What to run, separated by commas: sessionizer, profiler, recommender, popularity (default: all)."
+            help="What to run, separated by commas: sessionizer, profiler, recommender, popularity, joiner "
+            "(default: all)."
         ),
     ] = None,
     port: Annotated[

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from mos_online.contracts import DEFAULT_EVENT_TYPES
 from mos_online.errors import SettingsError
+from mos_online.feedback.rules import JoinRules
 from mos_online.items.distinct_users import MOST
 from mos_online.ports import http_address
 from mos_online.sessions.config import SessionConfig
@@ -99,6 +100,16 @@ class Settings(SystemSettings):
         le=MOST,
         description="An item that the model was not trained on is recommended when so many different users have "
         "clicked it. Lower it if you have few users. See [popularity](operations.md#popularity).",
+    )
+
+    feedback_window: Seconds = Field(
+        1800, ge=0.001, description="Impressions and clicks count for an answer for so long."
+    )
+    feedback_lateness: Seconds = Field(
+        60,
+        ge=0,
+        description="A decision, an impression or a click may be this much older than the newest of its topic and "
+        "still count for an outcome. MOS_SESSION_LATENESS holds if it is larger.",
     )
 
     serve_host: Annotated[str, AfterValidator(host_name)] = Field(
@@ -200,6 +211,12 @@ class Settings(SystemSettings):
             revision=self.session_revision,
             event_types=self.event_types,
         )
+
+    @property
+    def join_rules(self) -> JoinRules:
+        """The rules of the joiner, in milliseconds."""
+        lateness = max(self.feedback_lateness, self.session_lateness)
+        return JoinRules(window=round(self.feedback_window * 1000), lateness=round(lateness * 1000))
 
     @property
     def proxies(self) -> tuple[str, ...]:

@@ -74,6 +74,29 @@ UNKEYED = Counter(
     "Click messages without a key: the clicks of one user may lie in several partitions.",
 )
 
+# Of the joiner.
+JOINED = Counter(
+    "mos_feedback_records_total",
+    "What became of decisions, impressions and clicks: late, duplicate, orphan (they name no open decision), clicks by "
+    "request or by item, or unattributed.",
+    ["outcome"],
+)
+OUTCOMES = Counter("mos_feedback_outcomes_total", "Outcomes published.", ["trigger", "shown_by"])
+OPEN_DECISIONS = Gauge("mos_feedback_open_decisions", "Decisions that wait for their window to close.")
+JOIN_WATERMARK = Gauge(
+    "mos_feedback_watermark_timestamp_seconds", "Event time up to which a partition is joined.", ["partition"]
+)
+SHOWN_ITEMS = Counter("mos_feedback_shown_items_total", "Recommended items that were shown.", ["shown_by", "theme"])
+CLICKED_ITEMS = Counter(
+    "mos_feedback_clicked_items_total", "Of the shown items, those that were clicked.", ["shown_by", "theme"]
+)
+ITEM_POPULARITY = Counter(
+    "mos_feedback_popularity_sum_total",
+    "Sum of the shares of all clicks that items had when they were shown, or clicked.",
+    ["of"],
+)
+POPULARITY_ITEMS = Counter("mos_feedback_popularity_items_total", "How many items these were.", ["of"])
+
 # Of the others.
 PROFILES_WRITTEN = Counter("mos_profiler_written_profiles_total", "Rows of user_state written.")
 INCOMPLETE_PARTITIONS = Gauge(

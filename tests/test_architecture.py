@@ -41,6 +41,7 @@ CORE = {
     "metrics": set(),
     "processes": set(),
     "sessions": {"contracts"},
+    "feedback": {"contracts"},
     "items": {"contracts"},
     "themes": {"contracts", "items"},
     "users": {"contracts", "sessions", "themes"},

@@ -24,6 +24,7 @@ from mos_online.contracts.fields import MAX_MESSAGE_BYTES, Context, Id, Millisec
 from mos_online.contracts.impressions import Impression, decode_impression
 from mos_online.contracts.late_events import LateEvent
 from mos_online.contracts.lenient import NOT_JSON, decode_leniently
+from mos_online.contracts.outcomes import Outcome, OutcomeItem
 from mos_online.contracts.recommendations import (
     Fallback,
     FallbackReason,
@@ -41,7 +42,9 @@ from mos_online.contracts.topics import (
     DEAD_LETTERS,
     DECISIONS,
     IMPRESSIONS,
+    JOINER_CHECKPOINTS,
     LATE_EVENTS,
+    OUTCOMES,
     RECOMMENDATIONS,
     SESSION_EMBEDDINGS,
     SESSIONIZER_CHECKPOINTS,
@@ -56,9 +59,11 @@ __all__ = [
     "DECISIONS",
     "DEFAULT_EVENT_TYPES",
     "IMPRESSIONS",
+    "JOINER_CHECKPOINTS",
     "LATE_EVENTS",
     "MAX_MESSAGE_BYTES",
     "NOT_JSON",
+    "OUTCOMES",
     "RECOMMENDATIONS",
     "SESSIONIZER_CHECKPOINTS",
     "SESSIONS",
@@ -85,6 +90,8 @@ __all__ = [
     "Impression",
     "LateEvent",
     "Milliseconds",
+    "Outcome",
+    "OutcomeItem",
     "RankedItem",
     "Recommendation",
     "Scalar",

@@ -27,6 +27,7 @@ class AcceptedClick(NamedTuple):
         weight: what it adds to the popularity of its item.
         user_id, item_id: who clicked what.
         category: of the item, as the click named it.
+        request_id: of the answer that the click names.
     """
 
     position: int
@@ -35,6 +36,7 @@ class AcceptedClick(NamedTuple):
     user_id: str
     item_id: str
     category: str | None = None
+    request_id: str | None = None
 
 
 class AcceptedClicks(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -48,7 +50,7 @@ class AcceptedClicks(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_d
         places, times: of each click, by how much its position and its time (ms) are greater than those of the first.
         users, items: of each click.
         weights: of each click; empty if all are 1.
-        categories: of each click; empty if none has one.
+        categories, requests: of each click; empty if none has one.
     """
 
     log_id: Name
@@ -60,12 +62,12 @@ class AcceptedClicks(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_d
     items: list[Id]
     weights: list[Weight] = []
     categories: list[Name | None] = []
+    requests: list[Id | None] = []
 
     @classmethod
     def of(cls, log_id: str, clicks: Sequence[AcceptedClick]) -> AcceptedClicks:
         """A message of these clicks, at least one, in the order of their positions."""
-        positions, times, weights, users, items, categories = (list(column) for column in zip(*clicks, strict=True))
-        return cls.of_columns(log_id, positions, times, weights, users, items, categories)
+        return cls.of_columns(log_id, *(list(column) for column in zip(*clicks, strict=True)))
 
     @classmethod
     def of_columns(
@@ -77,6 +79,7 @@ class AcceptedClicks(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_d
         users: list[str],
         items: list[str],
         categories: list[str | None],
+        requests: list[str | None],
     ) -> AcceptedClicks:
         """The same of columns, equally long."""
         position, timestamp = positions[0], times[0]
@@ -90,9 +93,10 @@ class AcceptedClicks(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_d
             items=items,
             weights=[] if weights.count(1.0) == len(weights) else weights,
             categories=[] if categories.count(None) == len(categories) else categories,
+            requests=[] if requests.count(None) == len(requests) else requests,
         )
 
-    def clicks(self) -> Iterator[tuple[int, int, float, str, str, str | None]]:
+    def clicks(self) -> Iterator[tuple[int, int, float, str, str, str | None, str | None]]:
         """The clicks: tuples as ``AcceptedClick`` has them."""
         position, timestamp = self.position, self.timestamp
         return zip(
@@ -102,6 +106,7 @@ class AcceptedClicks(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_d
             self.users,
             self.items,
             self.categories or repeat(None),
+            self.requests or repeat(None),
             strict=False,
         )
 
@@ -121,7 +126,7 @@ def check_accepted(message: AcceptedClicks) -> None:
     count = len(message.places)
     columns = (message.times, message.users, message.items)
     if any(len(column) != count for column in columns) or any(
-        len(column) not in (0, count) for column in (message.weights, message.categories)
+        len(column) not in (0, count) for column in (message.weights, message.categories, message.requests)
     ):
         raise ContractError("invalid", "the columns of the accepted clicks are not equally long")
     if message.places != sorted(message.places):

@@ -16,6 +16,10 @@ class SessionEmbedding(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     session_id: SessionId
     user_id: Id
     ended_at: Annotated[Milliseconds, Meta(description="The time of the session's last event; milliseconds.")]
+    closed_at: Annotated[
+        Milliseconds,
+        Meta(description="The `watermark` of the session: when it could close, in event time; milliseconds."),
+    ]
     embedding: Annotated[
         Vector,
         Meta(description="Unit mean of the session's routing vectors, of length d_r; zeros when no item is known."),

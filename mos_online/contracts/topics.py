@@ -9,9 +9,12 @@ SESSION_EMBEDDINGS = "session-embeddings"
 RECOMMENDATIONS = "recommendations"
 DECISIONS = "decisions"
 IMPRESSIONS = "impressions"
+OUTCOMES = "outcomes"
 DEAD_LETTERS = "dead-letters"
 ACCEPTED_CLICKS = "accepted-clicks"
 """Internal to the worker: the sessionizer tells the popularity what counts."""
+JOINER_CHECKPOINTS = "joiner-checkpoints"
+"""Internal to the joiner, and compacted. Key and partition number are the partition of ``decisions``."""
 SESSIONIZER_CHECKPOINTS = "sessionizer-checkpoints"
 """Internal to the sessionizer, and compacted. Key and partition number are the partition of ``clicks``."""
 
@@ -23,8 +26,10 @@ TOPICS = (
     RECOMMENDATIONS,
     DECISIONS,
     IMPRESSIONS,
+    OUTCOMES,
     DEAD_LETTERS,
     ACCEPTED_CLICKS,
     SESSIONIZER_CHECKPOINTS,
+    JOINER_CHECKPOINTS,
 )
 """Every topic of the system, in the order in which data goes through it."""

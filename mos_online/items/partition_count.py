@@ -49,7 +49,7 @@ class PartitionCount:
             self._log_id, self._counted_to = message.log_id, 0
         counted_to, allowed = self._counted_to, self._sums.allowed
         counted: list[CountedClick] = []
-        for position, timestamp, weight, user, item, category in message.clicks():
+        for position, timestamp, weight, user, item, category, _ in message.clicks():
             if position >= counted_to and (added := allowed(user, item, timestamp, weight)):
                 counted.append((user, item, timestamp, added, category))
         self._items.add_all(counted)

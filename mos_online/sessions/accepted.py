@@ -46,6 +46,7 @@ class AcceptedLog:
             [click.user_id for click in clicks],
             [click.item_id for click in clicks],
             [None if click.context is None else _category(click) for click in clicks],
+            [click.request_id for click in clicks],
         )
         self._clear()
         return message

@@ -92,6 +92,7 @@ def apply_sessions(
                 session_id=session.session_id,
                 user_id=user,
                 ended_at=session.ended_at,
+                closed_at=session.watermark,
                 embedding=routed.embedding,
                 theme=routed.theme,
                 theme_weights=routed.weights,

@@ -125,13 +125,13 @@ def create_topics(settings: Settings, *, replication: int | None) -> dict[str, i
             f"{max(large.values())} and run `mos topics create` again; it gives the other topics as many"
         )
     missing = [name for name, count in states.items() if count == 0]
-    compacted = settings.topic(contracts.SESSIONIZER_CHECKPOINTS)
+    compacted = {settings.topic(name) for name in (contracts.SESSIONIZER_CHECKPOINTS, contracts.JOINER_CHECKPOINTS)}
     topics = [
         NewTopic(
             name,
             num_partitions=settings.partitions,
             replication_factor=-1 if replication is None else replication,  # -1: as the cluster is set up
-            config={**BROKER_TIME, **({"cleanup.policy": "compact"} if name == compacted else {})},
+            config={**BROKER_TIME, **({"cleanup.policy": "compact"} if name in compacted else {})},
         )
         for name in missing
     ]

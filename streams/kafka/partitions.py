@@ -17,6 +17,10 @@ FOLLOWING = (
             contracts.IMPRESSIONS,
         ),
     ),
+    (contracts.ACCEPTED_CLICKS, (contracts.DECISIONS, contracts.IMPRESSIONS)),
+    (contracts.DECISIONS, (contracts.ACCEPTED_CLICKS, contracts.IMPRESSIONS)),
+    (contracts.IMPRESSIONS, (contracts.ACCEPTED_CLICKS, contracts.DECISIONS)),
+    (contracts.DECISIONS, (contracts.OUTCOMES, contracts.JOINER_CHECKPOINTS)),
     (contracts.SESSIONS, (contracts.SESSION_EMBEDDINGS,)),
     (contracts.SESSION_EMBEDDINGS, (contracts.RECOMMENDATIONS,)),
 )

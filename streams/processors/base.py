@@ -51,7 +51,7 @@ class Timer:
 
 
 class Processor(ABC, Generic[M]):
-    """One of the worker's jobs: reads the records of one topic, of type ``M`` once decoded, and works them off.
+    """One of the worker's jobs: reads the records of a topic, of type ``M`` once decoded, and works them off.
 
     A subclass says what it reads (the class attributes and ``decode``) and what it does (``work``). This class sees
     to the rest. Records reach ``work`` in batches, in the order of their partition. A batch is acknowledged when
@@ -66,6 +66,7 @@ class Processor(ABC, Generic[M]):
     Attributes:
         name: of the processor, of its Faust agent and, after ``MOS_NAMESPACE``, of its consumer group.
         topic: what it reads, a topic of ``contracts.TOPICS``.
+        beside: further topics that it reads. A partition is ours if that of the same number of each of them is.
         outputs: the topics of ``contracts.TOPICS`` that it publishes to, with the partition number of the record.
         batch_size: most records in a batch.
         batch_wait: seconds to wait for more records, to make one batch of several partitions.
@@ -73,6 +74,7 @@ class Processor(ABC, Generic[M]):
 
     name: ClassVar[str]
     topic: ClassVar[str]
+    beside: ClassVar[tuple[str, ...]] = ()
     outputs: ClassVar[tuple[str, ...]] = ()
     batch_size: ClassVar[int]
     batch_wait: ClassVar[float] = 0.0
@@ -107,6 +109,14 @@ class Processor(ABC, Generic[M]):
         Raises:
             ContractError: the value is not such a message.
         """
+
+    def message_of(self, record: Record) -> M:
+        """The message in a record; to be replaced where topics have messages of different types.
+
+        Raises:
+            ContractError: its value is not such a message.
+        """
+        return self.decode(record.value)
 
     def check(self, record: Record, message: M) -> None:
         """Check what the message alone does not say: whether it fits its record, and can be believed at this moment.
@@ -153,7 +163,7 @@ class Processor(ABC, Generic[M]):
         found: list[tuple[Record, M]] = []
         for record in records:
             try:
-                message = self.decode(record.value)
+                message = self.message_of(record)
                 self.check(record, message)
                 found.append((record, message))
             except Exception as error:
@@ -255,7 +265,8 @@ class Processor(ABC, Generic[M]):
 
     def assigned(self, partitions: dict[str, set[int]]) -> None:
         """Topic, by its name on the cluster -> partitions that are ours from now on."""
-        self.on_assigned(partitions.get(self.settings.topic(self.topic), set()))
+        ours = [partitions.get(self.settings.topic(name), set()) for name in (self.topic, *self.beside)]
+        self.on_assigned(set.intersection(*ours))
 
     async def revoked(self) -> None:
         """Break off what is at work, unacknowledged: the next owner gets it."""

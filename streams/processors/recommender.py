@@ -49,7 +49,7 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
     def check(self, record: Record, message: SessionEmbedding) -> None:
         """The service refuses to recommend for a moment that is far ahead."""
         check_key(record, message.user_id)
-        check_time("ended_at", message.ended_at, record, self.rules)
+        check_time("closed_at", message.closed_at, record, self.rules)
 
     async def on_close(self) -> None:
         """Close the connections to the service."""
@@ -66,7 +66,7 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
                 "request_id": request_id,
                 "user_id": embedding.user_id,
                 "k": ITEMS,
-                "timestamp": embedding.ended_at,
+                "timestamp": embedding.closed_at,
                 "trigger": "session_closed",
             }
             for request_id, (_, embedding) in zip(wanted, batch, strict=True)

@@ -70,10 +70,10 @@ def faust_app(settings: Settings, name: str, *, partitions: int, context: Worker
     return app
 
 
-def raw_topic(app: Any, settings: Settings, name: str) -> Any:
-    """A topic of ``contracts.TOPICS`` whose keys and values stay bytes."""
-    topic = settings.topic(name)
-    return app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+def raw_topics(app: Any, settings: Settings, *names: str) -> Any:
+    """One channel of topics of ``contracts.TOPICS`` whose keys and values stay bytes."""
+    topics = map(settings.topic, names)
+    return app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
 
 def _credentials(settings: Settings) -> Any:

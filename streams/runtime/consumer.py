@@ -9,7 +9,7 @@ from typing import Any
 from mos_online.errors import BrokerError, MosError
 from streams import metrics
 from streams.processors.base import Processor, Timer, WorkerContext
-from streams.runtime.app import faust_app, raw_topic
+from streams.runtime.app import faust_app, raw_topics
 from streams.runtime.broker_watch import BrokerWatch
 
 STUCK = 60.0
@@ -39,7 +39,8 @@ class ProcessorConsumer:
         self._joined = False
         self._progress = Progress()
         self._app: Any = faust_app(context.settings, self.name, partitions=partitions, context=context)
-        self._app.agent(raw_topic(self._app, context.settings, processor.topic), name=self.name)(processor.run)
+        topics = raw_topics(self._app, context.settings, processor.topic, *processor.beside)
+        self._app.agent(topics, name=self.name)(processor.run)
         for timer in processor.timers():
             self._add(timer)
         self._app.on_partitions_assigned.connect(self._assigned, weak=False)

@@ -56,11 +56,18 @@ def _popularity(context: WorkerContext) -> Processor[Any]:
     return PopularityProcessor(context)
 
 
+def _joiner(context: WorkerContext) -> Processor[Any]:
+    from streams.processors.joiner.processor import JoinerProcessor  # noqa: PLC0415
+
+    return JoinerProcessor(context)
+
+
 PROCESSORS: dict[str, Callable[[WorkerContext], Processor[Any]]] = {
     "sessionizer": _sessionizer,
     "profiler": _profiler,
     "recommender": _recommender,
     "popularity": _popularity,
+    "joiner": _joiner,
 }
 
 

@@ -24,6 +24,8 @@ from mos_online.contracts import (
     Heartbeat,
     Impression,
     LateEvent,
+    Outcome,
+    OutcomeItem,
     RankedItem,
     Recommendation,
     Session,
@@ -46,7 +48,14 @@ SENT: dict[str, list[Any]] = {
     contracts.LATE_EVENTS: [LateEvent(click=CLICK, watermark=9, late_by=4, partition=0, offset=7)],
     contracts.SESSION_EMBEDDINGS: [
         SessionEmbedding(
-            session_id="s", user_id="u", ended_at=5, embedding=[0.5], theme=0, theme_weights=[], router_version="r"
+            session_id="s",
+            user_id="u",
+            ended_at=5,
+            closed_at=5,
+            embedding=[0.5],
+            theme=0,
+            theme_weights=[],
+            router_version="r",
         )
     ],
     contracts.RECOMMENDATIONS: [
@@ -81,6 +90,25 @@ SENT: dict[str, list[Any]] = {
     ],
     contracts.IMPRESSIONS: [
         Impression(event_id="e", user_id="u", request_id="r", item_ids=["i"], first_position=3, timestamp=5)
+    ],
+    contracts.OUTCOMES: [
+        Outcome(
+            request_id="r",
+            user_id="u",
+            timestamp=5,
+            window_end=9,
+            trigger="request",
+            shown_by="request",
+            items=[
+                OutcomeItem(item_id="i", score=0.5, theme=1, position=0, clicks=1, weight=1.0, first_click_after=-2)
+            ],
+            clicks_by_request=1,
+            clicks_by_item=0,
+            candidates=9,
+            model_version="m",
+            router_version="r",
+            fallback=None,
+        )
     ],
     contracts.DEAD_LETTERS: [
         DeadLetter(
@@ -123,7 +151,8 @@ def test_no_document_is_left_of_a_topic_that_is_gone(tmp_path: Path) -> None:
 
 
 def test_every_topic_has_its_messages() -> None:
-    assert (*MESSAGES, contracts.ACCEPTED_CLICKS, contracts.SESSIONIZER_CHECKPOINTS) == contracts.TOPICS
+    internal = (contracts.ACCEPTED_CLICKS, contracts.SESSIONIZER_CHECKPOINTS, contracts.JOINER_CHECKPOINTS)
+    assert (*MESSAGES, *internal) == contracts.TOPICS
     assert {topic: {type(message) for message in sent} for topic, sent in SENT.items()} == {
         topic: set(kinds) for topic, kinds in MESSAGES.items()
     }

@@ -54,6 +54,7 @@ def embedding(number: int) -> tuple[str, bytes]:
         session_id=f"s{number}",
         user_id=f"u{number}",
         ended_at=1,
+        closed_at=1,
         embedding=[0.1] * 16,
         theme=1,
         theme_weights=[0.1] * 12,

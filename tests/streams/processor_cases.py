@@ -13,7 +13,16 @@ import httpx
 import pytest
 
 from mos_online import contracts
-from mos_online.contracts import AcceptedClick, AcceptedClicks, ClickEnvelope, Session, SessionEmbedding, SessionEvent
+from mos_online.contracts import (
+    AcceptedClick,
+    AcceptedClicks,
+    ClickEnvelope,
+    Decision,
+    Session,
+    SessionEmbedding,
+    SessionEvent,
+)
+from mos_online.feedback.joiner import Joiner
 from mos_online.items.partition_count import PartitionCount
 from mos_online.sessions import Sessionizer
 from mos_online.settings import Settings
@@ -21,6 +30,7 @@ from mos_online.users.update import apply_sessions
 from streams.kafka.records import Record
 from streams.processors import base, popularity, profiler, recommender
 from streams.processors.base import Processor, WorkerContext
+from streams.processors.joiner import processor as joiner_processor
 from streams.processors.sessionizer import processor as sessionizer_processor
 from tests.published_model import publish_model
 from tests.streams.stream_doubles import Log, Producer, Store
@@ -212,6 +222,51 @@ class PopularityCase(Case):
         return {item for items in (*counted, *written) for item in items}
 
 
+class JoinerCase(Case):
+    """Its good records are decisions of a user; it publishes nothing before their windows have closed."""
+
+    publishes = False
+
+    def prepare(self) -> None:
+        self.log = Log()
+        self.monkeypatch.setattr(joiner_processor, "LogReader", lambda _: self.log)
+
+    def build(self, context: WorkerContext) -> Processor[Any]:
+        return joiner_processor.JoinerProcessor(context)
+
+    def value(self, user: str, number: int) -> bytes:
+        decision = Decision(
+            request_id=f"r{number}",
+            user_id=user,
+            timestamp=PRESENT - HOUR + number,
+            trigger="request",
+            items=[],
+            candidates=1,
+            model_version="m",
+            router_version="r",
+            fallback=None,
+        )
+        return contracts.encode(decision)
+
+    def poison(self, user: str) -> None:
+        take = Joiner.take_decision
+
+        def fails(self: Joiner, decision: Decision, offset: int) -> None:
+            if decision.user_id == user:
+                raise RuntimeError("of a test")
+            take(self, decision, offset)
+
+        self.monkeypatch.setattr(Joiner, "take_decision", fails)
+
+    def outage(self, *, down: bool) -> None:
+        self.log.up.clear() if down else self.log.up.set()
+
+    def done(self) -> set[str]:
+        assert isinstance(self.processor, joiner_processor.JoinerProcessor)
+        partitions = self.processor._partitions.values()
+        return {user for partition in partitions for user, _ in partition.joiner._decisions}
+
+
 class RecommenderCase(Case):
     needs = "status 503"
     refused = "request_refused"
@@ -245,6 +300,7 @@ class RecommenderCase(Case):
             session_id=f"s{number}",
             user_id=user,
             ended_at=NOW,
+            closed_at=NOW,
             embedding=[1.0],
             theme=0,
             theme_weights=[],
@@ -267,5 +323,6 @@ CASES: dict[str, Callable[[Settings, Path, pytest.MonkeyPatch], Case]] = {
     "profiler": ProfilerCase,
     "popularity": PopularityCase,
     "recommender": RecommenderCase,
+    "joiner": JoinerCase,
 }
 """By the name of the processor."""

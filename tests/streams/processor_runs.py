@@ -10,7 +10,8 @@ from tests.streams.stream_doubles import Stream, eventually
 
 
 def assign(case: Case) -> None:
-    case.processor.assigned({case.settings.topic(case.processor.topic): {PARTITION}})
+    topics = (case.processor.topic, *case.processor.beside)
+    case.processor.assigned({case.settings.topic(name): {PARTITION} for name in topics})
 
 
 def drive(case: Case, stream: Stream, then: Callable[[], Awaitable[None]], *, up: bool = True) -> None:

@@ -15,7 +15,7 @@ from streams import metrics
 from streams.kafka.headers import closable_at, passed_on
 
 ROOT = Path(__file__).parents[2]
-UNITS = ("seconds", "records", "sessions", "events", "queries", "info", "total")
+UNITS = ("seconds", "records", "decisions", "sessions", "events", "queries", "info", "total")
 NAME = re.compile(r"\bmos_[a-z_]+_(?:" + "|".join(UNITS) + r")\b")
 DOCUMENTS = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md"), ROOT / "README.md"]
 
@@ -30,7 +30,7 @@ def names() -> set[str]:
 def test_every_name_says_subsystem_and_unit() -> None:
     found = names()
     assert {"mos_consumer_lag_records", "mos_dead_letters_total", "mos_serving_requests_total"} <= found
-    subsystems = "consumer|dead|session|sessionizer|profiler|recommender|serving"
+    subsystems = "consumer|dead|session|sessionizer|profiler|recommender|feedback|serving"
     for name in found:
         assert re.fullmatch(rf"mos_({subsystems})_[a-z_]*({'|'.join(UNITS)})", name), name
 

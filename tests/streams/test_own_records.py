@@ -107,7 +107,7 @@ def test_an_embedding_from_the_future_is_not_asked_for(
 ) -> None:
     case = RecommenderCase(mos_home, tmp_path / "model", monkeypatch)
     good = msgspec.json.decode(case.value("u", 0), type=SessionEmbedding)
-    future = contracts.encode(msgspec.structs.replace(good, ended_at=MAX_TIME))
+    future = contracts.encode(msgspec.structs.replace(good, closed_at=MAX_TIME))
     stream = Stream([case.record(0, "u", future), case.record(1, "v"), case.record(2, "w", case.value("v", 2))])
 
     async def done() -> None:

@@ -33,7 +33,14 @@ def recommendations(producer: Producer) -> list[Recommendation]:
 
 def embedding(user: str) -> Record:
     value = SessionEmbedding(
-        session_id=f"s-{user}", user_id=user, ended_at=7, embedding=[], theme=0, theme_weights=[], router_version="r"
+        session_id=f"s-{user}",
+        user_id=user,
+        ended_at=6,
+        closed_at=7,
+        embedding=[],
+        theme=0,
+        theme_weights=[],
+        router_version="r",
     )
     return Record(
         topic=contracts.SESSION_EMBEDDINGS,

@@ -404,7 +404,7 @@ def accepted(topics: Topics) -> list[tuple[int, str, str]]:
     values = [value for value, _ in topics.published.get(contracts.ACCEPTED_CLICKS, [])]
     messages = [msgspec.json.decode(value, type=AcceptedClicks) for value in values]
     assert len({message.log_id for message in messages}) <= 1
-    return [(position, item, user) for one in messages for position, _, _, user, item, _ in one.clicks()]
+    return [(position, item, user) for one in messages for position, _, _, user, item, *_ in one.clicks()]
 
 
 def test_what_counts_is_published_once_and_before_the_checkpoint(settings: Settings, topics: Topics) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from mos_online.contracts.documentation.schemas import MESSAGES, definitions, rules
-from mos_online.contracts.topics import ACCEPTED_CLICKS, SESSIONIZER_CHECKPOINTS
+from mos_online.contracts.topics import ACCEPTED_CLICKS, JOINER_CHECKPOINTS, SESSIONIZER_CHECKPOINTS
 
 _SCALARS = {"string", "integer", "number", "boolean", "null"}
 
@@ -16,7 +16,7 @@ This page is made from `mos_online/contracts/` by `make schemas`; do not edit it
 of each topic in [schemas](schemas), and an [AsyncAPI document](schemas/asyncapi.json) of all of them.
 
 Messages are JSON in UTF-8. The key of a record is the `user_id`, except on `dead-letters`, whose records keep the key
-of the record that could not be used, and on the two internal topics at the end of this page. Times are integers, in
+of the record that could not be used, and on the three internal topics at the end of this page. Times are integers, in
 milliseconds since 1970-01-01 UTC. A scalar is a string, a number, a boolean or null.
 """
 
@@ -24,8 +24,8 @@ milliseconds since 1970-01-01 UTC. A scalar is a string, a number, a boolean or 
 _ACCEPTED = f"""## `{ACCEPTED_CLICKS}`
 
 This topic belongs to the worker alone: do not read it or write to it. It has the clicks that are in a session, in a
-short form. The popularity counts them. The key and the partition number are those of the partition of `clicks`. The
-format may change with any version.
+short form. The popularity counts them, and the joiner joins them to answers. The key and the partition number are
+those of the partition of `clicks`. The format may change with any version.
 """
 
 _CHECKPOINTS = f"""## `{SESSIONIZER_CHECKPOINTS}`
@@ -33,6 +33,14 @@ _CHECKPOINTS = f"""## `{SESSIONIZER_CHECKPOINTS}`
 This topic belongs to the sessionizer alone: do not read it or write to it. It is compacted. For each partition of
 `clicks` it holds the last checkpoint, from which a worker continues after a restart. The key and the partition number
 are those of the partition of `clicks`. The format may change with any version.
+"""
+
+
+_JOINED = f"""## `{JOINER_CHECKPOINTS}`
+
+This topic belongs to the joiner alone: do not read it or write to it. It is compacted. For each partition of
+`decisions` it holds the last checkpoint, from which a worker continues after a restart. The key and the partition
+number are those of the partition of `decisions`. The format may change with any version.
 """
 
 
@@ -46,7 +54,7 @@ def page() -> str:
             if name not in described:
                 described.add(name)
                 lines += _type(name, schema)
-    return "\n".join([*lines, _ACCEPTED, _CHECKPOINTS]).rstrip() + "\n"
+    return "\n".join([*lines, _ACCEPTED, _CHECKPOINTS, _JOINED]).rstrip() + "\n"
 
 
 def _type(name: str, schema: dict[str, Any]) -> list[str]:

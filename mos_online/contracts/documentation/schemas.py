@@ -13,6 +13,7 @@ from mos_online.contracts.dead_letters import DeadLetter
 from mos_online.contracts.decisions import Decision
 from mos_online.contracts.impressions import Impression
 from mos_online.contracts.late_events import LateEvent
+from mos_online.contracts.outcomes import Outcome
 from mos_online.contracts.recommendations import Recommendation
 from mos_online.contracts.session_embeddings import SessionEmbedding
 from mos_online.contracts.sessions import Session
@@ -22,6 +23,7 @@ from mos_online.contracts.topics import (
     DECISIONS,
     IMPRESSIONS,
     LATE_EVENTS,
+    OUTCOMES,
     RECOMMENDATIONS,
     SESSION_EMBEDDINGS,
     SESSIONS,
@@ -35,6 +37,7 @@ MESSAGES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     RECOMMENDATIONS: (Recommendation,),
     DECISIONS: (Decision,),
     IMPRESSIONS: (Impression,),
+    OUTCOMES: (Outcome,),
     DEAD_LETTERS: (DeadLetter,),
 }
 """What may be on each topic that others read or write."""
