@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tracemalloc
+from sys import getsizeof
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mos_online.users.profile import UserProfile
-from streams.processors.profile_cache import ProfileCache, profile_bytes
+from streams.processors.profile_cache import EMPTY, ProfileCache, profile_bytes
 
 
 def profile(user: str, events: int) -> UserProfile:
@@ -55,3 +57,18 @@ def test_the_bytes_are_those_that_are_taken(events: int) -> None:
     taken = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert 0.5 * taken < cache.bytes < 2.5 * taken
+
+
+@given(st.lists(st.text(max_size=300), max_size=40), st.lists(st.none() | st.text(max_size=30), max_size=40))
+def test_strings_of_any_alphabet_are_not_estimated_too_low(items: list[str], categories: list[str | None]) -> None:
+    msgspec.json.encode([items, categories])  # CPython keeps the UTF-8 of what is written
+    one = UserProfile(user_id="u", item_ids=items, categories=categories)
+    texts = [*items, *(name for name in categories if name)]
+    assert profile_bytes(one) >= EMPTY + sum(map(getsizeof, texts))
+
+
+def test_what_is_not_ascii_takes_more() -> None:
+    plain, other = ([letter * 1000 for _ in range(100)] for letter in ("a", "\u0416"))
+    assert profile_bytes(UserProfile(user_id="u", item_ids=other)) > 5 * profile_bytes(
+        UserProfile(user_id="u", item_ids=plain)
+    )
