@@ -1,7 +1,7 @@
 """How fast is a model fitted? Examples per second of one pass, on the processor and, where there is one, on a GPU.
 
     python benchmarks/training.py [--examples 1000000] [--items-per-theme 200] [--threads 2] [--seconds 60]
-                                  [--backbones gru4rec,pooling,sasrec] [--devices cpu,cuda] [--batch 256]
+                                  [--backbones gru4rec,pooling,sasrec] [--devices cpu,cuda] [--step 1024]
 
 Makes a synthetic log, prepares it as `mos train` does, and takes as many steps of training as fit into the seconds, or
 one whole pass if that is less. Prints Markdown: for each backbone and device the examples per second, and the minutes
@@ -11,14 +11,18 @@ that one pass over all examples takes at that rate. The log of a million example
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from mos_online.sessions import SessionConfig
 from mos_online.training import TrainConfig
 from mos_online.training.device import choose_device
+from mos_online.training.fit import refresh
 from mos_online.training.loss import ranking_loss
 from mos_online.training.prepare import TrainingData, prepare, untrained_model
 from simulator.population import SyntheticConfig, synthesize
@@ -29,9 +33,9 @@ WARM_UP = 10
 THEMES = 24
 
 
-def prepared(examples: int, items_per_theme: int, *, threads: int, batch: int) -> tuple[TrainingData, TrainConfig]:
+def prepared(examples: int, items_per_theme: int, *, threads: int, step: int) -> tuple[TrainingData, TrainConfig]:
     """A synthetic log with this many examples, laid out for training."""
-    config = TrainConfig(examples=examples, longest_log=2 * examples, moment=batch, threads=threads)
+    config = TrainConfig(examples=examples, longest_log=2 * examples, step=step, threads=threads)
     users = max(examples // 20, 100)  # with 8 sessions of 5 events each: twice as many events as examples
     log = synthesize(
         SyntheticConfig(users=users, themes=THEMES, items_per_theme=items_per_theme, sessions_per_user=8.0)
@@ -45,23 +49,20 @@ def rate(data: TrainingData, config: TrainConfig, seconds: float) -> tuple[float
     torch.manual_seed(0)
     model = untrained_model(replace(data, model_config=replace(data.model_config, backbone=config.backbone)), seed=0)
     model.to(device).train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.rate)
     generator = torch.Generator().manual_seed(0)
-    done, started = 0, 0.0
-    for step, examples in enumerate(data.learned):
-        if step == WARM_UP:
-            started = time.perf_counter()
-        optimizer.zero_grad()
-        loss = ranking_loss(model, examples, generator)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
-        loss.item()  # waits for the GPU
-        if step >= WARM_UP:
-            done += len(examples.targets)
-            if time.perf_counter() - started > seconds:
-                break
-    return done / (time.perf_counter() - started), done
+    began: list[float] = []  # of each step
+
+    def loss(numbers: Sequence[int]) -> Tensor:
+        began.append(time.perf_counter())
+        if len(began) > WARM_UP and began[-1] - began[WARM_UP] > seconds:
+            raise TimeoutError
+        return ranking_loss(model, data.learned.of(numbers), generator)
+
+    together = config.budget.moments
+    with contextlib.suppress(TimeoutError):
+        refresh(model, len(data.learned), loss, rate=config.rate, together=together)
+    timed = len(began) - 1 - WARM_UP
+    return timed * config.step / (began[-1] - began[WARM_UP]), timed * config.step
 
 
 def main() -> None:
@@ -73,17 +74,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--backbones", default="gru4rec,pooling,sasrec")
     parser.add_argument("--devices", default="cpu,cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--batch", type=int, default=TrainConfig.moment, help="examples of a step")
+    parser.add_argument("--step", type=int, default=TrainConfig.step, help="examples of a step")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     started = time.perf_counter()
     data, config = prepared(
-        arguments.examples, arguments.items_per_theme, threads=arguments.threads, batch=arguments.batch
+        arguments.examples, arguments.items_per_theme, threads=arguments.threads, step=arguments.step
     )
-    total = sum(len(examples.targets) for examples in data.learned)
+    total = data.learned.count
     seconds = time.perf_counter() - started
     print(
-        f"{total:,} examples, {len(data.catalogue.items):,} items, {arguments.batch} a step; {seconds:.0f} s to prepare"
+        f"{total:,} examples, {len(data.catalogue.items):,} items, {arguments.step} a step; {seconds:.0f} s to prepare"
     )
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     print(f"torch {torch.__version__}, {arguments.threads} threads{gpu}")

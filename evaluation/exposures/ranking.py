@@ -22,7 +22,7 @@ from mos_online.arrays import Floats
 from mos_online.errors import ModelError
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS
-from mos_online.model.realtime import realtime_table
+from mos_online.model.realtime import realtime_of
 
 LEAST_SHARE = 1e-5
 """The share of the clicks that counting gives to an item nobody has clicked. Real-time features have the same floor."""
@@ -82,11 +82,12 @@ def score_lists(data: ExposureData, fitted: Sequence[Fitted], counting: Sequence
         if position in wanted:
             number = wanted[position]
             one = data.shown[number]
-            _, features = realtime_table(popularity.snapshot(top=LISTED_ITEMS), rows, data.known)
+            now = realtime_of(popularity.snapshot(top=LISTED_ITEMS), rows)
             asked, at = torch.tensor([[rows[item] for item in one.items]]), np.array([position])
             for scores, model in zip(made, fitted, strict=False):
                 sizes = model.model.config
                 batch = model.sequences.batch(at, recent=sizes.recent, ring=sizes.theme_ring)
+                features = now.features(asked, model.model.item_known)
                 scores[number] = _chances(model.model.score_pairs(batch, asked, features)[0].double().numpy())
             for scores, counts in zip(made[len(fitted) :], counting, strict=True):
                 scores[number] = _chances(_counted(counts, one))

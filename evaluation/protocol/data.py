@@ -32,7 +32,8 @@ class ExperimentConfig:
         split: where the log is cut.
         themes: K.
         negatives: m, per positive.
-        moment: positions that share one view of what is popular.
+        moment: training positions that share one view of what is popular; fresh: judged ones, since a served model's
+            view is fresh, and the models that count know every click.
         trailing: ms of clicks before a moment from which negatives are drawn; None: all.
         seed: of the choice of users and of the negatives; the same for all models and all their seeds.
     """
@@ -40,7 +41,8 @@ class ExperimentConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
     themes: int = 8
     negatives: int = 4
-    moment: int = 256
+    moment: int = 128
+    fresh: int = 1
     trailing: int | None = None
     seed: int = 0
 
@@ -99,17 +101,17 @@ class ExperimentData:
     @cached_property
     def train(self) -> list[RequestBatch]:
         """The requests that a model learns from."""
-        return self._sampler.batches(self.split.train, self.known, fixed=False)
+        return self._sampler.batches(self.split.train, fixed=False)
 
     @cached_property
     def validation(self) -> list[RequestBatch]:
         """The requests that decide when fitting stops and which model is chosen."""
-        return self._sampler.batches(self.split.validation, self.known, fixed=True)
+        return self._sampler.batches(self.split.validation, fixed=True)
 
     @cached_property
     def test(self) -> list[RequestBatch]:
         """The requests on which the models are compared."""
-        return self._sampler.batches(self.split.test, self.known, fixed=True)
+        return self._sampler.batches(self.split.test, fixed=True)
 
     def sequences(self, routing: Routing) -> SequenceLog:
         """The histories, with each session in the ring of its theme."""
@@ -132,6 +134,7 @@ class ExperimentData:
             half_life_ms=self.half_life_ms,
             negatives=self.config.negatives,
             size=self.config.moment,
+            fresh=self.config.fresh,
             trailing_ms=self.config.trailing,
             seed=self.config.seed,
         )

@@ -25,6 +25,7 @@ class FitConfig:
         epochs, patience: see ``mos_online.training.fit.Budget``.
         rates: learning rates that are tried; tuning: by so many seeds.
         seconds: of one fit, at most.
+        step: positions of one step.
     """
 
     epochs: int = 6
@@ -32,6 +33,7 @@ class FitConfig:
     rates: tuple[float, ...] = (3e-3, 1e-2)
     tuning: int = 2
     seconds: float = 600.0
+    step: int = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ class Fitted:
     Attributes:
         model: in the mode to score.
         sequences: the histories by the routing that it was fitted with.
-        validation: the best request-wise AUC on validation, whose weights were kept.
+        validation: the best sum of NDCG@10 and AUC on validation, whose weights were kept.
         passes: over the training positions.
     """
 
@@ -111,11 +113,18 @@ def fit_requests(
 ) -> tuple[float, int]:
     """Fit within the budget; the best quality on validation, whose weights are kept, and the passes."""
     generator = torch.Generator().manual_seed(seed)
-    return fit(
+    best, passes = fit(
         model,
         len(train.requests),
-        lambda index: train.loss(model, index, generator),
+        lambda numbers: train.loss(model, numbers, generator),
         lambda: validation.quality(model),
-        budget=Budget(seconds=config.seconds, epochs=config.epochs, patience=config.patience, rate=rate),
+        budget=Budget(
+            seconds=config.seconds,
+            epochs=config.epochs,
+            patience=config.patience,
+            rate=rate,
+            moments=max(config.step // len(train.requests[0].positions), 1),
+        ),
         seed=seed,
     )
+    return best.both, passes

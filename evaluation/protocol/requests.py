@@ -10,28 +10,26 @@ from torch import Tensor, from_numpy
 from evaluation.protocol.negatives import popular_negatives, themed_negatives
 from mos_online.arrays import Ints
 from mos_online.errors import DatasetError
-from mos_online.model.realtime import realtime_table
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
-from mos_online.training.moments import moments
+from mos_online.training.moments import Moment, moments
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestBatch:
-    """Requests of one moment, and what is known at its start. The target of a request is the item clicked next.
+    """Requests of a short span of time. The target of a request is the item clicked next.
 
     Attributes:
+        moments: their positions, and what is known of the items at each.
         positions: int64 (B,), in the log; targets: int64 (B,), item rows.
-        active, features: see ``realtime_table``.
         pool: int64 (p,), item rows of the trailing clicks, by which negatives are drawn.
         log_share: float32 (items + 1,), log of each item's share of the pool.
         negatives, themed: int64 (B, m), fixed; of training requests empty (B, 0).
     """
 
+    moments: list[Moment]
     positions: Ints
     targets: Ints
-    active: Tensor
-    features: Tensor
     pool: Ints
     log_share: Tensor
     negatives: Ints
@@ -49,7 +47,7 @@ class RequestSampler:
         item_theme: int64 (items + 1,), by which same-theme negatives are drawn.
         half_life_ms: of item popularity.
         negatives: m, per target.
-        size: positions of one moment.
+        size: positions of one batch; fresh: of one moment where models are judged. To learn from, a batch is a moment.
         trailing_ms: how far back the clicks go from which negatives are drawn; None: all the way.
         seed: of the negatives.
     """
@@ -61,15 +59,15 @@ class RequestSampler:
     half_life_ms: float
     negatives: int
     size: int
+    fresh: int
     trailing_ms: int | None
     seed: int
 
-    def batches(self, positions: Ints, known: Tensor, *, fixed: bool) -> list[RequestBatch]:
+    def batches(self, positions: Ints, *, fixed: bool) -> list[RequestBatch]:
         """Requests at positions (p,) in order of time.
 
         Args:
             positions: of the log.
-            known: float32 (items + 1,), 1 for items that the model has rows for.
             fixed: whether to draw negatives: to judge by, not to learn from.
 
         Raises:
@@ -78,28 +76,32 @@ class RequestSampler:
         rng = np.random.default_rng([self.seed, len(positions)])
         order = self.log.order
         items, times = self.item_rows[order], self.log.times[order]
-        made = []
-        for moment in moments(self.log, positions, size=self.size, half_life_ms=self.half_life_ms):
-            active, features = realtime_table(moment.popularity, self.catalogue.rows, known)
-            begin, since = moment.clicks_before, 0
+        size = self.fresh if fixed else self.size
+        made: list[RequestBatch] = []
+        together: list[Moment] = []
+        for moment in moments(self.log, self.catalogue, positions, size=size, half_life_ms=self.half_life_ms):
+            together.append(moment)
+            done = sum(len(one.positions) for one in made) + sum(len(one.positions) for one in together)
+            if done < len(positions) and len(together) * size < self.size:
+                continue
+            begin, since = together[0].clicks_before, 0
             if self.trailing_ms is not None:
                 since = int(np.searchsorted(times, times[begin] - self.trailing_ms))
-            made.append(self._batch(moment.positions, active, features, items[since:begin], rng, fixed=fixed))
+            made.append(self._batch(together, items[since:begin], rng, fixed=fixed))
+            together = []
         return made
 
-    def _batch(
-        self, positions: Ints, active: Tensor, features: Tensor, pool: Ints, rng: np.random.Generator, *, fixed: bool
-    ) -> RequestBatch:
+    def _batch(self, together: list[Moment], pool: Ints, rng: np.random.Generator, *, fixed: bool) -> RequestBatch:
         if not len(pool):
             raise DatasetError("no clicks before the first position: nothing to draw negatives from")
+        positions = np.concatenate([one.positions for one in together])
         targets = self.item_rows[positions]
         rows, count = len(self.item_theme), self.negatives if fixed else 0
         shares = (np.bincount(pool, minlength=rows) + 0.5) / (len(pool) + 0.5 * rows)
         return RequestBatch(
+            moments=together,
             positions=positions,
             targets=targets,
-            active=active,
-            features=features,
             pool=pool,
             log_share=from_numpy(np.log(shares).astype(np.float32)),
             negatives=popular_negatives(pool, targets, count, rng),

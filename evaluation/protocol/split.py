@@ -19,13 +19,13 @@ class SplitConfig:
         train: training examples come before this, validation after.
         validation: validation before this, test after.
         examples, judged, tested: at most so many positions to train on, validate on and test on.
-        history: a position counts if its user has at least so many events before it.
+        history: a position is judged if its user has at least so many events before it. To learn from, one is enough.
     """
 
     router: float = 0.5
     train: float = 0.8
     validation: float = 0.9
-    examples: int = 16_000
+    examples: int = 200_000
     judged: int = 3_000
     tested: int = 6_000
     history: int = 5
@@ -89,11 +89,11 @@ def split(times: Ints, before: Ints, users: Ints, config: SplitConfig, *, seed: 
     borders = (int(cuts[0]), int(cuts[1]), int(cuts[2]))
     order = np.argsort(times, kind="stable")
     enough = order[before[order] >= config.history]
-    when = times[enough]
-    train = enough[(when >= borders[0]) & (when < borders[1])][-config.examples :]
+    when, ordered = times[enough], times[order]
+    learned = order[(ordered >= borders[0]) & (ordered < borders[1]) & (before[order] >= 1)]
     rank = np.random.default_rng(seed).permutation(int(users.max(initial=0)) + 1)
     made = Split(
-        train=train,
+        train=learned[-config.examples :],
         validation=whole_users(enough[(when >= borders[1]) & (when < borders[2])], users, rank, config.judged),
         test=whole_users(enough[when >= borders[2]], users, rank, config.tested),
         borders=borders,

@@ -62,7 +62,7 @@ def flops(model: SequenceModel, *, candidates: int, themes: int) -> int:
     try:
         with FlopCounterMode(display=False) as counter:
             if model.target_aware:
-                model.score_pairs(batch, rows.unsqueeze(0), features)
+                model.score_pairs(batch, rows.unsqueeze(0), features[rows].unsqueeze(0))
             else:
                 model.score(model.encode(batch), rows, features[rows])
     finally:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from mos_online.model.backbone import from_newest, pooled
 from mos_online.model.batch import Batch
 from mos_online.model.config import MoSConfig
-from mos_online.model.sequence_model import PairVectors, SequenceModel, UserVectors
+from mos_online.model.sequence_model import SequenceModel
+from mos_online.model.user_vectors import PairVectors, UserVectors
 
 
 class ComiRec(SequenceModel):

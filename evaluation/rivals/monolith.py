@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from mos_online.model.backbone import Backbone
 from mos_online.model.batch import Batch
 from mos_online.model.config import MoSConfig
-from mos_online.model.sequence_model import PairVectors, SequenceModel, UserVectors
+from mos_online.model.sequence_model import SequenceModel
+from mos_online.model.user_vectors import PairVectors, UserVectors
 
 
 class Monolith(SequenceModel):

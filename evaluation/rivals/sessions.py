@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from mos_online.model.batch import Batch
 from mos_online.model.config import MoSConfig
-from mos_online.model.sequence_model import SequenceModel, UserVectors
+from mos_online.model.sequence_model import SequenceModel
+from mos_online.model.user_vectors import UserVectors
 
 GAP = 1800.0
 """Seconds without an event that end a session."""

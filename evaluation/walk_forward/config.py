@@ -33,8 +33,8 @@ class WalkForwardConfig:
     newest: int = 3_000
     themes: int = 8
     negatives: int = 4
-    moment: int = 256
-    fresh: int = 8
+    moment: int = 128
+    fresh: int = 1
     seed: int = 0
 
     @property

@@ -8,7 +8,6 @@ step. Prequential: nothing that is scored was seen before (Gama, Sebastiao & Rod
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -108,10 +107,10 @@ class WalkForwardData:
     def training(self, step: int) -> tuple[list[RequestBatch], list[RequestBatch]]:
         """Requests of a fit before the step, and those of its newest tenth, to stop by; kept for the next who asks."""
         if step not in self._training:
-            chosen, known = self.examples(step), self.known(step)
+            chosen = self.examples(step)
             border = int(len(chosen) * (1 - HELD_OUT))
-            train = self._sampler.batches(chosen[:border], known, fixed=False)
-            self._training[step] = train, self._sampler.batches(chosen[border:], known, fixed=True)
+            train = self._sampler.batches(chosen[:border], fixed=False)
+            self._training[step] = train, self._sampler.batches(chosen[border:], fixed=True)
         return self._training[step]
 
     def update(self, step: int) -> list[RequestBatch]:
@@ -119,20 +118,18 @@ class WalkForwardData:
         if step not in self._updates:
             since = int(np.searchsorted(self._when, self.borders[step - 1]))
             chosen = self._before(step)[since:][-self.config.newest :]
-            self._updates[step] = self._sampler.batches(chosen, self.known(step), fixed=False)
+            self._updates[step] = self._sampler.batches(chosen, fixed=False)
         return self._updates[step]
 
     @cached_property
     def judged(self) -> list[list[RequestBatch]]:
         """Requests of every step, of whole users drawn anew for each."""
-        nobody = torch.zeros(len(self.catalogue.items) + 1)
-        sampler = replace(self._sampler, size=self.config.fresh)
         users, made = self.log.users, []
         for step in range(self.config.steps):
             low, high = np.searchsorted(self._when, self.borders[step : step + 2])
             rank = np.random.default_rng([self.config.seed, step]).permutation(int(users.max()) + 1)
             chosen = whole_users(self._eligible[low:high], users, rank, self.config.judged)
-            made.append(sampler.batches(chosen, nobody, fixed=True))
+            made.append(self._sampler.batches(chosen, fixed=True))
         if not any(made):
             raise DatasetError("nobody with enough history clicks during the steps")
         return made
@@ -212,6 +209,7 @@ class WalkForwardData:
             half_life_ms=self.half_life_ms,
             negatives=self.config.negatives,
             size=self.config.moment,
+            fresh=self.config.fresh,
             trailing_ms=self.config.step_ms,
             seed=self.config.seed,
         )

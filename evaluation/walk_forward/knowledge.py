@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-import torch
 from torch import Tensor
 
-from evaluation.protocol.requests import RequestBatch
 from evaluation.walk_forward.data import WalkForwardData
 from mos_online.arrays import Ints
 from mos_online.themes import Router
@@ -71,8 +69,3 @@ def updated(data: WalkForwardData) -> Iterator[Knowledge]:
         themes = themes.copy()
         themes[at] = themes_of_events(log.events[at], router, log.categories)
         yield by_router(data, router, step, themes)
-
-
-def with_known_items(requests: list[RequestBatch], known: Tensor) -> list[RequestBatch]:
-    """The same requests for a model that knows these items: only the real-time feature that says so differs."""
-    return [replace(one, features=torch.cat([one.features[:, :3], known.unsqueeze(1)], 1)) for one in requests]

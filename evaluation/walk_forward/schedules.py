@@ -18,9 +18,9 @@ from evaluation.protocol.requests import RequestBatch
 from evaluation.protocol.scores import Run, Scores, parameters
 from evaluation.routing.routings import random_themes
 from evaluation.walk_forward.data import WalkForwardData
-from evaluation.walk_forward.knowledge import Knowledge, by_router, updated, with_known_items
+from evaluation.walk_forward.knowledge import Knowledge, by_router, updated
 from mos_online.model import SequenceModel
-from mos_online.training.fit import one_pass
+from mos_online.training.fit import refresh
 from mos_online.training.routing import Routing, describe_items
 from mos_online.training.sequence_log import SequenceLog
 
@@ -124,7 +124,7 @@ class _ScheduledModel:
         requests = self._data.judged[step]
         if not requests:
             return
-        judged = self._requests(with_known_items(requests, known.known), self._tell(known))
+        judged = self._requests(requests, self._tell(known))
         began = time.monotonic()
         self._scored.append(judged.score(self._model))
         self._scoring += time.monotonic() - began
@@ -167,9 +167,10 @@ class _ScheduledModel:
     def _one_pass(self, requests: RequestSet) -> None:
         """Over the requests in order of time."""
         generator = torch.Generator().manual_seed(self._seed)
-        one_pass(
+        refresh(
             self._model,
             len(requests.requests),
-            lambda index: requests.loss(self._model, index, generator),
+            lambda numbers: requests.loss(self._model, numbers, generator),
             rate=UPDATE_RATE * self._config.rates[0],
+            together=2,
         )

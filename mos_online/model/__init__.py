@@ -5,7 +5,9 @@ from mos_online.model.backbone import BACKBONES, Backbone, backbone
 from mos_online.model.batch import Batch, History, collate
 from mos_online.model.config import MoSConfig
 from mos_online.model.mos import MoS
-from mos_online.model.sequence_model import SequenceModel, UserVectors, realtime_features
+from mos_online.model.realtime import realtime_features
+from mos_online.model.sequence_model import SequenceModel
+from mos_online.model.user_vectors import UserVectors
 
 __all__ = [
     "BACKBONES",

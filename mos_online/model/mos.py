@@ -15,8 +15,9 @@ from mos_online.model.backbone import Backbone, at_place, build_backbone
 from mos_online.model.backbones.pooling import AttentivePooling
 from mos_online.model.batch import Batch
 from mos_online.model.config import AGE_BUCKETS, MoSConfig
-from mos_online.model.sequence_model import PairVectors, SequenceModel, UserVectors, age_bucket
+from mos_online.model.sequence_model import SequenceModel, age_bucket
 from mos_online.model.theme_prior import RECENT_FACTS, ThemePrior, theme_facts
+from mos_online.model.user_vectors import PairVectors, UserVectors
 
 CLOSED = -2.0
 """Initial gamma: e^-2 = 0.14 of an expert's state is added to one whole global state."""

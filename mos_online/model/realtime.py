@@ -1,38 +1,82 @@
-"""Turns popularity snapshots into real-time features of every item row, in training and in service alike."""
+"""Turns popularity snapshots into real-time features of item rows, in training and in service alike."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mos_online.items.snapshot import PopularitySnapshot
-from mos_online.model.sequence_model import realtime_features
+
+LOG_SHARE = 4.0
+"""Scale of the logarithm of a share in the real-time features."""
+
+SHARE_ONE = 2.0
+"""Added to that logarithm, so that its feature is 2 for an item that has all clicks."""
 
 OLD_HOURS = 365 * 24.0
 """The age of an item that is not among the popular ones: nobody counts its clicks, and it is not new."""
 
 
-def realtime_table(popularity: PopularitySnapshot, rows: Mapping[str, int], known: Tensor) -> tuple[Tensor, Tensor]:
-    """The popular items and the real-time features of every item row.
+@dataclass(frozen=True, kw_only=True)
+class Realtime:
+    """What is known of the items at one moment. Items that are not listed have no clicks and are old.
+
+    Attributes:
+        popular: int64 (n,), rows of the popular items, most popular first.
+        facts: float32 (n, 3), of each of them: its share of the decayed clicks of all items, the same with a half-life
+            ``SLOW`` times as long, and the hours since its first click.
+    """
+
+    popular: Tensor
+    facts: Tensor
+
+    def to(self, device: torch.device) -> Realtime:
+        """The same on a device."""
+        return Realtime(
+            popular=self.popular.to(device, non_blocking=True), facts=self.facts.to(device, non_blocking=True)
+        )
+
+    def features(self, rows: Tensor, known: Tensor) -> Tensor:
+        """Features of some item rows, float32 (..., REALTIME_FEATURES).
+
+        Args:
+            rows: int64 (...,).
+            known: float32 (items + 1,), 1 where a row has been trained.
+        """
+        facts = idle_facts(known.device).repeat(len(known), 1)
+        facts[self.popular] = self.facts
+        share, slow_share, age_hours = facts[rows].unbind(-1)
+        return realtime_features(share, slow_share, age_hours, known[rows])
+
+
+def realtime_of(popularity: PopularitySnapshot, rows: Mapping[str, int]) -> Realtime:
+    """What a snapshot of the popularity says of the items that have rows (1, 2, ...); others are left out."""
+    popular = np.array([rows.get(item, 0) for item in popularity.item_ids], np.int64)
+    share = np.array(popularity.counts) / max(popularity.total, 1e-9)
+    slow_share = np.array(popularity.slow_counts) / max(popularity.slow_total, 1e-9)
+    age = np.maximum(popularity.as_of - np.array(popularity.first_seen, np.int64), 0) / 3_600_000
+    facts = np.stack([share, slow_share, age], 1).astype(np.float32)
+    kept = popular > 0
+    return Realtime(popular=torch.from_numpy(popular[kept]), facts=torch.from_numpy(facts[kept]))
+
+
+def idle_facts(device: torch.device) -> Tensor:
+    """The facts of an item that is not listed, float32 (3,)."""
+    return torch.tensor([0.0, 0.0, OLD_HOURS], device=device)
+
+
+def realtime_features(share: Tensor, slow_share: Tensor, age_hours: Tensor, known: Tensor) -> Tensor:
+    """Real-time features of candidates, float32 (..., REALTIME_FEATURES).
 
     Args:
-        popularity: the popularity now; items without a row are left out.
-        rows: the row of each item.
-        known: float32 (items + 1,), 1 where a row has been trained.
-
-    Returns:
-        The rows of the popular items, int64 (n,), most popular first; the features, float32
-        (items + 1, REALTIME_FEATURES).
+        share: the item's share of the decayed clicks of all items, 0 where it has none.
+        slow_share: the same with a half-life ``SLOW`` times as long.
+        age_hours: hours since the item's first click.
+        known: 1 where the item has a row of its own, else 0.
     """
-    kept = [i for i, item in enumerate(popularity.item_ids) if item in rows]
-    popular = torch.tensor([rows[popularity.item_ids[i]] for i in kept], dtype=torch.int64)
-    share, slow_share = torch.zeros(len(known)), torch.zeros(len(known))
-    age = torch.full((len(known),), OLD_HOURS)
-    total, slow_total = max(popularity.total, 1e-9), max(popularity.slow_total, 1e-9)
-    share[popular] = torch.tensor([popularity.counts[i] / total for i in kept], dtype=torch.float32)
-    slow_share[popular] = torch.tensor([popularity.slow_counts[i] / slow_total for i in kept], dtype=torch.float32)
-    hours = [max(popularity.as_of - popularity.first_seen[i], 0) / 3_600_000 for i in kept]
-    age[popular] = torch.tensor(hours, dtype=torch.float32)
-    return popular, realtime_features(share, slow_share, age, known)
+    fast, slow = (torch.log(part + 1e-5) / LOG_SHARE + SHARE_ONE for part in (share, slow_share))
+    return torch.stack([fast, slow, torch.log1p(age_hours) / 4, known], dim=-1)

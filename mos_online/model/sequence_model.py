@@ -3,60 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
 from mos_online.errors import ModelError
 from mos_online.model.batch import Batch
 from mos_online.model.config import AGE_BUCKETS, REALTIME_FEATURES, MoSConfig
-
-LOG_SHARE = 4.0
-"""Scale of the logarithm of a share in the real-time features."""
-
-SHARE_ONE = 2.0
-"""Added to that logarithm, so that its feature is 2 for an item that has all clicks."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class UserVectors:
-    """The vectors of B users, from which scores are computed.
-
-    Attributes:
-        themed: float32 (B, V, d): V = K + 1, where row k scores the items of theme k and row 0 the unrouted ones, or
-            V = 1 where one vector scores everything.
-        bias: float32 (B, V), added to the scores of the items of each theme.
-        base: float32 (B, d), what weighs the real-time features.
-        gates: float32 (B, V), of a MoS: the share of the theme expert, 0 where the user has no ring of the theme;
-            column 0 is the share of the short-term expert where no ring is open.
-    """
-
-    themed: Tensor
-    bias: Tensor
-    base: Tensor
-    gates: Tensor
-
-    @classmethod
-    def single(cls, vectors: Tensor) -> UserVectors:
-        """User vectors of a model with one vector (B, d) per user, which scores all items."""
-        none = vectors.new_zeros(len(vectors), 1)
-        return cls(themed=vectors.unsqueeze(1), bias=none, base=vectors, gates=none)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairVectors:
-    """The vectors of B users for C candidates each, from which the scores of these pairs are computed.
-
-    Attributes:
-        vectors: float32 (B, C, d), u_x.
-        bias: float32 (B, C), added to the scores.
-        base: float32 (B, C, d), what weighs the real-time features.
-    """
-
-    vectors: Tensor
-    bias: Tensor
-    base: Tensor
+from mos_online.model.realtime import LOG_SHARE, SHARE_ONE, Realtime, idle_facts, realtime_features
+from mos_online.model.user_vectors import PairVectors, UserVectors
 
 
 class SequenceModel(nn.Module):
@@ -194,12 +151,56 @@ class SequenceModel(nn.Module):
         Args:
             users: from ``encode``.
             candidates: int64 (C,) item rows.
-            features: float32 (C, REALTIME_FEATURES), see ``realtime_features``.
+            features: float32 (C, REALTIME_FEATURES), see ``Realtime.features``.
         """
-        rows = self.item_rows(candidates) * self.scale.exp()
         realtime, bias = self.realtime_rows(features)
         scores: Tensor = self.realtime_user(users.base) @ realtime.T + bias
-        return scores + self._match(users, rows, self.item_theme[candidates])
+        return scores + self._match(users, self.item_rows(candidates) * self.scale.exp(), self.item_theme[candidates])
+
+    def score_moments(
+        self,
+        users: UserVectors,
+        candidates: Tensor,
+        moments: Sequence[Realtime],
+        sizes: Sequence[int],
+        offsets: Sequence[Tensor],
+    ) -> Tensor:
+        """The same for users at several moments, at each of which other items are popular.
+
+        Args:
+            users: from ``encode``, those of one moment after those of the other.
+            candidates: int64 (C,) item rows; fastest in order of their themes.
+            moments: what is popular at each.
+            sizes: how many of the users belong to each.
+            offsets: of each, float32 (C,), added to the scores.
+        """
+        slot = candidates.new_full((self.config.items + 1,), -1)
+        slot[candidates] = torch.arange(len(candidates), device=self.device)
+        rows = self.item_rows(candidates) * self.scale.exp()
+        scores = self._match(users, rows, self.item_theme[candidates])
+        parts = []
+        of_users = self.realtime_user(users.base).split(list(sizes))
+        for state, now, offset in zip(of_users, moments, offsets, strict=True):
+            realtime, bias = self._realtime_columns(now, candidates, slot)
+            parts.append(torch.addmm(bias + offset, state, realtime.T))
+        return scores + torch.cat(parts)
+
+    def _realtime_columns(self, now: Realtime, candidates: Tensor, slot: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``realtime_rows``, of C candidates; ``slot``: the column of each item row, or -1.
+
+        Items that are not popular have the same features, so there is little to compute.
+        """
+        column = slot[now.popular]
+        listed = column >= 0
+        known = self.item_known.new_tensor([0.0, 1.0])
+        facts = torch.cat([idle_facts(self.device).expand(2, -1), now.facts[listed]])
+        known = torch.cat([known, self.item_known[now.popular[listed]]])
+        share, slow_share, age_hours = facts.unbind(-1)
+        rows, bias = self.realtime_rows(realtime_features(share, slow_share, age_hours, known))
+        place = self.item_known[candidates].long()
+        place[column[listed]] = torch.arange(2, 2 + int(listed.sum()), device=self.device)
+        found = F.embedding(place, torch.cat([rows, bias.unsqueeze(1)], 1))
+        return found[:, :-1], found[:, -1]
 
     def _match(self, users: UserVectors, rows: Tensor, themes: Tensor) -> Tensor:
         """<u_x, e_x> and the bias of x's theme, of B users and C items: one product per theme.
@@ -245,11 +246,11 @@ class SequenceModel(nn.Module):
         Args:
             batch: the users.
             candidates: int64 (B, C) item rows.
-            features: float32 (items + 1, REALTIME_FEATURES), of all item rows.
+            features: float32 (B, C, REALTIME_FEATURES), of each of them.
         """
         users = self.pair_vectors(batch, candidates)
         rows = self.item_rows(candidates) * self.scale.exp()
-        realtime, bias = self.realtime_rows(features[candidates])
+        realtime, bias = self.realtime_rows(features)
         bias = bias + users.bias + self._pair_repeats(batch, candidates)
         scores: Tensor = (users.vectors * rows).sum(-1) + (self.realtime_user(users.base) * realtime).sum(-1)
         return scores + bias
@@ -268,16 +269,3 @@ def age_bucket(seconds: Tensor) -> Tensor:
     [0, 0, 6, 10, 15]
     """
     return (torch.log(seconds.clamp(min=1) / 4) / math.log(2.6)).clamp(0, AGE_BUCKETS - 1).long()
-
-
-def realtime_features(share: Tensor, slow_share: Tensor, age_hours: Tensor, known: Tensor) -> Tensor:
-    """Real-time features of C candidates, float32 (C, REALTIME_FEATURES).
-
-    Args:
-        share: the item's share of the decayed clicks of all items, 0 where it has none.
-        slow_share: the same with a half-life ``SLOW`` times as long.
-        age_hours: hours since the item's first click.
-        known: 1 where the item has a row of its own, else 0.
-    """
-    fast, slow = (torch.log(part + 1e-5) / LOG_SHARE + SHARE_ONE for part in (share, slow_share))
-    return torch.stack([fast, slow, torch.log1p(age_hours) / 4, known], dim=1)

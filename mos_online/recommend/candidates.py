@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.model.checkpoint import ModelCheckpoint
-from mos_online.model.realtime import realtime_table
+from mos_online.model.realtime import realtime_of
 
 SPARE = 20_000
 """Rows for items younger than the model; when they are used up, further new items are not recommended."""
@@ -77,9 +77,10 @@ class CandidateItems:
     @torch.inference_mode()
     def _laid_out(self, popularity: PopularitySnapshot) -> Candidates:
         model, count = self._model, len(self._names)
-        _, features = realtime_table(popularity, self._rows, model.item_known)
-        realtime, bias = model.realtime_rows(features[:count])
-        rows = model.item_rows(torch.arange(count)) * model.scale.exp()
+        numbers = torch.arange(count)
+        features = realtime_of(popularity, self._rows).features(numbers, model.item_known)
+        realtime, bias = model.realtime_rows(features)
+        rows = model.item_rows(numbers) * model.scale.exp()
         matrix = torch.cat([rows, realtime, bias.unsqueeze(1)], 1)
         themes = model.item_theme[:count].clone()
         themes[0] = len(model.theme.weight)  # row 0 is no item: last of all, and cut off

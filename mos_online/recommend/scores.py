@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mos_online.model.batch import Batch
 from mos_online.model.mos import MoS
-from mos_online.model.sequence_model import UserVectors
+from mos_online.model.user_vectors import UserVectors
 from mos_online.recommend.candidates import Candidates
 
 

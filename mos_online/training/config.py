@@ -18,7 +18,10 @@ class TrainConfig:
         longest_log: at most so many of the newest events are used at all.
         examples: at most so many of the newest events are predicted; themes are learned from the ones before.
         validation: share of those, the newest, that early stopping looks at; never trained on before it is done.
-        moment: targets that share one view of the popularity.
+        step: targets of one step of training.
+        moment: targets that share one view of the popularity; in validation ``fresh`` of them, since a served model's
+            view is fresh too.
+        watched: at most about so many validation positions are looked at after each pass.
         minutes: time budget of the fitting; epochs, patience: see ``Budget``.
         rate: learning rate.
         threads: of torch.
@@ -35,7 +38,10 @@ class TrainConfig:
     longest_log: int = 1_200_000
     examples: int = 80_000
     validation: float = 0.1
-    moment: int = 256
+    step: int = 1024
+    moment: int = 128
+    fresh: int = 16
+    watched: int = 3000
     minutes: float = 1.0
     epochs: int = 12
     patience: int = 2
@@ -55,4 +61,10 @@ class TrainConfig:
     @property
     def budget(self) -> Budget:
         """Time, passes and learning rate of the fitting."""
-        return Budget(seconds=60 * self.minutes, epochs=self.epochs, patience=self.patience, rate=self.rate)
+        return Budget(
+            seconds=60 * self.minutes,
+            epochs=self.epochs,
+            patience=self.patience,
+            rate=self.rate,
+            moments=max(self.step // self.moment, 1),
+        )

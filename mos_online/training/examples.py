@@ -1,66 +1,91 @@
-"""What a model reads when it learns or is measured: histories, targets and real-time features."""
+"""What a model reads when it learns or is measured: histories, targets and what is known of the items."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mos_online.model.batch import Batch
 from mos_online.model.config import MoSConfig
-from mos_online.model.realtime import realtime_table
-from mos_online.training.catalogue import Catalogue
+from mos_online.model.realtime import Realtime
 from mos_online.training.moments import Moment
 from mos_online.training.sequence_log import SequenceLog
 
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """The examples of one moment, ready for the model.
+    """Examples of some moments, ready for the model.
 
     Attributes:
-        batch: the users' histories just before.
+        batch: the users' histories just before; those of one moment after those of the other.
         targets: int64 (B,), rows of the items that they clicked next.
-        active: int64 (a,), rows of the active items.
-        features: float32 (items + 1, REALTIME_FEATURES), of every item row.
+        sizes: how many of the examples belong to each moment.
+        seen: of each moment, the item rows 1..seen had been clicked before.
+        popular: what is popular at each moment.
     """
 
     batch: Batch
     targets: Tensor
-    active: Tensor
-    features: Tensor
+    sizes: list[int]
+    seen: list[int]
+    popular: list[Realtime]
 
     def to(self, device: torch.device) -> Examples:
         """The same examples on a device."""
         return Examples(
             batch=self.batch.to(device),
             targets=self.targets.to(device, non_blocking=True),
-            active=self.active.to(device, non_blocking=True),
-            features=self.features.to(device, non_blocking=True),
+            sizes=self.sizes,
+            seen=self.seen,
+            popular=[one.to(device) for one in self.popular],
         )
 
+    def features(self, rows: Tensor, known: Tensor) -> Tensor:
+        """Real-time features of each example's own candidates, float32 (B, C, REALTIME_FEATURES).
 
-def examples(moment: Moment, log: SequenceLog, catalogue: Catalogue, known: Tensor, config: MoSConfig) -> Examples:
-    """What a model of these sizes reads at a moment.
+        Args:
+            rows: int64 (B, C), the candidates.
+            known: float32 (items + 1,), 1 where a row has been trained.
+        """
+        parts = zip(self.popular, rows.split(self.sizes), strict=True)
+        return torch.cat([one.features(chosen, known) for one, chosen in parts])
 
-    Args:
-        moment: whose positions are the targets.
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleLog:
+    """The examples of a log, laid out when they are asked for: a million of them would not fit into the memory.
+
+    Attributes:
+        moments: whose positions are the targets, in order of time.
         log: the histories.
-        catalogue: the item rows.
-        known: float32 (items + 1,), 1 where a row can be trained.
-        config: how many events are read.
+        config: how many events a model reads.
     """
-    active, features = realtime_table(moment.popularity, catalogue.rows, known)
-    return Examples(
-        batch=log.batch(moment.positions, recent=config.recent, ring=config.theme_ring),
-        targets=torch.from_numpy(log.items[moment.positions]),
-        active=active,
-        features=features,
-    )
 
+    moments: Sequence[Moment]
+    log: SequenceLog
+    config: MoSConfig
 
-def count(data: Sequence[Examples]) -> int:
-    """The number of targets in all examples."""
-    return sum(len(one.targets) for one in data)
+    def __len__(self) -> int:
+        """How many moments there are."""
+        return len(self.moments)
+
+    @property
+    def count(self) -> int:
+        """How many examples there are."""
+        return sum(len(one.positions) for one in self.moments)
+
+    def of(self, numbers: Sequence[int]) -> Examples:
+        """The examples of some moments, by their numbers."""
+        chosen = [self.moments[number] for number in numbers]
+        positions = np.concatenate([one.positions for one in chosen])
+        return Examples(
+            batch=self.log.batch(positions, recent=self.config.recent, ring=self.config.theme_ring),
+            targets=torch.from_numpy(self.log.items[positions]),
+            sizes=[len(one.positions) for one in chosen],
+            seen=[one.seen for one in chosen],
+            popular=[one.popular for one in chosen],
+        )

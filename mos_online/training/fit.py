@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +14,8 @@ from mos_online.model.sequence_model import SequenceModel
 LONGEST_GRADIENT = 5.0
 """Gradients are scaled down to this norm."""
 
-Loss = Callable[[int], Tensor]
-"""Loss of a step, by its number."""
+Loss = Callable[[Sequence[int]], Tensor]
+"""Loss of a step, by the numbers of its moments."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,31 +26,53 @@ class Budget:
         seconds: of wall-clock time; a pass that is under way then is cut short.
         epochs, patience: at most so many passes, and so many without a better one.
         rate: learning rate; falls to a tenth over the budget.
+        moments: of one step.
     """
 
     seconds: float
     epochs: int
     patience: int
     rate: float
+    moments: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """How good a model is on examples that it has not learned; higher is better.
+
+    Attributes:
+        ndcg: NDCG@10 among the whole catalogue; 0 for a model that cannot rank it.
+        auc: chance that the target beats an item drawn by popularity.
+    """
+
+    ndcg: float
+    auc: float
+
+    @property
+    def both(self) -> float:
+        """What decides which weights are kept."""
+        return self.ndcg + self.auc
 
 
 def fit(
     model: SequenceModel,
-    steps: int,
+    moments: int,
     loss: Loss,
-    quality: Callable[[], float],
+    quality: Callable[[], Reached],
     *,
     budget: Budget,
     seed: int,
     on_progress: Callable[[float, str], None] = lambda part, words: None,
-) -> tuple[float, int]:
+) -> tuple[Reached, int]:
     """Adam with early stopping; leaves the best weights in the model.
+
+    It goes on while NDCG or AUC still grows, and keeps the weights with the best sum of both.
 
     Args:
         model: changed in place.
-        steps: of a pass; each takes one moment, in random order.
-        loss: of a moment (0..steps - 1).
-        quality: of the model as it is, on moments later than any of those; higher is better.
+        moments: of a pass; each step takes some of them, in random order.
+        loss: of some moments (0..moments - 1).
+        quality: of the model as it is, on moments later than any of those.
         budget: time, passes and learning rate.
         seed: of the order.
         on_progress: gets the share done (0..1) and a line of words.
@@ -61,36 +83,38 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     model.eval()
     best, kept = quality(), _weights(model)
+    ndcg, auc = best.ndcg, best.auc
     descent = _Descent(model, loss, budget, on_progress)
     without_gain = done = 0
     while done < budget.epochs and without_gain < budget.patience and (not done or descent.spent() < 1):
-        descent.one_pass(torch.randperm(steps, generator=generator).tolist(), done, best)
+        descent.one_pass(torch.randperm(moments, generator=generator).tolist(), done, best)
         done += 1
         model.eval()
         reached = quality()
-        if reached > best:
-            best, without_gain, kept = reached, 0, _weights(model)
-        else:
-            without_gain += 1
+        without_gain = 0 if reached.ndcg > ndcg or reached.auc > auc else without_gain + 1
+        ndcg, auc = max(ndcg, reached.ndcg), max(auc, reached.auc)
+        if reached.both > best.both:
+            best, kept = reached, _weights(model)
     model.load_state_dict(kept)
     model.eval()
-    on_progress(1.0, f"best {best:.4f} after {done} passes")
+    on_progress(1.0, f"best {_words(best)} after {done} passes")
     return best, done
 
 
-def one_pass(model: SequenceModel, steps: int, loss: Loss, *, rate: float) -> None:
-    """Take one step of Adam on each moment in order of time, so that the model has seen the newest ones too.
+def refresh(model: SequenceModel, moments: int, loss: Loss, *, rate: float, together: int) -> None:
+    """Learn from moments once, in order of time, so that the model has seen the newest ones too.
 
     Args:
         model: changed in place.
-        steps: how many moments.
-        loss: of a moment (0..steps - 1).
+        moments: how many.
+        loss: of some moments (0..moments - 1).
         rate: learning rate, the same all along.
+        together: moments of one step.
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    optimizer = _adam(model, rate)
     model.train()
-    for index in range(steps):
-        _step(model, optimizer, loss, index)
+    for begin in range(0, moments, together):
+        _step(model, optimizer, loss, range(begin, min(begin + together, moments)))
     model.eval()
 
 
@@ -101,30 +125,35 @@ class _Descent:
         self, model: SequenceModel, loss: Loss, budget: Budget, on_progress: Callable[[float, str], None]
     ) -> None:
         self._model, self._loss, self._budget, self._on_progress = model, loss, budget, on_progress
-        self._optimizer = torch.optim.Adam(model.parameters(), lr=budget.rate)
+        self._optimizer = _adam(model, budget.rate)
         self._started = time.monotonic()
 
     def spent(self) -> float:
         """Share of the time that is gone."""
         return (time.monotonic() - self._started) / self._budget.seconds
 
-    def one_pass(self, order: list[int], done: int, best: float) -> None:
-        for step, index in enumerate(order):
+    def one_pass(self, order: list[int], done: int, best: Reached) -> None:
+        size = self._budget.moments
+        for begin in range(0, len(order), size):
             self._model.train()
             spent = self.spent()
             if spent >= 1:
                 return
-            part = max(spent, (done + step / len(order)) / self._budget.epochs)
+            part = max(spent, (done + begin / len(order)) / self._budget.epochs)
             for group in self._optimizer.param_groups:
                 group["lr"] = self._budget.rate * (1 - 0.9 * min(part, 1.0))
-            lost = _step(self._model, self._optimizer, self._loss, index)
-            self._on_progress(min(part, 1.0), f"pass {done + 1}, loss {lost:.2f}, best {best:.4f}")
+            lost = _step(self._model, self._optimizer, self._loss, order[begin : begin + size])
+            self._on_progress(min(part, 1.0), f"pass {done + 1}, loss {lost:.2f}, best {_words(best)}")
 
 
-def _step(model: SequenceModel, optimizer: torch.optim.Optimizer, loss: Loss, index: int) -> float:
-    """Go down the gradient of one moment's loss, and return the loss."""
+def _adam(model: SequenceModel, rate: float) -> torch.optim.Adam:
+    return torch.optim.Adam(model.parameters(), lr=rate, fused=True)
+
+
+def _step(model: SequenceModel, optimizer: torch.optim.Optimizer, loss: Loss, numbers: Sequence[int]) -> float:
+    """Go down the gradient of the loss of some moments, and return the loss."""
     optimizer.zero_grad()
-    lost = loss(index)
+    lost = loss(numbers)
     lost.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), LONGEST_GRADIENT)
     optimizer.step()
@@ -133,3 +162,7 @@ def _step(model: SequenceModel, optimizer: torch.optim.Optimizer, loss: Loss, in
 
 def _weights(model: SequenceModel) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def _words(reached: Reached) -> str:
+    return f"NDCG {reached.ndcg:.4f}, AUC {reached.auc:.4f}"

@@ -19,33 +19,60 @@ SAMPLED = 1500
 
 
 def ranking_loss(model: SequenceModel, data: Examples, generator: torch.Generator) -> Tensor:
-    """Mean cross-entropy of the targets among the candidates, a scalar; targets without a row do not count.
+    """Mean cross-entropy of the targets among the items known at their moment, a scalar.
+
+    An item that was first clicked later is no candidate: to learn that it was not clicked before it existed would teach
+    a model that new items are never clicked. Of a large catalogue the popular items and the targets are candidates, and
+    a uniform sample of the others, each of which stands for several by the logarithm of their number (importance
+    sampling of the softmax, Bengio & Senecal 2008). Targets without a row do not count.
 
     Args:
         model: in the mode to train.
-        data: the examples of one moment, on any device.
+        data: the examples of one or more moments, on any device.
         generator: draws the candidates of a large catalogue.
     """
     data = data.to(model.device)
-    candidates, weights = _candidates(data, model.config.items, generator)
+    sure, drawn = _candidates(data, generator)
+    candidates = torch.cat([sure, drawn])
+    order = torch.argsort(model.item_theme[candidates], stable=True)
+    candidates, is_drawn = candidates[order], (order >= len(sure))
     slot = candidates.new_full((model.config.items + 1,), -1)
     slot[candidates] = torch.arange(len(candidates), device=model.device)
-    users = model.encode(data.batch)
-    scores = model.score(users, candidates, data.features[candidates])
-    scores = model.add_repeats(scores, data.batch, slot) + weights
+    scores = model.score_moments(
+        model.encode(data.batch), candidates, data.popular, data.sizes, _offsets(data, candidates, is_drawn, slot)
+    )
+    scores = model.add_repeats(scores, data.batch, slot)
     kept = data.targets > 0
     return F.cross_entropy(scores[kept], slot[data.targets[kept]])
 
 
-def _candidates(data: Examples, items: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Rows to compete with the targets, and log weights by which sampled ones stand for the rest."""
-    device = data.targets.device
-    if items <= WHOLE:
-        return torch.arange(1, items + 1, device=device), torch.zeros(items, device=device)
-    sure = torch.unique(torch.cat([data.active, data.targets[data.targets > 0]]))
-    drawn = torch.randint(1, items + 1, (SAMPLED,), generator=generator).to(device)
-    drawn = drawn[~torch.isin(drawn, sure)].unique()
-    stands_for = (items - len(sure)) / max(len(drawn), 1)
-    weights = torch.zeros(len(sure) + len(drawn), device=device)
-    weights[len(sure) :] = math.log(max(stands_for, 1.0))
-    return torch.cat([sure, drawn]), weights
+def _candidates(data: Examples, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Rows that compete with the targets: those that always do, and a sample of the others."""
+    device, seen = data.targets.device, max(data.seen)
+    targets = data.targets[data.targets > 0]
+    if seen <= WHOLE:
+        everything = torch.arange(1, seen + 1, device=device)
+        return torch.unique(torch.cat([everything, targets])), targets[:0]
+    sure = torch.unique(torch.cat([*(one.popular for one in data.popular), targets]))
+    drawn = torch.randint(1, seen + 1, (SAMPLED,), generator=generator).to(device)
+    return sure, drawn[~torch.isin(drawn, sure)].unique()
+
+
+def _offsets(data: Examples, candidates: Tensor, is_drawn: Tensor, slot: Tensor) -> list[Tensor]:
+    """What is added to the candidates' scores at each moment, float32 (C,).
+
+    Minus infinity for an item that was first clicked later, unless it is a target of the moment; for one that was
+    drawn the logarithm of how many idle items it stands for.
+    """
+    made = []
+    for seen, targets in zip(data.seen, data.targets.split(data.sizes), strict=True):
+        known = candidates <= seen
+        sampled = int((known & is_drawn).sum())
+        idle = seen - int((known & ~is_drawn).sum())
+        offset = torch.zeros(len(candidates), device=candidates.device)
+        offset[is_drawn] = math.log(max(idle / max(sampled, 1), 1.0))
+        offset[~known] = -torch.inf
+        own = slot[targets[targets > 0]]
+        offset[own[~known[own]]] = 0.0
+        made.append(offset)
+    return made

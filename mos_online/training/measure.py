@@ -6,44 +6,62 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from mos_online.baselines import KnnChoice, LastItemKnn, RecentPopularity
 from mos_online.contracts import Click
 from mos_online.items.popularity import WARM_UP_CLICKS
-from mos_online.metrics import Judged, PrequentialJudge, hit_rate, ndcg
+from mos_online.metrics import Judged, PrequentialJudge
 from mos_online.model.sequence_model import SequenceModel
-from mos_online.training.examples import Examples
+from mos_online.training.examples import ExampleLog
+from mos_online.training.ranking import CatalogueRanking, in_chunks
 
 SLICE = "validation"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """Full-ranking quality at 10: means over all positions; a target without a row counts as missed."""
+    """Full-ranking quality: means over all positions; a target that nobody had clicked before counts as missed.
+
+    Attributes:
+        hit_rate, ndcg: at 10.
+        auc: see ``Ranked``; over the other positions.
+        positions: how many.
+    """
 
     hit_rate: float
     ndcg: float
+    auc: float
     positions: int
 
 
 @torch.inference_mode()
-def measure(model: SequenceModel, data: Sequence[Examples]) -> Quality:
-    """Rank the whole catalogue for every position."""
+def measure(model: SequenceModel, data: ExampleLog, log_share: Tensor) -> Quality:
+    """Rank the whole catalogue for every position.
+
+    Args:
+        model: set to evaluation.
+        data: the positions.
+        log_share: float32 (items + 1,), log of each item's share of the clicks before them.
+    """
     model.eval()
-    everything = torch.arange(1, model.config.items + 1, device=model.device)
-    slot = torch.arange(-1, model.config.items, device=model.device)
-    hits, gains, count = 0.0, 0.0, 0
-    for moment in data:
-        one = moment.to(model.device)
-        users = model.encode(one.batch)
-        scores = model.score(users, everything, one.features[1:])
-        scores = model.add_repeats(scores, one.batch, slot)
-        top = (scores.topk(min(10, scores.shape[1])).indices + 1).tolist()
-        for ranking, target in zip(top, one.targets.tolist(), strict=True):
-            hits += hit_rate(ranking, target)
-            gains += ndcg(ranking, target)
-            count += 1
-    return Quality(hit_rate=hits / max(count, 1), ndcg=gains / max(count, 1), positions=count)
+    log_share = log_share.to(model.device)
+    ranking = CatalogueRanking(model)
+    ranks, aucs = [torch.zeros(0)], [torch.zeros(0)]
+    for chunk in in_chunks(data):
+        one = chunk.to(model.device)
+        found = ranking.rank(one, *ranking.scores(one), log_share)
+        ranks.append(found.rank.cpu())
+        aucs.append(found.auc.cpu())
+    rank = torch.cat(ranks)
+    hit = (rank >= 1) & (rank <= 10)
+    count = max(len(rank), 1)
+    return Quality(
+        hit_rate=float(hit.sum()) / count,
+        ndcg=float((1 / torch.log2(rank[hit] + 1.0)).sum()) / count,
+        auc=float(torch.cat(aucs).nanmean()),
+        positions=len(rank),
+    )
 
 
 def measure_baselines(

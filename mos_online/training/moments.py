@@ -9,30 +9,37 @@ import numpy as np
 
 from mos_online.arrays import Ints
 from mos_online.items.popularity import WARM_UP_CLICKS, ItemPopularity
-from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot
+from mos_online.items.snapshot import LISTED_ITEMS
+from mos_online.model.realtime import Realtime, realtime_of
+from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """Positions of a short span of time, and the popularity at its start.
+    """Positions of a short span of time, and what is known of the items at its start.
 
     Attributes:
         positions: int64 (B,), of the ``ClickLog``.
         clicks_before: how many clicks of the log come before the first of them.
-        popularity: counted over the last ``WARM_UP_CLICKS`` of those and more.
+        seen: the item rows 1..seen had been clicked before.
+        popular: what is popular then, counted over the last ``WARM_UP_CLICKS`` clicks and more.
     """
 
     positions: Ints
     clicks_before: int
-    popularity: PopularitySnapshot
+    seen: int
+    popular: Realtime
 
 
-def moments(log: ClickLog, positions: Ints, *, size: int, half_life_ms: float) -> Iterator[Moment]:
+def moments(
+    log: ClickLog, catalogue: Catalogue, positions: Ints, *, size: int, half_life_ms: float
+) -> Iterator[Moment]:
     """Walk through the log in time and stop before each chunk of the positions.
 
     Args:
         log: all clicks.
+        catalogue: rows of all items of the log, in the order of their first clicks.
         positions: int64 (p,), in order of time.
         size: positions of a moment.
         half_life_ms: of item popularity.
@@ -40,10 +47,13 @@ def moments(log: ClickLog, positions: Ints, *, size: int, half_life_ms: float) -
     if not len(positions):
         return
     counts = ItemPopularity(half_life_ms=half_life_ms, partition=-1)
+    rows = catalogue.rows_of(log.by_time["item_id"].to_list())
+    newest = np.concatenate([[0], np.maximum.accumulate(rows)])
     done = max(0, int(log.rank[positions[0]]) - WARM_UP_CLICKS)
     for chosen in np.split(positions, np.arange(size, len(positions), size)):
         begin = int(log.rank[chosen].min())
         for click in log.clicks[done:begin]:
             counts.observe(click, log.types)
         done = max(done, begin)
-        yield Moment(positions=chosen, clicks_before=begin, popularity=counts.snapshot(top=LISTED_ITEMS))
+        popular = realtime_of(counts.snapshot(top=LISTED_ITEMS), catalogue.rows)
+        yield Moment(positions=chosen, clicks_before=begin, seen=int(newest[begin]), popular=popular)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
@@ -18,8 +20,8 @@ from mos_online.themes.cooccurrence import routing_table
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.config import TrainConfig
-from mos_online.training.examples import Examples, examples
-from mos_online.training.moments import moments
+from mos_online.training.examples import ExampleLog
+from mos_online.training.moments import Moment, moments
 from mos_online.training.routing import Routing, describe_items, route_log
 from mos_online.training.sequence_log import SequenceLog
 
@@ -50,8 +52,8 @@ class TrainingData:
     first: int
     border: int
     model_config: MoSConfig
-    learned: list[Examples]
-    validation: list[Examples]
+    learned: ExampleLog
+    validation: ExampleLog
 
     @property
     def past(self) -> pl.DataFrame:
@@ -62,6 +64,13 @@ class TrainingData:
     def known(self) -> Tensor:
         """Items clicked before validation, float32 (items + 1,): 1 for those, else 0."""
         return self.catalogue.marked(set(self.past["item_id"]))
+
+    @cached_property
+    def log_share(self) -> Tensor:
+        """Log of each item's share of the clicks before validation, float32 (items + 1,); half a click for none."""
+        rows = self.catalogue.rows_of(self.past["item_id"].to_list())
+        counts = np.bincount(rows, minlength=len(self.catalogue.items) + 1) + 0.5
+        return torch.from_numpy(np.log(counts / counts.sum()).astype(np.float32))
 
 
 def prepare(
@@ -96,15 +105,15 @@ def prepare(
     catalogue = Catalogue.of_log(log)
     routing = route_log(router, catalogue, log)
     sizes = _sizes(config, catalogue, router)
-    learned_moments = (held_out - first) // config.moment
-    border = first + learned_moments * config.moment
-    known = catalogue.marked(set(log.by_time["item_id"].head(border)))
     sequences = SequenceLog(log.events, catalogue, routing.event_theme, routing.themes)
-    made: list[Examples] = []
-    total = -(-targets // config.moment)
-    for moment in moments(log, log.order[first:], size=config.moment, half_life_ms=half_life):
-        made.append(examples(moment, sequences, catalogue, known, sizes))
-        on_progress("examples", len(made) / total, f"{len(made)} of {total} moments")
+
+    def example_log(begin: int, end: int, size: int) -> ExampleLog:
+        made: list[Moment] = []
+        for moment in moments(log, catalogue, log.order[begin:end], size=size, half_life_ms=half_life):
+            made.append(moment)
+            on_progress("examples", moment.clicks_before / count, f"{moment.clicks_before:,} of {count:,} clicks")
+        return ExampleLog(moments=made, log=sequences, config=sizes)
+
     return TrainingData(
         log=log,
         catalogue=catalogue,
@@ -112,10 +121,10 @@ def prepare(
         router=router,
         half_life_ms=half_life,
         first=first,
-        border=border,
+        border=held_out,
         model_config=sizes,
-        learned=made[:learned_moments],
-        validation=made[learned_moments:],
+        learned=example_log(first, held_out, config.moment),
+        validation=example_log(held_out, count, config.fresh),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import polars as pl
 import torch
@@ -15,8 +16,7 @@ from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.training.config import TrainConfig
 from mos_online.training.device import choose_device
-from mos_online.training.examples import count
-from mos_online.training.fit import fit, one_pass
+from mos_online.training.fit import Reached, fit, refresh
 from mos_online.training.loss import ranking_loss
 from mos_online.training.measure import Quality, measure, measure_baselines
 from mos_online.training.prepare import Progress, TrainingData, prepare, untrained_model
@@ -62,9 +62,9 @@ def train(
     started = time.monotonic()
     data = prepare(events, items, sessions, config, on_progress)
     model = untrained_model(data, seed=config.seed).to(choose_device(config.device))
-    untrained = measure(model, data.validation)
+    untrained = measure(model, data.validation, data.log_share)
     passes = _fit(model, data, config, on_progress)
-    trained = measure(model, data.validation)
+    trained = measure(model, data.validation, data.log_share)
     on_progress("baselines", 0.0, "on the same positions")
     baselines = _baselines(data, sessions)
     _learn_the_newest(model, data, config)
@@ -77,13 +77,20 @@ def train(
 
 
 def _fit(model: MoS, data: TrainingData, config: TrainConfig, on_progress: Progress) -> int:
-    """Fit, stopped by the validation positions; the number of passes."""
+    """Fit, stopped by some of the validation positions; the number of passes."""
     generator = torch.Generator().manual_seed(config.seed)
+    every = -(-data.validation.count // config.watched)
+    watched = replace(data.validation, moments=data.validation.moments[::every])
+
+    def quality() -> Reached:
+        found = measure(model, watched, data.log_share)
+        return Reached(ndcg=found.ndcg, auc=found.auc)
+
     _, passes = fit(
         model,
         len(data.learned),
-        lambda index: ranking_loss(model, data.learned[index], generator),
-        lambda: measure(model, data.validation).ndcg,
+        lambda numbers: ranking_loss(model, data.learned.of(numbers), generator),
+        quality,
         budget=config.budget,
         seed=config.seed,
         on_progress=lambda part, words: on_progress("fit", part, words),
@@ -103,11 +110,12 @@ def _learn_the_newest(model: MoS, data: TrainingData, config: TrainConfig) -> No
     """One pass over the validation positions, after which every item of the log is known."""
     describe_items(model, data.catalogue, data.routing, data.catalogue.marked(set(data.catalogue.items)))
     generator = torch.Generator().manual_seed(config.seed)
-    one_pass(
+    refresh(
         model,
         len(data.validation),
-        lambda index: ranking_loss(model, data.validation[index], generator),
+        lambda numbers: ranking_loss(model, data.validation.of(numbers), generator),
         rate=config.rate / REFRESH_SLOWDOWN,
+        together=max(config.step // 4 // config.fresh, 1),
     )
 
 
@@ -127,7 +135,7 @@ def _report(
         events=len(data.log.by_time),
         items=len(data.catalogue.items),
         router_events=data.first,
-        examples=count(data.learned),
+        examples=data.learned.count,
         validation_examples=trained.positions,
         half_life_hours=data.half_life_ms / 3_600_000,
         mos_hit_rate=trained.hit_rate,

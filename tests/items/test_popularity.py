@@ -15,7 +15,7 @@ from mos_online.contracts import SESSION_END, Click, Context, EventTypes, Scalar
 from mos_online.items.distinct_users import MOST, least_bits, user_bit
 from mos_online.items.popularity import ITEM_BYTES, ItemPopularity
 from mos_online.items.snapshot import SLOW, PopularitySnapshot, established, merge
-from mos_online.model.realtime import realtime_table
+from mos_online.model.realtime import realtime_of
 
 HALF_LIFE = 1000.0
 
@@ -111,10 +111,10 @@ def test_the_service_lists_what_training_lists(placed: list[tuple[str, int, int]
     assert set(served.item_ids) - set(level) == set(trained.item_ids) - set(level)
     rows = {item: row for row, item in enumerate("abcdefghijkl", 1) if item not in level}
     known = torch.ones(13)
-    active, features = realtime_table(served, rows, known)
-    expected_active, expected = realtime_table(trained, rows, known)
-    assert set(active.tolist()) == set(expected_active.tolist())
-    torch.testing.assert_close(features, expected)
+    now, then = realtime_of(served, rows), realtime_of(trained, rows)
+    assert set(now.popular.tolist()) == set(then.popular.tolist())
+    numbers = torch.arange(13)
+    torch.testing.assert_close(now.features(numbers, known), then.features(numbers, known))
 
 
 def test_what_is_spread_thinly_over_full_lists_may_be_missing() -> None:
@@ -277,7 +277,8 @@ def test_so_many_users_are_told_from_fewer(users: int, prefix: str) -> None:
 
 def test_an_item_that_is_not_listed_is_old_not_newborn() -> None:
     clicks = [click("listed", 0), click("listed", 1000)]
-    _, features = realtime_table(counted(clicks).snapshot(top=1), {"listed": 1, "idle": 2}, torch.ones(3))
+    now = realtime_of(counted(clicks).snapshot(top=1), {"listed": 1, "idle": 2})
+    features = now.features(torch.arange(3), torch.ones(3))
     age = features[:, 2]
     assert age[1] < 0.01
     assert age[2] > 1

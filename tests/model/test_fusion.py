@@ -151,7 +151,7 @@ def test_reading_the_candidate_or_not_the_fusion_is_one(kind: type[MoS]) -> None
     aware.load_state_dict(whole.state_dict())
     batch, features = users(), torch.rand(ITEMS + 1, REALTIME_FEATURES)
     candidates = EVERYTHING.expand(len(batch.items), -1)
-    expected, found = (model.score_pairs(batch, candidates, features) for model in (whole, aware))
+    expected, found = (model.score_pairs(batch, candidates, features[candidates]) for model in (whole, aware))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.contracts import SESSION_END, EventTypes
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS
+from mos_online.model.realtime import realtime_of
 from mos_online.sessions import SessionConfig
 from mos_online.training import moments as moments_module
 from mos_online.training.catalogue import Catalogue
@@ -73,30 +75,31 @@ def test_an_item_has_the_row_of_its_first_click_and_its_category() -> None:
 @settings(deadline=None)
 def test_a_moment_knows_every_click_before_it_and_none_after(log: ClickLog, size: int, data: st.DataObject) -> None:
     first = data.draw(st.integers(0, len(log.order) - 1))
-    made = list(moments(log, log.order[first:], size=size, half_life_ms=HALF_LIFE))
+    catalogue = Catalogue.of_log(log)
+    made = list(moments(log, catalogue, log.order[first:], size=size, half_life_ms=HALF_LIFE))
     assert np.concatenate([one.positions for one in made]).tolist() == log.order[first:].tolist()
     assert all(len(one.positions) == size for one in made[:-1])
     for one in made:
         counts = ItemPopularity(half_life_ms=HALF_LIFE, partition=-1)
         for click in log.clicks[: one.clicks_before]:
             counts.observe(click, EventTypes.parse())
-        expected = counts.snapshot(top=LISTED_ITEMS)
-        assert sorted(one.popularity.item_ids) == sorted(expected.item_ids)
-        counted = dict(zip(one.popularity.item_ids, one.popularity.counts, strict=True))
-        assert counted == pytest.approx(dict(zip(expected.item_ids, expected.counts, strict=True)))
-        assert one.popularity.total == pytest.approx(expected.total)
-        assert one.popularity.as_of == expected.as_of
+        expected = realtime_of(counts.snapshot(top=LISTED_ITEMS), catalogue.rows)
+        everything = torch.arange(len(catalogue.items) + 1)
+        known = torch.ones(len(everything))
+        torch.testing.assert_close(one.popular.features(everything, known), expected.features(everything, known))
+        before = {click.item_id for click in log.clicks[: one.clicks_before]}
+        assert set(catalogue.items[: one.seen]) == before
         assert one.clicks_before == log.rank[one.positions[0]]
 
 
 def test_only_the_newest_clicks_warm_the_counts_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moments_module, "WARM_UP_CLICKS", 2)
     log = ClickLog.cut(events_of([("u", "a", 1), ("u", "b", 2), ("u", "c", 3), ("u", "a", 4)]), ITEMS, RULES)
-    (one,) = moments(log, log.order[3:], size=8, half_life_ms=HALF_LIFE)
+    (one,) = moments(log, Catalogue.of_log(log), log.order[3:], size=8, half_life_ms=HALF_LIFE)
     assert one.clicks_before == 3
-    assert set(one.popularity.item_ids) == {"b", "c"}
+    assert set(one.popular.popular.tolist()) == {2, 3}
 
 
 def test_no_positions_make_no_moments() -> None:
     log = ClickLog.cut(events_of([("u", "a", 1)]), ITEMS, RULES)
-    assert list(moments(log, log.order[:0], size=8, half_life_ms=HALF_LIFE)) == []
+    assert list(moments(log, Catalogue.of_log(log), log.order[:0], size=8, half_life_ms=HALF_LIFE)) == []

@@ -9,6 +9,7 @@ import torch
 from mos_online.errors import ModelError
 from mos_online.model import BACKBONES, MoS
 from mos_online.model.batch import History, collate
+from mos_online.model.realtime import Realtime
 from mos_online.training.device import choose_device
 from mos_online.training.examples import Examples
 from mos_online.training.loss import WHOLE, ranking_loss
@@ -32,8 +33,9 @@ def _examples(items: int) -> Examples:
     return Examples(
         batch=collate(histories),
         targets=torch.tensor([1, 2, 0, 3]),
-        active=torch.arange(1, 20),
-        features=torch.rand(items + 1, 4),
+        sizes=[3, 1],
+        seen=[items, items - 5],
+        popular=[Realtime(popular=torch.arange(1, 20), facts=torch.rand(19, 3))] * 2,
     )
 
 

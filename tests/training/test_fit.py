@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
 from mos_online.model import MoS, MoSConfig
-from mos_online.training.fit import Budget, fit, one_pass
+from mos_online.training.fit import Budget, Reached, fit, refresh
 
-BUDGET = Budget(seconds=1e9, epochs=5, patience=2, rate=0.1)
+BUDGET = Budget(seconds=1e9, epochs=5, patience=2, rate=0.1, moments=1)
+
+
+def reached(ndcg: float, auc: float = 0.0) -> Reached:
+    return Reached(ndcg=ndcg, auc=auc)
 
 
 @pytest.fixture
@@ -30,26 +35,52 @@ def test_the_best_weights_are_kept_and_patience_ends_it(model: MoS) -> None:
     seen: list[float] = []
     qualities = iter([0.1, 0.5, 0.9, 0.3, 0.2])
 
-    def quality() -> float:
+    def quality() -> Reached:
         seen.append(bias(model).item())
-        return next(qualities)
+        return reached(next(qualities))
 
-    best, passes = fit(model, 3, lambda index: bias(model) * (index + 1), quality, budget=BUDGET, seed=0)
-    assert (best, passes) == (0.9, 4)
+    best, passes = fit(model, 3, lambda numbers: bias(model) * (numbers[0] + 1), quality, budget=BUDGET, seed=0)
+    assert (best, passes) == (reached(0.9), 4)
     assert len(set(seen)) == 5, "every pass changes the model"
     assert bias(model).item() == seen[2]
     assert not model.training
 
 
+def test_it_goes_on_while_either_grows_and_keeps_the_best_sum(model: MoS) -> None:
+    seen: list[float] = []
+    qualities = iter([(0.1, 0.5), (0.2, 0.8), (0.3, 0.6), (0.25, 0.9), (0.4, 0.7), (0.1, 0.1)])
+
+    def quality() -> Reached:
+        seen.append(bias(model).item())
+        return reached(*next(qualities))
+
+    budget = replace(BUDGET, patience=1)
+    best, passes = fit(model, 3, lambda numbers: bias(model), quality, budget=budget, seed=0)
+    assert (best, passes) == (reached(0.25, 0.9), 5)
+    assert bias(model).item() == seen[3]
+
+
+def test_a_step_takes_several_moments(model: MoS) -> None:
+    taken: list[list[int]] = []
+
+    def loss(numbers: Sequence[int]) -> Tensor:
+        taken.append(list(numbers))
+        return bias(model)
+
+    fit(model, 7, loss, lambda: reached(0.0), budget=replace(BUDGET, moments=3, epochs=1), seed=0)
+    assert [len(numbers) for numbers in taken] == [3, 3, 1]
+    assert sorted(number for numbers in taken for number in numbers) == list(range(7))
+
+
 def test_every_pass_takes_every_moment_once_in_an_order_of_its_own(model: MoS) -> None:
     taken: list[int] = []
 
-    def loss(index: int) -> Tensor:
-        taken.append(index)
+    def loss(numbers: Sequence[int]) -> Tensor:
+        taken.extend(numbers)
         return bias(model)
 
     qualities = iter(range(6))
-    _, passes = fit(model, 8, loss, lambda: float(next(qualities)), budget=BUDGET, seed=3)
+    _, passes = fit(model, 8, loss, lambda: reached(next(qualities)), budget=BUDGET, seed=3)
     assert passes == BUDGET.epochs
     orders = [taken[at : at + 8] for at in range(0, 40, 8)]
     assert all(sorted(order) == list(range(8)) for order in orders)
@@ -66,7 +97,7 @@ def test_the_learning_rate_falls_to_a_tenth(model: MoS, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(torch.optim.Adam, "step", spied)
     qualities = iter(range(6))
-    fit(model, 10, lambda index: bias(model), lambda: float(next(qualities)), budget=BUDGET, seed=0)
+    fit(model, 10, lambda numbers: bias(model), lambda: reached(next(qualities)), budget=BUDGET, seed=0)
     assert rates[0] == pytest.approx(0.1)
     assert rates == sorted(rates, reverse=True)
     assert 0.01 < rates[-1] < 0.013
@@ -84,8 +115,8 @@ def test_the_pass_under_way_is_cut_short_when_the_time_is_up(model: MoS, monkeyp
     monkeypatch.setattr(time, "monotonic", lambda: next(times))
     taken: list[int] = []
 
-    def loss(index: int) -> Tensor:
-        taken.append(index)
+    def loss(numbers: Sequence[int]) -> Tensor:
+        taken.extend(numbers)
         return bias(model)
 
     progress: list[float] = []
@@ -93,8 +124,8 @@ def test_the_pass_under_way_is_cut_short_when_the_time_is_up(model: MoS, monkeyp
         model,
         8,
         loss,
-        lambda: 0.0,
-        budget=Budget(seconds=10.0, epochs=5, patience=9, rate=0.1),
+        lambda: reached(0.0),
+        budget=Budget(seconds=10.0, epochs=5, patience=9, rate=0.1, moments=1),
         seed=0,
         on_progress=lambda part, words: progress.append(part),
     )
@@ -102,16 +133,16 @@ def test_the_pass_under_way_is_cut_short_when_the_time_is_up(model: MoS, monkeyp
     assert progress == [0.1, 0.5, 1.0]
 
 
-def test_one_pass_goes_through_the_moments_in_their_order(model: MoS) -> None:
+def test_a_refresh_goes_through_the_moments_in_their_order(model: MoS) -> None:
     taken: list[int] = []
 
-    def loss(index: int) -> Tensor:
-        taken.append(index)
+    def loss(numbers: Sequence[int]) -> Tensor:
+        taken.extend(numbers)
         assert model.training
         return bias(model)
 
     before = bias(model).item()
-    one_pass(model, 4, loss, rate=0.01)
-    assert taken == [0, 1, 2, 3]
-    assert bias(model).item() == pytest.approx(before - 0.04, abs=1e-3)
+    refresh(model, 7, loss, rate=0.01, together=2)
+    assert taken == list(range(7))
+    assert bias(model).item() == pytest.approx(before - 0.04, abs=1e-3), "four steps"
     assert not model.training

@@ -14,7 +14,7 @@ from mos_online.errors import DatasetError, ModelError
 from mos_online.items.snapshot import merge
 from mos_online.model import History, collate
 from mos_online.model.checkpoint import ModelCheckpoint
-from mos_online.model.realtime import realtime_table
+from mos_online.model.realtime import realtime_of
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
 from mos_online.registry import Registry
@@ -25,7 +25,7 @@ from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
 
 EVENTS = 6000
-CONFIG = TrainConfig(themes=5, width=16, recent=10, theme_ring=8, minutes=0.1, epochs=2, threads=1, moment=128)
+CONFIG = TrainConfig(themes=5, width=16, recent=10, theme_ring=8, minutes=0.1, epochs=2, threads=1, step=256, moment=64)
 
 
 class Trained(msgspec.Struct):
@@ -175,10 +175,10 @@ def test_the_service_ranks_as_the_model_scores(trained: Trained) -> None:
             )
         ]
     )
-    _, features = realtime_table(merge([], half_life_ms=1, top=1), rows, model.item_known)
     everything = torch.arange(1, count + 1)
+    features = realtime_of(merge([], half_life_ms=1, top=1), rows).features(everything, model.item_known)
     with torch.inference_mode():
-        scored = model.score(model.encode(batch), everything, features[1:])
+        scored = model.score(model.encode(batch), everything, features)
         scored = model.add_repeats(scored, batch, torch.arange(-1, count))[0]
     for item in ranking.items:
         assert item.score == pytest.approx(scored[rows[item.item_id] - 1].item(), abs=1e-4)

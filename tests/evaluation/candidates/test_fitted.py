@@ -41,7 +41,7 @@ def test_it_learns_and_scores(experiment: ExperimentData, name: str) -> None:
     log = experiment.sequences(routing)
     ready = RequestSet(experiment.train[-1:], log, model.config)
     model.train()
-    loss = ready.loss(model, 0, torch.Generator().manual_seed(0))
+    loss = ready.loss(model, [0], torch.Generator().manual_seed(0))
     loss.backward()
     assert torch.isfinite(loss)
     idle = [at for at, weight in model.named_parameters() if weight.grad is None]

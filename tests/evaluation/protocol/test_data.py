@@ -12,6 +12,7 @@ import torch
 from evaluation.protocol.data import ExperimentData
 from evaluation.protocol.requests import RequestBatch
 from mos_online.errors import DatasetError
+from mos_online.training.moments import Moment
 from mos_online.training.sequence_log import SequenceLog
 from simulator.dataset import Dataset
 from tests.evaluation.conftest import CONFIG, SPLIT, small_experiment
@@ -26,11 +27,17 @@ def perturbed(data: Dataset, since: int) -> Dataset:
     return replace(data, events=mixed)
 
 
+def same_popularity(one: Moment, other: Moment) -> bool:
+    return torch.equal(one.popular.popular, other.popular.popular) and torch.equal(
+        one.popular.facts, other.popular.facts
+    )
+
+
 def same(one: RequestBatch, other: RequestBatch) -> bool:
     return (
         np.array_equal(one.positions, other.positions)
-        and torch.equal(one.active, other.active)
-        and torch.equal(one.features, other.features)
+        and [moment.seen for moment in one.moments] == [moment.seen for moment in other.moments]
+        and all(map(same_popularity, one.moments, other.moments))
         and np.array_equal(one.pool, other.pool)
         and torch.equal(one.log_share, other.log_share)
     )
@@ -68,11 +75,17 @@ def test_the_router_knows_only_events_before_the_first_cut(population: Dataset, 
 
 def test_a_moment_is_blind_for_what_follows_it(population: Dataset, experiment: ExperimentData) -> None:
     requests = experiment.test[1]
-    begin = int(experiment.log.times[requests.positions].min())
-    other = small_experiment(perturbed(population, begin))
-    twin = next(one for one in other.test if np.array_equal(one.positions, requests.positions))
-    assert same(requests, twin)
-    first = requests.positions[experiment.log.times[requests.positions] == begin]
+    for number in (0, 7):
+        moment = requests.moments[number]
+        begin = int(experiment.log.times[moment.positions].min())
+        other = small_experiment(perturbed(population, begin))
+        twin = next(one for one in other.test if np.array_equal(one.positions, requests.positions))
+        assert same_popularity(moment, twin.moments[number])
+        assert moment.seen == twin.moments[number].seen
+        assert np.array_equal(requests.pool, twin.pool)
+        assert not same_popularity(requests.moments[-1], twin.moments[-1]), "later ones know what came between"
+        assert moment.clicks_before == experiment.log.rank[moment.positions[0]], "a judged position knows every click"
+    first = moment.positions[experiment.log.times[moment.positions] == begin]
     a, b = (log_of(one).batch(first, recent=10, ring=5) for one in (experiment, other))
     assert names(experiment, a.items) == names(other, b.items)
     assert names(experiment, a.ring_items) == names(other, b.ring_items)

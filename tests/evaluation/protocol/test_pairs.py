@@ -48,7 +48,7 @@ def test_pairs_equal_the_catalogue(experiment: ExperimentData, name: str) -> Non
     scores = model.add_repeats(scores, batch, slot)
     candidates = torch.randint(1, model.config.items + 1, (len(batch.items), 7), generator=torch.Generator())
     candidates[:, 0] = batch.items.max(1).values.clamp(min=1)  # one that the user had
-    pairs = model.score_pairs(batch, candidates, features)
+    pairs = model.score_pairs(batch, candidates, features[candidates])
     torch.testing.assert_close(pairs, scores.gather(1, candidates - 1), rtol=1e-4, atol=1e-4)
 
 
@@ -58,11 +58,12 @@ def test_pairs_equal_the_catalogue(experiment: ExperimentData, name: str) -> Non
 def test_a_candidates_score_is_its_own_affair(experiment: ExperimentData, name: str, backbone: str) -> None:
     model, batch, features = ready(experiment, name, backbone)
     candidates = torch.randint(1, model.config.items + 1, (len(batch.items), 6), generator=torch.Generator())
-    together = model.score_pairs(batch, candidates, features)
+    together = model.score_pairs(batch, candidates, features[candidates])
     for column in (0, 5):
-        alone = model.score_pairs(batch, candidates[:, column : column + 1], features)
+        one = candidates[:, column : column + 1]
+        alone = model.score_pairs(batch, one, features[one])
         torch.testing.assert_close(alone[:, 0], together[:, column], rtol=1e-4, atol=1e-4)
     order = torch.randperm(6, generator=torch.Generator())
-    mixed = model.score_pairs(batch, candidates[:, order], features)
+    mixed = model.score_pairs(batch, candidates[:, order], features[candidates[:, order]])
     torch.testing.assert_close(mixed, together[:, order], rtol=1e-4, atol=1e-4)
     assert together.std(1).min() > 1e-3

@@ -36,11 +36,13 @@ def test_ranges_keep_to_their_time(
     assert ((times[made.validation] >= middle) & (times[made.validation] < last)).all()
     assert (times[made.test] >= last).all()
     eligible = before >= history
+    assert eligible[made.validation].all()
+    assert eligible[made.test].all()
+    assert (before[made.train] >= 1).all()
     for requests in (made.train, made.validation, made.test):
-        assert eligible[requests].all()
         assert (np.diff(times[requests]) >= 0).all()
         assert len(np.unique(requests)) == len(requests)
-    could = np.flatnonzero(eligible & (times >= first) & (times < middle))
+    could = np.flatnonzero((before >= 1) & (times >= first) & (times < middle))
     assert len(made.train) == min(len(could), 25)
     left = np.setdiff1d(could, made.train)
     assert not len(left) or times[left].max() <= times[made.train].min()

@@ -1,0 +1,94 @@
+"""Where a model ranks the targets of examples among the whole catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mos_online.model.sequence_model import SequenceModel
+from mos_online.training.examples import ExampleLog, Examples
+
+TOGETHER = 256
+"""At most about so many users are encoded at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """Where the targets of B examples stand among all items known at their moment.
+
+    Attributes:
+        rank: int64 (B,), 1 is best, ties half; 0 for a target that nobody had clicked before.
+        auc: float32 (B,), the chance that the target beats another item drawn by popularity, ties half, both without
+            what the popularity itself adds; nan where ``rank`` is 0.
+    """
+
+    rank: Tensor
+    auc: Tensor
+
+
+class CatalogueRanking:
+    """Scores the whole catalogue, items of one theme side by side."""
+
+    def __init__(self, model: SequenceModel) -> None:
+        """Rank with a model; its themes must not change meanwhile."""
+        self._model = model
+        theme = model.item_theme[1:]
+        self._everything = torch.argsort(theme, stable=True) + 1
+        self.slot = torch.full((len(theme) + 1,), -1, device=model.device)
+        self.slot[self._everything] = torch.arange(len(theme), device=model.device)
+
+    def scores(self, data: Examples) -> tuple[Tensor, Tensor]:
+        """Score all items for the users of some examples.
+
+        Args:
+            data: on the model's device.
+
+        Returns:
+            Scores float32 (B, items), in columns by ``slot``; of which items nobody knew then, bool (B, items).
+        """
+        model = self._model
+        nothing = [torch.zeros(len(self._everything), device=model.device)] * len(data.sizes)
+        users = model.encode(data.batch)
+        scores = model.score_moments(users, self._everything, data.popular, data.sizes, nothing)
+        return model.add_repeats(scores, data.batch, self.slot), self._everything > self._seen(data).unsqueeze(1)
+
+    def rank(self, data: Examples, scores: Tensor, unknown: Tensor, log_share: Tensor) -> Ranked:
+        """Rank the targets.
+
+        Args:
+            data: the examples.
+            scores: from ``scores``, as is ``unknown``.
+            log_share: float32 (items + 1,), log of each item's share of the clicks: the popularity of ``Ranked``.
+        """
+        fair = (data.targets > 0) & (data.targets <= self._seen(data))
+        column = self.slot[data.targets.clamp(min=1)].unsqueeze(1)
+        own = scores.gather(1, column)
+        rank = 1 + ((scores > own) & ~unknown).sum(1) + (((scores == own) & ~unknown).sum(1) - 1) // 2
+        log_share = log_share[self._everything]
+        share = log_share.exp().expand_as(scores).masked_fill(unknown, 0.0).scatter(1, column, 0.0)
+        lift = scores - log_share
+        mine = lift.gather(1, column)
+        auc = ((lift < mine) * share).sum(1) + 0.5 * ((lift == mine) * share).sum(1)
+        return Ranked(rank=rank * fair, auc=(auc / share.sum(1)).masked_fill(~fair, torch.nan))
+
+    def _seen(self, data: Examples) -> Tensor:
+        """The newest row that is known at each example's moment, int64 (B,)."""
+        sizes = torch.tensor(data.sizes, device=self.slot.device)
+        return torch.tensor(data.seen, device=self.slot.device).repeat_interleave(sizes)
+
+
+def in_chunks(log: ExampleLog, together: int = TOGETHER) -> Iterator[Examples]:
+    """The examples of a log in order of time, about so many at once."""
+    chosen: list[int] = []
+    size = 0
+    for number, moment in enumerate(log.moments):
+        chosen.append(number)
+        size += len(moment.positions)
+        if size >= together:
+            yield log.of(chosen)
+            chosen, size = [], 0
+    if chosen:
+        yield log.of(chosen)
