@@ -35,7 +35,7 @@ def hopping(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
 ) -> None:
-    """Do users hop between themes, so that MoS is likely to help?
+    """Do users hop between themes: has a log the structure that MoS uses?
 
     Sessions are cut as everywhere (MOS_SESSION_GAP); if times are whole days, a session is a day. Themes are learned
     from 70 % of the users, all figures are of the others. How to read them: docs/hopping.md.

@@ -19,6 +19,7 @@ class Extent(msgspec.Struct, frozen=True, kw_only=True):
         events_per_session: mean.
         over_20, over_50: share of users with more events than this.
         long_histories: share of users with more than 20 events in three or more sessions.
+        one_session: share of users with a single session; sessions_of_returning: median of all others.
         repeats: share of events on an item that the user had before.
         new_items: share of the events of the last tenth of the whole log on items unseen in its first half.
     """
@@ -33,6 +34,8 @@ class Extent(msgspec.Struct, frozen=True, kw_only=True):
     over_20: float
     over_50: float
     long_histories: float
+    one_session: float
+    sessions_of_returning: float
     repeats: float
     new_items: float
 
@@ -45,6 +48,7 @@ def extent_of(log: pl.DataFrame, new_items: float) -> Extent:
         new_items: see ``share_of_new_items``.
     """
     users = log.group_by("user_id").agg(pl.len().alias("events"), pl.col("session_id").n_unique().alias("sessions"))
+    returning = users.filter(pl.col("sessions") > 1)["sessions"]
     return Extent(
         users=len(users),
         events=len(log),
@@ -56,6 +60,8 @@ def extent_of(log: pl.DataFrame, new_items: float) -> Extent:
         over_20=float((users["events"] > 20).to_numpy().mean()),
         over_50=float((users["events"] > 50).to_numpy().mean()),
         long_histories=float(((users["events"] > 20) & (users["sessions"] >= 3)).to_numpy().mean()),
+        one_session=1 - len(returning) / len(users),
+        sessions_of_returning=float(np.median(returning.to_numpy())) if len(returning) else 1.0,
         repeats=1 - len(log.select("user_id", "item_id").unique()) / len(log),
         new_items=new_items,
     )

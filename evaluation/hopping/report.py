@@ -1,4 +1,4 @@
-"""What the figures of a log say about MoS: the verdict, its reasons, a table row and plots."""
+"""What is found about the structure of a log: the verdict, its reasons, a table row and plots."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def note(name: str, figures: Hopping) -> str:
     """The verdict in words, for the console."""
     found = verdict(figures)
     marks = {Answer.YES: "[green]yes[/] ", Answer.NO: "[red]no[/]  ", Answer.OPEN: "[yellow]open[/]"}
-    lines = [f"[bold]{name}[/]: it is [bold]{found.word}[/] that MoS helps"]
+    lines = [f"[bold]{name}[/]: [bold]{found.word}[/]; how much MoS gains from it, `mos evaluate` measures"]
     lines += [f"  {marks[check.answer]} {check.name}: {check.why}" for check in found.checks]
     return "\n".join(lines + [f"  [yellow]beware[/] {text}" for text in warnings(figures)])
 

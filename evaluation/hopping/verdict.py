@@ -1,4 +1,4 @@
-"""What the figures of a log say about MoS: likely, uncertain or unlikely to help, and why."""
+"""Whether a log has the structure that MoS uses, and why. It does not foretell the gain, which is measured."""
 
 from __future__ import annotations
 
@@ -16,12 +16,20 @@ LEAST_DIFFERENCE = 0.05
 LEAST_ORDER = 0.02
 """Order tells themes if the hop rate is further than this, either way, from the shuffled one corrected for time."""
 LEAST_SESSIONS, LEAST_LONG = 3, 0.2
-"""Histories are long enough with this median of sessions per user, or this share of users with over 20 events in three
-or more sessions: a long history of one sitting, as where films are rated, has no hops."""
+"""Histories are long enough with this median of sessions per returning user, or this share of users with over 20 events
+in three or more sessions: a long history of one sitting, as where films are rated, has no hops."""
+FEWEST_USERS = 200
+"""With fewer users than this, the habits of some of them decide what is found."""
+MOST_ONCE = 0.3
+"""If a larger share of the users has one session, it is said that they are left out."""
 LEAST_ROUTED = 0.5
 """With fewer of the sessions routed, the hop rate stands for too few of them to answer."""
 FAST = 0.3
 """The catalogue is fast if this share of late clicks is on items unseen in the first half of the log."""
+
+
+PRESENT, UNCLEAR, MISSING = "structure present", "structure unclear", "no structure"
+"""The words of the verdict."""
 
 
 class Answer(StrEnum):
@@ -41,22 +49,22 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """``likely``, ``uncertain`` or ``unlikely``, and the checks it rests on."""
+    """``PRESENT``, ``UNCLEAR`` or ``MISSING``, and the checks it rests on."""
 
     word: str
     checks: Sequence[Check]
 
 
 def verdict(figures: Hopping) -> Verdict:
-    """Likely if all four checks hold; unlikely if users do not hop, sessions are not thematic or histories are short.
+    """Present if all four checks hold; missing if users do not hop, sessions are not thematic or histories are short.
 
-    Order alone cannot make it unlikely: where users hop at random, the open session still tells the theme. It is
+    Order alone cannot make it missing: where users hop at random, the open session still tells the theme. It is
     measured beyond time: themes may be periods, which any shuffle mixes, see ``by_time.beyond_time``.
     """
     checks = [_hops(figures), _thematic(figures), _long(figures), _order(figures)]
     if all(check.answer is Answer.YES for check in checks):
-        return Verdict("likely", checks)
-    return Verdict("unlikely" if any(check.answer is Answer.NO for check in checks[:3]) else "uncertain", checks)
+        return Verdict(PRESENT, checks)
+    return Verdict(MISSING if any(check.answer is Answer.NO for check in checks[:3]) else UNCLEAR, checks)
 
 
 def warnings(figures: Hopping) -> list[str]:
@@ -66,6 +74,16 @@ def warnings(figures: Hopping) -> list[str]:
         found.append(
             f"fast catalogue (or few users): {figures.extent.new_items:.0%} of the late clicks are on items unseen in "
             "the first half of the log, so a model trained once measures nothing; judge models that keep learning"
+        )
+    if figures.extent.users < FEWEST_USERS:
+        found.append(
+            f"few users: {figures.extent.users}, of whom {figures.measured_users} were measured; with fewer than "
+            f"{FEWEST_USERS} the habits of some of them decide, here and in every comparison of models"
+        )
+    if figures.extent.one_session > MOST_ONCE:
+        found.append(
+            f"{figures.extent.one_session:.0%} of the users have one session: they cannot hop, and all checks leave "
+            "them out, so whatever MoS gains it gains with the others"
         )
     if figures.kept_users < 1:
         found.append(f"a sample: {figures.kept_users:.1%} of the users, chosen by a hash of their ids")
@@ -80,18 +98,24 @@ def _hops(figures: Hopping) -> Check:
 
 
 def _thematic(figures: Hopping) -> Check:
-    found = figures.cosine.difference
-    answer = Answer.YES if found.low > LEAST_DIFFERENCE else Answer.NO if found.high < LEAST_DIFFERENCE else Answer.OPEN
-    why = f"cosine inside minus across {interval(found.mean, found.low, found.high)}, needed above {LEAST_DIFFERENCE}"
-    return Check("sessions are thematic", answer, why)
+    """By the learned vectors or, where they are known, by the categories: one of them is enough."""
+    measured = {"cosine": figures.cosine.difference}
+    if figures.category is not None:
+        measured["category"] = figures.category.difference
+    if any(found.low > LEAST_DIFFERENCE for found in measured.values()):
+        answer = Answer.YES
+    else:
+        answer = Answer.NO if all(found.high < LEAST_DIFFERENCE for found in measured.values()) else Answer.OPEN
+    shown = ", ".join(f"{name} {interval(one.mean, one.low, one.high)}" for name, one in measured.items())
+    return Check("sessions are thematic", answer, f"inside minus across: {shown}, needed above {LEAST_DIFFERENCE}")
 
 
 def _long(figures: Hopping) -> Check:
-    sessions, share = figures.extent.sessions_per_user[2], figures.extent.long_histories
+    sessions, share = figures.extent.sessions_of_returning, figures.extent.long_histories
     answer = Answer.YES if sessions >= LEAST_SESSIONS or share >= LEAST_LONG else Answer.NO
     why = (
-        f"median sessions per user {sessions:g}, users with over 20 events in three or more sessions {share:.1%}, "
-        f"needed {LEAST_SESSIONS} or {LEAST_LONG:.0%}"
+        f"median sessions per returning user {sessions:g}, users with over 20 events in three or more sessions "
+        f"{share:.1%}, needed {LEAST_SESSIONS} or {LEAST_LONG:.0%}"
     )
     return Check("histories are long enough", answer, why)
 

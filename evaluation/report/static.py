@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evaluation.candidates.fitted import CANDIDATE_MODELS
+from evaluation.hopping.verdict import FEWEST_USERS
 from evaluation.report.claims import Finding, findings
 from evaluation.report.flops import Cost, costs
 from evaluation.report.plots import draw
@@ -125,6 +126,11 @@ def _dataset(results: Results, dataset: str) -> Iterator[str]:
         f"{about['validation']:,} validation and {about['test']:,} test positions; hopping before the test: "
         f"{about['hopping']}; data {about['data']}, router {about['router']}.\n"
     )
+    if about["test_users"] < FEWEST_USERS:
+        yield (
+            f"**Few users**: the test has {about['test_users']}, one of whom has {about['largest_test_user']:.0%} of "
+            f"its positions. With fewer than {FEWEST_USERS}, intervals are too narrow: they know no other users.\n"
+        )
     for backbone in results.backbones(dataset):
         yield from _table(results, dataset, backbone)
         if results.has(dataset, backbone, OURS) and results.has(dataset, backbone, BASELINE):

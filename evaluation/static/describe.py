@@ -23,6 +23,7 @@ def describe(data: ExperimentData, store: Store) -> None:
     if store.describes(data.name, REVISION):
         return
     positions = np.concatenate([one.positions for one in data.test])
+    _, per_user = np.unique(data.log.users[positions], return_counts=True)
     begin, middle, end = data.split.borders
     about = {
         "events": len(data.log.events),
@@ -31,6 +32,8 @@ def describe(data: ExperimentData, store: Store) -> None:
         "train": len(data.split.train),
         "validation": len(data.split.validation),
         "test": len(positions),
+        "test_users": len(per_user),
+        "largest_test_user": int(per_user.max()) / len(positions),
         "borders_ms": [begin, middle, end],
         "half_life_hours": data.half_life_ms / 3_600_000,
         "themes": data.router.n_themes,

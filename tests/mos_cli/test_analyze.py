@@ -16,7 +16,7 @@ from evaluation.hopping.extent import Extent
 from evaluation.hopping.hop_rate import Hops
 from evaluation.hopping.report import HEADINGS, note, row
 from evaluation.hopping.similarity import Similarity
-from evaluation.hopping.verdict import verdict, warnings
+from evaluation.hopping.verdict import MISSING, PRESENT, UNCLEAR, verdict, warnings
 from mos_cli.main import command_line
 from mos_online.errors import SettingsError
 from mos_online.metrics.bootstrap import Comparison
@@ -29,7 +29,7 @@ SMALL = "synthetic:hop=0.6,users=300,themes=6,items_per_theme=20"
 
 FIGURES = Hopping(
     extent=Extent(
-        users=100,
+        users=400,
         events=1000,
         items=50,
         sessions=300,
@@ -39,6 +39,8 @@ FIGURES = Hopping(
         over_20=0.1,
         over_50=0.0,
         long_histories=0.1,
+        one_session=0.1,
+        sessions_of_returning=3.0,
         repeats=0.1,
         new_items=0.0,
     ),
@@ -85,28 +87,45 @@ def thematic(low: float, high: float) -> Hopping:
     return changed(cosine={"difference": Estimate(mean=(low + high) / 2, low=low, high=high)})
 
 
-FEW = [1.0, 1, 2, 3, 4, 5]
+FEW: dict[str, object] = {"sessions_of_returning": 2.0}
+
+
+def categories(low: float, high: float) -> Similarity:
+    return msgspec.structs.replace(FIGURES.cosine, difference=Estimate(mean=(low + high) / 2, low=low, high=high))
 
 
 @pytest.mark.parametrize(
     ("figures", "word", "failed"),
     [
-        (FIGURES, "likely", []),
-        (changed(hops={"rate": 0.2}), "likely", []),
-        (changed(hops={"rate": 0.19}), "unlikely", ["users hop"]),
-        (msgspec.structs.replace(FIGURES, routed=0.5), "likely", []),
-        (msgspec.structs.replace(FIGURES, routed=0.49), "uncertain", ["users hop"]),
-        (thematic(0.051, 0.2), "likely", []),
-        (thematic(0.04, 0.2), "uncertain", ["sessions are thematic"]),
-        (thematic(0.01, 0.04), "unlikely", ["sessions are thematic"]),
-        (changed(extent={"sessions_per_user": FEW}), "unlikely", ["histories are long enough"]),
-        (changed(extent={"sessions_per_user": FEW, "long_histories": 0.2}), "likely", []),
-        (changed(extent={"sessions_per_user": FEW, "over_20": 0.9}), "unlikely", ["histories are long enough"]),
-        (order(0.03, 0.01, 0.05), "likely", []),
-        (order(-0.019, -0.03, -0.01), "uncertain", ["order tells themes"]),
-        (order(-0.03, -0.07, 0.01), "uncertain", ["order tells themes"]),
-        (changed(extent={"new_items": 0.5}), "likely", []),
-        (changed(hops={"difference": Comparison(mean=0.0, low=-0.1, high=0.1, p=1.0)}), "likely", []),
+        (FIGURES, PRESENT, []),
+        (changed(hops={"rate": 0.2}), PRESENT, []),
+        (changed(hops={"rate": 0.19}), MISSING, ["users hop"]),
+        (msgspec.structs.replace(FIGURES, routed=0.5), PRESENT, []),
+        (msgspec.structs.replace(FIGURES, routed=0.49), UNCLEAR, ["users hop"]),
+        (thematic(0.051, 0.2), PRESENT, []),
+        (thematic(0.04, 0.2), UNCLEAR, ["sessions are thematic"]),
+        (thematic(0.01, 0.04), MISSING, ["sessions are thematic"]),
+        (changed(extent=FEW), MISSING, ["histories are long enough"]),
+        (changed(extent=FEW | {"long_histories": 0.2}), PRESENT, []),
+        (changed(extent=FEW | {"over_20": 0.9}), MISSING, ["histories are long enough"]),
+        (msgspec.structs.replace(thematic(0.01, 0.04), category=categories(0.06, 0.1)), PRESENT, []),
+        (
+            msgspec.structs.replace(thematic(0.01, 0.04), category=categories(0.01, 0.1)),
+            UNCLEAR,
+            ["sessions are thematic"],
+        ),
+        (
+            msgspec.structs.replace(thematic(0.01, 0.04), category=categories(0.01, 0.02)),
+            MISSING,
+            ["sessions are thematic"],
+        ),
+        (msgspec.structs.replace(FIGURES, category=categories(0.01, 0.02)), PRESENT, []),
+        (changed(extent={"one_session": 0.9}), PRESENT, []),
+        (order(0.03, 0.01, 0.05), PRESENT, []),
+        (order(-0.019, -0.03, -0.01), UNCLEAR, ["order tells themes"]),
+        (order(-0.03, -0.07, 0.01), UNCLEAR, ["order tells themes"]),
+        (changed(extent={"new_items": 0.5}), PRESENT, []),
+        (changed(hops={"difference": Comparison(mean=0.0, low=-0.1, high=0.1, p=1.0)}), PRESENT, []),
     ],
 )
 def test_the_verdict_follows_its_rules_and_names_what_failed(figures: Hopping, word: str, failed: list[str]) -> None:
@@ -117,6 +136,11 @@ def test_the_verdict_follows_its_rules_and_names_what_failed(figures: Hopping, w
 
 def test_warnings() -> None:
     assert warnings(FIGURES) == []
+    assert ["few users: 199" in text for text in warnings(changed(extent={"users": 199}))] == [True]
+    assert warnings(changed(extent={"users": 200})) == []
+    assert ["80% of the users have one session" in text for text in warnings(changed(extent={"one_session": 0.8}))] == [
+        True
+    ]
     beware = changed(extent={"new_items": 0.5})
     assert ["fast catalogue" in text for text in warnings(beware)] == [True]
     assert "16.0% of the users" in warnings(msgspec.structs.replace(FIGURES, kept_users=0.16))[0]
@@ -137,11 +161,11 @@ def analyze(*arguments: str) -> Result:
 def test_a_log_is_judged_drawn_and_written_down(mos_home: Settings) -> None:
     result = analyze("--dataset", SMALL, "--themes", "6")
     assert result.exit_code == 0, result.output
-    assert "it is likely that MoS helps" in result.output
+    assert "structure present; how much MoS gains" in result.output
     assert [line for line in result.output.splitlines() if line.startswith("| synthetic") and line.count("|") == 17]
     folder = mos_home.home / "analyze" / SMALL.replace(":", "_")
     written = json.loads((folder / "hopping.json").read_text())
-    assert written["verdict"]["word"] == "likely"
+    assert written["verdict"]["word"] == PRESENT
     assert written["figures"]["themes"] == 6
     assert written["figures"]["hops"]["rate"] == pytest.approx(0.6, abs=0.08)
     for name in ("timelines", "hop_rates", "cosines"):

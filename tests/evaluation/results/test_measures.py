@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evaluation.hopping.verdict import MISSING, PRESENT
 from evaluation.protocol.scores import Run, Scores
 from evaluation.report.claims import findings
 from evaluation.results.measures import Results
@@ -47,7 +48,7 @@ def write(store: Store, model: str, seed: int, scored: Scores, dataset: str = "l
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     made = Store(tmp_path)
-    made.write_facts("log", {"hopping": "likely"}, facts())
+    made.write_facts("log", {"hopping": PRESENT}, facts())
     for seed in range(2):
         write(made, "backbone+table", seed, scores(np.full(N, 2), rank=5))
     return made
@@ -131,7 +132,7 @@ def test_a_gain_counts_only_where_it_was_foretold_and_survives_correction(store:
     for name, shift in (("mos", 1), ("mos-random", 0), ("wide", 1)):
         for seed in range(2):
             write(store, name, seed, scores(np.clip(2 + shift + rng.integers(-1, 2, N), 0, 4)))
-    store.write_facts("other", {"hopping": "unlikely"}, facts())
+    store.write_facts("other", {"hopping": MISSING}, facts())
     for seed in range(2):
         write(store, "backbone+table", seed, scores(np.full(N, 2)), "other")
         write(store, "mos", seed, scores(np.full(N, 4)), "other")

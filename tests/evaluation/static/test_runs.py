@@ -11,6 +11,7 @@ import pytest
 from evaluation.candidates.counting import COUNTING_MODELS
 from evaluation.candidates.fitted import CANDIDATE_MODELS
 from evaluation.candidates.sizes import Sizes
+from evaluation.hopping.verdict import MISSING, PRESENT, UNCLEAR
 from evaluation.protocol.data import ExperimentData
 from evaluation.protocol.fitting import FitConfig
 from evaluation.protocol.scores import Run, Scores
@@ -96,7 +97,7 @@ def test_data_and_its_facts_are_written_down(experiment: ExperimentData, tmp_pat
     describe(experiment, store)
     about, facts = store.about("small"), store.facts("small")
     assert about["data"] == data_hash(experiment.log.events)
-    assert about["hopping"] in ("likely", "uncertain", "unlikely", "too short to say")
+    assert about["hopping"] in (PRESENT, UNCLEAR, MISSING, "too short to say")
     assert len(facts["user"]) == about["test"] == len(experiment.split.test)
     assert about["borders_ms"] == list(experiment.split.borders)
 
