@@ -64,7 +64,7 @@ EVALUATION = {
     "static": {"candidates", "hopping", "protocol", "results", "routing"},
     "walk_forward": {"candidates", "protocol", "results", "routing"},
     "exposures": {"candidates", "protocol", "routing"},
-    "report": {"candidates", "protocol", "results", "rivals", "static", "walk_forward"},
+    "report": {"hopping", "candidates", "protocol", "results", "rivals", "static", "walk_forward"},
 }
 """What each package of ``evaluation`` may import of the others."""
 

@@ -43,7 +43,7 @@ class Fitted:
     Attributes:
         model: in the mode to score.
         sequences: the histories by the routing that it was fitted with.
-        validation: the best sum of NDCG@10 and AUC on validation, whose weights were kept.
+        validation: the best quality on validation, whose weights were kept: ``mos_online.training.fit.Reached.both``.
         passes: over the training positions.
     """
 

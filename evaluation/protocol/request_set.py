@@ -64,7 +64,7 @@ class RequestSet:
         model.eval()
         if model.target_aware:
             both = [group_auc(self._complete(_pair_logits(model, *one))) for one in self._each()]
-            return Reached(ndcg=0.0, auc=float(np.concatenate(both).mean()))
+            return Reached(ndcg=None, auc=float(np.concatenate(both).mean()))
         ranking = CatalogueRanking(model)
         found = [ranking.rank(data, *ranking.scores(data), requests.log_share) for requests, data in self._each()]
         rank = torch.cat([one.rank for one in found])

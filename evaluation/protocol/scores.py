@@ -33,7 +33,7 @@ class Run:
 
     Attributes:
         scores: on the test positions.
-        validation: request-wise AUC on the validation positions; None for models that are not fitted.
+        validation: quality on the validation positions, see ``Reached.both``; None for models that are not fitted.
         rate: the learning rate.
         passes: over the training positions.
         seconds, seconds_scoring: of fitting; of scoring the test positions.

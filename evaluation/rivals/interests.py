@@ -29,7 +29,7 @@ class ComiRec(SequenceModel):
 
     def encode(self, batch: Batch) -> UserVectors:
         """``themed`` holds the interests, (B, interests, d)."""
-        events = self.dropout(self.event_rows(batch.items, batch.ages))
+        events = self.read_events(batch.items, batch.ages, batch.mask)
         if events.shape[1] == 0:
             return UserVectors.single(events.new_zeros(len(events), events.shape[2]))
         place = self.position(from_newest(batch.mask, self.config.recent))

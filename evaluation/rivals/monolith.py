@@ -46,7 +46,7 @@ class Monolith(SequenceModel):
         return PairVectors(vectors=state, bias=state.new_zeros(candidates.shape), base=state)
 
     def _read(self, batch: Batch, target: Tensor | None) -> Tensor:
-        events = self.dropout(self.event_rows(batch.items, batch.ages))
+        events = self.read_events(batch.items, batch.ages, batch.mask)
         state = self.encoder(events, batch.mask, target)
         self.penalty = self.encoder.penalty
         known = batch.mask.any(1).view(-1, *(1 for _ in state.shape[1:]))

@@ -23,7 +23,7 @@ class SessionModel(SequenceModel):
 
     def encode(self, batch: Batch) -> UserVectors:
         """Give each user one vector."""
-        events = self.dropout(self.event_rows(batch.items, batch.ages))
+        events = self.read_events(batch.items, batch.ages, batch.mask)
         if events.shape[1] == 0:
             return UserVectors.single(events.new_zeros(len(events), events.shape[2]))
         return UserVectors.single(self.read(events, batch.mask, self.borders(batch)))

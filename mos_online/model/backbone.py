@@ -111,6 +111,12 @@ class Resized(Backbone):
         return state
 
 
+def spread(packed: Tensor, at: Tensor, mask: Tensor) -> Tensor:
+    """Put packed rows (N, d) in their places ``at``, int64 (N,), among those of a mask (B, T): (B, T, d), else zero."""
+    padded = packed.new_zeros(mask.numel(), packed.shape[1])
+    return padded.index_copy(0, at, packed).view(*mask.shape, packed.shape[1])
+
+
 def last_event(states: Tensor, mask: Tensor) -> Tensor:
     """The state at each row's last event: (B, T, d), (B, T) -> (B, d); zeros for a row without events."""
     count = mask.sum(1)

@@ -74,7 +74,7 @@ class MoS(SequenceModel):
         """
         if self.target_aware:
             return super().encode(batch)
-        events = self.dropout(self.event_rows(batch.items, batch.ages))
+        events = self.read_events(batch.items, batch.ages, batch.mask)
         overall = self._global(events, batch.mask, None)
         facts = self._facts(batch)
         total, weight, short = self._without_theme(batch, overall, events)
@@ -101,7 +101,7 @@ class MoS(SequenceModel):
         if not self.target_aware:
             return super().pair_vectors(batch, candidates)
         target = self.item_rows(candidates)
-        events = self.dropout(self.event_rows(batch.items, batch.ages))
+        events = self.read_events(batch.items, batch.ages, batch.mask)
         overall = self._global(events, batch.mask, target)
         total, weight, _ = self._without_theme(batch, overall, events)
         ring = candidates.new_full((len(candidates), self.config.themes + 1), -1)
@@ -171,9 +171,7 @@ class MoS(SequenceModel):
 
     def _ring_rows(self, batch: Batch) -> Tensor:
         """What the theme expert reads, (M, n, d)."""
-        name = self.theme(batch.ring_theme).unsqueeze(1)
-        rows: Tensor = self.dropout(self.event_rows(batch.ring_items, batch.ring_ages) + name)
-        return rows
+        return self.read_events(batch.ring_items, batch.ring_ages, batch.ring_mask, self.theme(batch.ring_theme))
 
     def _facts(self, batch: Batch) -> Tensor:
         """What prior and gates know of the users' themes, (B, K + 1, FACTS)."""

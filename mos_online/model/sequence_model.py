@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
 from mos_online.errors import ModelError
+from mos_online.model.backbone import spread
 from mos_online.model.batch import Batch
 from mos_online.model.config import AGE_BUCKETS, REALTIME_FEATURES, MoSConfig
 from mos_online.model.realtime import LOG_SHARE, SHARE_ONE, Realtime, idle_facts, realtime_features
@@ -117,6 +118,21 @@ class SequenceModel(nn.Module):
         """The rows (..., d) that experts read of events: of items (...,) and ages (...,) in seconds."""
         rows: Tensor = self.item_rows(items) + self.age(age_bucket(ages))
         return rows
+
+    def read_events(self, items: Tensor, ages: Tensor, mask: Tensor, more: Tensor | None = None) -> Tensor:
+        """Rows (B, T, d) of events, with dropout in training, and zeros where there is no event.
+
+        Only the events are looked up: most histories are much shorter than the longest of a batch.
+
+        Args:
+            items: int64 (B, T); ages: float32 (B, T), seconds; mask: bool (B, T), True where there is an event.
+            more: float32 (B, d), added to all events of a row.
+        """
+        at = mask.flatten().nonzero().squeeze(1)
+        rows = self.event_rows(items.flatten()[at], ages.flatten()[at])
+        if more is not None:
+            rows = rows + more[at // mask.shape[1]] if len(at) else rows
+        return spread(self.dropout(rows), at, mask)
 
     def encode(self, batch: Batch) -> UserVectors:
         """The vectors of B users, independent of any candidate.

@@ -41,17 +41,29 @@ class Reached:
     """How good a model is on examples that it has not learned; higher is better.
 
     Attributes:
-        ndcg: NDCG@10 among the whole catalogue; 0 for a model that cannot rank it.
+        ndcg: NDCG@10 among the whole catalogue; None for a model that cannot rank it.
         auc: chance that the target beats an item drawn by popularity.
     """
 
-    ndcg: float
+    ndcg: float | None
     auc: float
 
     @property
     def both(self) -> float:
-        """What decides which weights are kept."""
-        return self.ndcg + self.auc
+        """What decides which weights are kept: the product, in which a gain of a tenth in one counts as in the other.
+
+        A sum would give up half of a small NDCG for a little AUC.
+        """
+        return self.auc if self.ndcg is None else self.ndcg * self.auc
+
+    def better_than(self, other: Reached) -> bool:
+        """Whether one of the two is higher."""
+        return self.auc > other.auc or (self.ndcg or 0.0) > (other.ndcg or 0.0)
+
+    def highest(self, other: Reached) -> Reached:
+        """The higher of each."""
+        ndcg = None if self.ndcg is None else max(self.ndcg, other.ndcg or 0.0)
+        return Reached(ndcg=ndcg, auc=max(self.auc, other.auc))
 
 
 def fit(
@@ -66,7 +78,7 @@ def fit(
 ) -> tuple[Reached, int]:
     """Adam with early stopping; leaves the best weights in the model.
 
-    It goes on while NDCG or AUC still grows, and keeps the weights with the best sum of both.
+    It goes on while NDCG or AUC still grows, and keeps the weights with the best product of both.
 
     Args:
         model: changed in place.
@@ -83,7 +95,7 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     model.eval()
     best, kept = quality(), _weights(model)
-    ndcg, auc = best.ndcg, best.auc
+    highest = best
     descent = _Descent(model, loss, budget, on_progress)
     without_gain = done = 0
     while done < budget.epochs and without_gain < budget.patience and (not done or descent.spent() < 1):
@@ -91,8 +103,8 @@ def fit(
         done += 1
         model.eval()
         reached = quality()
-        without_gain = 0 if reached.ndcg > ndcg or reached.auc > auc else without_gain + 1
-        ndcg, auc = max(ndcg, reached.ndcg), max(auc, reached.auc)
+        without_gain = 0 if reached.better_than(highest) else without_gain + 1
+        highest = reached.highest(highest)
         if reached.both > best.both:
             best, kept = reached, _weights(model)
     model.load_state_dict(kept)
@@ -165,4 +177,5 @@ def _weights(model: SequenceModel) -> dict[str, Tensor]:
 
 
 def _words(reached: Reached) -> str:
-    return f"NDCG {reached.ndcg:.4f}, AUC {reached.auc:.4f}"
+    auc = f"AUC {reached.auc:.4f}"
+    return auc if reached.ndcg is None else f"NDCG {reached.ndcg:.4f}, {auc}"

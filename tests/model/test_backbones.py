@@ -17,9 +17,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from evaluation.backbones import DIN, SDIM, TWIN
 from mos_online.errors import ModelError
-from mos_online.model import BACKBONES
-from mos_online.model.backbone import Backbone, Resized, backbone, build_backbone
-from mos_online.model.backbones import AttentivePooling, Mamba4Rec
+from mos_online.model import BACKBONES, MoS
+from mos_online.model.backbone import Backbone, Resized, backbone, build_backbone, from_newest, last_event
+from mos_online.model.backbones import AttentivePooling, Mamba4Rec, SASRec
 
 WIDTH, LONGEST, CANDIDATES = 8, 7, 3
 
@@ -360,3 +360,31 @@ def test_an_untrained_state_is_not_much_longer_than_the_events_it_is_made_of(nam
     events = 0.07 * torch.randn(64, 20, 48)
     state = encoder(events, torch.ones(64, 20, dtype=torch.bool))
     assert state.norm(dim=1).mean() < 4 * events.norm(dim=2).mean()
+
+
+@few
+@given(lengths=lengths_of_rows, seed=st.integers(0, 99))
+def test_sasrec_leaves_out_only_states_that_nobody_asks_for(lengths: list[int], seed: int) -> None:
+    encoder = ENCODERS["sasrec"]
+    assert isinstance(encoder, SASRec)
+    events, mask, _ = rows_of(lengths, seed)
+    with torch.inference_mode():
+        length = events.shape[1]
+        if length:
+            hidden = events + encoder.position(from_newest(mask, LONGEST))
+            for block in encoder.blocks:
+                hidden = block(hidden, hidden, torch.ones(length, length, dtype=torch.bool).tril())
+            close(encoder(events, mask), last_event(encoder.norm(hidden), mask))
+
+
+@given(lengths=lengths_of_rows)
+@few
+def test_only_events_are_read_and_the_rest_is_zero(lengths: list[int]) -> None:
+    model = MoS(backbone="pooling", items=9, themes=2, width=WIDTH).eval()
+    _, mask, _ = rows_of(lengths, 0)
+    items = torch.randint(1, 10, mask.shape, generator=torch.Generator().manual_seed(0))
+    ages, more = items * 100.0, torch.arange(len(lengths) * WIDTH).view(-1, WIDTH) / 10
+    with torch.inference_mode():
+        expected = model.event_rows(items, ages) + more.unsqueeze(1)
+        close(model.read_events(items, ages, mask, more), expected * mask.unsqueeze(2))
+        close(model.read_events(items, ages, mask), model.event_rows(items, ages) * mask.unsqueeze(2))

