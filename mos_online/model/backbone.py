@@ -133,7 +133,6 @@ def pooled(logits: Tensor, events: Tensor, mask: Tensor) -> Tensor:
     """Events averaged by a softmax of logits (B, C, T) over those that there are: (B, C, d); zeros without any."""
     some = mask.any(1).view(-1, 1, 1)
     weights = logits.masked_fill(~mask.unsqueeze(1) & some, -torch.inf).softmax(2)
-    events = events.masked_fill(~mask.unsqueeze(2), 0.0)
     return weights.masked_fill(~some, 0.0) @ events
 
 

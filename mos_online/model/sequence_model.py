@@ -13,6 +13,7 @@ from mos_online.errors import ModelError
 from mos_online.model.backbone import spread
 from mos_online.model.batch import Batch
 from mos_online.model.config import AGE_BUCKETS, REALTIME_FEATURES, MoSConfig
+from mos_online.model.dropout import Dropout
 from mos_online.model.realtime import LOG_SHARE, SHARE_ONE, Realtime, idle_facts, realtime_features
 from mos_online.model.user_vectors import PairVectors, UserVectors
 
@@ -61,7 +62,7 @@ class SequenceModel(nn.Module):
         self.scale = nn.Parameter(torch.tensor(math.log(8.0)))
         self.repeat = nn.Embedding(AGE_BUCKETS, 1)
         nn.init.zeros_(self.repeat.weight)
-        self.dropout = nn.Dropout(0.1)
+        self.dropout = Dropout(0.1)
 
     def set_catalogue(self, category: Tensor, theme: Tensor, known: Tensor, table: Tensor | None = None) -> None:
         """Set what is known of each item row, (items + 1,).

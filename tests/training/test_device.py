@@ -9,6 +9,7 @@ import torch
 from mos_online.errors import ModelError
 from mos_online.model import BACKBONES, MoS
 from mos_online.model.batch import History, collate
+from mos_online.model.dropout import Dropout
 from mos_online.model.realtime import Realtime
 from mos_online.training.device import choose_device
 from mos_online.training.examples import Examples
@@ -48,7 +49,7 @@ def test_loss_and_gradients_on_a_gpu_are_those_on_the_processor(backbone: str, i
         backbone=backbone, items=items, categories=3, themes=4, width=16, table=0
     ).train()  # cuDNN has no backward in evaluation
     for part in model.modules():
-        if isinstance(part, torch.nn.Dropout):
+        if isinstance(part, Dropout):
             part.p = 0.0
     data = _examples(items)
     found = []

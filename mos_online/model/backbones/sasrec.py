@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 
 from mos_online.model.backbone import Backbone, at_place, backbone, check_heads, from_newest
+from mos_online.model.dropout import Dropout
 
 QUIET = 0.05
 """The weight at which the last LayerNorm starts. At 1, states are so long that the scores of an untrained model lie
@@ -30,7 +31,7 @@ class SASRec(Backbone):
         self.longest = longest
         self.position = nn.Embedding(longest, width)
         nn.init.normal_(self.position.weight, std=0.02)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList([_Block(width, heads, dropout) for _ in range(blocks)])
         self.norm = nn.LayerNorm(width)
         nn.init.constant_(self.norm.weight, QUIET)
@@ -62,7 +63,7 @@ class _Block(nn.Module):
         self.query, self.key_value = nn.Linear(width, width), nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, hidden: Tensor, events: Tensor, allowed: Tensor) -> Tensor:
         """States (B, Q, d) after they have read those of the events (B, T, d) that the mask allows."""
