@@ -46,8 +46,9 @@ def prepared(examples: int, items_per_theme: int, *, threads: int, step: int) ->
 def rate(data: TrainingData, config: TrainConfig, seconds: float) -> tuple[float, int]:
     """Examples per second, and how many were timed."""
     device = choose_device(config.device)
-    torch.manual_seed(0)
-    model = untrained_model(replace(data, model_config=replace(data.model_config, backbone=config.backbone)), seed=0)
+    model = untrained_model(
+        replace(data, model_config=replace(data.model_config, backbone=config.backbone)), seed=0, alike=True
+    )
     model.to(device).train()
     generator = torch.Generator().manual_seed(0)
     began: list[float] = []  # of each step

@@ -32,7 +32,8 @@ the model's figures below are slightly optimistic; the baselines learn from ever
 |---|---|---|
 {table}
 
-After measuring, the model made one pass over the validation positions. Half-life of item popularity:
+Items that share sessions started out {"alike" if report.alike else "at random"}, which was better on the validation
+positions. After measuring, the model made one pass over the validation positions. Half-life of item popularity:
 {report.half_life_hours:g} h. {report.passes} passes, {report.seconds:g} s in all.
 
 Made with {versions}, Python {platform.python_version()}.

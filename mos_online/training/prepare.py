@@ -136,16 +136,19 @@ def _require_items(clicked: int, needed: int) -> None:
         )
 
 
-def untrained_model(data: TrainingData, *, seed: int) -> MoS:
-    """A model that knows the items clicked before validation; items that share sessions start out alike.
+def untrained_model(data: TrainingData, *, seed: int, alike: bool) -> MoS:
+    """A model that knows the items clicked before validation.
 
     Args:
         data: the log.
-        seed: of the first rows; other weights come from the random state of torch.
+        seed: of all its weights.
+        alike: whether items that share sessions start out alike. That helps on some logs, and harms on others.
     """
+    torch.manual_seed(seed)
     model = MoS(data.model_config)
     describe_items(model, data.catalogue, data.routing, data.known)
-    model.start_from(_first_rows(data, seed))
+    if alike:
+        model.start_from(_first_rows(data, seed))
     return model
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ import torch
 from mos_online.contracts import SessionEvent
 from mos_online.errors import DatasetError, ModelError
 from mos_online.items.snapshot import merge
-from mos_online.model import History, collate
+from mos_online.model import History, MoS, collate
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.realtime import realtime_of
 from mos_online.recommend.query import Query
@@ -20,9 +21,13 @@ from mos_online.recommend.recommender import Recommender
 from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.training import TrainConfig, TrainReport, train
+from mos_online.training.fit import Reached
 from mos_online.users.profile import UserProfile
 from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
+
+train_module = importlib.import_module("mos_online.training.train")
+"""The package shows the function of this name."""
 
 EVENTS = 6000
 CONFIG = TrainConfig(themes=5, width=16, recent=10, theme_ring=8, minutes=0.1, epochs=2, threads=1, step=256, moment=64)
@@ -189,3 +194,21 @@ def test_a_short_log_is_refused_and_nothing_is_published(trained: Trained, tmp_p
     with pytest.raises(DatasetError, match="at least 200"):
         trained_on(trained.log.events.head(150), trained.log.items, tmp_path, [])
     assert Registry(tmp_path).versions() == []
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_items_start_out_alike_only_where_validation_says_so(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, better: bool
+) -> None:
+    """Rows that start out alike come with a projection of zero, by which they are told here."""
+    tried: list[bool] = []
+
+    def judged(model: MoS, *_: object, **__: object) -> tuple[Reached, int]:
+        alike = not bool(model.get_parameter("table.weight").any())
+        tried.append(alike)
+        return Reached(ndcg=0.2 if alike == better else 0.1, auc=0.5), 1
+
+    monkeypatch.setattr(train_module, "fit", judged)
+    report = trained_on(trained.log.events.head(EVENTS), trained.log.items, tmp_path, [])
+    assert tried == [True, False, better], "both are tried, and the better one is fitted"
+    assert report.alike == better
