@@ -112,7 +112,7 @@ def test_an_item_that_only_meets_rare_ones_gets_no_row() -> None:
 
 
 def test_too_few_items_or_sessions() -> None:
-    with pytest.raises(ModelError, match="only 10 items"):
+    with pytest.raises(ModelError, match="this log has 10"):
         contrastive_table(frame(planted(np.random.default_rng(4), "a", 50)), TableConfig(dimensions=16))
     one = TableConfig(dimensions=4, min_sessions=1)
     with pytest.raises(ModelError, match="needs 2 sessions"):
