@@ -104,12 +104,16 @@ class SequenceModel(nn.Module):
         """Where its weights are. Whatever it reads must be there, too."""
         return self.item.weight.device
 
-    def item_rows(self, items: Tensor) -> Tensor:
-        """The rows e_x (..., d) of items (...,)."""
-        own = self.item(items) * self.item_known[items].unsqueeze(-1)
+    def shown(self, items: Tensor) -> Tensor:
+        """1 for items (...,) whose own row counts, else 0: not trained yet, or hidden in training as if it were so."""
+        known = self.item_known[items]
         if self.training and self.config.id_dropout:
-            keep = torch.rand(items.shape, device=items.device) >= self.config.id_dropout
-            own = own * keep.unsqueeze(-1)
+            known = known * (torch.rand(items.shape, device=items.device) >= self.config.id_dropout)
+        return known
+
+    def item_rows(self, items: Tensor, shown: Tensor | None = None) -> Tensor:
+        """The rows e_x (..., d) of items (...,); ``shown``: from the method of this name, if it was called already."""
+        own = self.item(items) * (self.shown(items) if shown is None else shown).unsqueeze(-1)
         rows: Tensor = own + self.category(self.item_category[items])
         if self.config.table:
             rows += self.table(self.item_table[items])
@@ -193,28 +197,32 @@ class SequenceModel(nn.Module):
         """
         slot = candidates.new_full((self.config.items + 1,), -1)
         slot[candidates] = torch.arange(len(candidates), device=self.device)
-        rows = self.item_rows(candidates) * self.scale.exp()
+        shown = self.shown(candidates)
+        rows = self.item_rows(candidates, shown) * self.scale.exp()
         scores = self._match(users, rows, self.item_theme[candidates])
         parts = []
         of_users = self.realtime_user(users.base).split(list(sizes))
         for state, now, offset in zip(of_users, moments, offsets, strict=True):
-            realtime, bias = self._realtime_columns(now, candidates, slot)
+            realtime, bias = self._realtime_columns(now, shown, slot)
             parts.append(torch.addmm(bias + offset, state, realtime.T))
         return scores + torch.cat(parts)
 
-    def _realtime_columns(self, now: Realtime, candidates: Tensor, slot: Tensor) -> tuple[Tensor, Tensor]:
-        """As ``realtime_rows``, of C candidates; ``slot``: the column of each item row, or -1.
+    def _realtime_columns(self, now: Realtime, shown: Tensor, slot: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``realtime_rows``, of C candidates; ``slot``: the column of each item row, or -1; ``shown``: see there.
+
+        An item that is hidden looks like one that is not known in these features, too. Otherwise all items would be
+        known in training, and what the model says of others would be left to chance.
 
         Items that are not popular have the same features, so there is little to compute.
         """
         column = slot[now.popular]
         listed = column >= 0
-        known = self.item_known.new_tensor([0.0, 1.0])
+        known = shown.new_tensor([0.0, 1.0])
         facts = torch.cat([idle_facts(self.device).expand(2, -1), now.facts[listed]])
-        known = torch.cat([known, self.item_known[now.popular[listed]]])
+        known = torch.cat([known, shown[column[listed]]])
         share, slow_share, age_hours = facts.unbind(-1)
         rows, bias = self.realtime_rows(realtime_features(share, slow_share, age_hours, known))
-        place = self.item_known[candidates].long()
+        place = shown.long()
         place[column[listed]] = torch.arange(2, 2 + int(listed.sum()), device=self.device)
         found = F.embedding(place, torch.cat([rows, bias.unsqueeze(1)], 1))
         return found[:, :-1], found[:, -1]
@@ -266,7 +274,10 @@ class SequenceModel(nn.Module):
             features: float32 (B, C, REALTIME_FEATURES), of each of them.
         """
         users = self.pair_vectors(batch, candidates)
-        rows = self.item_rows(candidates) * self.scale.exp()
+        shown = self.shown(candidates)
+        rows = self.item_rows(candidates, shown) * self.scale.exp()
+        if self.training:  # hidden in both
+            features = torch.cat([features[..., :-1], shown.unsqueeze(-1)], -1)
         realtime, bias = self.realtime_rows(features)
         bias = bias + users.bias + self._pair_repeats(batch, candidates)
         scores: Tensor = (users.vectors * rows).sum(-1) + (self.realtime_user(users.base) * realtime).sum(-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -154,3 +155,28 @@ def test_ranks_and_chances_are_those_of_the_definition(model: MoS) -> None:
                 beaten = torch.tensor([bool(lift[o - 1] < lift[target - 1]) for o in others])
                 assert found.auc[row].item() == pytest.approx(((beaten * share).sum() / share.sum()).item(), abs=1e-5)
             row += 1
+
+
+def test_a_hidden_item_is_scored_like_one_that_is_not_known(model: MoS, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row and real-time features agree, so that training sees unknown items as service does."""
+    examples = data()
+    hidden = torch.arange(ITEMS + 1) % 3 == 0
+    monkeypatch.setattr(model, "shown", lambda items: model.item_known[items] * ~hidden[items])
+    with torch.inference_mode():
+        found = ranking_loss(model, examples, torch.Generator())
+        monkeypatch.undo()
+        model.item_known.mul_(~hidden)
+        expected = ranking_loss(model, examples, torch.Generator())
+    torch.testing.assert_close(found, expected)
+
+
+def test_in_training_some_items_are_hidden_and_never_in_service(model: MoS) -> None:
+    everything = torch.arange(1, ITEMS + 1).repeat(100)
+    config = replace(model.config, id_dropout=0.25)
+    model.config = config
+    torch.manual_seed(0)
+    shown = model.train().shown(everything)
+    known = model.item_known[everything] > 0
+    assert shown[known].mean().item() == pytest.approx(0.75, abs=0.03)
+    assert not shown[~known].any()
+    assert torch.equal(model.eval().shown(everything), model.item_known[everything])
