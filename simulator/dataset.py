@@ -120,4 +120,5 @@ def numbered(frame: pl.LazyFrame, name: str) -> pl.LazyFrame:
     Event ids are zero-padded, so that (timestamp, event_id) order is the order of the result.
     """
     ordered = frame.sort("timestamp", maintain_order=True).with_row_index("row")
-    return ordered.with_columns(event_id=pl.format("{}-{}", pl.lit(name), pl.col("row").cast(pl.String).str.zfill(10)))
+    padded = (pl.col("row").cast(pl.Int64) + 10**10).cast(pl.String).str.slice(1)  # faster than zfill
+    return ordered.with_columns(event_id=pl.concat_str(pl.lit(f"{name}-"), padded))

@@ -60,15 +60,14 @@ def _sessions(frame: pl.DataFrame) -> str:
 
 def _items_of(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per item, with the last category that it was seen in."""
-    category = pl.col("category") if "category" in frame.columns else pl.lit(None, pl.String).alias("category")
-    return (
-        frame.lazy()
-        .select("item_id", category, title=pl.lit(None, pl.String))
-        .group_by("item_id", maintain_order=True)
-        .agg(pl.col("title").first(), pl.col("category").drop_nulls().last())
-        .select(list(ITEM_COLUMNS))
-        .collect()
-    )
+    items = frame.select("item_id").unique(maintain_order=True)
+    if "category" in frame.columns:
+        newest_first = frame.select("item_id", "category").reverse().drop_nulls("category")
+        last = newest_first.unique("item_id", keep="first")
+        items = items.join(last, on="item_id", how="left", maintain_order="left")
+    else:
+        items = items.with_columns(category=pl.lit(None, pl.String))
+    return items.with_columns(title=pl.lit(None, pl.String)).select(list(ITEM_COLUMNS))
 
 
 def _few(frame: pl.DataFrame) -> str:

@@ -137,23 +137,25 @@ class Table:
         rest = ""
         if self.quoted and '"' in text:
             lines, rest = self._joined(lines, last=last)
-        lines = lines.filter(pl.col("found").str.strip_chars() != "")
+        lines = lines.filter(pl.col("found") != "")
         if self.quoted and '"' in text:
             return self._unquoted(lines), rest
         return self._split(lines), rest
 
     def _split(self, lines: pl.DataFrame) -> pl.DataFrame:
-        count = len(self.names)
-        wrong = lines["found"].str.count_matches(self.separator, literal=True) != count - 1
-        fields = pl.col("found").str.split_exact(self.separator, count - 1).struct.rename_fields(self.names)
-        if not wrong.any():
-            return lines.select("row", fields).unnest("found")
-        split = lines.select("row", fields.alias("fields"), "found", wrong=wrong).unnest("fields")
+        # One field more than there should be: it is null in every line that has no such field.
+        names = [*self.names, "surplus"]
+        fields = pl.col("found").str.split_exact(self.separator, len(self.names)).struct.rename_fields(names)
+        split = lines.select("row", fields.alias("fields"), "found").unnest("fields")
+        if not split[self.names[-1]].null_count() and split["surplus"].null_count() == len(split):
+            return split.drop("surplus", "found")
+        split = split.filter(pl.col("found").str.strip_chars() != "")  # a line of blanks is empty, too
+        wrong = split[self.names[-1]].is_null() | split["surplus"].is_not_null()
         return split.with_columns(
-            *(pl.when(~pl.col("wrong")).then(name).alias(name) for name in self.names),
-            refused=pl.when("wrong").then(pl.lit("fields")),
-            found=pl.when("wrong").then("found"),
-        ).drop("wrong")
+            *(pl.when(~wrong).then(name).alias(name) for name in self.names),
+            refused=pl.when(wrong).then(pl.lit("fields")),
+            found=pl.when(wrong).then("found"),
+        ).drop("surplus")
 
     def _unquoted(self, lines: pl.DataFrame) -> pl.DataFrame:
         """Split lines of which some have quotes; those without go the fast way."""

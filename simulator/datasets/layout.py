@@ -140,12 +140,13 @@ class Layout(ABC):
         columns = {"row": "row", "user_id": self.user, "item_id": self.item, "timestamp": self.time}
         optional = {"event_type": self.type, "session_id": self.session, "category": self.category, "value": self.value}
         columns |= {name: column for name, column in optional.items() if column}
-        faults = [*self._foreign(), *self._unknown_types()]
-        if faults:
-            refused, found = (pl.coalesce(part) for part in zip(*faults, strict=True))
-            if "refused" in frame.columns:
-                refused, found = pl.coalesce("refused", refused), pl.coalesce("found", found)
-            frame = frame.with_columns(refused=refused, found=found)
+        for column, pattern in self.like.items():
+            wrong = ~pl.col(column).str.contains(_whole(pattern))
+            frame = refuse(frame, wrong, "unexpected_value", pl.format("{} is '{}'", pl.lit(column), column))
+        if self.types:
+            unknown = ~pl.col(self.type).str.strip_chars().is_in(list(self.types))
+            allowed = f"{self.type} is '{{}}', not one of {', '.join(self.types)}"
+            frame = refuse(frame, unknown, "unknown_type", pl.format(allowed, self.type))
         named = frame.select(
             **{name: pl.col(column) for name, column in columns.items()},
             **{name: pl.col(name) for name in ("refused", "found") if name in frame.columns},
@@ -156,24 +157,6 @@ class Layout(ABC):
             )
             named = named.with_columns(event_type=known)
         return named
-
-    def _foreign(self) -> Iterator[tuple[pl.Expr, pl.Expr]]:
-        """For each guarded column, why a row is refused and what is shown of it; null where the value is allowed."""
-        for column, pattern in self.like.items():
-            wrong = ~pl.col(column).str.contains(_whole(pattern))
-            yield (
-                pl.when(wrong).then(pl.lit("unexpected_value")),
-                pl.when(wrong).then(pl.format("{} is '{}'", pl.lit(column), column)),
-            )
-
-    def _unknown_types(self) -> Iterator[tuple[pl.Expr, pl.Expr]]:
-        if self.types:
-            allowed = pl.lit(", ".join(self.types))
-            unknown = ~pl.col(self.type).str.strip_chars().is_in(list(self.types))
-            yield (
-                pl.when(unknown).then(pl.lit("unknown_type")),
-                pl.when(unknown).then(pl.format("{} is '{}', not one of {}", pl.lit(self.type), self.type, allowed)),
-            )
 
     def _signs(self, frame: pl.DataFrame) -> list[tuple[str, str]]:
         return [(name, pattern) for name, pattern in self.signs.items() if frame.schema[name] == pl.String]
@@ -195,9 +178,14 @@ def refuse(frame: pl.DataFrame, wrong: pl.Expr, reason: str, found: pl.Expr) -> 
         reason: one of ``report.REASONS``.
         found: what is shown of such a row (str).
     """
-    marks = {"refused": pl.when(wrong).then(pl.lit(reason)), "found": pl.when(wrong).then(found)}
+    mask = frame.select(wrong.fill_null(value=False)).to_series()
+    if not mask.any():
+        return frame
+    marks = {"refused": pl.lit(reason), "found": found}
     before = {name: [name] if name in frame.columns else [] for name in marks}
-    return frame.with_columns(**{name: pl.coalesce(*before[name], mark) for name, mark in marks.items()})
+    return frame.with_columns(
+        **{name: pl.coalesce(*before[name], pl.when(mask).then(mark)) for name, mark in marks.items()}
+    )
 
 
 def _whole(pattern: str) -> str:

@@ -15,10 +15,10 @@ NUMBER = r"-?\d+(\.\d+)?"
 
 def _wall_clock(frame: pl.DataFrame) -> pl.DataFrame:
     """Seconds as what a clock on a wall showed; the zone then says when that was."""
-    seconds = pl.col("time").str.strip_chars().cast(pl.Float64, strict=False)
+    seconds = frame["time"].str.strip_chars().cast(pl.Float64, strict=False)
     sane = seconds.is_between(0, 2**32).fill_null(value=False)
-    frame = refuse(frame, ~sane & (pl.col("time").str.strip_chars() != ""), "unreadable_time", pl.col("time"))
-    milliseconds = (pl.when(sane).then(seconds) * 1000).round().cast(pl.Int64)
+    frame = refuse(frame, ~pl.lit(sane) & (pl.col("time").str.strip_chars() != ""), "unreadable_time", pl.col("time"))
+    milliseconds = (seconds.set(~sane, None) * 1000).round().cast(pl.Int64)
     return frame.with_columns(milliseconds.cast(pl.Datetime("ms")).alias("time"))
 
 

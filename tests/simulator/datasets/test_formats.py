@@ -240,3 +240,30 @@ def split_header(case: Case) -> tuple[str, str]:
         header, end, body = case.text.partition("\n")
         return header + end, body
     return "", case.text
+
+
+def test_lines_of_blanks_and_quoted_line_ends_are_no_rows(log: Path) -> None:
+    header = "userId,movieId,rating,timestamp\n"
+    log.write_text(header + ' \n\t\n1,"2\n3",4.0,1000000007\n  \n9,20,5.0,1000000008\n1,"2,3",4.0,1000000009\n')
+    read = load_file("movielens", log)
+    assert read.events["item_id"].to_list() == ["2\n3", "20", "2,3"]
+    log.write_text(header + "9,20,5.0,1000000008\n" * 200 + '9,"20,5.0,1000000008\n9,21,5.0,1000000009\n')
+    read = load_file("movielens", log)
+    assert len(read.events) == 201
+    assert read.report is not None
+    assert read.report.refused["fields"].row == 202
+
+
+def test_the_last_category_of_an_item_is_its_category(log: Path) -> None:
+    log.write_text("1,7,3,pv,1511600001\n1,8,3,pv,1511600002\n1,7,4,pv,1511600003\n")
+    assert load_file("taobao", log).categories == {"7": "cat_4", "8": "cat_3"}
+
+
+@given(cut=st.integers(8, 90))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_blocks_do_not_matter(log: Path, cut: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("simulator.datasets.opening.TextFile.__init__.__kwdefaults__", {"block": cut})
+        for case in CASES:
+            log.write_text(case.text)
+            assert rows(load_file(case.format, log)) == case.events
