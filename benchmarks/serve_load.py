@@ -153,7 +153,7 @@ def post(address: tuple[str, int], body: object, api_key: str | None) -> bytes:
 def popular(url: str, api_key: str | None) -> tuple[list[str], str, int]:
     """Items the model knows, its router's version and number of themes, asked from the service."""
     headers = {"content-type": "application/json"} | ({"x-api-key": api_key} if api_key else {})
-    body = json.dumps({"user_id": "nobody", "k": 100}).encode()
+    body = json.dumps({"user_id": "nobody", "k": 100, "trigger": "test"}).encode()
     with urlopen(Request(f"{url}/v1/recommend", body, headers)) as answer:
         items = [item["item_id"] for item in json.load(answer)["items"]]
     with urlopen(Request(f"{url}/v1/model", headers=headers)) as answer:
@@ -255,7 +255,12 @@ def main() -> None:
     def make() -> bytes:
         now = time.time_ns() // 1_000_000
         events = [{"item_id": rng.choice(items), "timestamp": now - 1000 * n} for n in range(options.events)]
-        body = {"user_id": f"u{rng.randrange(max(options.profiles, 1000))}", "k": 10, "events": events}
+        body = {
+            "user_id": f"u{rng.randrange(max(options.profiles, 1000))}",
+            "k": 10,
+            "events": events,
+            "trigger": "test",
+        }
         return post(address, body, settings.api_key)
 
     print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; {len(items)} items in events, {themes} themes")
