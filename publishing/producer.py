@@ -118,7 +118,7 @@ class RecordProducer:
         self,
         topic: str,
         key: bytes | None,
-        value: bytes,
+        value: bytes | None,
         *,
         partition: int | None = None,
         headers: Headers = (),
@@ -129,7 +129,7 @@ class RecordProducer:
         Args:
             topic: its name on the cluster.
             key: what the partition is chosen by.
-            value: the record.
+            value: the record; None: compaction may remove those with this key.
             partition: instead of the one chosen by the key.
             headers: of the record.
             delay: told when the record is on its topic.
@@ -138,8 +138,8 @@ class RecordProducer:
             ContractError: the record is larger than the topic takes ("too_large").
             BrokerError: the client refuses for another reason.
         """
-        size = len(value) + len(key or b"")
-        if size > self._largest.get(topic, MAX_MESSAGE_BYTES):
+        size = len(value or b"") + len(key or b"")
+        if size > self.room(topic):
             raise ContractError("too_large", f"a record of {size} bytes for {topic}, which takes less")
         with self._lock:
             batch = self._round
@@ -165,6 +165,10 @@ class RecordProducer:
                 raise BrokerError(f"cannot publish to {topic}: {fault.str()}") from None
             else:
                 return
+
+    def room(self, topic: str) -> int:
+        """Bytes of the largest key and value together that a topic takes."""
+        return self._largest.get(topic, MAX_MESSAGE_BYTES)
 
     def knows(self, topic: str, partition: int) -> bool:
         """Whether ``learn`` has seen this partition."""

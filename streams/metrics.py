@@ -66,9 +66,6 @@ PRODUCER_TIMES = Counter(
     "mos_sessionizer_producer_time_records_total",
     "Records of clicks with their producer's timestamp (CreateTime), whose arrival is therefore the worker's clock.",
 )
-UNSTORED_CHECKPOINTS = Counter(
-    "mos_sessionizer_unstored_checkpoints_total", "Checkpoints that were too large for Kafka; an older one stays."
-)
 UNKEYED = Counter(
     "mos_sessionizer_unkeyed_messages_total",
     "Click messages without a key: the clicks of one user may lie in several partitions.",

@@ -110,8 +110,8 @@ class LogReader:
             BrokerError: as ``bounds``.
         """
         low, high = self.bounds(topic, partition)
-        back = 1
-        while low < high:  # the last offsets may be marks of transactions
+        back = 32
+        while low < high:
             start = max(low, high - back)
             yield from reversed(list(self.read(topic, partition, start, high)))
             high, back = start, 2 * back
@@ -177,8 +177,8 @@ def truncated(topic: str, partition: int, wanted: int, low: int) -> BrokerError:
 def shrunk(topic: str, partition: int, wanted: int, found: int) -> BrokerError:
     """The error that says a log ended before records that were read from it: these are others than before."""
     return BrokerError(
-        f"{topic}[{partition}] was read up to offset {wanted}, but goes on with {found}: the topic was made anew, or a "
-        "broker has lost its newest records. `mos worker --accept-loss` reads what is there from the beginning"
+        f"{topic}[{partition}] was read up to offset {wanted}, but goes on with {found}: it is not the topic that "
+        "it was, or a broker has lost its newest records. `mos worker --accept-loss` reads what there is from the start"
     )
 
 

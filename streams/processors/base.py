@@ -19,6 +19,7 @@ from streams.kafka.dead_letters import DeadLetters, record_at_fault
 from streams.kafka.headers import closable_at, passed_on
 from streams.kafka.records import Record
 from streams.processors.batches import BatchConsumer
+from streams.processors.lease import Lease
 from streams.processors.retry import RetryPolicy
 
 M = TypeVar("M")
@@ -33,12 +34,14 @@ class WorkerContext:
         fail: stops the worker with an error; the processor does no more work after it has called this.
         accept_loss: go on where records are gone that were needed, instead of failing.
         largest: bytes of the largest key and value together, by topic.
+        lease: how long the partitions of the processor are surely nobody else's.
     """
 
     settings: Settings
     fail: Callable[[Exception], None]
     accept_loss: bool = False
     largest: Mapping[str, int] = field(default_factory=dict)
+    lease: Lease = field(default_factory=Lease.unlimited)
 
 
 @dataclass(frozen=True, kw_only=True)

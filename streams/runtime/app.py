@@ -17,6 +17,12 @@ BUFFERED = 60
 
 FETCH_BYTES = 256 * 1024
 
+SESSION_TIMEOUT = 10.0
+"""Seconds after which a group gives the partitions of a member that it does not hear of to others.
+
+So long a worker that was killed holds its partitions. Faust's default is a minute.
+"""
+
 METADATA_MS = 10_000
 """So soon a group takes up partitions that its topic has been given; aiokafka's default is five minutes."""
 
@@ -42,8 +48,7 @@ def faust_app(settings: Settings, name: str, *, partitions: int, context: Worker
         settings.group(name),
         autodiscover=False,
         broker=brokers,
-        # A worker that was killed holds its partitions until its session times out; Faust's default is a minute.
-        broker_session_timeout=10.0,
+        broker_session_timeout=SESSION_TIMEOUT,
         broker_heartbeat_interval=2.0,
         broker_rebalance_timeout=20.0,
         broker_credentials=_credentials(settings),

@@ -21,6 +21,7 @@ from faust.types import TP
 from mode.threads import WorkerThread
 
 from streams.processors.retry import FIRST, LONGEST
+from streams.runtime.membership import watch
 from streams.runtime.unpacking import install
 
 FETCH_WAIT_MS = 20
@@ -88,6 +89,7 @@ class PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc] # Faust's own 
                 log.warning("waiting for Kafka: %s", error)
                 await self._ensure_consumer().stop()
             else:
+                watch(self._ensure_consumer()._coordinator, self.transport.context.lease)
                 return
             if await self.wait_for_stopped(timeout=pause):
                 return

@@ -16,6 +16,8 @@ from mos_online.health import Health
 from mos_online.settings import Settings
 from streams.kafka.limits import largest_records
 from streams.processors.base import Processor, WorkerContext
+from streams.processors.lease import Lease
+from streams.runtime.app import SESSION_TIMEOUT
 from streams.runtime.broker_watch import BrokerWatch
 from streams.runtime.consumer import ProcessorConsumer
 from streams.runtime.health import health_server
@@ -109,11 +111,9 @@ async def run_worker(settings: Settings, only: Collection[str], *, accept_loss: 
             await models.ready()
         partitions = await brokers.ready()
         sized = replace(context, largest=await asyncio.to_thread(largest_records, settings))
-        running.extend(
-            ProcessorConsumer(PROCESSORS[name](sized), sized, brokers, partitions=partitions)
-            for name in PROCESSORS
-            if name in only
-        )
+        for name in [name for name in PROCESSORS if name in only]:
+            own = replace(sized, lease=Lease(SESSION_TIMEOUT))
+            running.append(ProcessorConsumer(PROCESSORS[name](own), own, brokers, partitions=partitions))
         await _first_error([brokers.run(), *(consumer.run() for consumer in running)])
 
     alive, ready = partial(_report, brokers, models, running), partial(_ready, brokers, models, running)

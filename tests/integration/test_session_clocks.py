@@ -26,8 +26,8 @@ def clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-@pytest.fixture(params=["embedded", "apache", "apache-create-time"])
-def system(request: pytest.FixtureRequest, tmp_path: Path, free_port: Callable[[], int]) -> Iterator[StreamSystem]:
+@pytest.fixture(name="system", params=["embedded", "apache", "apache-create-time"])
+def a_system(request: pytest.FixtureRequest, tmp_path: Path, free_port: Callable[[], int]) -> Iterator[StreamSystem]:
     """On the embedded broker, and on Apache Kafka with the broker's time and with the producers' times."""
     variables = dict(RULES)
     if request.param != "embedded":

@@ -109,6 +109,7 @@ class SessionizerCase(Case):
 
     def prepare(self) -> None:
         self.log = Log()
+        self.log.producer = self.producer
         self.monkeypatch.setattr(sessionizer_processor, "LogReader", lambda _: self.log)
 
     def build(self, context: WorkerContext) -> Processor[Any]:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
 from mos_online import contracts
 from mos_online.contracts import DeadLetter
@@ -61,18 +62,21 @@ class Producer:
         self,
         topic: str,
         key: bytes | None,
-        value: bytes,
+        value: bytes | None,
         *,
         partition: int | None = None,
         headers: Headers = (),
         delay: object = None,
     ) -> None:
-        size = len(key or b"") + len(value) + sum(len(name) + len(content or b"") for name, content in headers)
+        size = len(key or b"") + len(value or b"") + sum(len(name) + len(content or b"") for name, content in headers)
         if size > self.limit:
             raise ContractError("too_large", f"{size} bytes")
         if key is not None and key == self.refuses and topic != contracts.DEAD_LETTERS:
             raise ContractError("too_large", "of a test")
-        self.published.setdefault(topic, []).append((key, value, partition, dict(headers)))
+        self.published.setdefault(topic, []).append((key, value or b"", partition, dict(headers)))
+
+    def room(self, topic: str) -> int:
+        return self.limit
 
     def knows(self, topic: str, partition: int) -> bool:
         return True
@@ -91,11 +95,43 @@ class Producer:
         return [msgspec.json.decode(value, type=DeadLetter) for _, value, _, _ in found]
 
 
+class Message:
+    """What is used of confluent_kafka.Message; its record has the broker's time."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def error(self) -> None:
+        return None
+
+    def topic(self) -> str:
+        return self._record.topic
+
+    def partition(self) -> int:
+        return self._record.partition
+
+    def offset(self) -> int:
+        return self._record.offset
+
+    def key(self) -> bytes | None:
+        return self._record.key
+
+    def value(self) -> bytes | None:
+        return self._record.value
+
+    def timestamp(self) -> tuple[int, int]:
+        return TIMESTAMP_LOG_APPEND_TIME, self._record.timestamp
+
+    def headers(self) -> None:
+        return None
+
+
 class Log:
     """In place of ``LogReader``: topics of which nothing is known while Kafka is down.
 
     Attributes:
         records: of the one partition that ``read`` reads, by offset.
+        producer: what it has published is read backwards; None: nothing is.
         end: the offset that the next record of any partition will get.
         asked: how often the bounds were asked for.
         count: partitions of each topic.
@@ -104,13 +140,19 @@ class Log:
     def __init__(self) -> None:
         self.up = threading.Event()
         self.records: list[Any] = []
+        self.producer: Producer | None = None
         self.end = 0
         self.asked = 0
         self.count = 3
 
     def backwards(self, topic: str, partition: int) -> Iterator[Any]:
         self.up.wait()
-        return iter(())
+        found = enumerate(self.producer.published.get(topic, []) if self.producer is not None else [])
+        records = [
+            Record(topic=topic, partition=partition, offset=offset, key=key, value=value, timestamp=0)
+            for offset, (key, value, _, _) in found
+        ]
+        return iter([Message(record) for record in reversed(records)])
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         self.up.wait()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
 from mos_online import contracts
 from mos_online.contracts import AcceptedClick, AcceptedClicks
@@ -20,7 +19,7 @@ from mos_online.settings import Settings
 from streams.kafka.log_reader import truncated
 from streams.kafka.records import Record
 from tests.streams.processor_cases import HOUR, NOW, PARTITION, PRESENT, PopularityCase
-from tests.streams.stream_doubles import eventually, quiet
+from tests.streams.stream_doubles import Message, eventually, quiet
 
 
 def test_nothing_is_written_of_a_partition_after_it_was_given_up(
@@ -78,7 +77,7 @@ def test_a_killed_worker_loses_no_click_and_counts_none_twice(
     async def going_on(offset: int) -> PopularitySnapshot:
         case = PopularityCase(mos_home, tmp_path / f"model {offset}", monkeypatch)
         case.store.popularity |= first.store.popularity
-        case.log.records = [Message(record) for record in records]
+        case.log.records = messages(records)
         await case.processor.process(records[offset:])
         await case.processor.close()
         assert case.failures == []
@@ -168,6 +167,11 @@ FAR = [253_402_300_799_999, 2**63 - 1, 2**31 * 1000]
 """Positions that a record can name and that no log reaches."""
 
 
+def messages(records: Iterable[Record]) -> list[Message]:
+    """Records as they are read again, which arrive now."""
+    return [Message(msgspec.structs.replace(record, timestamp=PRESENT)) for record in records]
+
+
 def forged(position: int, *, log_id: str = "a log") -> bytes:
     return contracts.encode(AcceptedClicks.of(log_id, [AcceptedClick(position, PRESENT - HOUR, 1.0, "u", "forged")]))
 
@@ -229,14 +233,14 @@ def test_a_broker_that_does_not_say_where_the_clicks_end_is_asked_again(
         return bounds(topic, partition)
 
     monkeypatch.setattr(case.log, "bounds", sometimes)
-    case.log.records = [Message(case.record(offset, "a")) for offset in range(3)]
+    case.log.records = messages(case.record(offset, "a") for offset in range(3))
 
     async def run() -> None:
         await case.processor.process([case.record(0, "a")])
         await case.processor.on_revoked()
         case.log.end = 2000
         again = case.record(1001, "b")
-        case.log.records = [*case.log.records, *[Message(case.record(offset, "a")) for offset in range(3, 1001)]]
+        case.log.records = [*case.log.records, *messages(case.record(offset, "a") for offset in range(3, 1001))]
         await case.processor.process([again])
         await case.processor.on_revoked()
 
@@ -251,7 +255,7 @@ def test_a_position_that_no_log_has_moves_nothing_either_if_it_is_read_again(
 ) -> None:
     case = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
     records = [case.record(0, "a"), case.record(1, "u", forged(FAR[0])), case.record(2, "b"), case.record(3, "c")]
-    case.log.records = [Message(record) for record in records]
+    case.log.records = messages(records)
 
     async def run() -> None:
         await case.processor.process(records[:1])
@@ -298,34 +302,3 @@ def test_a_forged_log_lets_no_click_be_left_out(
     counts = dict(zip(row.item_ids, row.counts, strict=True))
     assert counts == pytest.approx(dict.fromkeys(["a", "b", "c", "forged"], 1.0), abs=0.1)
     assert case.producer.letters() == []
-
-
-class Message:
-    """What is used of confluent_kafka.Message."""
-
-    def __init__(self, record: Record) -> None:
-        self._record = record
-
-    def error(self) -> None:
-        return None
-
-    def topic(self) -> str:
-        return self._record.topic
-
-    def partition(self) -> int:
-        return self._record.partition
-
-    def offset(self) -> int:
-        return self._record.offset
-
-    def key(self) -> bytes | None:
-        return self._record.key
-
-    def value(self) -> bytes | None:
-        return self._record.value
-
-    def timestamp(self) -> tuple[int, int]:
-        return TIMESTAMP_LOG_APPEND_TIME, PRESENT
-
-    def headers(self) -> None:
-        return None

@@ -31,8 +31,8 @@ those of the partition of `clicks`. The format may change with any version.
 _CHECKPOINTS = f"""## `{SESSIONIZER_CHECKPOINTS}`
 
 This topic belongs to the sessionizer alone: do not read it or write to it. It is compacted. For each partition of
-`clicks` it holds the last checkpoint, from which a worker continues after a restart. The key and the partition number
-are those of the partition of `clicks`. The format may change with any version.
+`clicks` it holds the last checkpoint, from which a worker continues after a restart, in one record or in several. The
+partition number is that of the partition of `clicks`. The format may change with any version.
 """
 
 

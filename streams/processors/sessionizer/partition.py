@@ -12,7 +12,7 @@ import msgspec
 
 from mos_online import contracts
 from mos_online.contracts import Click, Heartbeat, Session
-from mos_online.errors import ContractError, MosError
+from mos_online.errors import MosError
 from mos_online.sessions import AcceptedLog, Output, Sessionizer, SessionizerCheckpoint
 from mos_online.settings import Settings
 from publishing.producer import RecordProducer
@@ -20,7 +20,9 @@ from streams import metrics
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.log_reader import LogReader
 from streams.kafka.records import Record, of_confluent
+from streams.processors.lease import Lease
 from streams.processors.sessionizer.batch import ClickBatch, batches_of, decoded_records
+from streams.processors.sessionizer.checkpoint_topic import CheckpointTopic
 from streams.processors.sessionizer.outputs import OutputPublisher
 from streams.processors.sessionizer.recovery import InMemoryState, RecoveryPlan, check_intact, plan_recovery
 
@@ -64,7 +66,6 @@ class SessionizerPartition:
         self.unsecured: bytes | None = None
         self.lock = asyncio.Lock()
         self._settings = settings
-        self._producer = producer
         self._decode = decode
         self._outputs = OutputPublisher(settings, producer, dead_letters, number)
         self._warned = False
@@ -73,15 +74,19 @@ class SessionizerPartition:
         self._stored = b""
         self._offered_at = (0, 0)  # offset and outputs at a checkpoint
         self._stored_at: tuple[int, int] | None = None
-        self._unstored = False
+        self._checkpoints = CheckpointTopic(settings, producer, number)
         self._measured = (0, 0, 0)
         self._named: set[str] = set()
+
+    def claim(self) -> None:
+        """Say that the partition is ours; ``plan`` must follow when this is delivered."""
+        self._checkpoints.claim()
 
     def plan(self, reader: LogReader, *, accept_loss: bool = False) -> RecoveryPlan:
         """Load the last checkpoint and find out where to go on. Blocks.
 
         If the last checkpoint is one that this very object has stored, nobody else has worked on the partition in
-        the meantime: it goes on from where it was. Else ``unsecured`` must be durable before ``reread``.
+        the meantime: it goes on from where it was. In any case ``unsecured`` must be durable before ``reread``.
 
         Raises:
             BrokerError: as ``plan_recovery``.
@@ -90,6 +95,7 @@ class SessionizerPartition:
             self._settings,
             reader,
             self.number,
+            stored=self._checkpoints.look_back(reader),
             in_memory=InMemoryState(
                 stored=self._stored, next_offset=self.sessionizer.next_offset, silent_before=self._outputs.silent_before
             ),
@@ -103,16 +109,19 @@ class SessionizerPartition:
             self._decided, self._measured = None, (0, 0, 0)
             self._offered_at = (plan.checkpoint.published_to, self._outputs.count)
             self._stored, self._stored_at = plan.stored, self._offered_at
+        if plan.checkpoint is not None or self.unsecured is None:  # else what was decided last is still to be stored
+            self._offered_at = self._stored_at or self._offered_at
             self.unsecured = plan.unsecured
         return plan
 
-    def reread(self, reader: LogReader, plan: RecoveryPlan, secure: Callable[[], None]) -> None:
+    def reread(self, reader: LogReader, plan: RecoveryPlan, secure: Callable[[], None], *, lease: Lease) -> None:
         """Take the log as ``plan`` says, up to where the agent goes on. Blocks.
 
         Args:
             reader: of the log.
             plan: as ``plan`` has made it.
-            secure: makes ``unsecured`` durable.
+            secure: makes ``unsecured`` durable, and waits until ``lease`` is held.
+            lease: of the partition.
 
         Raises:
             BrokerError: Kafka cannot be reached, or records are gone that are needed.
@@ -131,7 +140,7 @@ class SessionizerPartition:
         for records in self._read(reader, max(plan.start, published_to), plan.stop):
             for batch in self.batches(records):
                 now = time.time_ns() // 1_000_000
-                if self.decide(batch, now):
+                if self.decide(batch, now) or not lease.held:
                     secure()
                 self.take(batch, now)
         self.restored = self.wanted
@@ -222,19 +231,9 @@ class SessionizerPartition:
         return self._encode(self.sessionizer.checkpoint())
 
     def store(self, checkpoint: bytes) -> None:
-        """Publish what was offered last; only when everything published before that has been delivered.
-
-        One that is too large for Kafka is left out: the one before is as good, but a restart re-reads more. Only
-        decisions of the worker's clock since then are not repeated.
-        """
-        name = self._settings.topic(contracts.SESSIONIZER_CHECKPOINTS)
-        try:
-            self._producer.publish(name, str(self.number).encode(), checkpoint, partition=self.number)
-        except ContractError as error:
-            self._note_unstored(error)
-            return
+        """Publish what was offered last; only when everything published before that has been delivered."""
+        self._checkpoints.store(checkpoint)
         self._stored, self._stored_at = checkpoint, self._offered_at
-        self._unstored = False
 
     def store_unsecured(self) -> None:
         """Publish ``unsecured``, under the same condition."""
@@ -274,18 +273,6 @@ class SessionizerPartition:
                 "%s bears its producer's time: arrival is the worker's clock. Better set message.timestamp.type="
                 "LogAppendTime for the topic; `mos doctor` says how",
                 place,
-            )
-
-    def _note_unstored(self, error: ContractError) -> None:
-        """Say it once, not every second."""
-        metrics.UNSTORED_CHECKPOINTS.inc()
-        if not self._unstored:
-            self._unstored = True
-            log.warning(
-                "the checkpoint of partition %d is not stored: %s. Too many sessions have just been cut by a "
-                "cap or an end event; more partitions (MOS_PARTITIONS) make it smaller",
-                self.number,
-                error,
             )
 
     def _note_unkeyed(self, record: Record) -> None:

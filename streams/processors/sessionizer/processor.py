@@ -141,9 +141,11 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
 
         if not partition.wanted:
             return
+        await self._claim(partition)
         plan = await loop.run_in_executor(self._restorers, lambda: partition.plan(self._reader, accept_loss=accept))
-        await self._secure(partition)  # the first checkpoint of all comes before the first record
-        await loop.run_in_executor(self._restorers, lambda: partition.reread(self._reader, plan, secure))
+        await self._secure(partition)  # the first checkpoint of the term comes before the first record
+        lease = self.context.lease
+        await loop.run_in_executor(self._restorers, lambda: partition.reread(self._reader, plan, secure, lease=lease))
 
     async def work(self, records: list[Record]) -> None:
         """Give the records to their partitions, once those have been restored."""
@@ -153,9 +155,12 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
                 await self._changed.wait()
                 partition = self._partitions.get(number)
             async with partition.lock:
+                if partition.unsecured is not None:  # decided, and not done because the partition was hardly ours
+                    await self._secure(partition)
+                    partition.tick()
                 for batch in partition.batches(some):
                     now = time.time_ns() // 1_000_000
-                    if partition.decide(batch, now):
+                    if partition.decide(batch, now) or not self.context.lease.held:
                         await self._secure(partition)
                     partition.take(batch, now)
 
@@ -191,20 +196,15 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
             await self.producer.flush()
             try:
                 for partition, begin in idle:
-                    if (
-                        partition.lock.locked()
-                        or partition.sessionizer.next_offset != begin
-                        or not self._owns(partition)
-                    ):
-                        continue
-                    if partition.move(now):
+                    unchanged = not partition.lock.locked() and partition.sessionizer.next_offset == begin
+                    if unchanged and self._holds(partition) and partition.move(now):
                         await partition.lock.acquire()  # it is free
                         moved.append(partition)
                         partition.store_unsecured()
                 await self.producer.flush()
                 for partition in moved:
-                    partition.unsecured = None
-                    if self._owns(partition):
+                    if self._holds(partition):  # so the checkpoint came before any of a later owner, who has seen it
+                        partition.unsecured = None
                         partition.tick()
             finally:
                 for partition in moved:
@@ -212,6 +212,10 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
 
     def _owns(self, partition: SessionizerPartition) -> bool:
         return self._partitions.get(partition.number) is partition
+
+    def _holds(self, partition: SessionizerPartition) -> bool:
+        """Whether it is ours, and surely nobody else's: the process may have been paused since Kafka gave it to us."""
+        return self._owns(partition) and self.context.lease.held
 
     async def _checkpoint(self) -> None:
         restored = [partition for partition in self._partitions.values() if partition.restored]
@@ -221,28 +225,49 @@ class SessionizerProcessor(Processor[list[Click] | Heartbeat]):
         metrics.OPEN_EVENTS.set(sum(p.sessionizer.open_events for p in restored))
         await self._store()
 
-    async def _secure(self, partition: SessionizerPartition) -> None:
-        """Make what a partition has decided durable, after all that was published before.
+    async def _claim(self, partition: SessionizerPartition) -> None:
+        """Begin a term of the partition.
 
         Raises:
             CancelledError: the partition is not ours any more.
         """
         async with self._storing:
-            if partition.unsecured is None:
-                return
             await self.producer.flush()
             if not self._owns(partition):
                 raise asyncio.CancelledError
-            partition.store_unsecured()
+            partition.claim()
             await self.producer.flush()
-            partition.unsecured = None
+
+    async def _secure(self, partition: SessionizerPartition) -> None:
+        """Make what a partition has decided durable, after all that was published before; wait until it is surely ours.
+
+        Raises:
+            CancelledError: the partition is not ours any more.
+        """
+        while not await self._secured(partition):
+            await asyncio.sleep(TICK)
+
+    async def _secured(self, partition: SessionizerPartition) -> bool:
+        async with self._storing:
+            if partition.unsecured is not None:
+                await self.producer.flush()
+                if self._holds(partition):
+                    partition.store_unsecured()
+                    await self.producer.flush()
+            if not self._owns(partition):
+                raise asyncio.CancelledError
+            if self.context.lease.held:  # else a later owner may not have seen the checkpoint
+                partition.unsecured = None
+                return True
+            return False
 
     async def _store(self) -> None:
         """Checkpoint what has changed, after all that was published before has been delivered."""
         async with self._storing:
-            made = [(p, p.checkpoint()) for p in self._partitions.values() if p.restored]
+            settled = [p for p in self._partitions.values() if p.restored and p.unsecured is None]
+            made = [(partition, partition.checkpoint()) for partition in settled]
             await self.producer.flush()
             for partition, checkpoint in made:
-                if checkpoint is not None and self._owns(partition):
+                if checkpoint is not None and self._holds(partition):
                     partition.store(checkpoint)
             await self.producer.flush()

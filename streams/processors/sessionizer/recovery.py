@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -13,8 +14,8 @@ from mos_online.errors import BrokerError, ContractError, SettingsError
 from mos_online.sessions import SessionizerCheckpoint
 from mos_online.settings import Settings
 from streams.kafka.decoding import json_decoder
-from streams.kafka.log_reader import RETAIN, LogReader, truncated
-from streams.kafka.records import of_confluent
+from streams.kafka.log_reader import RETAIN, LogReader, shrunk, truncated
+from streams.processors.sessionizer.checkpoint_topic import StoredCheckpoint
 
 log = logging.getLogger(__name__)
 _decode = json_decoder(SessionizerCheckpoint)
@@ -42,7 +43,7 @@ class RecoveryPlan:
     Attributes:
         checkpoint: to begin with; None: go on with what is in memory.
         stored: what its topic holds last; empty if that is nothing.
-        unsecured: what its topic must hold before anything is processed; None if it does.
+        unsecured: what must be stored in the new term before anything is processed.
         start: offset of the first record to read.
         stop: offset behind the last record to read. The consumer group gets the records from there on.
         log_end: where the log ended. Nobody has processed records from there on.
@@ -51,7 +52,7 @@ class RecoveryPlan:
 
     checkpoint: SessionizerCheckpoint | None
     stored: bytes
-    unsecured: bytes | None
+    unsecured: bytes
     start: int
     stop: int
     log_end: int
@@ -59,7 +60,13 @@ class RecoveryPlan:
 
 
 def plan_recovery(
-    settings: Settings, reader: LogReader, number: int, *, in_memory: InMemoryState, accept_loss: bool
+    settings: Settings,
+    reader: LogReader,
+    number: int,
+    *,
+    stored: Iterable[StoredCheckpoint],
+    in_memory: InMemoryState,
+    accept_loss: bool,
 ) -> RecoveryPlan:
     """Find out where partition ``number`` goes on. Blocks.
 
@@ -70,6 +77,7 @@ def plan_recovery(
         settings: name the topics.
         reader: of the logs.
         number: of the partition.
+        stored: the last checkpoints, best first.
         in_memory: what the partition still has in memory.
         accept_loss: go on where records are gone that were needed.
 
@@ -79,23 +87,24 @@ def plan_recovery(
             checkpoint and without these records.
     """
     clicks, checkpoints = settings.topic(contracts.CLICKS), settings.topic(contracts.SESSIONIZER_CHECKPOINTS)
-    last, stored = _last_checkpoint(reader, checkpoints, number, accept_loss=accept_loss)
+    last, content = last_checkpoint(stored, f"{checkpoints}[{number}]", accept_loss=accept_loss)
     low, high = reader.bounds(clicks, number)
-    found, unsecured = None, None
-    if last is not None and stored == in_memory.stored:
+    in_use = last is not None and content == in_memory.stored
+    reached = in_memory.next_offset if in_use else 0
+    if last is not None and max(reached, last.start.offset, last.published_to) > high:
+        reached = max(reached, last.start.offset, last.published_to)
+        if not accept_loss:
+            raise shrunk(clicks, number, reached, high)
+        log.error("%s[%d] ends at %d, but was read up to %d: it begins anew", clicks, number, high, reached)
+        last, in_use = None, False
+    found, unsecured = None, content
+    if in_use:
         start, processed = in_memory.next_offset, max(in_memory.next_offset, in_memory.silent_before)
     else:
         found = last or SessionizerCheckpoint.of_nothing(settings.sessions, offset=low, log_id=uuid4().hex)
         found = found.under(settings.sessions, log_end=high)
         start, processed = found.start.offset, found.published_to
-        encoded = msgspec.json.encode(found)
-        unsecured = encoded if encoded != stored else None
-    if max(processed, start) > high:
-        raise BrokerError(
-            f"{clicks}[{number}] ends at offset {high}, but {max(processed, start)} of it have been processed: it is "
-            f"not the topic that it was. Delete the topic {checkpoints}, which belongs to the old one, and create it "
-            "with `mos topics create`; or choose another MOS_NAMESPACE"
-        )
+        unsecured = msgspec.json.encode(found)
     if start < low:
         can_be_closed = found is not None and found.published_to >= low
         if not can_be_closed and not accept_loss:
@@ -107,7 +116,7 @@ def plan_recovery(
     stop = min(high, max(start, processed, reader.committed("sessionizer", clicks, number)))
     return RecoveryPlan(
         checkpoint=found,
-        stored=stored,
+        stored=content,
         unsecured=unsecured,
         start=start,
         stop=stop,
@@ -139,24 +148,31 @@ def check_intact(missing: int, plan: RecoveryPlan, settings: Settings, number: i
     log.error("%s; going on", what)
 
 
-def _last_checkpoint(
-    reader: LogReader, topic: str, number: int, *, accept_loss: bool
+def last_checkpoint(
+    stored: Iterable[StoredCheckpoint], place: str, *, accept_loss: bool
 ) -> tuple[SessionizerCheckpoint | None, bytes]:
-    """The last checkpoint that can be read, and its bytes.
+    """The first of these checkpoints that can be read, and its bytes.
 
     An older one is as good: what has been published since is published again, byte for byte.
+
+    Args:
+        stored: best first.
+        place: where they lie, for messages.
+        accept_loss: go on as if there were none, where there are some and none can be read.
+
+    Raises:
+        BrokerError: none can be read.
     """
     fault: str | None = None
-    for message in reader.backwards(topic, number):
-        stored = of_confluent(message).value or b""
+    for one in stored:
         try:
-            return decode_checkpoint(stored), stored
+            return decode_checkpoint(one.content), one.content
         except ContractError as error:
-            log.error("the checkpoint %s[%d]@%s cannot be read: %s", topic, number, message.offset(), error)
+            log.error("checkpoint %d of term %d in %s cannot be read: %s", one.number, one.term, place, error)
             fault = fault or str(error)
     if fault is not None and not accept_loss:
         raise BrokerError(
-            f"no checkpoint in {topic}[{number}] can be read ({fault}): another program or another version has written "
+            f"no checkpoint in {place} can be read ({fault}): another program or another version has written "
             "them. Choose another MOS_NAMESPACE; or start with `mos worker --accept-loss`: open sessions then begin "
             "with the oldest click that Kafka has, and sessions since then are published again"
         )
