@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 
 import msgspec
@@ -28,9 +29,21 @@ def test_a_worker_that_was_paused_takes_nothing_back(system: StreamSystem, free_
     """Its successor's clock has closed a session. An event that comes after that stays late, whoever starts next."""
     paused = system.worker("sessionizer")
     now = clock()
-    system.send(contracts.CLICKS, [click("u", 0, now), *(click(f"other {n}", 0, now) for n in range(300))])
-    system.until(lambda: system.metric("mos_sessionizer_clicks_total") >= 301, "the clicks are taken")
-    paused.send_signal(signal.SIGSTOP)  # before it has stored a checkpoint, as a rule
+    system.send(contracts.CLICKS, [click("u", 0, now)])
+    enough = threading.Event()
+
+    def send() -> None:
+        number = 0
+        while not enough.wait(0.005):
+            number += 1
+            system.send(contracts.CLICKS, [click(f"other {number % 30}", number, now)])
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    system.until(lambda: system.metric("mos_sessionizer_clicks_total") >= 300, "clicks are taken")
+    paused.send_signal(signal.SIGSTOP)  # there are clicks that it has taken since its last checkpoint
+    enough.set()
+    sending.join()
     try:
         system._ports.clear()  # nobody answers there
         owner = system.worker("sessionizer", port=free_port())
