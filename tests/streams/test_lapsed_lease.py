@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from aiokafka.protocol.group import HeartbeatRequest
 
 from mos_online import contracts
 from mos_online.settings import Settings
@@ -14,7 +16,7 @@ from streams.processors.base import Processor, WorkerContext
 from streams.processors.lease import Lease
 from streams.processors.sessionizer.checkpoint_topic import Claim, Part
 from streams.processors.sessionizer.processor import SessionizerProcessor
-from streams.runtime.membership import HeartbeatRequest, watch
+from streams.runtime.membership import watch
 from tests.streams.processor_cases import SessionizerCase
 from tests.streams.processor_runs import assign
 from tests.streams.stream_doubles import Stream, eventually, quiet
@@ -25,7 +27,7 @@ class Leased(SessionizerCase):
 
     now = 0.0
 
-    def build(self, context: WorkerContext) -> Processor[object]:
+    def build(self, context: WorkerContext) -> Processor[Any]:
         lease = Lease(10.0, clock=lambda: self.now)
         lease.renew(sent_at=0.0)
         self.lease = lease
