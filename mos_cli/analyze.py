@@ -54,7 +54,7 @@ def hopping(
     configured, console = settings(), Console()
     shown, notes, options = table(), [], ReadOptions(zone, max_refused)
     for name in dataset:
-        data = read_log(name, format_name, options, settings=configured, console=console)
+        data = read_log(name, format_name, options, settings=configured, console=console, clock=False)
         rules = data.session_rules(configured.sessions)
         analysis = measure_hopping(
             data.clicks, data.items, sessions=rules, themes=themes, most_events=events, seed=seed

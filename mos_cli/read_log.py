@@ -11,10 +11,17 @@ from mos_online.settings import Settings
 from simulator.dataset import Dataset
 from simulator.datasets import ReadOptions, load
 from simulator.datasets.report import REASONS, ReadReport
+from simulator.whole_days import with_clock
 
 
 def read_log(
-    dataset: str, format_name: str | None, options: ReadOptions, *, settings: Settings, console: Console
+    dataset: str,
+    format_name: str | None,
+    options: ReadOptions,
+    *,
+    settings: Settings,
+    console: Console,
+    clock: bool = True,
 ) -> Dataset:
     """Read a log, and show its report if something was refused or assumed.
 
@@ -22,6 +29,8 @@ def read_log(
         dataset, format_name, options: as ``simulator.datasets.load`` takes them.
         settings: of the folder of datasets and the types of events.
         console: for the report.
+        clock: whether a log of whole days gets a time of day: for all that is learned from and sent, so that both are
+            the same; not for what is judged.
 
     Raises:
         DatasetError: as ``load``.
@@ -29,6 +38,8 @@ def read_log(
     log = load(
         dataset, datasets_folder(settings), format_name=format_name, event_types=settings.event_types, options=options
     )
+    if clock:
+        log = with_clock(log, settings.sessions)
     if log.report is not None and log.report.worth_showing:
         console.print(report_table(log.report, log.name, log.repeats))
     return log

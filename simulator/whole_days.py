@@ -25,6 +25,10 @@ PAUSE = 45_000
 """Mean time between two events of a visit (ms), unless there are too many for ``LONGEST``."""
 NIGHT = 10 * 60_000
 """The last event of a day and the first of the next are farther apart than the session gap by at least this (ms)."""
+ASSUMED = (
+    "all times are whole days, so each event gets a time of its day: a user's events of a day are one visit, in the "
+    "order of the source"
+)
 ARRIVALS = np.array([1, 2, 3, 3, 4, 4, 3, 3, 3, 3, 4, 5, 6, 7, 6, 4], np.float64)
 """How many people come in each sixteenth of the opening hours: most in the evening."""
 
@@ -51,6 +55,8 @@ def with_clock(dataset: Dataset, rules: SessionConfig) -> Dataset:
     count, place, day = (visits[name].to_numpy().astype(np.int64) for name in ("count", "place", "day"))
     offsets = _offsets(_user_hashes(frame["user_id"]), day, count, place, rules)
     events = frame.with_columns(timestamp=pl.Series(day * DAY_MS + offsets)).drop("_day")
+    if dataset.report is not None:
+        dataset.report.assumed.append(ASSUMED)
     return replace(dataset, events=events.sort("timestamp", "event_id"))
 
 

@@ -52,13 +52,12 @@ def backfill(
 
     from mos_cli.backfill.from_topic import backfill_from_topic  # noqa: PLC0415
     from mos_cli.backfill.run import backfill_and_show  # noqa: PLC0415
-    from mos_cli.home import datasets_folder  # noqa: PLC0415
     from mos_cli.read_log import read_log  # noqa: PLC0415
     from mos_online.errors import DatasetError, SettingsError  # noqa: PLC0415
     from mos_online.registry import open_registry  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
     from mos_online.users.offline_profiles import of_users  # noqa: PLC0415
-    from simulator.datasets import ReadOptions, require_clock  # noqa: PLC0415
+    from simulator.datasets import ReadOptions  # noqa: PLC0415
     from simulator.window import take_until  # noqa: PLC0415
 
     configured = settings()
@@ -75,7 +74,6 @@ def backfill(
     chosen = _user_ids(users) if users else None
     options = ReadOptions(zone, max_refused)
     log = read_log(dataset, format_name, options, settings=configured, console=Console())
-    require_clock(log, datasets_folder(configured))
     log = take_until(log, until)
     within = None if active_days is None else round(active_days * DAY_MS)
     clicks = of_users(log.clicks, users=chosen, active_within=within)

@@ -19,7 +19,6 @@ from mos_cli.demo.report import Outcome, build_report
 from mos_cli.demo.terminal import print_report
 from mos_cli.demo.verify import check_profiles, check_sessions
 from mos_cli.demo.watch import Watched, watch_replay
-from mos_cli.home import datasets_folder
 from mos_cli.read_log import read_log
 from mos_cli.supervisor import LOCK, Supervisor, local_services, services_lock
 from mos_cli.train.run import train_and_show
@@ -31,7 +30,7 @@ from mos_online.system_settings import PREFIX
 from mos_online.training import TrainConfig, TrainReport
 from mos_online.users.offline_profiles import of_users
 from serving.ray.environment import require_plain_paths
-from simulator.datasets import ReadOptions, require_clock
+from simulator.datasets import ReadOptions
 from simulator.replay import Speed
 from streams.kafka.admin import create_topics
 
@@ -73,7 +72,6 @@ def _run(config: DemoConfig, settings: Settings, console: Console) -> bool:
     phases = Phases()
     with phases.measure("load"):
         whole = read_log(config.dataset, config.format_name, config.options, settings=settings, console=console)
-        require_clock(whole, datasets_folder(settings))
         log = cut(whole, start=config.start, count=config.events)
         console.print(str(log))
     with phases.measure("train"):

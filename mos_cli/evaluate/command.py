@@ -78,6 +78,6 @@ def evaluate(
         names = list(dict.fromkeys(task.dataset for task in tasks.tasks))
         work = static_jobs(tasks, store, logs)
     for name in names:  # before the work: what cannot be read is said at once, and what was left out
-        read_log(name, format_name, options, settings=configured, console=console)
+        read_log(name, format_name, options, settings=configured, console=console, clock=False)
     do(work, processes=jobs, console=console)
     console.print(f"report: {write(store)}", soft_wrap=True)

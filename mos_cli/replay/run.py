@@ -8,13 +8,12 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from mos_cli.home import datasets_folder
 from mos_cli.progress import progress_bar
 from mos_cli.read_log import read_log
 from mos_cli.utc import utc_text
 from mos_online.settings import Settings
 from simulator.dataset import Dataset
-from simulator.datasets import ReadOptions, require_clock
+from simulator.datasets import ReadOptions
 from simulator.replay import ClicksTopic, Progress, Replay, ReplayConfig, lag_guard
 from simulator.window import window
 
@@ -32,10 +31,9 @@ def load_clicks(
     """The log, and the clicks of it that are to be sent.
 
     Raises:
-        DatasetError: there is no such log, it has no clock, or nothing is left of it.
+        DatasetError: there is no such log, or nothing is left of it.
     """
     log = read_log(dataset, format_name, options, settings=settings, console=console)
-    require_clock(log, datasets_folder(settings))
     return log, window(log.clicks, start=start, count=count)
 
 

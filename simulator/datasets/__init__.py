@@ -2,8 +2,8 @@
 
 from simulator.dataset import Dataset
 from simulator.datasets.formats import FORMATS
-from simulator.datasets.loader import SYNTHETIC, available, load, require_clock
+from simulator.datasets.loader import SYNTHETIC, available, load
 from simulator.datasets.raw import ReadOptions
 from simulator.datasets.reading import load_file
 
-__all__ = ["FORMATS", "SYNTHETIC", "Dataset", "ReadOptions", "available", "load", "load_file", "require_clock"]
+__all__ = ["FORMATS", "SYNTHETIC", "Dataset", "ReadOptions", "available", "load", "load_file"]

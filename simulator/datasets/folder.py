@@ -11,14 +11,13 @@ from pathlib import Path
 import polars as pl
 
 from mos_online.errors import DatasetError
-from simulator.dataset import ITEM_COLUMNS, Dataset, has_clock
+from simulator.dataset import ITEM_COLUMNS, Dataset
 from simulator.datasets.assemble import assemble
 from simulator.datasets.check import Check
 from simulator.datasets.ids import as_text, id_text
 from simulator.datasets.opening import parquet_columns
 from simulator.datasets.parquet import parquet_chunks
 from simulator.datasets.raw import RawRows, ReadOptions
-from simulator.datasets.times import to_ms
 
 EVENTS = "events.parquet"
 ITEMS = "items.parquet"
@@ -43,18 +42,6 @@ def read_folder(folder: Path, options: ReadOptions | None = None) -> Dataset:
     chunks = [check.take(RawRows(path, frame, counted="row")) for frame in parquet_chunks(path, columns)]
     check.report.require(str(path), options.max_refused or 0.0, REMEDY)
     return assemble(folder.name, chunks, check.report, items=_items(folder / ITEMS))
-
-
-def folder_has_clock(folder: Path) -> bool:
-    """Whether the events of ``folder`` have a time of day; reads only the timestamps.
-
-    Raises:
-        DatasetError: it holds no dataset.
-    """
-    path = folder / EVENTS
-    _columns(path, ("timestamp",), ())
-    times = [to_ms(frame["timestamp"], "s").ms.drop_nulls() for frame in parquet_chunks(path, ["timestamp"])]
-    return bool(times) and has_clock(pl.concat(times))
 
 
 def _columns(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:

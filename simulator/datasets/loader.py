@@ -8,7 +8,7 @@ from pathlib import Path
 from mos_online.contracts import DEFAULT_EVENT_TYPES
 from mos_online.errors import DatasetError
 from simulator.dataset import Dataset
-from simulator.datasets.folder import EVENTS, folder_has_clock, read_folder
+from simulator.datasets.folder import EVENTS, read_folder
 from simulator.datasets.formats import FORMATS
 from simulator.datasets.opening import head
 from simulator.datasets.raw import ReadOptions
@@ -106,30 +106,6 @@ def available(data_dir: Path) -> list[str]:
     if not data_dir.is_dir():
         raise DatasetError(f"{data_dir} is not a folder: set MOS_DATA_DIR, {_OTHERWISE}")
     return sorted(path.parent.name for path in data_dir.glob(f"*/{EVENTS}"))
-
-
-def require_clock(dataset: Dataset, data_dir: Path | None) -> None:
-    """Refuse a dataset whose events have no time of day: no session can be told from the next.
-
-    Raises:
-        DatasetError: it has none; names the datasets of ``data_dir`` that qualify.
-    """
-    if dataset.has_clock:
-        return
-    names = available(data_dir) if data_dir is not None and data_dir.is_dir() else []
-    fit = [name for name in names if data_dir is not None and _has_clock(data_dir / name)]
-    raise DatasetError(
-        f"{dataset.name} cannot be replayed: its times are whole days, so the order inside a day is unknown and its "
-        f"sessions cannot be told apart. Datasets with a clock: {_listed(fit)}"
-    )
-
-
-def _has_clock(folder: Path) -> bool:
-    """Whether a folder has a dataset with a clock; one that is broken is not worth naming."""
-    try:
-        return folder_has_clock(folder)
-    except DatasetError:
-        return False
 
 
 _OTHERWISE = (

@@ -226,10 +226,3 @@ def test_a_file_of_users_that_is_not_there(log: Dataset, router: Router, tmp_pat
     result = run("--users", str(tmp_path / "nowhere.txt"))
     assert result.exit_code == 2
     assert "nowhere.txt" in result.output
-
-
-def test_a_log_without_a_clock_is_refused(log: Dataset, router: Router, monkeypatch: pytest.MonkeyPatch) -> None:
-    days = LOG.events.with_columns(timestamp=pl.col("timestamp") // 86_400_000 * 86_400_000)
-    monkeypatch.setattr(mos_cli.read_log, "load", lambda *_, **__: replace(LOG, events=days))
-    with pytest.raises(DatasetError, match="whole days"):
-        run()

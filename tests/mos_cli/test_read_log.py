@@ -63,6 +63,22 @@ def test_what_was_refused_and_assumed_is_shown(tmp_path: Path, mos_home: Setting
         read_log(str(path), "yelp", ReadOptions(max_refused=0), settings=mos_home, console=Console(file=quiet))
 
 
+def test_a_log_of_whole_days_gets_a_time_of_day_where_it_is_learned_from_or_sent(
+    tmp_path: Path, mos_home: Settings
+) -> None:
+    path = tmp_path / "reviews.json"
+    line = '{"user_id":"u%d","business_id":"b%d","stars":4,"date":"2016-01-%02d 00:00:00"}\n'
+    path.write_text("".join(line % (n % 7, n, 1 + n % 28) for n in range(200)))
+    shown = StringIO()
+    log = read_log(str(path), "yelp", ReadOptions(), settings=mos_home, console=Console(file=shown, width=200))
+    assert log.has_clock
+    assert "all times are whole days" in shown.getvalue()
+    as_found = read_log(
+        str(path), "yelp", ReadOptions(), settings=mos_home, console=Console(file=StringIO()), clock=False
+    )
+    assert not as_found.has_clock
+
+
 def test_a_catalogue_that_is_too_small_is_said(tmp_path: Path, mos: Mos) -> None:
     path = tmp_path / "ratings.dat"
     path.write_text("".join(f"{n % 40}::{n % 10}::4::{1_500_000_000 + 60 * n}\n" for n in range(400)))

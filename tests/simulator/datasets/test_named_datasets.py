@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mos_online.errors import DatasetError
 from mos_online.sessions import SessionConfig, offline_sessions
-from simulator.datasets import available, load, require_clock
+from simulator.datasets import available, load
 from simulator.population import SyntheticConfig, synthesize
 from simulator.window import take_until, window
 
@@ -140,12 +140,6 @@ def test_all_of_a_log_is_taken_until_1() -> None:
     assert take_until(LOG, "1970-01-01").clicks.is_empty()
     with pytest.raises(DatasetError, match="below 1"):
         take_until(LOG, "1.5")
-
-
-def test_whole_days_are_no_clock(data_dir: Path) -> None:
-    require_clock(load("clock", data_dir), data_dir)
-    with pytest.raises(DatasetError, match=r"whole days.*Datasets with a clock: clock, synthetic"):
-        require_clock(load("days", data_dir), data_dir)
 
 
 def test_unknown_names_are_answered_with_what_there_is(data_dir: Path) -> None:
