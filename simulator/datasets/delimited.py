@@ -51,6 +51,10 @@ class Delimited(Layout):
         """A header tells."""
         return self.header or bool(self.like or self.types or self.signs)
 
+    def names(self, head: Head) -> bool:
+        """Whether the file has a header with these names."""
+        return self.header and bool(head.lines) and self._names(head.lines[0])[1]
+
     def chunks(self, path: Path, notes: list[str]) -> Iterator[pl.DataFrame]:
         """Take a file apart, block by block."""
         file, table, skip = TextFile(path), None, 0

@@ -1,15 +1,17 @@
-"""A public format: a publication, the layouts of its files, and the files of it that hold no events."""
+"""A public format: a publication, the layouts of its files, and the files of it that hold items or are not read."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from mos_online.errors import DatasetError
+from simulator.datasets.item_table import ItemTable
 from simulator.datasets.layout import Layout
-from simulator.datasets.opening import Head
+from simulator.datasets.opening import Head, head
 
 
 class Sibling(NamedTuple):
@@ -34,29 +36,50 @@ class Format:
         name: for ``--format``; it also names the dataset.
         title: of the publication.
         source: who published it, and where it is described.
-        layouts: of its files.
+        layouts: of its files of events.
+        items: its files of items, the one to be preferred first.
         siblings: its files that are known and not read.
-        files: pattern of the names of the files that are read of a folder.
+        files: patterns of the names of the files of events that are read of a folder.
+        one_by_one: its files cannot be one log, as they number their users apart.
     """
 
     name: str
     title: str
     source: str
     layouts: Sequence[Layout]
+    items: Sequence[ItemTable] = ()
     siblings: Sequence[Sibling] = ()
-    files: str = "*"
-
-    def layout_of(self, head: Head) -> Layout | None:
-        """The layout of a file: one whose rows make sense, else one whose columns it has; None: it has none."""
-        likely = (layout for layout in self.layouts if layout.looks_like(head))
-        return next(likely, None) or next((layout for layout in self.layouts if layout.fits(head)), None)
+    files: Sequence[str] = ("*",)
+    one_by_one: bool = False
 
     def files_of(self, path: Path) -> list[Path]:
-        """The file, or those of a folder in the order of their names, without hidden and empty ones."""
+        """The file, or those of a folder in the order of their names, without files of items, hidden and empty ones."""
         if not path.is_dir():
             return [path]
-        found = (file for file in sorted(path.glob(self.files)) if file.is_file() and not file.name.startswith("."))
-        return [file for file in found if file.stat().st_size]
+        named = {file for pattern in self.files for file in path.glob(pattern)}
+        return [file for file in _worth_reading(named) if not any(table.fits(head(file)) for table in self.items)]
+
+    def item_files_of(self, folder: Path) -> tuple[ItemTable, list[Path]] | None:
+        """The files of a folder that tell of items, and their shape; None: there are none."""
+        heads = [_head(file) for file in _worth_reading(folder.iterdir())] if self.items else []
+        for table in self.items:
+            files = [found.path for found in heads if found is not None and table.fits(found)]
+            if files:
+                return table, files
+        return None
+
+
+def _worth_reading(files: Iterable[Path]) -> list[Path]:
+    """Files in the order of their names, without hidden and empty ones."""
+    return [file for file in sorted(files) if file.is_file() and not file.name.startswith(".") and file.stat().st_size]
+
+
+def _head(file: Path) -> Head | None:
+    """The beginning of a file, or None for a picture, an archive or whatever else lies in a folder."""
+    try:
+        return head(file)
+    except DatasetError:
+        return None
 
 
 def first_line(pattern: str) -> Callable[[Head], bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,23 +24,45 @@ class JsonLines(Layout):
 
     Attributes:
         fields: that are read, besides the columns that the layout names.
+        lists: those of all these fields that may hold lists; their values are joined by bars.
+        optional: those of all these fields that an object may lack.
         has: fields that every object of such a file has, whatever they hold; they tell files apart.
         has_not: fields that no object of such a file has.
+        each: the field that holds a list of objects, one for each event; empty: a line is an event.
+        shared: with ``each``, the fields that are those of the line; all others are of its events.
     """
 
     fields: Sequence[str] = ()
+    lists: Sequence[str] = ()
+    optional: Sequence[str] = ()
     has: Sequence[str] = ()
     has_not: Sequence[str] = ()
+    each: str = ""
+    shared: Sequence[str] = ()
 
     @property
     def shape(self) -> str:
         """What a file looks like, in words."""
-        return f"one JSON object a line with {', '.join([self.user, self.item, self.time, *self.has])}"
+        return f"one JSON object a line with {', '.join(self._needed)}"
 
     @property
     def telling(self) -> bool:
         """The names of the fields tell."""
         return True
+
+    @property
+    def _needed(self) -> list[str]:
+        """The fields that every line has."""
+        if self.each:
+            return [*self.shared, self.each, *self.has]
+        own = (self.user, self.item, self.time) if self.adapt is None else ()
+        return [*(name for name in own if name and name not in self.optional), *self.has]
+
+    @property
+    def _read(self) -> list[str]:
+        """The fields that are read, wherever they are."""
+        named = [self.user, self.item, self.time, self.type, self.session, self.category, self.value]
+        return list(dict.fromkeys(name for name in (*(named if self.adapt is None else ()), *self.fields) if name))
 
     def chunks(self, path: Path, notes: list[str]) -> Iterator[pl.DataFrame]:
         """Take a file apart, block by block."""
@@ -62,20 +84,21 @@ class JsonLines(Layout):
         if broken_json(line) is not None:
             return False
         found = _objects.decode(line)
-        needed = {self.user, self.item, self.time, *self.has} if self.adapt is None else set(self.has)
-        return needed <= found.keys() and not found.keys() & set(self.has_not)
+        return set(self._needed) <= found.keys() and not found.keys() & set(self.has_not)
 
     def _decoder(self) -> msgspec.json.Decoder[Any]:
-        named = [self.user, self.item, self.time, self.type, self.session, self.category, self.value]
-        names = dict.fromkeys(name for name in (*(named if self.adapt is None else ()), *self.fields) if name)
-        fields = [(f"f{at}", Value, None) for at in range(len(names))]
-        kind = msgspec.defstruct(
-            "Found", fields, rename=dict(zip((f[0] for f in fields), names, strict=True)), gc=False
-        )
-        return msgspec.json.Decoder(kind)
+        """A decoder of lines; with ``each`` its objects have the events in ``events``."""
+        if not self.each:
+            return msgspec.json.Decoder(self._struct(self._read))
+        event = self._struct([name for name in self._read if name not in self.shared])
+        return msgspec.json.Decoder(self._struct(self.shared, ("events", list[event], [])))  # type: ignore[valid-type]
+
+    def _struct(self, names: Sequence[str], *further: tuple[str, Any, Any]) -> type[msgspec.Struct]:
+        fields = [(f"f{at}", Any if name in self.lists else Value, None) for at, name in enumerate(names)]
+        renamed = dict(zip((field[0] for field in fields), names, strict=True)) | {"events": self.each}
+        return msgspec.defstruct("Found", [*fields, *further], rename=renamed, gc=False)
 
     def _decoded(self, lines: Sequence[bytes], before: int, decoder: msgspec.json.Decoder[Any]) -> pl.DataFrame:
-        names = [field.encode_name for field in msgspec.structs.fields(decoder.type)]
         objects, rows, refused = [], [], []
         nothing = decoder.type()
         for row, line in enumerate(lines, before + 1):
@@ -87,9 +110,40 @@ class JsonLines(Layout):
                 objects.append(nothing)
                 refused.append((row, f"{_words(error)}: {line[:80].decode(errors='replace')}"))
             rows.append(row)
-        values = {name: [getattr(found, f"f{at}") for found in objects] for at, name in enumerate(names)}
-        frame = found_columns(values).with_columns(row=pl.Series(rows, dtype=pl.Int64))
+        whole = self._columns(objects, self.shared if self.each else self._read)
+        frame = found_columns(whole).with_columns(row=pl.Series(rows, dtype=pl.Int64))
+        if self.each:
+            frame = self._with_events(frame, objects, {row for row, _ in refused})
         return with_refused(frame, refused, "not_json")
+
+    def _with_events(self, frame: pl.DataFrame, objects: Sequence[Any], refused: Collection[int]) -> pl.DataFrame:
+        """The events of lines beside what is shared by them; a line that is refused has a row of its own."""
+        counts = pl.Series([len(found.events) for found in objects], dtype=pl.Int64)
+        kept = frame.filter(frame["row"].is_in(list(refused)))
+        at = pl.int_range(0, len(frame), dtype=pl.Int64, eager=True).repeat_by(counts).explode().drop_nulls()
+        events = [event for found in objects for event in found.events]
+        names = [name for name in self._read if name not in self.shared]
+        inner = found_columns(self._columns(events, names))
+        return pl.concat([frame[at].hstack(inner), kept], how="diagonal").sort("row", maintain_order=True)
+
+    def _columns(self, objects: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]]:
+        columns = {name: [getattr(found, f"f{at}") for found in objects] for at, name in enumerate(names)}
+        return {
+            name: [joined(value) for value in column] if name in self.lists else column
+            for name, column in columns.items()
+        }
+
+
+def joined(value: object) -> object:
+    """The texts in a list, or in lists inside a list, joined by bars; what is no list stays as it is.
+
+    >>> joined([["Home", "Kitchen"], ["Home"]]), joined([]), joined("Home")
+    ('Home|Kitchen|Home', None, 'Home')
+    """
+    if not isinstance(value, list | tuple):
+        return value
+    texts = [str(part) for part in (joined(inner) for inner in value) if part is not None]
+    return "|".join(texts) if texts else None
 
 
 def broken_json(line: bytes) -> str | None:

@@ -26,7 +26,7 @@ class Layout(ABC):
 
     Attributes:
         title: the files, as their publisher names them.
-        user, item, time: the columns of the user, the item and the time.
+        user, item, time: the columns of the user, the item and the time; a table of items has no user and no time.
         unit: of the time, as ``times.to_ms`` takes it.
         zone: IANA name of the zone of the times, where the publication says it and the times do not.
         event: the type of all events, unless ``type`` names a column.
@@ -42,14 +42,14 @@ class Layout(ABC):
         period: first day and day after the last, ``YYYY-MM-DD``; other times are refused.
         expected: reasons that the publication is known for -> the largest share of its rows.
         note: what a user should know of such files; the report shows it.
-        adapt: rewrites the columns as found where the names above do not suffice.
+        adapt: rewrites the columns as found where the names above do not suffice; may make several rows of one.
     """
 
     title: str
-    user: str
+    user: str = ""
     item: str
-    time: str
-    unit: str
+    time: str = ""
+    unit: str = "iso"
     zone: str | None = None
     event: str = "click"
     type: str = ""
@@ -92,6 +92,10 @@ class Layout(ABC):
         """Whether files have names or values by which they are known, whatever their times."""
         return bool(self.like or self.types or self.signs)
 
+    def names(self, head: Head) -> bool:
+        """Whether the file itself names its columns, and these are the names of this layout."""
+        return False
+
     def rows(self, path: Path) -> Iterator[RawRows]:
         """Read a file that fits."""
         notes = [self.note] if self.note else []
@@ -116,30 +120,29 @@ class Layout(ABC):
         if frame is None:
             return False
         named = self.named(frame)
-        good = pl.Series([True] * len(frame), dtype=pl.Boolean)
+        good = pl.Series([True] * len(named), dtype=pl.Boolean)
         if "refused" in named.columns:
             good = named["refused"].is_null() | named["refused"].is_in(list(self.expected)).fill_null(value=False)
         signs = [
             pl.col(name).str.contains(_whole(pattern)).fill_null(value=False) for name, pattern in self._signs(frame)
         ]
-        for mark in signs:
-            good &= frame.select(mark).to_series()
-        return bool(good.sum() >= ENOUGH * len(frame))
+        alike = frame.select(pl.all_horizontal(signs)).to_series().sum() if signs else len(frame)
+        return bool(alike >= ENOUGH * len(frame) and good.sum() >= ENOUGH * len(named))
 
     def looks_like(self, head: Head) -> bool:
         """Whether a file fits, and most of its first rows can be used: their times are believed, too."""
         frame = self._sample(head) if self.fits(head) else None
         if frame is None or frame.is_empty():
             return frame is not None
-        return len(self.check(ReadOptions()).take(RawRows(head.path, self.named(frame)))) >= ENOUGH * len(frame)
+        named = self.named(frame)
+        return len(self.check(ReadOptions()).take(RawRows(head.path, named))) >= ENOUGH * len(named)
 
     def named(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The columns as ``RawRows`` has them; values that the layout does not allow are refused."""
         if self.adapt is not None:
             frame = self.adapt(frame)
         columns = {"row": "row", "user_id": self.user, "item_id": self.item, "timestamp": self.time}
-        optional = {"event_type": self.type, "session_id": self.session, "category": self.category, "value": self.value}
-        columns |= {name: column for name, column in optional.items() if column}
+        columns |= {"event_type": self.type, "session_id": self.session, "category": self.category}
         for column, pattern in self.like.items():
             wrong = ~pl.col(column).str.contains(_whole(pattern))
             frame = refuse(frame, wrong, "unexpected_value", pl.format("{} is '{}'", pl.lit(column), column))
@@ -148,7 +151,8 @@ class Layout(ABC):
             allowed = f"{self.type} is '{{}}', not one of {', '.join(self.types)}"
             frame = refuse(frame, unknown, "unknown_type", pl.format(allowed, self.type))
         named = frame.select(
-            **{name: pl.col(column) for name, column in columns.items()},
+            **{name: pl.col(column) for name, column in columns.items() if column},
+            **({"value": _number(frame, self.value)} if self.value else {}),
             **{name: pl.col(name) for name in ("refused", "found") if name in frame.columns},
         )
         if self.types:
@@ -169,6 +173,22 @@ class Layout(ABC):
             return None
 
 
+def filled(column: str) -> pl.Expr:
+    """A column of text without blanks around it, null where nothing is left; for ``Layout.adapt``."""
+    text = pl.col(column).str.strip_chars()
+    return pl.when(text != "").then(text)
+
+
+def code(column: str) -> pl.Expr:
+    """A column of numbers that stand for categories, as names of categories; for ``Layout.adapt``."""
+    return pl.format("cat_{}", filled(column))
+
+
+def first_of(column: str) -> pl.Expr:
+    """The first of several texts with bars between them; for ``Layout.adapt``."""
+    return pl.col(column).cast(pl.String).str.extract(r"^\s*([^|]+)")
+
+
 def refuse(frame: pl.DataFrame, wrong: pl.Expr, reason: str, found: pl.Expr) -> pl.DataFrame:
     """Refuse more rows of a frame, those that were not refused before; for ``Layout.adapt``.
 
@@ -186,6 +206,10 @@ def refuse(frame: pl.DataFrame, wrong: pl.Expr, reason: str, found: pl.Expr) -> 
     return frame.with_columns(
         **{name: pl.coalesce(*before[name], pl.when(mask).then(mark)) for name, mark in marks.items()}
     )
+
+
+def _number(frame: pl.DataFrame, column: str) -> pl.Expr:
+    return pl.col(column).str.strip_chars() if frame.schema[column] == pl.String else pl.col(column)
 
 
 def _whole(pattern: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from simulator.datasets.found_values import found_columns
-from simulator.datasets.json_lines import with_refused
+from simulator.datasets.json_lines import joined, with_refused
 from simulator.datasets.layout import Layout
 from simulator.datasets.opening import Head, TextFile
 
@@ -23,11 +23,17 @@ class Literals(Layout):
 
     Attributes:
         fields: that are read, besides the columns that the layout names.
+        lists: those of all these fields that may hold lists; their values are joined by bars.
+        has: fields that every dictionary of such a file has; they tell files apart.
+        has_not: fields that no dictionary of such a file has.
         each: the field that holds a list of dictionaries, one for each event; empty: a line is an event. What such a
             dictionary lacks is taken from the line.
     """
 
     fields: Sequence[str] = ()
+    lists: Sequence[str] = ()
+    has: Sequence[str] = ()
+    has_not: Sequence[str] = ()
     each: str = ""
 
     @property
@@ -37,7 +43,8 @@ class Literals(Layout):
 
     @property
     def _needed(self) -> tuple[str, ...]:
-        return (self.user, self.each) if self.each else (self.user, self.item, self.time)
+        own = (self.user, self.each) if self.each else (self.user, self.item, self.time)
+        return tuple(name for name in (*own, *self.has) if name)
 
     @property
     def telling(self) -> bool:
@@ -73,14 +80,15 @@ class Literals(Layout):
             for event in events:
                 rows.append(row)
                 for name, column in values.items():
-                    column.append(event.get(name))
+                    value = event.get(name)
+                    column.append(joined(value) if name in self.lists else value)
         frame = found_columns(values).with_columns(row=pl.Series(rows, dtype=pl.Int64))
         return with_refused(frame, refused, "not_literal")
 
     def _events(self, line: str) -> list[dict[str, Any]] | None:
         """The events of a line, or None if it is not of this layout."""
         found = literal(line)
-        if found is None or not found.keys() >= set(self._needed):
+        if found is None or not found.keys() >= set(self._needed) or found.keys() & set(self.has_not):
             return None
         if not self.each:
             return [found]

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mos_online.errors import DatasetError
-from simulator.dataset import Dataset
+from simulator.dataset import ITEM_COLUMNS, Dataset
 from simulator.datasets.assemble import assemble
 from simulator.datasets.check import Check
 from simulator.datasets.format import Format
-from simulator.datasets.formats import FORMATS
+from simulator.datasets.formats import FORMATS, UNREADABLE
 from simulator.datasets.layout import Layout
 from simulator.datasets.opening import head
 from simulator.datasets.raw import RawRows, ReadOptions
-from simulator.datasets.recognise import looks_like
+from simulator.datasets.recognise import layout_in
 
 MAX_REFUSED = 0.01
 """Share of the rows of a file that may be refused, unless the user says another."""
@@ -56,13 +56,19 @@ def open_format(name: str, path: Path, options: ReadOptions, formats: Mapping[st
     """
     known = formats.get(name)
     if known is None:
+        if name in UNREADABLE:
+            raise DatasetError(f"{UNREADABLE[name].title}, {UNREADABLE[name].why}: it cannot be read")
         raise DatasetError(f"unknown format {name!r}; allowed: {', '.join(formats)}")
     if not path.exists():
         raise DatasetError(f"{path} does not exist; give the path of a {name} file")
     files = known.files_of(path)
     if not files:
-        raise DatasetError(f"{path} holds no {known.files}; give a file of {known.title}, or the folder of them")
-    layouts = [_layout(known, file, formats) for file in files]
+        named = " or ".join(known.files)
+        raise DatasetError(f"{path} holds no {named}; give a file of {known.title}, or the folder of them")
+    if known.one_by_one and len(files) > 1:
+        names = ", ".join(file.name for file in files)
+        raise DatasetError(f"{names}: the files of {known.title} number their users apart; read them one by one")
+    layouts = [layout_in(known, head(file), formats) for file in files]
     for file, layout in zip(files, layouts, strict=True):
         if layout is not layouts[0]:
             raise DatasetError(
@@ -78,7 +84,7 @@ def load_file(name: str, path: Path, options: ReadOptions | None = None) -> Data
 
     Args:
         name: of the format.
-        path: of a file, or of a folder of files.
+        path: of a file, or of a folder of files, whose files of items are read, too.
         options: of the user.
 
     Raises:
@@ -89,15 +95,9 @@ def load_file(name: str, path: Path, options: ReadOptions | None = None) -> Data
     chunks = [reading.check.take(rows) for rows in reading.rows()]
     report = reading.check.report
     report.require(str(path), MAX_REFUSED if options.max_refused is None else options.max_refused, REMEDY)
-    return assemble(name, chunks, report)
-
-
-def _layout(known: Format, file: Path, formats: Mapping[str, Format]) -> Layout:
-    found = head(file)
-    layout = known.layout_of(found)
-    if layout is not None:
-        return layout
-    if found.empty:
-        raise DatasetError(f"{file} is empty")
-    shapes = "; ".join(f"{layout.title}: {layout.shape}" for layout in known.layouts)
-    raise DatasetError(f"{file} is no file of {known.title}: {looks_like(found, formats)}. Expected is {shapes}")
+    items = FORMATS[name].item_files_of(path) if path.is_dir() else None
+    if items is None:
+        return assemble(name, chunks, report)
+    table, files = items
+    report.notes.append(f"titles and categories are those of {', '.join(file.name for file in files)}")
+    return assemble(name, chunks, report, items=table.read(files).select(list(ITEM_COLUMNS)))

@@ -6,7 +6,8 @@ import polars as pl
 
 from simulator.datasets.delimited import Delimited
 from simulator.datasets.format import Format, Sibling, first_line
-from simulator.datasets.layout import refuse
+from simulator.datasets.item_table import ItemTable
+from simulator.datasets.layout import code, refuse
 
 
 def _placed(frame: pl.DataFrame) -> pl.DataFrame:
@@ -30,16 +31,16 @@ def _placed(frame: pl.DataFrame) -> pl.DataFrame:
     return refuse(frame, pl.col("moment").is_null(), "unreadable_time", found)
 
 
-def _views(session: str, user: str, item: str) -> Delimited:
+def _events(title: str, session: str, user: str, item: str, *further: str, event: str = "view") -> Delimited:
     return Delimited(
-        title="Diginetica item views",
-        columns=(session, user, item, "timeframe", "eventdate"),
+        title=title,
+        columns=(session, user, item, "timeframe", "eventdate", *further),
         separator=";",
         user="user",
         item=item,
         time="moment",
         unit="ms",
-        event="view",
+        event=event,
         session=session,
         sessions="the publisher's; all sessions of a day begin at midnight",
         adapt=_placed,
@@ -48,14 +49,31 @@ def _views(session: str, user: str, item: str) -> Delimited:
 
 FORMAT = Format(
     name="diginetica",
-    title="Diginetica item views",
+    title="Diginetica views and purchases",
     source="CIKM Cup 2016, track 2 (personalised e-commerce search)",
-    layouts=(_views("sessionId", "userId", "itemId"), _views("session_id", "user_id", "item_id")),
+    layouts=(
+        _events("Diginetica train-item-views.csv", "sessionId", "userId", "itemId"),
+        _events("Diginetica train-item-views.csv with names of SR-GNN", "session_id", "user_id", "item_id"),
+        _events("Diginetica train-purchases.csv", "sessionId", "userId", "itemId", "ordernumber", event="purchase"),
+    ),
+    items=(
+        ItemTable(
+            layout=Delimited(
+                title="Diginetica product-categories.csv",
+                columns=("itemId", "categoryId"),
+                separator=";",
+                item="itemId",
+                category="category",
+                adapt=lambda frame: frame.with_columns(category=code("categoryId")),
+            ),
+        ),
+    ),
     siblings=(
         Sibling(
             "another file of Diginetica",
-            "which is not read: only train-item-views.csv is",
+            "which is not read: its clicks name queries and no users, its products have no titles",
             first_line(r"(sessionId|queryId|order_number|ordernumber|itemId);.*"),
         ),
     ),
+    files=("train-item-views*",),
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from simulator.datasets.delimited import Delimited
-from simulator.datasets.format import Format, Sibling, first_line
+from simulator.datasets.format import Format
+from simulator.datasets.item_table import ItemTable
+from simulator.datasets.layout import code
 
 FORMAT = Format(
     name="globo",
@@ -35,8 +37,16 @@ FORMAT = Format(
             sessions="the publisher's",
         ),
     ),
-    siblings=(
-        Sibling("Globo.com articles", "which has no events", first_line(r"article_id,category_id,created_at_ts.*")),
+    items=(
+        ItemTable(
+            layout=Delimited(
+                title="Globo.com articles_metadata.csv",
+                columns=("article_id", "category_id", "created_at_ts", "publisher_id", "words_count"),
+                item="article_id",
+                category="category",
+                adapt=lambda frame: frame.with_columns(category=code("category_id")),
+            ),
+        ),
     ),
-    files="clicks_hour_*.csv*",  # clicks_sample.csv, beside them, repeats some of their clicks
+    files=("clicks_hour_*.csv*",),  # clicks_sample.csv, beside them, repeats some of their clicks
 )

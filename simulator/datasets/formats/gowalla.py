@@ -74,4 +74,5 @@ FORMAT = Format(
             most_lines(r"\d+\t\d+\t\d{1,6}|\d+\t-?\d+\.\d+\t-?\d+\.\d+"),
         ),
     ),
+    files=("*[Cc]heckins*",),
 )

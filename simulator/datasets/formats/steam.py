@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from simulator.datasets.format import Format, Sibling, most_lines
-from simulator.datasets.layout import refuse
+from simulator.datasets.item_table import ItemTable
+from simulator.datasets.layout import first_of, refuse
 from simulator.datasets.literals import Literals
 
 DAYS = "a user's day: the times are whole days"
@@ -46,8 +47,20 @@ FORMAT = Format(
             sessions=DAYS,
         ),
     ),
-    siblings=(
-        Sibling("Steam australian_users_items.json", "which has no times", most_lines(r"\{.*'items': \[.*")),
-        Sibling("Steam games", "which has no events", most_lines(r"\{.*u?'(app_name|reviews_url)': .*")),
+    items=(
+        ItemTable(
+            layout=Literals(
+                title="Steam steam_games.json",
+                item="id",
+                category="genre",
+                fields=("app_name", "genres", "price", "developer"),
+                lists=("genres",),
+                has=("app_name",),
+                adapt=lambda frame: frame.with_columns(genre=first_of("genres")),
+            ),
+            name="app_name",
+        ),
     ),
+    siblings=(Sibling("Steam australian_users_items.json", "which has no times", most_lines(r"\{.*'items': \[.*")),),
+    files=("*reviews*",),
 )

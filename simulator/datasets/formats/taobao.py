@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from simulator.datasets.delimited import Delimited
 from simulator.datasets.format import Format
+from simulator.datasets.layout import code
 
 FORMAT = Format(
     name="taobao",
@@ -25,7 +24,8 @@ FORMAT = Format(
             category="category",
             period=("2017-01-01", "2018-01-01"),
             expected={"time_out_of_range": 0.5},  # the publication has a few, some of them negative
-            adapt=lambda frame: frame.with_columns(category=pl.format("cat_{}", "category")),
+            adapt=lambda frame: frame.with_columns(category=code("category")),
         ),
     ),
+    files=("UserBehavior*",),
 )

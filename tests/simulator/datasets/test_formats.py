@@ -18,6 +18,7 @@ from simulator.dataset import Dataset
 from simulator.datasets import FORMATS, ReadOptions, load, load_file
 from simulator.datasets.delimited import HEADER_NOTE, Delimited
 from simulator.datasets.layout import Layout
+from simulator.datasets.parquet import ParquetTable
 from tests.simulator.datasets.format_cases import CASES, FOREIGN
 from tests.simulator.datasets.format_cases.case import Case, Foreign
 from tests.simulator.datasets.format_cases.others import GLOBO_HEADER
@@ -46,7 +47,10 @@ def log(tmp_path: Path) -> Path:
 
 def test_every_layout_has_a_case() -> None:
     assert {(case.format, case.layout) for case in CASES} == {
-        (name, layout.title) for name, known in FORMATS.items() for layout in known.layouts
+        (name, layout.title)
+        for name, known in FORMATS.items()
+        for layout in known.layouts
+        if not isinstance(layout, ParquetTable)  # these have tests of their own
     }
 
 
@@ -230,7 +234,7 @@ def test_what_is_no_format_is_answered_with_all(log: Path) -> None:
         load_file("retailrocket", log)
     with pytest.raises(DatasetError, match="looks like no public format: line 1 is 'visitor,item'"):
         load(str(log), None)
-    with pytest.raises(DatasetError, match="unknown format 'netflix'; allowed: amazon-ratings"):
+    with pytest.raises(DatasetError, match="unknown format 'netflix'; allowed: adressa, amazon-ratings"):
         load_file("netflix", log)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.simulator.datasets.format_cases import others, shops
+from tests.simulator.datasets.format_cases import leisure, markets, news_and_video, others, shops
 
-CASES = [case for module in (shops, others) for case in module.CASES]
-FOREIGN = [case for module in (shops, others) for case in module.FOREIGN]
+_GROUPS = (shops, markets, others, leisure, news_and_video)
+
+CASES = [case for group in _GROUPS for case in group.CASES]
+FOREIGN = [case for group in _GROUPS for case in group.FOREIGN]

@@ -118,7 +118,7 @@ FOREIGN = [
         '{"user_id":"u","business_id":"b","text":"t","date":"2018-01-02 03:04:05","compliment_count":0}\n',
         "tips",
     ),
-    Foreign("yelp", '{"business_id":"b","name":"n","stars":4.5,"review_count":3}\n', "businesses"),
+    Foreign("yelp", '{"business_id":"b","name":"n","stars":4.5,"review_count":3}\n', "dataset_business"),
     Foreign("yelp", '{"business_id":"b","date":"2018-01-02 03:04:05, 2018-01-02 03:04:06"}\n', "check-ins"),
     Foreign("steam", "{'user_id': 'kim', 'items_count': 1, 'items': [{'item_id': '10'}]}\n", "users_items"),
 ]

@@ -65,7 +65,7 @@ CASES = [
     ),
     Case(
         "diginetica",
-        "Diginetica item views",
+        "Diginetica train-item-views.csv with names of SR-GNN",
         "session_id;user_id;item_id;timeframe;eventdate\n8;NA;80;1500;2016-02-02\n9;55;81;20;2016-02-02\n",
         [("55", "81", 1_454_371_200_020, "view", "9"), ("session-8", "80", 1_454_371_201_500, "view", "8")],
         {
@@ -75,7 +75,7 @@ CASES = [
     ),
     Case(
         "diginetica",
-        "Diginetica item views",
+        "Diginetica train-item-views.csv",
         "sessionId;userId;itemId;timeframe;eventdate\n8;NA;80;1500;2016-02-02\n7;NULL;80;1;2016-02-02\n6;;80;2;2016-02-02\n",
         [
             ("session-7", "80", 1_454_371_200_001, "view", "7"),
@@ -108,7 +108,7 @@ CASES = [
     ),
     Case(
         "yoochoose",
-        "Yoochoose yoochoose-clicks.dat",
+        "Yoochoose yoochoose-clicks.dat or -test.dat",
         "11,2014-05-01T00:00:01.250Z,300,0\n12,2014-05-01T00:00:00.000Z,301,S\n",
         [("12", "301", 1_398_902_400_000, "click", "12"), ("11", "300", 1_398_902_401_250, "click", "11")],
         {"11,soon,300,0\n": "line 3: timestamp is 'soon'", "11,2014-05-01T00:00:01.250Z,300\n": "line 3: 11,2014"},
@@ -120,11 +120,7 @@ CASES = [
 FOREIGN = [
     Foreign("retailrocket", "timestamp,itemid,property,value\n1430000000500,4,available,1\n", "item_properties"),
     Foreign("retailrocket", "categoryid,parentid\n1,2\n", "category_tree"),
-    Foreign(
-        "diginetica", "sessionId;userId;timeframe;eventdate;ordernumber;itemId\n1;NA;2;2016-02-02;3;4\n", "Diginetica"
-    ),
-    Foreign("yoochoose", "11,2014-05-01T00:00:01.250Z,300,120,1\n", "Yoochoose buys"),
-    Foreign("amazon-reviews", '{"asin": "B001", "title": "A thing", "price": 3.5}\n', "Amazon metadata"),
-    Foreign("amazon-ratings", "5,50,clk,1511600009\n", "line 1 is '5,50,clk,1511600009'"),
+    Foreign("amazon-reviews", '{"asin": "B001", "title": "A thing", "price": 3.5}\n', "metadata of items"),
+    Foreign("amazon-ratings", "5,50,clk,1511600009\n", "--format fliggy"),
     Foreign("amazon-ratings", "11,2014-05-01T00:00:01.250Z,300,0\n", "--format yoochoose"),
 ]

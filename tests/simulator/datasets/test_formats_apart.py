@@ -1,0 +1,80 @@
+"""Public formats are told apart, whatever happens to a file: lines in another order, cut, mixed, or in another unit."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mos_online.errors import DatasetError
+from simulator.datasets import FORMATS, load, load_file
+from tests.simulator.datasets.format_cases import CASES
+from tests.simulator.datasets.format_cases.case import Case
+from tests.simulator.datasets.test_formats import each_case, rows, split_header
+
+ALIKE = {frozenset({"movielens", "xing-2016"}), frozenset({"movielens", "amazon-ratings"})}
+"""Formats of which a single line can be one of the other: user, item, a number up to 5, seconds."""
+
+few = settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "log"
+
+
+@each_case
+@given(data=st.data())
+@few
+def test_lines_in_another_order_are_the_same_log(case: Case, log: Path, data: st.DataObject) -> None:
+    header, body = split_header(case)
+    lines = data.draw(st.permutations([line for line in body.splitlines(keepends=True) if line.strip()]))
+    log.write_text(header + "".join(lines))
+    read = load(str(log), None)
+    assert Counter(rows(read)) == Counter(case.events)
+    assert read.name == case.format
+
+
+@each_case
+@given(data=st.data())
+@few
+def test_a_file_that_ends_early_is_of_no_other_format(case: Case, log: Path, data: st.DataObject) -> None:
+    header, body = split_header(case)
+    first = len(header) + body.index("\n") + 1
+    whole = header + body * 3
+    log.write_text(whole[: data.draw(st.integers(first, len(whole)))])
+    with suppress(DatasetError):
+        assert load(str(log), None).name == case.format
+
+
+@each_case
+@given(data=st.data())
+@few
+def test_lines_of_another_format_are_refused(case: Case, log: Path, data: st.DataObject) -> None:
+    header, body = split_header(case)
+    others = [other for other in CASES if frozenset({other.format, case.format}) not in ALIKE]
+    other = data.draw(st.sampled_from([other for other in others if other.format != case.format]))
+    log.write_text(header + body * 100 + split_header(other)[1].splitlines(keepends=True)[0])
+    with suppress(DatasetError):
+        foreign = Counter(rows(load_file(case.format, log))) - Counter(case.events * 100)
+        assert not foreign, f"{other.layout} was read as {case.layout}: {foreign}"
+
+
+@each_case
+def test_times_in_another_unit_are_never_other_times(case: Case, log: Path) -> None:
+    seconds = {moment // 1000 for _, _, moment, _, _ in case.events}
+    for pattern, other in ((r"\b(\d{10})\b(?!\d)", r"\g<1>000"), (r"\b(\d{10})\d{3}\b", r"\1"), (r"\b(\d{10})\b", "1")):
+        header, body = split_header(case)
+        changed = re.sub(pattern, other, body)
+        if changed == body:
+            continue
+        log.write_text(header + changed)
+        for name in [None, *FORMATS]:
+            with suppress(DatasetError):
+                read = load(str(log), None) if name is None else load_file(name, log)
+                assert set(read.events["timestamp"] // 1000) <= seconds, f"read as {read.name}"
