@@ -71,9 +71,10 @@ bench-model: setup  ## compare MoS with other models on all datasets: two to thr
 bench-model-quick: setup  ## a short run of it in about five minutes: shows that it runs, not what is true
 	$(BIN)/mos evaluate --plan quick
 
-schemas: setup  ## write docs/topics.md, docs/schemas and docs/settings.md from the code
+schemas: setup  ## write docs/topics.md, docs/schemas, docs/settings.md and docs/formats.md from the code
 	$(BIN)/python -m mos_online.contracts.documentation docs
 	$(BIN)/python -m mos_online.settings_page docs/settings.md
+	$(BIN)/python -m tests.simulator.datasets.formats_page docs/formats.md
 
 lock: setup  ## resolve the dependencies again
 	echo uv | $(BIN)/uv pip compile - $(LOCK) -o requirements/uv.txt

@@ -30,6 +30,13 @@ GLOBO = (
     "click_deviceGroup,click_os,click_country,click_region,click_referrer_type"
 )
 
+RAND = (
+    "user_id,video_id,date,hourmin,time_ms,is_click,is_like,is_follow,is_comment,is_forward,is_hate,long_view,"
+    "play_time_ms,duration_ms,profile_stay_time,comment_stay_time,is_profile_enter,is_rand,tab"
+)
+
+ASCTIME = "%a %b %d %H:%M:%S +0000 %Y"
+
 Row = tuple[int, int, int]
 """User, item and seconds since epoch."""
 
@@ -65,6 +72,11 @@ def review(user: str, item: str, when: str) -> Callable[[Row], str]:
     )
 
 
+def otto(row: Row, place: int) -> dict[str, object]:
+    """An event of OTTO."""
+    return {"aid": row[1] + place, "ts": row[2] * 1000 + place, "type": "clicks"}
+
+
 FORMATS: dict[str, tuple[str, Callable[[Row], str]]] = {
     "amazon-ratings": ("", lambda row: f"A{row[0]},B{row[1]:09},5.0,{day(row[2])}"),
     "amazon-reviews": ("", review("reviewerID", "asin", "unixReviewTime")),
@@ -83,23 +95,93 @@ FORMATS: dict[str, tuple[str, Callable[[Row], str]]] = {
     "taobao": ("", lambda row: f"{row[0]},{row[1]},{row[1] % 900},pv,{row[2]}"),
     "yelp": ("", review("user_id", "business_id", "date")),
     "yoochoose": ("", lambda row: f"{row[0]},{moment(row[2]):%Y-%m-%dT%H:%M:%S}.277Z,{row[1]},0"),
+    "adressa": (
+        "",
+        lambda row: json.dumps(
+            {"eventId": 1, "url": "http://x", "userId": f"cx:{row[0]}", "id": row[1], "time": row[2]}
+        ),
+    ),
+    "douban": (
+        "ID,Movie_Name_EN,Movie_Name_CN,Crawl_Date,Number,Username,Date,Star,Comment,Like",
+        lambda row: f'1,{row[1]},x,2017-01-22,1,{row[0]},{moment(row[2]):%Y-%m-%d},3,"fine, really",4',
+    ),
+    "epinions": (
+        "",
+        lambda row: str({"user": row[0], "item": row[1], "time": str(row[2]), "stars": 4.0, "paid": "", "review": "x"}),
+    ),
+    "fliggy": ("", lambda row: f"{row[0]},{row[1]},clk,{row[2]}"),
+    "foursquare": (
+        "",
+        lambda row: f"{row[0]}\t{row[1]:024x}\t4bf5\tBar\t40.7\t-74.0\t-240\t{moment(row[2]):{ASCTIME}}",
+    ),
+    "goodreads": (
+        "",
+        lambda row: json.dumps(
+            {
+                "user_id": f"{row[0]:032x}",
+                "book_id": str(row[1]),
+                "date_added": f"{moment(row[2]):{ASCTIME}}",
+                "read_at": "",
+            }
+        ),
+    ),
+    "hm": (
+        "t_dat,customer_id,article_id,price,sales_channel_id",
+        lambda row: f"{moment(row[2]):%Y-%m-%d},{row[0]:064x},{row[1]:010},0.0508,2",
+    ),
+    "kuairand": (RAND, lambda row: f"{row[0]},{row[1]},20171118,400,{row[2]}301,1,0,0,0,0,0,1,151024,104400,0,0,0,0,1"),
+    "kuairec": (
+        "user_id,video_id,play_duration,video_duration,time,date,timestamp,watch_ratio",
+        lambda row: f"{row[0]},{row[1]},13838,10867,2020-07-05 00:08:23.438,20200705,{row[2]}.438,1.27",
+    ),
+    "lastfm-1k": (
+        "",
+        lambda row: f"user_{row[0]:06}\t{moment(row[2] - 300_000_000):%Y-%m-%dT%H:%M:%SZ}\tm\tA\t{row[1]}\tB",
+    ),
+    "mind": (
+        "",
+        lambda row: (
+            f"1\tU{row[0]}\t{moment(row[2]):%m/%d/%Y %I:%M:%S %p}\tN1 N2\t"
+            + " ".join(f"N{row[1] + place}-{int(place == 0)}" for place in range(20))
+        ),
+    ),
+    "otto": ("", lambda row: json.dumps({"session": row[0], "events": [otto(row, place) for place in range(20)]})),
+    "tianchi-mobile": (
+        "user_id,item_id,behavior_type,user_geohash,item_category,time",
+        lambda row: f"{row[0]},{row[1]},1,,{row[1] % 900},{moment(row[2]):%Y-%m-%d %H}",
+    ),
+    "tmall": (
+        "user_id,item_id,cat_id,seller_id,brand_id,time_stamp,action_type",
+        lambda row: f"{row[0]},{row[1]},{row[1] % 900},3,,{moment(row[2]):%m%d},0",
+    ),
+    "xing-2016": ("user_id\titem_id\tinteraction_type\tcreated_at", lambda row: f"{row[0]}\t{row[1]}\t1\t{row[2]}"),
+    "30music": (
+        "",
+        lambda row: (
+            f'event.play\t1\t{row[2]}\t{{"playtime":176}}\t{{"subjects":[{{"type":"user","id":{row[0]}}}],'
+            f'"objects":[{{"type":"track","id":{row[1]}}}]}}'
+        ),
+    ),
 }
-"""Name -> header, and how a line is written: in the shape that earlier states of this project read, too."""
+"""Name -> header, and how a line is written; the first eleven in the shape that earlier states read, too."""
 
-SLOW = {"steam": 10, "amazon-reviews": 3, "yelp": 3}
+PER_LINE = {"mind": 20, "otto": 20}
+"""Events of a line, where it has several."""
+
+SLOW = {"steam": 10, "amazon-reviews": 3, "yelp": 3, "epinions": 10}
 """Formats of long lines are measured with fewer of them."""
 
 
 def write(name: str, path: Path, events: int) -> int:
     """Write a file; returns its number of events."""
     header, line = FORMATS[name]
-    count = events // SLOW.get(name, 1)
+    count = events // SLOW.get(name, 1) // PER_LINE.get(name, 1)
     with path.open("w") as file:
         if header:
             file.write(header + "\n")
         for row in rows(count):
             file.write(line(row) + "\n")
-    return count
+    return count * PER_LINE.get(name, 1)
 
 
 def read(name: str, path: Path) -> dict[str, float]:

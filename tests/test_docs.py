@@ -24,6 +24,7 @@ from mos_online.system_settings import PREFIX
 from serving.http.api import RecommendRequest, RecommendResponse
 from simulator.datasets import load
 from streams.runtime.worker import PROCESSORS
+from tests.simulator.datasets import formats_page
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("mos_online", "features", "publishing", "streams", "serving", "simulator", "evaluation", "mos_cli")
@@ -35,7 +36,10 @@ PAGES = [
 ]
 HISTORY = ROOT / "CHANGELOG.md"
 """It also names what has been renamed."""
-PRINTED = {ROOT / "docs/topics.md", ROOT / "docs/settings.md", *(ROOT / "docs/results").glob("*.md")}
+PRINTED = {
+    *(ROOT / "docs" / name for name in ("topics.md", "settings.md", "formats.md")),
+    *(ROOT / "docs/results").glob("*.md"),
+}
 """Programs write these."""
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
@@ -210,6 +214,10 @@ def test_settings_exist(path: Path) -> None:
 
 def test_the_page_of_the_settings_is_up_to_date() -> None:
     assert (ROOT / "docs/settings.md").read_text() == settings_page.page(), "run `make schemas`"
+
+
+def test_the_page_of_the_formats_is_up_to_date() -> None:
+    assert (ROOT / "docs/formats.md").read_text() == formats_page.page(), "run `make schemas`"
 
 
 def test_every_setting_is_described_in_sentences() -> None:

@@ -26,7 +26,7 @@ def _clicked_before(frame: pl.DataFrame) -> pl.DataFrame:
     """One row for each article in the history of a user; the lists of a user must be of one length."""
     uneven = pl.col(TIMES).list.len() != pl.col(ARTICLES).list.len()
     frame = refuse(frame, uneven, "fields", pl.lit(f"{TIMES} and {ARTICLES} have different lengths"))
-    even = pl.col("refused").is_null()
+    even = ~uneven.fill_null(value=False)
     lists = [pl.when(even).then(name).otherwise(pl.col(name).list.head(1)).alias(name) for name in (TIMES, ARTICLES)]
     frame = frame.with_columns(lists)
     refused = frame.filter(~even).explode(TIMES).explode(ARTICLES)
