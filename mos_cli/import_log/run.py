@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,16 @@ from mos_cli.progress import progress_bar
 from mos_cli.read_log import report_table
 from mos_online.errors import DatasetError
 from mos_online.settings import Settings
+from simulator.dataset import ITEM_COLUMNS
+from simulator.datasets import FORMATS
+from simulator.datasets.catalogues import read_items
 from simulator.datasets.opening import watched
 from simulator.datasets.raw import ReadOptions
 from simulator.datasets.times import require_zone
 from simulator.importing.catalogue import Catalogue
 from simulator.importing.columns import Asked
 from simulator.importing.own import own_file
-from simulator.importing.plan import plan_import
+from simulator.importing.plan import Plan, plan_import
 from simulator.importing.run import Source, import_log, look_through
 from simulator.importing.shop import write_shop
 from simulator.importing.target import require_free, target_folder
@@ -70,9 +73,7 @@ def import_and_show(wanted: Wanted, asked: Asked, settings: Settings) -> None:
     console.print(f"[bold]{_named(files)}[/]: {plan.described}")
     if plan.columns is not None and plan.sample is not None:
         console.print(columns_table(plan.columns, plan.sample))
-    catalogue = None
-    if items is not None:
-        catalogue = Catalogue(own_file(items).whole(), items_as)
+    catalogue = _catalogue(items, items_as, plan, files, console)
     source = Source(plan=plan, catalogue=catalogue, max_refused=wanted.max_refused)
     with _progress(console, [part.path for part in plan.parts]) as sorting:
         outcome = (
@@ -86,6 +87,28 @@ def import_and_show(wanted: Wanted, asked: Asked, settings: Settings) -> None:
         return
     name = wanted.to if wanted.to and "/" in wanted.to else folder.name
     console.print(f"written to {folder}: try [bold]mos train --dataset {name}[/]")
+
+
+def _catalogue(
+    items: Path | None, items_as: Mapping[str, str], plan: Plan, files: Sequence[Path], console: Console
+) -> Catalogue | None:
+    """The items of a file: that of a public format is known, of another the columns are guessed.
+
+    Of a folder of a public format, the files of items that lie in it are read.
+    """
+    as_they_are = {name: name for name in ITEM_COLUMNS}
+    if items is None:
+        beside = FORMATS[plan.name].item_files_of(files[0]) if plan.name in FORMATS and files[0].is_dir() else None
+        if beside is None:
+            return None
+        table, found = beside
+        console.print(f"[bold]{_named(found)}[/]: {table.title}")
+        return Catalogue(table.read(found), as_they_are)
+    known = None if items_as else read_items(items)
+    if known is None:
+        return Catalogue(own_file(items).whole(), items_as)
+    console.print(f"[bold]{items}[/]: {known.title}")
+    return Catalogue(known.frame, as_they_are)
 
 
 def _example(wanted: Wanted, asked: Asked, settings: Settings, console: Console) -> tuple[list[Path], Path | None]:

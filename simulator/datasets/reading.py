@@ -11,11 +11,11 @@ from simulator.dataset import ITEM_COLUMNS, Dataset
 from simulator.datasets.assemble import assemble
 from simulator.datasets.check import Check
 from simulator.datasets.format import Format
-from simulator.datasets.formats import FORMATS, UNREADABLE
+from simulator.datasets.formats import FORMATS
 from simulator.datasets.layout import Layout
 from simulator.datasets.opening import head
 from simulator.datasets.raw import RawRows, ReadOptions
-from simulator.datasets.recognise import layout_in
+from simulator.datasets.recognise import layout_in, named_format
 
 MAX_REFUSED = 0.01
 """Share of the rows of a file that may be refused, unless the user says another."""
@@ -54,11 +54,7 @@ def open_format(name: str, path: Path, options: ReadOptions, formats: Mapping[st
     Raises:
         DatasetError: unknown format, no such file, or a file of another format.
     """
-    known = formats.get(name)
-    if known is None:
-        if name in UNREADABLE:
-            raise DatasetError(f"{UNREADABLE[name].title}, {UNREADABLE[name].why}: it cannot be read")
-        raise DatasetError(f"unknown format {name!r}; allowed: {', '.join(formats)}")
+    known = named_format(name, formats)
     if not path.exists():
         raise DatasetError(f"{path} does not exist; give the path of a {name} file")
     files = known.files_of(path)

@@ -38,6 +38,24 @@ def recognise(path: Path, formats: Mapping[str, Format]) -> list[Recognised]:
     return [one for one in named or layouts if one.layout.telling and one.layout.fits(found)]
 
 
+def named_format(name: str, formats: Mapping[str, Format], *others: str) -> Format:
+    """The format of a name.
+
+    Args:
+        name: as the user wrote it.
+        formats: all there are.
+        others: further names that the user might have written.
+
+    Raises:
+        DatasetError: there is none, or it names a dataset of which no file can be read; says why.
+    """
+    if name in formats:
+        return formats[name]
+    if name in UNREADABLE:
+        raise DatasetError(f"{UNREADABLE[name].title}, {UNREADABLE[name].why}: it cannot be read")
+    raise DatasetError(f"unknown format {name!r}; allowed: {', '.join([*formats, *others])}")
+
+
 def layout_in(known: Format, found: Head, formats: Mapping[str, Format]) -> Layout:
     """The layout that a file has in a format: one in which its rows make sense, else one whose columns it has.
 
@@ -49,7 +67,7 @@ def layout_in(known: Format, found: Head, formats: Mapping[str, Format]) -> Layo
     named = [layout for one in formats.values() for layout in one.layouts if layout.names(found)]
     mine = [layout for layout in known.layouts if layout in named or not named]
     likely = next((layout for layout in mine if layout.looks_like(found)), None)
-    if likely is None and _known_as(found, formats) is None:
+    if likely is None and known_as(found, formats) is None:
         likely = next((layout for layout in mine if layout.fits(found)), None)
     if likely is not None:
         return likely
@@ -63,7 +81,7 @@ def looks_like(found: Head, formats: Mapping[str, Format]) -> str:
     """What a file looks like, in words, for the error about a file that is not of the format that was said."""
     if found.empty:
         return "it is empty"
-    if (known := _known_as(found, formats)) is not None:
+    if (known := known_as(found, formats)) is not None:
         return f"it looks like {known}"
     if found.columns is not None:
         return f"it is a Parquet file with the columns {', '.join(found.columns)}"
@@ -71,7 +89,7 @@ def looks_like(found: Head, formats: Mapping[str, Format]) -> str:
     return f"line 1 is {cut(found.lines[0])!r}" + (f", which is no JSON: {broken}" if broken else "")
 
 
-def _known_as(found: Head, formats: Mapping[str, Format]) -> str | None:
+def known_as(found: Head, formats: Mapping[str, Format]) -> str | None:
     """The file of a public dataset that a file looks like, in words, or None."""
     layouts = [Recognised(known, layout) for known in formats.values() for layout in known.layouts]
     named = [one for one in layouts if one.layout.names(found)]

@@ -13,9 +13,8 @@ from mos_online.errors import DatasetError
 from simulator.datasets.delimited import Delimited
 from simulator.datasets.ids import as_text
 from simulator.datasets.layout import Layout
-from simulator.datasets.opening import Head, head
-from simulator.datasets.parquet import parquet_chunks
-from simulator.datasets.raw import RawRows
+from simulator.datasets.opening import head
+from simulator.datasets.parquet import ParquetTable
 from simulator.importing.columns import Columns, listed
 from simulator.importing.dialect import recognise_dialect, split, unique_names
 from simulator.importing.documents import Documents, fields_of
@@ -34,36 +33,6 @@ class OwnText(Delimited):
         if not self.header:
             return list(self.columns), False
         return list(unique_names(split(first, self.separator))), True
-
-
-@dataclass(frozen=True, kw_only=True)
-class OwnParquet(Layout):
-    """A Parquet file; columns keep their types.
-
-    Attributes:
-        columns: that are read.
-    """
-
-    columns: tuple[str, ...]
-
-    @property
-    def shape(self) -> str:
-        """What a file looks like, in words."""
-        return f"Parquet with {', '.join(self.columns)}"
-
-    def chunks(self, path: Path, notes: list[str]) -> Iterator[pl.DataFrame]:
-        """Take a file apart."""
-        yield from parquet_chunks(path, self.columns)
-
-    def rows(self, path: Path) -> Iterator[RawRows]:
-        """Read a file."""
-        return (rows._replace(counted="row") for rows in super().rows(path))
-
-    def sample(self, head: Head) -> pl.DataFrame | None:
-        """The first rows, or None if it is no Parquet file with the columns."""
-        if head.columns is None or not set(self.columns) <= set(head.columns):
-            return None
-        return next(self.chunks(head.path, []), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +121,7 @@ def own_file(path: Path) -> OwnFile:
         raise DatasetError(f"{path} is empty")
     if beginning.columns is not None:
         columns, described, header = beginning.columns, "Parquet", True
-        layout: Layout = OwnParquet(columns=columns, **_NOTHING)
+        layout: Layout = ParquetTable(columns=columns, **_NOTHING)
     elif beginning.lines[0].lstrip().startswith(("{", "[")):
         paths = fields_of(beginning)
         columns, described, header = tuple(paths), "JSON lines", True

@@ -15,7 +15,7 @@ from simulator.datasets.formats import FORMATS
 from simulator.datasets.layout import Layout
 from simulator.datasets.opening import head
 from simulator.datasets.raw import ReadOptions
-from simulator.datasets.recognise import looks_like, recognise
+from simulator.datasets.recognise import known_as, layout_in, named_format, recognise
 from simulator.importing.columns import Asked, Columns
 from simulator.importing.guess import guess
 from simulator.importing.own import OwnFile, own_file
@@ -67,9 +67,7 @@ def plan_import(paths: Sequence[Path], asked: Asked, options: ReadOptions, *, fo
     """
     known = None
     if format_name not in {None, TABLE}:
-        known = FORMATS.get(str(format_name))
-        if known is None:
-            raise DatasetError(f"unknown format {format_name!r}; allowed: {', '.join([*FORMATS, TABLE])}")
+        known = named_format(str(format_name), FORMATS, TABLE)
         if asked:
             raise DatasetError(f"--format {format_name} says what the columns mean: leave out the options for columns")
     files = _files(paths, known)
@@ -113,7 +111,7 @@ def _recognised(files: Sequence[Path]) -> Format | None:
                 + " or ".join(f"--format {name}" for name in [*found, TABLE])
             )
         if not found:
-            _refuse_sibling(file)
+            _refuse_known(file)
         names.setdefault(found[0] if found else TABLE, file)
     if len(names) > 1:
         shown = "; ".join(f"{file} looks like {name}" for name, file in names.items())
@@ -121,29 +119,22 @@ def _recognised(files: Sequence[Path]) -> Format | None:
     return FORMATS.get(next(iter(names)))
 
 
-def _refuse_sibling(file: Path) -> None:
+def _refuse_known(file: Path) -> None:
     """Refuse a file of a publication that holds no events."""
-    beginning = head(file)
-    for known in FORMATS.values():
-        for sibling in known.siblings:
-            if sibling.matches(beginning):
-                raise DatasetError(
-                    f"{file} looks like {sibling.title}, {sibling.why}; if it is your own, say --format {TABLE}"
-                )
+    known = known_as(head(file), FORMATS)
+    if known is not None:
+        raise DatasetError(f"{file} looks like {known}; if it is your own, say --format {TABLE}")
 
 
 def _public(files: Sequence[Path], known: Format, options: ReadOptions) -> Plan:
     parts: list[Part] = []
     checks: dict[str, Check] = {}
     for file in files:
-        beginning = head(file)
-        layout = known.layout_of(beginning)
-        if layout is None:
-            shapes = " or ".join(dict.fromkeys(layout.shape for layout in known.layouts))
-            raise DatasetError(
-                f"{file} is no file of {known.title} ({shapes}): {looks_like(beginning, FORMATS)}; without --format "
-                "it is recognised, and --format table reads any table"
-            )
+        try:
+            layout = layout_in(known, head(file), FORMATS)
+        except DatasetError as error:
+            remedy = f"without --format it is recognised, and --format {TABLE} reads any table"
+            raise DatasetError(f"{error}; {remedy}") from None
         check = checks.setdefault(layout.title, layout.check(options))
         parts.append(Part(path=file, layout=layout, check=check))
     titles = ", ".join(checks)

@@ -100,7 +100,7 @@ def test_a_public_format_is_recognised(mos: Mos, tmp_path: Path) -> None:
         (["x.csv", "--example", "shop"], "--example makes its own files"),
         (["LOG", "--zone", "Mars"], "zone 'Mars' is not known"),
         (["LOG", "--to", ".."], "is no name for a dataset"),
-        (["LOG", "--format", "netflix"], "unknown format 'netflix'; allowed: amazon-ratings"),
+        (["LOG", "--format", "netflix"], "unknown format 'netflix'; allowed: adressa, amazon-ratings"),
         (["LOG", "--items-as", "title"], "write item_id=sku"),
         (["LOG", "--items", "nowhere.csv"], "nowhere.csv"),
         (["LOG", "--user", "custmer"], "did you mean 'customer'"),
@@ -133,3 +133,31 @@ def test_a_real_kill_leaves_nothing_that_is_taken_for_a_dataset(tmp_path: Path) 
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
     assert [path.name for path in data.iterdir()] == ["shop"]
     assert len(pl.read_parquet(data / "shop" / "events.parquet")) == 1_500_000
+
+
+def test_items_of_a_public_format_are_recognised(mos: Mos, mos_home: Settings, tmp_path: Path) -> None:
+    ratings, movies = tmp_path / "ratings.dat", tmp_path / "movies.dat"
+    ratings.write_text("9::20::5::1000000007\n9::10::4::1000000003\n")
+    movies.write_text("20::Boy (1995)::Drama|War\n10::Girl (1996)::Comedy\n30::None (1997)::Comedy\n")
+    answer = mos("import", str(ratings), "--items", str(movies), "--to", "ml")
+    assert answer.status == 0, answer
+    assert "movies.dat: MovieLens movies.dat" in answer.out
+    items = pl.read_parquet(mos_home.home / "datasets" / "ml" / "items.parquet")
+    assert items.select("item_id", "title", "category").rows() == [
+        ("20", "Boy (1995)", "Drama"),
+        ("10", "Girl (1996)", "Comedy"),
+        ("30", "None (1997)", "Comedy"),
+    ]
+    refused(mos("import", str(movies)), "looks like MovieLens movies.dat, which has no events")
+
+
+def test_a_folder_of_a_public_format_brings_its_items(mos: Mos, mos_home: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "ml"
+    folder.mkdir()
+    (folder / "ratings.dat").write_text("9::20::5::1000000007\n9::10::4::1000000003\n")
+    (folder / "movies.dat").write_text("20::Boy (1995)::Drama|War\n10::Girl (1996)::Comedy\n")
+    (folder / "README").write_text("Summary\n")
+    answer = mos("import", str(folder), "--format", "movielens", "--to", "whole")
+    assert answer.status == 0, answer
+    items = pl.read_parquet(mos_home.home / "datasets" / "whole" / "items.parquet")
+    assert items["category"].to_list() == ["Drama", "Comedy"]

@@ -21,14 +21,14 @@ HEAD = """# Files of public datasets
 
 Every command that takes `--dataset` also reads the files of these publications, as their publishers distribute them:
 packed with gzip or zstd or not. A file is recognised by its content; `--format` says what it is where it could be
-several. The lines below are made up, and ⇥ stands for a tab. None of the datasets comes with this project, and each has
-terms of its own.
+several. `mos import` makes a [dataset folder](datasets.md) of such files, which is faster to read again. The lines
+below are made up, and ⇥ stands for a tab. None of the datasets comes with this project, and each has terms of its own.
 
 The times of some logs name no zone. They are taken as UTC, and the report says so; `--zone Europe/Copenhagen` names
 another. Where all times are whole days, a session is a user's day.
 
 Given a folder, a command reads the files of events that the table names, as one log. If files of items lie there, too,
-the log gets titles and categories.
+the log gets titles and categories. `mos import` takes them as `--items`, too.
 """
 
 

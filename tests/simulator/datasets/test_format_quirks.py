@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from mos_online.errors import DatasetError
 from simulator.datasets import FORMATS, UNREADABLE, ReadOptions, load, load_file
+from simulator.datasets.parquet import ParquetTable
 from tests.simulator.datasets.format_cases import leisure, news_and_video
 
 NOON = datetime(2023, 5, 18, 12, 0, 5)  # noqa: DTZ001 - the publisher's times have no zone
@@ -70,11 +72,14 @@ def test_history_of_ebnerd(tmp_path: Path) -> None:
     assert {why: found.count for why, found in read.report.refused.items()} == {"fields": 1}
 
 
-def test_chunks_of_a_columnar_file_are_one_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_of_a_columnar_file_are_one_log(tmp_path: Path) -> None:
     path = behaviors(tmp_path / "b.parquet", article_ids_inview=[[8, 9], [8]])
-    whole = load_file("ebnerd", path).events
-    monkeypatch.setattr("simulator.datasets.parquet.ROWS", 1)
-    assert load_file("ebnerd", path).events.equals(whole)
+    layout = FORMATS["ebnerd"].layouts[0]
+    assert isinstance(layout, ParquetTable)
+    whole, parts = (list(replace(layout, at_once=rows).rows(path)) for rows in (10, 1))
+    assert [len(rows.frame) for rows in parts] == [2, 1]
+    assert pl.concat([rows.frame for rows in parts]).equals(whole[0].frame)
+    assert {rows.counted for rows in parts} == {"row"}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +131,6 @@ def test_rows_without_a_time_of_kuairec(tmp_path: Path) -> None:
     read = load_file("kuairec", path)
     assert len(read.events) == 19
     assert read.report is not None
-    assert read.report.repeats == 18
     path.write_text(news_and_video.REC_HEADER + row + "3,70,1,1,,,,1.0\n")
     with pytest.raises(DatasetError, match="missing_time"):
         load_file("kuairec", path)
