@@ -84,7 +84,7 @@ FORMAT = Format(
     ),
     siblings=(
         Sibling("MovieLens users", "which has no events", most_lines(r"\d+::[MF]::\d+::\d+::.*|\d+\|\d+\|[MF]\|.*")),
-        Sibling("MovieLens tags", "which are no ratings", most_lines(r"\d+::\d+::.*::\d+")),
+        Sibling("MovieLens tags", "which are no ratings", most_lines(r"\d+::\d+::(?!\d(\.\d)?::).*::\d+")),
         Sibling("MovieLens tags", "which are no ratings", first_line("userId,movieId,tag,timestamp")),
         Sibling("MovieLens links", "which has no events", first_line("movieId,imdbId,tmdbId")),
     ),
