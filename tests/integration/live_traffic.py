@@ -58,7 +58,8 @@ class LiveTraffic:
         draw, topic = random.Random(1), self._system.settings.topic(contracts.CLICKS)
         while not self._enough.wait(self._pause):
             user, event = f"u{draw.randrange(self._users)}", f"e{len(self.sent)}"
-            click = Click(event_id=event, user_id=user, item_id="i", timestamp=time.time_ns() // 1_000_000)
+            moment, visit = time.time_ns() // 1_000_000, draw.choice((None, "a", "b"))
+            click = Click(event_id=event, user_id=user, item_id="i", timestamp=moment, session_id=visit)
             self._producer.produce(topic, contracts.encode(click), user.encode(), on_delivery=self._delivered)
             self._producer.poll(0)
             self.sent.add(event)
