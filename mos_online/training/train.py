@@ -25,8 +25,8 @@ from mos_online.training.publish import as_checkpoint, publish
 from mos_online.training.report import TrainReport
 from mos_online.training.routing import describe_items
 
-TRIAL = 0.15
-"""Share of the time in which each of the two starts is tried."""
+TRIAL, TRIAL_PASSES = 0.25, 3
+"""Share of the time, and passes, in which each of the two starts is tried. After a single pass the worse may lead."""
 
 REFRESH_SLOWDOWN = 5
 """The pass over the validation positions has a learning rate so many times smaller than the fit's."""
@@ -90,8 +90,8 @@ class _Start:
 
 
 def _better_start(data: TrainingData, config: TrainConfig, on_progress: Progress) -> _Start:
-    """The better of two models after one pass each: items that share sessions start out alike, or not."""
-    budget = replace(config.budget, seconds=TRIAL * config.budget.seconds, epochs=1)
+    """The better of two models after a few passes each: items that share sessions start out alike, or not."""
+    budget = replace(config.budget, seconds=TRIAL * config.budget.seconds, epochs=TRIAL_PASSES)
     tried = []
     for alike in (True, False):
         on_progress("start", float(not alike) / 2, "items of one session start out alike" if alike else "at random")
