@@ -183,8 +183,17 @@ class FetchConsumer(Consumer):  # type: ignore[misc]
             if wanted is not None and fetched[0].offset > wanted:
                 await self._check_gap(tp, wanted)
             elif wanted is not None and fetched[0].offset < wanted:
-                self._lost(shrunk(tp.topic, tp.partition, wanted, fetched[0].offset))
+                await self._check_return(tp, wanted, fetched[0].offset)
         return records, active
+
+    async def _check_return(self, tp: TP, wanted: int, found: int) -> None:
+        """Records may come again: what was fetched before a rebalance is handed out after it, and fetched once more.
+
+        But not those before the committed offset, and not of a log that ends before what was read of it.
+        """
+        end = (await self.highwaters(tp))[tp]
+        if end < wanted or found < (self._committed_offset[tp] or 0):
+            self._lost(shrunk(tp.topic, tp.partition, wanted, found))
 
     async def _check_gap(self, tp: TP, wanted: int) -> None:
         """Offsets may have gaps (marks of transactions, compaction), but not because of retention."""

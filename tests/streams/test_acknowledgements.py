@@ -70,6 +70,9 @@ class Broker:
     async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
         return dict.fromkeys(partitions, 0)
 
+    async def highwaters(self, *partitions: TP) -> dict[TP, int]:
+        return {tp: self.highwater(tp) for tp in partitions}
+
     async def commit(self, offsets: Mapping[TP, int]) -> bool:
         if self.accepts:
             self.committed.update(offsets)
@@ -270,6 +273,28 @@ def test_only_what_no_waiting_mends_ends_the_consumer(
         assert crashed == ([error] if crashes else [])
         assert not await thread._commit({PARTITIONS[1]: 5}), "a partition that is not ours is never committed"
         thread.thread_loop.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("committed", [None, 4])
+def test_what_was_fetched_before_a_rebalance_may_come_after_it_and_once_more(
+    tmp_path: Path, committed: int | None
+) -> None:
+    """The fetch was under way while Kafka gave the partitions anew: no log has become shorter."""
+    tp = PARTITIONS[0]
+
+    async def run() -> None:
+        broker = Broker(logs={tp: list(range(9)), PARTITIONS[1]: []}, sizes=[20])
+        reader = Reader(tmp_path, broker)
+        if committed is not None:
+            broker.committed[tp] = committed
+        await reader.rebalance(set(PARTITIONS))
+        start = committed or 0
+        reader.consumer._to_message(tp, [record(tp, offset) for offset in range(start, 7)])
+        await reader.fetch()
+        assert not reader.failures
+        assert reader.seen[tp] == set(range(start, 9))
 
     asyncio.run(run())
 
