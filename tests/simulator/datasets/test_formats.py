@@ -152,7 +152,7 @@ def test_quotes_blanks_and_the_order_of_columns_do_not_matter(case: Case, log: P
 
 @each_case
 @given(data=st.data())
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_file_is_read_or_refused_and_nothing_else(case: Case, log: Path, data: st.DataObject) -> None:
     whole = case.text.encode() * 2
     at = data.draw(st.integers(0, len(whole)))
@@ -168,7 +168,7 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(case: Case, log: Pat
 
 @pytest.mark.parametrize("name", FORMATS)
 @given(junk=st.binary(max_size=200))
-@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_refused(name: str, tmp_path: Path, junk: bytes) -> None:
     path = tmp_path / "log"
     path.write_bytes(junk)
@@ -264,7 +264,7 @@ def test_the_last_category_of_an_item_is_its_category(log: Path) -> None:
 
 
 @given(cut=st.integers(8, 90))
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_blocks_do_not_matter(log: Path, cut: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("simulator.datasets.opening.TextFile.__init__.__kwdefaults__", {"block": cut})

@@ -21,7 +21,7 @@ from tests.simulator.datasets.test_formats import each_case, layout, rows, split
 ALIKE = {frozenset({"movielens", "xing-2016"}), frozenset({"movielens", "amazon-ratings"})}
 """Formats of which a single line can be one of the other: user, item, a number up to 5, seconds."""
 
-few = settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(deadline=None, max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
