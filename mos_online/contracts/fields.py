@@ -31,3 +31,12 @@ Vector = Annotated[list[float], Meta(max_length=MAX_VECTOR)]
 Scalar = str | int | float | bool | None
 Context = dict[str, Scalar | list[Scalar]]
 """What a publisher says about an event: scalars and lists of scalars by name."""
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written as UTF-8: it holds no surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

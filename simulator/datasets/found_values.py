@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from mos_online.contracts.fields import is_utf8
+
 
 def found_columns(values: Mapping[str, Sequence[object]]) -> pl.DataFrame:
     """Make a frame of Python values.
@@ -40,16 +42,6 @@ def _text(value: object) -> str | None:
     if isinstance(value, int | float):
         return repr(value) if abs(value) < 10**300 else "1e300"
     text = value if isinstance(value, str) else f"\x00{type(value).__name__}"
-    return (
-        text.encode(errors="surrogatepass").decode(errors="replace").replace("\ufffd", "\x00")
-        if not _is_utf8(text)
-        else text
-    )
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    if is_utf8(text):
+        return text
+    return text.encode(errors="surrogatepass").decode(errors="replace").replace("\ufffd", "\x00")

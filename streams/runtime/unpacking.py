@@ -14,6 +14,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords, _MemoryRecordsPy
 
+from mos_online.contracts.fields import is_utf8
 from mos_online.errors import BrokerError
 from streams.kafka.records import Record
 
@@ -92,7 +93,7 @@ class _LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
     def __next__(self) -> Any:
         record = super().__next__()
         names = "".join(name for name, _ in record.headers)
-        return record if names.isascii() or _is_utf8(names) else replace(record, headers=[])
+        return record if names.isascii() or is_utf8(names) else replace(record, headers=[])
 
 
 class _Buffer(bytearray):
@@ -106,11 +107,3 @@ class _Buffer(bytearray):
 class _Slice(bytes):
     def decode(self, encoding: str = "utf-8", errors: str = "surrogateescape") -> str:
         return super().decode(encoding, errors)
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ Event = Decision | Impression | AcceptedClick
 
 
 def decision(
-    request_id: str, timestamp: int, *, user: str = "u", items: str = "ab", trigger: str = "request"
+    request_id: str, timestamp: int, *, user: str = "u", items: Iterable[str] = "ab", trigger: str = "request"
 ) -> Decision:
     return Decision(
         request_id=request_id,

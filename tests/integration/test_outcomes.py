@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from mos_online import contracts
-from mos_online.contracts import AcceptedClick, Click, Decision, Impression, Outcome, RankedItem
+from mos_online.contracts import AcceptedClick, Click, Decision, Impression, Outcome
 from mos_online.feedback.oracle import offline_outcomes
 from simulator.partition import partition_of
 from streams.broker.apache import ApacheBroker
+from tests.feedback.feedback_log import decision
 from tests.integration.stream_system import PARTITIONS, StreamSystem, stream_system
 
 pytestmark = pytest.mark.slow
@@ -24,20 +25,6 @@ FAR = BEGIN + 10**9
 USERS = [f"u{number}" for number in range(30)]
 RULES = {"MOS_FEEDBACK_WINDOW": "60", "MOS_FEEDBACK_LATENESS": "5", "MOS_SESSION_IDLE_TIMEOUT": "1"}
 Sent = list[tuple[str, bytes]]
-
-
-def decision(request_id: str, user: str, at: int, items: list[str], trigger: str = "request") -> Decision:
-    return Decision(
-        request_id=request_id,
-        user_id=user,
-        timestamp=at,
-        trigger=trigger,  # type: ignore[arg-type]
-        items=[RankedItem(item_id=item, score=0.5, theme=1) for item in items],
-        candidates=9,
-        model_version="m",
-        router_version="r",
-        fallback=None,
-    )
 
 
 class Traffic:
@@ -62,7 +49,7 @@ class Traffic:
             what = rng.random()
             if what < 0.3:
                 trigger = rng.choice(["request", "request", "session_closed", "test"])
-                self.decisions.append(decision(f"r{number}", user, self._now, items, trigger))
+                self.decisions.append(decision(f"r{number}", self._now, user=user, items=items, trigger=trigger))
             elif what < 0.5:
                 owner = next((one.user_id for one in self.decisions if one.request_id == asked), user)
                 self.impressions.append(
@@ -100,7 +87,7 @@ def end(system: StreamSystem) -> None:
     for user in users.values():
         shown = Impression(event_id="end", user_id=user, request_id="end", item_ids=["i"], timestamp=FAR)
         click = Click(event_id="end", user_id=user, item_id="i", timestamp=FAR)
-        parts = (decision("end", user, FAR, ["i"]), shown, click)
+        parts = (decision("end", FAR, user=user, items=["i"]), shown, click)
         sent = [[(user, contracts.encode(part))] for part in parts]
         send(system, (sent[0], sent[1], sent[2]))
 
