@@ -30,6 +30,7 @@ from mos_online.metrics.bootstrap import paired_bootstrap, paired_gauc_bootstrap
 from mos_online.metrics.ctr import auc, user_aucs
 from mos_online.metrics.ranking import Estimate
 from mos_online.sessions import SessionConfig
+from mos_online.training import TrainConfig
 from simulator.datasets.folder import read_folder
 
 DATASET = "ebnerd_44_users"
@@ -37,7 +38,7 @@ FITTED = ("backbone+table", "mos", "mos-random")
 COUNTED = ("popularity", "item-knn")
 BASELINE = "backbone+table"
 CONFIG = ExperimentConfig(split=SplitConfig(router=0.5, train=0.8), moment=32)
-BUDGET = FitConfig(epochs=5, patience=1, rates=(3e-3,), seconds=60.0)
+BUDGET = FitConfig()
 
 TIE = 1e-6
 """Scores that differ by less are equal but for rounding."""
@@ -156,7 +157,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--backbone", default="gru4rec")
+    parser.add_argument("--backbone", default=TrainConfig.backbone)
     parser.add_argument("--data", type=Path, default=os.environ.get("MOS_DATA_DIR"), help="folder of the datasets")
     options = parser.parse_args()
     if options.data is None:

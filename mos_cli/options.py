@@ -62,8 +62,11 @@ UntilOption = Annotated[
     str,
     typer.Option("--until", help="Where to end: 0.8 takes the first 80 % of clicks, 1 all; or an ISO time (UTC)."),
 ]
+BACKBONE, MINUTES = "pooling", 2.0
+"""Of ``TrainConfig``, which is not imported here: that takes seconds, and the help is asked for often."""
+
 BackboneOption = Annotated[
-    str, typer.Option("--backbone", help="Sequence encoder: gru4rec, pooling, sasrec or mamba4rec.")
+    str, typer.Option("--backbone", help="Sequence encoder: pooling, gru4rec, sasrec or mamba4rec.")
 ]
 DeviceOption = Annotated[
     str, typer.Option("--device", help="Where the model is fitted: auto (a GPU if there is one), cpu or cuda.")

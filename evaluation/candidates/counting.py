@@ -11,8 +11,7 @@ import polars as pl
 
 from evaluation.protocol.requests import RequestBatch
 from evaluation.protocol.scores import Run, Scores
-from evaluation.rivals.vmis_knn import VmisKnn
-from mos_online.baselines import LastItemKnn, RecentPopularity, choose_knn, sessions_resume
+from mos_online.baselines import LastItemKnn, RecentPopularity, VmisKnn, choose_knn, sessions_resume
 from mos_online.contracts import Click
 from mos_online.sessions import SessionConfig
 from mos_online.training.catalogue import Catalogue
@@ -142,6 +141,7 @@ def count_run(make: Callable[[JudgedLog], CountingModel], log: JudgedLog) -> Run
         scores=Scores(logits=logits, themed=themed, ranks=ranks),
         validation=None,
         rate=0.0,
+        alike=False,
         passes=1,
         seconds=0.0,
         seconds_scoring=time.monotonic() - started,

@@ -22,6 +22,7 @@ from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.routing import Routing, route_log
 from mos_online.training.sequence_log import SequenceLog
+from mos_online.training.starts import rows_of_sessions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,7 @@ class ExperimentData:
         self.router = fit_router(self.past(0), items, RouterConfig(themes=config.themes, seed=config.seed))
         self.catalogue = Catalogue.of_log(self.log)
         self.half_life_ms = choose_half_life(self.past(1))
+        self._first_rows: dict[int, Tensor] = {}
         self.known: Tensor = self.catalogue.marked(set(self.past(1)["item_id"]))
 
     def past(self, cut: int) -> pl.DataFrame:
@@ -116,6 +118,12 @@ class ExperimentData:
     def sequences(self, routing: Routing) -> SequenceLog:
         """The histories, with each session in the ring of its theme."""
         return SequenceLog(self.log.events, self.catalogue, routing.event_theme, routing.themes)
+
+    def first_rows(self, width: int) -> Tensor:
+        """First rows for items that share sessions before validation, float32 (items + 1, width)."""
+        if width not in self._first_rows:
+            self._first_rows[width] = rows_of_sessions(self.past(1), self.catalogue, width=width, seed=self.config.seed)
+        return self._first_rows[width]
 
     def replay(self) -> Iterator[tuple[int, Click]]:
         """Positions and clicks in order of time, from ``WARM_UP_CLICKS`` before the first test position on."""

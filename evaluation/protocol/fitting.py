@@ -10,11 +10,14 @@ import torch
 
 from evaluation.protocol.data import ExperimentData
 from evaluation.protocol.request_set import RequestSet
+from evaluation.protocol.requests import RequestBatch
 from evaluation.protocol.scores import Run, parameters
 from mos_online.model import SequenceModel
-from mos_online.training.fit import Budget, fit
+from mos_online.training import TrainConfig
+from mos_online.training.fit import Budget, Reached, fit
 from mos_online.training.routing import Routing, describe_items
 from mos_online.training.sequence_log import SequenceLog
+from mos_online.training.starts import FromStart, fit_from_better_start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +27,16 @@ class FitConfig:
     Attributes:
         epochs, patience: see ``mos_online.training.fit.Budget``.
         rates: learning rates that are tried; tuning: by so many seeds.
-        seconds: of one fit, at most.
+        seconds: of one fit's schedule, at most: so many that passes and patience decide, and not the machine.
         step: positions of one step.
     """
 
-    epochs: int = 6
-    patience: int = 2
-    rates: tuple[float, ...] = (3e-3, 1e-2)
-    tuning: int = 2
-    seconds: float = 600.0
-    step: int = 1024
+    epochs: int = TrainConfig.epochs
+    patience: int = TrainConfig.patience
+    rates: tuple[float, ...] = (TrainConfig.rate,)
+    tuning: int = 1
+    seconds: float = 3600.0
+    step: int = TrainConfig.step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +47,14 @@ class Fitted:
         model: in the mode to score.
         sequences: the histories by the routing that it was fitted with.
         validation: the best quality on validation, whose weights were kept: ``mos_online.training.fit.Reached.both``.
+        alike: whether items that share sessions started out alike, which validation decided.
         passes: over the training positions.
     """
 
     model: SequenceModel
     sequences: SequenceLog
     validation: float
+    alike: bool
     passes: int
 
 
@@ -62,7 +67,7 @@ def fit_model(
     rate: float,
     seed: int,
 ) -> Fitted:
-    """Make a model, fit it on the training positions and stop by validation.
+    """Fit a model on the training positions as ``mos train`` does: from the better start, stopped by validation.
 
     Args:
         make: builds an untrained model; called after torch is seeded.
@@ -72,13 +77,21 @@ def fit_model(
         rate: learning rate.
         seed: of weights and order.
     """
-    torch.manual_seed(seed)
-    model = make()
-    describe_items(model, data.catalogue, routing, data.known)
     sequences = data.sequences(routing)
-    train, validation = (RequestSet(part, sequences, model.config) for part in (data.train, data.validation))
-    reached, passes = fit_requests(model, train, validation, config=config, rate=rate, seed=seed)
-    return Fitted(model=model, sequences=sequences, validation=reached, passes=passes)
+
+    def made(alike: bool) -> SequenceModel:
+        torch.manual_seed(seed)
+        model = make()
+        describe_items(model, data.catalogue, routing, data.known)
+        if alike:
+            model.start_from(data.first_rows(model.config.width))
+        return model
+
+    parts = data.train, data.validation
+    best = fit_requests(made, *parts, sequences, config=config, rate=rate, seed=seed)
+    return Fitted(
+        model=best.model, sequences=sequences, validation=best.reached.both, alike=best.alike, passes=best.passes
+    )
 
 
 def fit_run(
@@ -101,6 +114,7 @@ def fit_run(
         scores=scores,
         validation=fitted.validation,
         rate=rate,
+        alike=fitted.alike,
         passes=fitted.passes,
         seconds=seconds,
         seconds_scoring=time.monotonic() - started,
@@ -109,22 +123,41 @@ def fit_run(
 
 
 def fit_requests(
-    model: SequenceModel, train: RequestSet, validation: RequestSet, *, config: FitConfig, rate: float, seed: int
-) -> tuple[float, int]:
-    """Fit within the budget; the best quality on validation, whose weights are kept, and the passes."""
-    generator = torch.Generator().manual_seed(seed)
-    best, passes = fit(
-        model,
-        len(train.requests),
-        lambda numbers: train.loss(model, numbers, generator),
-        lambda: validation.quality(model),
-        budget=Budget(
-            seconds=config.seconds,
-            epochs=config.epochs,
-            patience=config.patience,
-            rate=rate,
-            moments=max(config.step // len(train.requests[0].positions), 1),
-        ),
-        seed=seed,
-    )
-    return best.both, passes
+    make: Callable[[bool], SequenceModel],
+    train: list[RequestBatch],
+    validation: list[RequestBatch],
+    sequences: SequenceLog,
+    *,
+    config: FitConfig,
+    rate: float,
+    seed: int,
+) -> FromStart[SequenceModel]:
+    """Fit within the budget from the better of two starts.
+
+    Args:
+        make: makes an untrained model, whose items start out alike or not.
+        train: what is learned.
+        validation: by what it is stopped, and its start and weights are chosen.
+        sequences: the histories.
+        config: the budget.
+        rate: learning rate.
+        seed: of the order.
+    """
+    moments = max(config.step // len(train[0].positions), 1)
+    budget = Budget(seconds=config.seconds, epochs=config.epochs, patience=config.patience, rate=rate, moments=moments)
+
+    def descend(model: SequenceModel, begin: float, end: float) -> tuple[Reached, int]:
+        learned, judged = (RequestSet(part, sequences, model.config) for part in (train, validation))
+        generator = torch.Generator().manual_seed(seed)
+        return fit(
+            model,
+            len(train),
+            lambda numbers: learned.loss(model, numbers, generator),
+            lambda: judged.quality(model),
+            budget=budget,
+            seed=seed,
+            begin=begin,
+            end=end,
+        )
+
+    return fit_from_better_start(make, descend)

@@ -35,6 +35,7 @@ class Run:
         scores: on the test positions.
         validation: quality on the validation positions, see ``Reached.both``; None for models that are not fitted.
         rate: the learning rate.
+        alike: whether items that share sessions started out alike.
         passes: over the training positions.
         seconds, seconds_scoring: of fitting; of scoring the test positions.
         parameters: outside of the embeddings of items and categories.
@@ -43,6 +44,7 @@ class Run:
     scores: Scores
     validation: float | None
     rate: float
+    alike: bool
     passes: int
     seconds: float
     seconds_scoring: float

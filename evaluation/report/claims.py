@@ -11,7 +11,7 @@ import numpy as np
 from evaluation.hopping.verdict import PRESENT
 from evaluation.results.measures import Results
 from evaluation.results.slices import INSIDE, RETURNING
-from evaluation.static.plan import BASELINE, FRESH, OURS
+from evaluation.static.plan import BASELINE, FRESH, OURS, REFERENCE
 from mos_online.metrics.bootstrap import Comparison, holm, paired_bootstrap, slope_interval
 
 HARM = -0.002
@@ -91,7 +91,7 @@ def _planted_hops(results: Results) -> Iterator[Finding]:
     gains, hops, users = [], [], []
     for dataset, backbone in _pairs(results):
         name, _, settings = dataset.partition(":")
-        if name == "synthetic" and settings.startswith("hop=") and "," not in settings and backbone == "gru4rec":
+        if name == "synthetic" and settings.startswith("hop=") and "," not in settings and backbone == REFERENCE:
             gain, _, who = results.request_gains(dataset, backbone, OURS, BASELINE)
             gains.append(gain)
             hops.append(np.full(len(gain), float(settings.removeprefix("hop="))))
@@ -99,7 +99,7 @@ def _planted_hops(results: Results) -> Iterator[Finding]:
     if len(gains) > 1:
         slope = slope_interval(np.concatenate(gains), np.concatenate(hops), np.concatenate(users))
         what = "gain per unit of hop rate, over planted rates"
-        yield Finding(claim=2, what=what, where="synthetic gru4rec", difference=slope, passed=slope.low > 0)
+        yield Finding(claim=2, what=what, where=f"synthetic {REFERENCE}", difference=slope, passed=slope.low > 0)
     for dataset, backbone in _pairs(results):
         rate = results.store.facts(dataset)["hop_rate"].astype(np.float64)
         slope = results.slope(dataset, backbone, OURS, BASELINE, rate)

@@ -13,7 +13,7 @@ from evaluation.report.claims import Finding
 from evaluation.report.flops import costs
 from evaluation.results.measures import Results
 from evaluation.results.slices import slices
-from evaluation.static.plan import BASELINE, OURS
+from evaluation.static.plan import BASELINE, OURS, REFERENCE
 
 mpl.rcParams.update({"svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False, "font.size": 9})
 mpl.rcParams["svg.hashsalt"] = "mos-online"
@@ -61,8 +61,8 @@ def _gains(found: Sequence[Finding]) -> Figure | None:
 
 
 def _by_slice(results: Results, kind: str) -> Figure | None:
-    """The gain by slice, one panel per dataset (GRU4Rec)."""
-    sets = [d for d in results.datasets if all(results.has(d, "gru4rec", name) for name in (OURS, BASELINE))]
+    """The gain by slice, one panel per dataset (reference backbone)."""
+    sets = [d for d in results.datasets if all(results.has(d, REFERENCE, name) for name in (OURS, BASELINE))]
     if not sets:
         return None
     columns = min(4, len(sets))
@@ -72,7 +72,7 @@ def _by_slice(results: Results, kind: str) -> Figure | None:
     for axes, dataset in zip(panels, sets, strict=False):
         chosen = {name: mask for name, mask in slices(results.store.facts(dataset)).items() if name.startswith(kind)}
         chosen = {name: mask for name, mask in chosen.items() if mask.sum() >= 50}
-        gains = [results.slice_gain(dataset, "gru4rec", OURS, BASELINE, mask) for mask in chosen.values()]
+        gains = [results.slice_gain(dataset, REFERENCE, OURS, BASELINE, mask) for mask in chosen.values()]
         means = np.array([gain.mean for gain in gains])
         ends = np.array([[gain.mean - gain.low, gain.high - gain.mean] for gain in gains]).T.reshape(2, -1)
         axes.errorbar(
@@ -88,22 +88,22 @@ def _by_slice(results: Results, kind: str) -> Figure | None:
 
 
 def _hopping(results: Results) -> Figure | None:
-    """The gain against how often users hop, one point per dataset (GRU4Rec)."""
-    sets = [d for d in results.datasets if all(results.has(d, "gru4rec", name) for name in (OURS, BASELINE))]
+    """The gain against how often users hop, one point per dataset (reference backbone)."""
+    sets = [d for d in results.datasets if all(results.has(d, REFERENCE, name) for name in (OURS, BASELINE))]
     if len(sets) < 2:
         return None
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for dataset in sets:
         rate = np.nanmean(results.store.facts(dataset)["hop_rate"].astype(np.float64))
-        gain = results.gauc_gain(dataset, "gru4rec", OURS, BASELINE)
+        gain = results.gauc_gain(dataset, REFERENCE, OURS, BASELINE)
         ends = np.array([[gain.mean - gain.low], [gain.high - gain.mean]])
         colour = ORANGE if dataset.startswith("synthetic") else BLUE
         axes.errorbar(rate, gain.mean, yerr=np.maximum(ends, 0), fmt="o", color=colour, capsize=3)
         axes.annotate(dataset, (rate, gain.mean), fontsize=7, xytext=(5, 3), textcoords="offset points")
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set(
-        title="MoS minus backbone + routing table (GRU4Rec); planted populations in orange",
+        title=f"MoS minus backbone + routing table ({REFERENCE}); planted populations in orange",
         xlabel="mean hop rate of the users of the test positions",
         ylabel="GAUC, 95 % interval",
     )
@@ -112,17 +112,17 @@ def _hopping(results: Results) -> Figure | None:
 
 def _cost(results: Results) -> Figure | None:
     """What a request costs against what it brings, for the dataset with the most models."""
-    sets = [d for d in results.datasets if len(results.models(d, "gru4rec")) > 5]
+    sets = [d for d in results.datasets if len(results.models(d, REFERENCE)) > 5]
     if not sets:
         return None
-    dataset = max(sets, key=lambda d: len(results.models(d, "gru4rec")))
+    dataset = max(sets, key=lambda d: len(results.models(d, REFERENCE)))
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    for cost in costs("gru4rec"):
-        if not results.has(dataset, "gru4rec", cost.model):
+    for cost in costs(REFERENCE):
+        if not results.has(dataset, REFERENCE, cost.model):
             continue
         name, spent = cost.model, cost.hundred / 1e6
-        reached = results.group(dataset, "gru4rec", name).row().gauc
+        reached = results.group(dataset, REFERENCE, name).row().gauc
         colour = ORANGE if name == OURS else BLUE if name == BASELINE else GREY
         axes.plot(spent, reached, "o", color=colour)
         axes.annotate(name, (spent, reached), fontsize=7, xytext=(3, 3), textcoords="offset points")

@@ -9,14 +9,16 @@ from pathlib import Path
 from evaluation.candidates.fitted import CANDIDATE_MODELS
 from evaluation.hopping.verdict import FEWEST_USERS
 from evaluation.report.claims import Finding, findings
+from evaluation.report.deviations import deviations
 from evaluation.report.flops import Cost, costs
+from evaluation.report.interval import interval
+from evaluation.report.opening import opening
 from evaluation.report.plots import draw
 from evaluation.results.measures import Results
 from evaluation.results.seed_group import Row
 from evaluation.results.slices import slices
 from evaluation.results.store import Store
 from evaluation.static.plan import BASELINE, OURS
-from mos_online.metrics.ranking import Estimate
 
 CLAIMS = {
     2: "The gain grows with hopping (lower end of the slope above 0)",
@@ -38,12 +40,14 @@ def write_report(store: Store) -> Path:
     figures = draw(results, found, store.root / "figures")
     lines = [
         *_head(results),
+        *opening(results),
         *_claims(results, found),
         *_costs(results),
         *(f"![{name}](figures/{name}.svg)\n" for name in figures),
     ]
     for dataset in results.datasets:
         lines += _dataset(results, dataset)
+    lines += deviations()
     path = store.root / "report.md"
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -173,12 +177,3 @@ def _slices(results: Results, dataset: str, backbone: str) -> Iterator[str]:
             gain = results.slice_gain(dataset, backbone, OURS, BASELINE, chosen)
             yield f"| {name} | {int(chosen.sum()):,} | {interval(gain)} |"
     yield ""
-
-
-def interval(difference: Estimate) -> str:
-    """A difference with its interval.
-
-    >>> interval(Estimate(mean=0.01, low=-0.002, high=0.03))
-    '+0.0100 [-0.0020, +0.0300]'
-    """
-    return f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"

@@ -11,14 +11,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from evaluation.candidates.counting import COUNTING_MODELS
+from evaluation.report.interval import interval
 from evaluation.report.plots import BLUE, GREY, ORANGE
-from evaluation.report.static import interval
 from evaluation.results.measures import Results
 from evaluation.results.store import Store
 from evaluation.walk_forward.new_item_routing import WATCHED, Routability
-from evaluation.walk_forward.schedules import COMPARED, SCHEDULES
+from evaluation.walk_forward.schedules import BACKBONE, COMPARED, SCHEDULES
 
-BACKBONE = "gru4rec"
 PAIRS = (
     *((f"mos@{schedule}", f"backbone+table@{schedule}") for schedule in SCHEDULES),
     ("mos@updated", "mos-random@updated"),

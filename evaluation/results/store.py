@@ -45,7 +45,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         protocol: digest of the data, the protocol and the budget; a run of another protocol is fitted anew.
         commit, versions: of the code, and of the packages that matter.
-        validation, rate, passes, seconds, seconds_scoring, parameters: see ``Run``.
+        validation, rate, alike, passes, seconds, seconds_scoring, parameters: see ``Run``.
     """
 
     key: RunKey
@@ -54,6 +54,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     validation: float | None
     rate: float
+    alike: bool
     passes: int
     seconds: float
     seconds_scoring: float
@@ -89,6 +90,7 @@ class Store:
             versions=package_versions(),
             validation=run.validation,
             rate=run.rate,
+            alike=run.alike,
             passes=run.passes,
             seconds=round(run.seconds, 2),
             seconds_scoring=round(run.seconds_scoring, 3),

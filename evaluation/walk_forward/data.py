@@ -30,6 +30,7 @@ from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.routing import Routing, themes_of_items
 from mos_online.training.sequence_log import SequenceLog
+from mos_online.training.starts import rows_of_sessions
 
 HELD_OUT = 0.1
 """Share of the examples of a fit, the newest, by which it is stopped."""
@@ -83,6 +84,7 @@ class WalkForwardData:
         self.item_rows: Ints = self.catalogue.rows_of(self.log.events["item_id"].to_list())
         self.first_seen = self._first_clicks()
         self._training: dict[int, tuple[list[RequestBatch], list[RequestBatch]]] = {}
+        self._first_rows: dict[tuple[int, int], Tensor] = {}
         self._updates: dict[int, list[RequestBatch]] = {}
 
     def past(self, cut: int) -> pl.DataFrame:
@@ -138,6 +140,15 @@ class WalkForwardData:
     def test(self) -> list[RequestBatch]:
         """The requests of all steps."""
         return [one for requests in self.judged for one in requests]
+
+    def first_rows(self, step: int, width: int) -> Tensor:
+        """First rows for items that share sessions before the examples that stop a fit, float32 (items + 1, width)."""
+        if (step, width) not in self._first_rows:
+            until = self.log.times[self.training(step)[1][0].positions[0]]
+            past = self.log.before(int(until)).tail(RouterConfig.newest)
+            rows = rows_of_sessions(past, self.catalogue, width=width, seed=self.config.seed)
+            self._first_rows[step, width] = rows
+        return self._first_rows[step, width]
 
     def replay(self) -> Iterator[tuple[int, Click]]:
         """Positions and clicks in order of time, from ``WARM_UP_CLICKS`` before the first step on."""

@@ -20,6 +20,7 @@ from evaluation.routing.routings import random_themes
 from evaluation.walk_forward.data import WalkForwardData
 from evaluation.walk_forward.knowledge import Knowledge, by_router, updated
 from mos_online.model import SequenceModel
+from mos_online.training import TrainConfig
 from mos_online.training.fit import refresh
 from mos_online.training.routing import Routing, describe_items
 from mos_online.training.sequence_log import SequenceLog
@@ -29,7 +30,7 @@ SCHEDULES = ("frozen", "updated", "retrained")
 
 COMPARED = ("backbone+table", "mos", "mos-random")
 
-BACKBONE = "gru4rec"
+BACKBONE = TrainConfig.backbone
 
 UPDATE_RATE = 0.3
 """Learning rate of updates, as a share of the fits'."""
@@ -90,24 +91,34 @@ class _ScheduledModel:
         self._model: SequenceModel
         self._random: tuple[Routing, SequenceLog] | None = None
         self._scored: list[Scores] = []
-        self._seconds, self._scoring, self._passes, self._quality = 0.0, 0.0, 0, 0.0
+        self._seconds, self._scoring, self._passes, self._quality, self._alike = 0.0, 0.0, 0, 0.0, False
 
     def start_from(self, other: _ScheduledModel) -> None:
         """Copy another's model."""
         self._model = copy.deepcopy(other._model)
-        self._quality, self._passes = other._quality, other._passes
+        self._quality, self._passes, self._alike = other._quality, other._passes, other._alike
 
     def fit(self, step: int, known: Knowledge) -> None:
         """Fit from scratch on the examples before the step; then one pass over those that it was stopped by."""
         began = time.monotonic()
-        torch.manual_seed(self._seed)
-        self._model = self._candidate.make(self._sizes.config(self._data.catalogue, BACKBONE, known.routing))
-        sequences = self._tell(known)
-        train, validation = (self._requests(part, sequences) for part in self._data.training(step))
-        self._quality, self._passes = fit_requests(
-            self._model, train, validation, config=self._config, rate=self._config.rates[0], seed=self._seed
+        sizes = self._sizes.config(self._data.catalogue, BACKBONE, known.routing)
+
+        def made(alike: bool) -> SequenceModel:
+            torch.manual_seed(self._seed)
+            self._model = self._candidate.make(sizes)
+            self._tell(known)
+            if alike:
+                self._model.start_from(self._data.first_rows(step, sizes.width))
+            return self._model
+
+        train, validation = self._data.training(step)
+        sequences = self._sequences(known)
+        best = fit_requests(
+            made, train, validation, sequences, config=self._config, rate=self._config.rates[0], seed=self._seed
         )
-        self._one_pass(validation)
+        self._model, self._alike = best.model, best.alike
+        self._quality, self._passes = best.reached.both, best.passes
+        self._one_pass(self._requests(validation, sequences))
         self._seconds += time.monotonic() - began
 
     def update(self, step: int, known: Knowledge) -> None:
@@ -139,6 +150,7 @@ class _ScheduledModel:
             ),
             validation=self._quality,
             rate=self._config.rates[0],
+            alike=self._alike,
             passes=self._passes,
             seconds=self._seconds,
             seconds_scoring=self._scoring,
@@ -146,17 +158,21 @@ class _ScheduledModel:
         )
 
     def _tell(self, known: Knowledge) -> SequenceLog:
-        """Tell the model what is known, and return the histories; random routing has themes of its own."""
-        if self._candidate.routing == "random":
-            known = self._with_random_themes(known)
+        """Tell the model what is known, and return the histories."""
+        known = self._themed(known)
         describe_items(self._model, self._data.catalogue, known.routing, known.known)
         return known.sequences
+
+    def _sequences(self, known: Knowledge) -> SequenceLog:
+        return self._themed(known).sequences
 
     def _requests(self, requests: list[RequestBatch], sequences: SequenceLog) -> RequestSet:
         return RequestSet(requests, sequences, self._model.config)
 
-    def _with_random_themes(self, known: Knowledge) -> Knowledge:
-        """What is known, but with themes of items and sessions that were drawn once."""
+    def _themed(self, known: Knowledge) -> Knowledge:
+        """What is known; random routing has themes of items and sessions of its own, which were drawn once."""
+        if self._candidate.routing != "random":
+            return known
         if self._random is None:
             drawn = random_themes(known.routing, self._data.log.sessions, self._seed)
             self._random = drawn, self._data.sequences(drawn)

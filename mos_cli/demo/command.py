@@ -9,6 +9,8 @@ from rich.console import Console
 
 from mos_cli.extras import need_evaluation
 from mos_cli.options import (
+    BACKBONE,
+    MINUTES,
     BackboneOption,
     DatasetOfDemoOption,
     FormatOption,
@@ -32,8 +34,8 @@ def demo(
     speed: SpeedOption = "400/s",
     events: Annotated[int, typer.Option(help="How many clicks to replay.", min=200)] = 40_000,
     start: FromOption = "0.8",
-    backbone: BackboneOption = "gru4rec",
-    minutes: MinutesOption = 1.0,
+    backbone: BackboneOption = BACKBONE,
+    minutes: MinutesOption = MINUTES,
 ) -> None:
     """Train MoS on the earlier part of a log, start every service, replay the later part, check everything, report.
 

@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 
 from mos_cli.options import (
+    BACKBONE,
+    MINUTES,
     BackboneOption,
     DatasetOption,
     DeviceOption,
@@ -29,9 +31,9 @@ def train(
     zone: ZoneOption = None,
     max_refused: MaxRefusedOption = None,
     until: UntilOption = "1",
-    backbone: BackboneOption = "gru4rec",
+    backbone: BackboneOption = BACKBONE,
     themes: Annotated[int, typer.Option(help="Number of latent themes.", min=1)] = 12,
-    minutes: MinutesOption = 2.0,
+    minutes: MinutesOption = MINUTES,
     device: DeviceOption = "auto",
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
     promote: Annotated[
@@ -44,7 +46,7 @@ def train(
     The model goes into the registry (MOS_MODELS, or MOS_HOME/models) with its card; a running service takes it up by
     itself. With --no-promote it waits there: `mos models compare champion candidate`, `mos models promote candidate`.
     Themes are learned from the oldest part of the log, the model from the part after it, and the newest part decides
-    when to stop. Prints how the model does there beside recent popularity and last-item kNN.
+    when to stop. Prints how the model does there beside recent popularity, item-kNN and VMIS-kNN.
     """
     from mos_cli.home import require_writable  # noqa: PLC0415
     from mos_cli.read_log import read_log  # noqa: PLC0415

@@ -34,7 +34,7 @@ class MoSConfig:
         ModelError: a size is out of range.
     """
 
-    backbone: str = "gru4rec"
+    backbone: str = "pooling"
     items: int
     categories: int = 0
     themes: int

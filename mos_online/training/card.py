@@ -26,7 +26,8 @@ MoS on {backbone}, router {report.router_version}. Dataset {name}, {report.event
 
 Split by time: themes from the oldest {report.router_events:,} events, {report.examples:,} examples after them,
 {report.validation_examples:,} validation positions after those. Early stopping looked at the validation positions, so
-the model's figures below are slightly optimistic; the baselines learn from every click at once.
+the model's figures below are slightly optimistic; the baselines learn from every click at once. Their settings were
+chosen on clicks before the validation.
 
 | next click, full ranking | hit-rate@10 | NDCG@10 |
 |---|---|---|

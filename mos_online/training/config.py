@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from mos_online.errors import ModelError
 from mos_online.model import BACKBONES, MoSConfig
 from mos_online.training.fit import Budget
+from mos_online.training.starts import TRIAL
+
+EXAMPLES_A_MINUTE = 100_000
+"""Examples that two cores can learn from several times in a minute. More would be learned once, and less well."""
+
+FEWEST_VALIDATED = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,36 +22,39 @@ class TrainConfig:
     Attributes:
         backbone, themes, width, recent, short, theme_ring: of the model, see ``MoSConfig``.
         longest_log: at most so many of the newest events are used at all.
-        examples: at most so many of the newest events are predicted; themes are learned from the ones before.
-        validation: share of those, the newest, that early stopping looks at; never trained on before it is done.
+        examples: at most so many of the newest events are predicted, and at most half of all: themes are learned from
+            the ones before. None: ``EXAMPLES_A_MINUTE`` for each minute.
+        validation: share of those, the newest, that early stopping looks at, at most ``validated`` of them; never
+            trained on before it is done.
         step: targets of one step of training.
         moment: targets that share one view of the popularity; in validation ``fresh`` of them, since a served model's
             view is fresh too.
         watched: at most about so many validation positions are looked at after each pass.
-        minutes: time budget of the fitting; epochs, patience: see ``Budget``.
+        minutes: time budget of the fitting, trials of the two starts included; epochs, patience: see ``Budget``.
         rate: learning rate.
         threads: of torch.
         device: where the model is fitted, see ``choose_device``. It does not change what is stored.
         seed: of everything random.
     """
 
-    backbone: str = "gru4rec"
+    backbone: str = "pooling"
     themes: int = 12
     width: int = 48
     recent: int = MoSConfig.recent
     short: int = MoSConfig.short
     theme_ring: int = MoSConfig.theme_ring
-    longest_log: int = 1_200_000
-    examples: int = 80_000
+    longest_log: int = 2_000_000
+    examples: int | None = None
     validation: float = 0.1
+    validated: int = 10_000
     step: int = 1024
     moment: int = 128
     fresh: int = 16
     watched: int = 3000
-    minutes: float = 1.0
+    minutes: float = 2.0
     epochs: int = 12
     patience: int = 2
-    rate: float = 3e-3
+    rate: float = 5e-3
     threads: int = 2
     device: str = "auto"
     seed: int = 0
@@ -59,10 +68,19 @@ class TrainConfig:
             )
 
     @property
+    def most_examples(self) -> int:
+        """How many of the newest events are predicted, at most."""
+        return self.examples if self.examples is not None else max(int(EXAMPLES_A_MINUTE * self.minutes), 1)
+
+    def held_out(self, examples: int) -> int:
+        """How many of so many examples are for validation."""
+        return max(min(int(examples * self.validation), self.validated), FEWEST_VALIDATED)
+
+    @property
     def budget(self) -> Budget:
-        """Time, passes and learning rate of the fitting."""
+        """Passes, learning rate and time of one schedule: the start that is given up takes its trial's share of it."""
         return Budget(
-            seconds=60 * self.minutes,
+            seconds=60 * self.minutes / (1 + TRIAL),
             epochs=self.epochs,
             patience=self.patience,
             rate=self.rate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ class Budget:
     Attributes:
         seconds: of wall-clock time; a pass that is under way then is cut short.
         epochs, patience: at most so many passes, and so many without a better one.
-        rate: learning rate; falls to a tenth over the budget.
+        rate: learning rate; falls to a tenth over the schedule, which is over with the passes or with the time.
         moments: of one step.
     """
 
@@ -74,6 +75,8 @@ def fit(
     *,
     budget: Budget,
     seed: int,
+    begin: float = 0.0,
+    end: float = 1.0,
     on_progress: Callable[[float, str], None] = lambda part, words: None,
 ) -> tuple[Reached, int]:
     """Adam with early stopping; leaves the best weights in the model.
@@ -87,7 +90,8 @@ def fit(
         quality: of the model as it is, on moments later than any of those.
         budget: time, passes and learning rate.
         seed: of the order.
-        on_progress: gets the share done (0..1) and a line of words.
+        begin, end: the shares of the schedule between which the model is fitted.
+        on_progress: gets the share of the schedule that is done (0..1) and a line of words.
 
     Returns:
         The best quality and the number of passes.
@@ -96,9 +100,10 @@ def fit(
     model.eval()
     best, kept = quality(), _weights(model)
     highest = best
-    descent = _Descent(model, loss, budget, on_progress)
-    without_gain = done = 0
-    while done < budget.epochs and without_gain < budget.patience and (not done or descent.spent() < 1):
+    descent = _Descent(model, loss, budget, (begin, end), on_progress)
+    first, last = (math.ceil(round(share * budget.epochs, 6)) for share in (begin, end))
+    done, without_gain = first, 0
+    while done < last and without_gain < budget.patience and (done == first or descent.spent() < end):
         descent.one_pass(torch.randperm(moments, generator=generator).tolist(), done, best)
         done += 1
         model.eval()
@@ -109,8 +114,8 @@ def fit(
             best, kept = reached, _weights(model)
     model.load_state_dict(kept)
     model.eval()
-    on_progress(1.0, f"best {_words(best)} after {done} passes")
-    return best, done
+    on_progress(end, f"best {_words(best)} after {done} passes")
+    return best, done - first
 
 
 def refresh(model: SequenceModel, moments: int, loss: Loss, *, rate: float, together: int) -> None:
@@ -134,28 +139,34 @@ class _Descent:
     """Passes whose learning rate falls with the time, or the passes, that are used up."""
 
     def __init__(
-        self, model: SequenceModel, loss: Loss, budget: Budget, on_progress: Callable[[float, str], None]
+        self,
+        model: SequenceModel,
+        loss: Loss,
+        budget: Budget,
+        span: tuple[float, float],
+        on_progress: Callable[[float, str], None],
     ) -> None:
         self._model, self._loss, self._budget, self._on_progress = model, loss, budget, on_progress
+        self._begin, self._end = span
         self._optimizer = _adam(model, budget.rate)
         self._started = time.monotonic()
 
     def spent(self) -> float:
-        """Share of the time that is gone."""
-        return (time.monotonic() - self._started) / self._budget.seconds
+        """Share of the time of the schedule that is gone."""
+        return self._begin + (time.monotonic() - self._started) / self._budget.seconds
 
     def one_pass(self, order: list[int], done: int, best: Reached) -> None:
         size = self._budget.moments
         for begin in range(0, len(order), size):
             self._model.train()
             spent = self.spent()
-            if spent >= 1:
+            if spent >= self._end:
                 return
             part = max(spent, (done + begin / len(order)) / self._budget.epochs)
             for group in self._optimizer.param_groups:
                 group["lr"] = self._budget.rate * (1 - 0.9 * min(part, 1.0))
             lost = _step(self._model, self._optimizer, self._loss, order[begin : begin + size])
-            self._on_progress(min(part, 1.0), f"pass {done + 1}, loss {lost:.2f}, best {_words(best)}")
+            self._on_progress(min(part, self._end), f"pass {done + 1}, loss {lost:.2f}, best {_words(best)}")
 
 
 def _adam(model: SequenceModel, rate: float) -> torch.optim.Adam:

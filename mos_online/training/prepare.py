@@ -15,8 +15,7 @@ from mos_online.baselines import choose_half_life
 from mos_online.errors import DatasetError
 from mos_online.model import MoS, MoSConfig
 from mos_online.sessions import SessionConfig
-from mos_online.themes import Router, RouterConfig, TableConfig, fit_router
-from mos_online.themes.cooccurrence import routing_table
+from mos_online.themes import Router, RouterConfig, fit_router
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.config import TrainConfig
@@ -24,12 +23,12 @@ from mos_online.training.examples import ExampleLog
 from mos_online.training.moments import Moment, moments
 from mos_online.training.routing import Routing, describe_items, route_log
 from mos_online.training.sequence_log import SequenceLog
+from mos_online.training.starts import rows_of_sessions
 
 Progress = Callable[[str, float, str], None]
 """Called with the stage, the share of it that is done (0..1) and a line of words."""
 
 FEWEST_EVENTS = 200
-FEWEST_VALIDATED = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +95,8 @@ def prepare(
         raise DatasetError(f"{count} events are too few to train on; at least {FEWEST_EVENTS} are needed")
     routes = RouterConfig(themes=config.themes, seed=config.seed)
     _require_items(log.by_time["item_id"].n_unique(), routes.table.fewest_items)
-    targets = min(config.examples, count // 2)
-    first, held_out = count - targets, count - max(int(targets * config.validation), FEWEST_VALIDATED)
+    targets = min(config.most_examples, count // 2)
+    first, held_out = count - targets, count - config.held_out(targets)
     on_progress("themes", 0.0, f"from the {first:,} oldest events")
     half_life = choose_half_life(log.by_time.head(held_out))
     router = fit_router(log.by_time.head(first), items, routes)
@@ -148,7 +147,7 @@ def untrained_model(data: TrainingData, *, seed: int, alike: bool) -> MoS:
     model = MoS(data.model_config)
     describe_items(model, data.catalogue, data.routing, data.known)
     if alike:
-        model.start_from(_first_rows(data, seed))
+        model.start_from(rows_of_sessions(data.past, data.catalogue, width=data.model_config.width, seed=seed))
     return model
 
 
@@ -164,13 +163,3 @@ def _sizes(config: TrainConfig, catalogue: Catalogue, router: Router) -> MoSConf
         theme_ring=config.theme_ring,
         table=router.dimensions,
     )
-
-
-def _first_rows(data: TrainingData, seed: int) -> Tensor:
-    """Unit vectors of in-session co-occurrence for the model's own item table, zero for items too rare for one."""
-    past, rows = data.past, data.catalogue.rows
-    start = torch.zeros(len(rows) + 1, data.model_config.width)
-    width = min(data.model_config.width, past["item_id"].n_unique() // 4)
-    names, table = routing_table(past, TableConfig(dimensions=width, min_sessions=2, seed=seed))
-    start[[rows[name] for name in names], :width] = torch.from_numpy(table)
-    return start

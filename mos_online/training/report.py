@@ -15,9 +15,9 @@ class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
         events, router_events, examples, validation_examples: how many were used for what.
         items: rows of the model.
         half_life_hours: of item popularity, chosen on events before the validation.
-        mos_hit_rate, mos_ndcg, untrained_ndcg: of the model, and of its start.
+        mos_hit_rate, mos_ndcg: of the model.
         alike: whether items that share sessions started out alike, which the validation positions decided.
-        baselines: what popularity and last-item kNN reach on the same positions, every click known at once.
+        baselines: what popularity, item-kNN and VMIS-kNN reach on the same positions, every click known at once.
         passes, seconds: spent.
         theme_labels: readable names; index 0 is "unrouted".
     """
@@ -32,7 +32,6 @@ class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
     half_life_hours: float
     mos_hit_rate: float
     mos_ndcg: float
-    untrained_ndcg: float
     alike: bool
     baselines: dict[str, dict[str, Estimate]]
     passes: int

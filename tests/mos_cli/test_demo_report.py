@@ -49,7 +49,6 @@ TRAINED = TrainReport(
     half_life_hours=2.5,
     mos_hit_rate=0.5,
     mos_ndcg=0.25,
-    untrained_ndcg=0.125,
     alike=True,
     baselines={"popularity": {"ndcg_at_10": Estimate(mean=0.1, low=0.0, high=0.2)}},
     passes=3,

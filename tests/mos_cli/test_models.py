@@ -66,7 +66,13 @@ def test_training_adds_a_candidate_with_its_metrics(trained: tuple[Registry, lis
     registry, (first, second) = trained
     assert registry.aliases() == Aliases(champion=first, candidate=second)
     metrics = registry.manifest(second).metrics
-    assert {"hit_rate_at_10", "ndcg_at_10", "popularity_ndcg_at_10", "knn_hit_rate_at_10"} <= metrics.keys()
+    assert {
+        "hit_rate_at_10",
+        "ndcg_at_10",
+        "popularity_ndcg_at_10",
+        "item-knn_hit_rate_at_10",
+        "vmis-knn_hit_rate_at_10",
+    } <= metrics.keys()
 
 
 def test_list_shows_versions_with_aliases_and_figures(mos: Mos, models: tuple[Registry, str, str]) -> None:

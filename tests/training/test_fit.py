@@ -159,3 +159,48 @@ def test_a_refresh_goes_through_the_moments_in_their_order(model: MoS) -> None:
     assert taken == list(range(7))
     assert bias(model).item() == pytest.approx(before - 0.04, abs=1e-3), "four steps"
     assert not model.training
+
+
+def test_a_schedule_may_be_gone_through_in_two_parts(model: MoS, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second part goes on with the learning rates where the first has stopped, and with their number of passes."""
+    rates: list[float] = []
+    step = torch.optim.Adam.step
+
+    def spied(self: torch.optim.Adam, closure: None = None) -> None:
+        rates.append(self.param_groups[0]["lr"])
+        step(self, closure)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spied)
+    qualities = iter(range(100))
+    budget, share = replace(BUDGET, epochs=6), 1 / 3
+    spans = ((0.0, 1.0), (0.0, share), (share, 1.0))
+    passes = [
+        fit(
+            model,
+            10,
+            lambda numbers: bias(model),
+            lambda: reached(next(qualities)),
+            budget=budget,
+            seed=0,
+            begin=begin,
+            end=end,
+        )[1]
+        for begin, end in spans
+    ]
+    assert passes == [6, 2, 4]
+    assert rates[60:] == pytest.approx(rates[:60])
+
+
+def test_a_part_of_a_schedule_ends_with_its_share_of_the_time(model: MoS, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(1000))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
+    taken: list[int] = []
+
+    def loss(numbers: Sequence[int]) -> Tensor:
+        taken.extend(numbers)
+        return bias(model)
+
+    budget = replace(BUDGET, seconds=12.0)
+    for begin, end in ((0.0, 0.25), (0.25, 1.0)):
+        fit(model, 50, loss, lambda: reached(0.0), budget=budget, seed=0, begin=begin, end=end)
+    assert len(taken) == 2 + 8, "the clock goes on by a second for every step, and once before the first"

@@ -11,7 +11,7 @@ from evaluation.report.flops import costs, flops, gru
 from mos_online.model import MoS, MoSConfig
 
 D, TABLE = 32, 16
-CONFIG = MoSConfig(items=200, themes=4, width=D, recent=100, table=TABLE)
+CONFIG = MoSConfig(backbone="gru4rec", items=200, themes=4, width=D, recent=100, table=TABLE)
 
 
 def read_events(count: int) -> int:

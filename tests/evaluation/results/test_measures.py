@@ -40,7 +40,16 @@ def scores(beaten: np.ndarray, rank: int = 3) -> Scores:
 
 
 def write(store: Store, model: str, seed: int, scored: Scores, dataset: str = "log") -> None:
-    run = Run(scores=scored, validation=0.5, rate=0.1, passes=1, seconds=2.0, seconds_scoring=N / 1000, parameters=7)
+    run = Run(
+        scores=scored,
+        validation=0.5,
+        rate=0.1,
+        alike=True,
+        passes=1,
+        seconds=2.0,
+        seconds_scoring=0.001 * N,
+        parameters=7,
+    )
     backbone = "counting" if model == "popularity" else "gru4rec"
     store.write_run(RunKey(dataset, backbone, model, seed), "p", run)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from evaluation.static.plan import Task, Wanted, quick
+from evaluation.candidates.fitted import CANDIDATE_MODELS
+from evaluation.report.opening import COLUMNS
+from evaluation.static.plan import COUNTED, OURS, REAL, REFERENCE, Task, Wanted, full, quick
 from mos_online.errors import SettingsError
+from mos_online.model import MoSConfig
 
 
 def wanted(
@@ -40,3 +43,20 @@ def test_all_three_names_go_beyond_the_plan() -> None:
 def test_what_the_plan_does_not_have_is_refused() -> None:
     with pytest.raises(SettingsError, match="give all three to go beyond it"):
         wanted(datasets=("nowhere",))
+
+
+def test_every_model_of_the_plans_can_be_built_on_its_backbone() -> None:
+    tasks = [task for task in (*full().tasks, *quick().tasks) if task.model not in COUNTED]
+    for backbone, model in sorted({(task.backbone, task.model) for task in tasks}):
+        CANDIDATE_MODELS[model].make(MoSConfig(backbone=backbone, items=50, categories=5, themes=8, width=32, table=16))
+
+
+def test_no_cell_of_the_opening_table_is_missing_from_the_full_plan() -> None:
+    planned = {(task.dataset, task.backbone, task.model) for task in full().tasks}
+    shown = [(column.backbone, column.model) for column in COLUMNS] + [(REFERENCE, OURS)]
+    assert {(dataset, *one) for dataset in REAL for one in shown} <= planned
+
+
+def test_no_task_is_planned_twice() -> None:
+    names = [(task.dataset, task.backbone, task.model) for task in full().tasks]
+    assert len(names) == len(set(names))

@@ -41,6 +41,7 @@ class Fits:
             scores=Scores(logits=rows, themed=rows, ranks=np.arange(5, dtype=np.int32)),
             validation=QUALITY.get((key.seed, rate), 0.5),
             rate=rate,
+            alike=False,
             passes=1,
             seconds=1.0,
             seconds_scoring=1.0,

@@ -12,9 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.rivals import vmis_knn
-from evaluation.rivals.vmis_knn import VmisKnn
-from mos_online.baselines import RecentPopularity
+from mos_online.baselines import RecentPopularity, VmisKnn, vmis_knn
 from mos_online.contracts import SESSION_END, Click
 
 GAP = 3000

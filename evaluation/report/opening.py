@@ -1,0 +1,113 @@
+"""The figures a reader sees first: ranking of the whole catalogue beside simple methods, and then GAUC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from evaluation.report.interval import interval
+from evaluation.results.measures import Results
+from evaluation.static.plan import BASELINE, COUNTED, OURS, REFERENCE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """A model that MoS is shown beside: its name for readers, backbone and model."""
+
+    name: str
+    backbone: str
+    model: str
+
+
+COLUMNS = (
+    *(Beside(name=name, backbone="counting", model=name) for name in COUNTED),
+    Beside(name="SASRec", backbone="sasrec", model=BASELINE),
+    Beside(name=REFERENCE, backbone=REFERENCE, model=BASELINE),
+)
+"""Those that only count, SASRec with the same information as MoS, and the backbone that MoS is built on."""
+
+
+def opening(results: Results) -> Iterator[str]:
+    """Two tables of NDCG@10, what beats MoS, and a table of GAUC, in Markdown; nothing without a run of MoS."""
+    logs = [dataset for dataset in results.datasets if results.has(dataset, REFERENCE, OURS)]
+    if not logs:
+        return
+    yield "## Ranking the whole catalogue\n"
+    yield (
+        "NDCG@10 for the next click on the test positions. All items that were clicked before are ranked. Each learned "
+        f"model is fitted on the same positions and stopped by validation. MoS is built on {REFERENCE}, as `mos train` "
+        "builds it; SASRec and that backbone get the routing vectors too. The counting methods learn every click at "
+        "once, with settings chosen before validation.\n"
+    )
+    yield from _ranked(results, logs)
+    yield from _differences(results, logs)
+    yield from _beaten(results, logs)
+    yield "## GAUC\n"
+    yield "The mean AUC of the users, against four negatives for each target, drawn by popularity.\n"
+    yield from _gauc(results, logs)
+
+
+def _ranked(results: Results, logs: Sequence[str]) -> Iterator[str]:
+    names = [column.name for column in COLUMNS]
+    yield f"| log | test clicks | users | seeds | {' | '.join(names)} | MoS |"
+    yield "|---" * (len(names) + 5) + "|"
+    for dataset in logs:
+        ours = results.group(dataset, REFERENCE, OURS)
+        cells = [_ndcg(results, dataset, column.backbone, column.model) for column in COLUMNS]
+        cells.append(_ndcg(results, dataset, REFERENCE, OURS))
+        about = results.store.about(dataset)
+        yield (f"| {dataset} | {about['test']:,} | {about['test_users']:,} | {ours.seeds} | {' | '.join(cells)} |")
+    yield ""
+
+
+def _ndcg(results: Results, dataset: str, backbone: str, model: str) -> str:
+    if not results.has(dataset, backbone, model):
+        return ""
+    return f"{results.group(dataset, backbone, model).ndcg().mean():.4f}"
+
+
+def _differences(results: Results, logs: Sequence[str]) -> Iterator[str]:
+    yield "MoS minus each of the others, with a 95 % interval over the users:\n"
+    yield f"| log | {' | '.join(column.name for column in COLUMNS)} |"
+    yield "|---" * (len(COLUMNS) + 1) + "|"
+    for dataset in logs:
+        cells = []
+        for column in COLUMNS:
+            there = results.has(dataset, column.backbone, column.model)
+            gain = results.ndcg_gain(dataset, REFERENCE, OURS, column.model, column.backbone) if there else None
+            cells.append(interval(gain) if gain else "")
+        yield f"| {dataset} | {' | '.join(cells)} |"
+    yield ""
+
+
+def _beaten(results: Results, logs: Sequence[str]) -> Iterator[str]:
+    """One line for each method: where its mean is above that of MoS, plain popularity included."""
+    for column in COLUMNS:
+        there = [dataset for dataset in logs if results.has(dataset, column.backbone, column.model)]
+        above = [
+            dataset
+            for dataset in there
+            if results.ndcg_gain(dataset, REFERENCE, OURS, column.model, column.backbone).mean < 0
+        ]
+        yield f"- {column.name} ranks better than MoS on {len(above)} of {len(there)} logs" + _named(above)
+    yield ""
+
+
+def _named(logs: Sequence[str]) -> str:
+    return f": {', '.join(logs)}." if logs else "."
+
+
+def _gauc(results: Results, logs: Sequence[str]) -> Iterator[str]:
+    learned = [column for column in COLUMNS if column.backbone != "counting"]
+    yield f"| log | {' | '.join(column.name for column in learned)} | MoS | MoS - {REFERENCE} [95 %] |"
+    yield "|---" * (len(learned) + 3) + "|"
+    for dataset in logs:
+        shown = [(column.backbone, column.model) for column in learned] + [(REFERENCE, OURS)]
+        cells = [
+            f"{results.group(dataset, *one).row().gauc:.4f}" if results.has(dataset, *one) else "" for one in shown
+        ]
+        gain = ""
+        if results.has(dataset, REFERENCE, BASELINE):
+            gain = interval(results.gauc_gain(dataset, REFERENCE, OURS, BASELINE))
+        yield f"| {dataset} | {' | '.join(cells)} | {gain} |"
+    yield ""
