@@ -47,7 +47,7 @@ def write(store: Store, model: str, seed: int, scored: Scores, dataset: str = "l
         alike=True,
         passes=1,
         seconds=2.0,
-        seconds_scoring=0.001 * N,
+        seconds_scoring=N / 1000,
         parameters=7,
     )
     backbone = "counting" if model == "popularity" else "gru4rec"
