@@ -14,3 +14,10 @@ from tests.streams.processor_cases import CASES, Case
 @pytest.fixture(params=sorted(PROCESSORS))
 def case(request: pytest.FixtureRequest, mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
     return CASES[request.param](mos_home, tmp_path / "model", monkeypatch)
+
+
+@pytest.fixture
+def rules(mos_home: Settings) -> Settings:
+    return mos_home.model_copy(
+        update={"feedback_window": 60.0, "feedback_lateness": 5.0, "session_idle_timeout": 5.0, "kafka": "k:1"}
+    )

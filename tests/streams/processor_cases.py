@@ -230,6 +230,7 @@ class JoinerCase(Case):
 
     def prepare(self) -> None:
         self.log = Log()
+        self.log.producer = self.producer
         self.monkeypatch.setattr(joiner_processor, "LogReader", lambda _: self.log)
 
     def build(self, context: WorkerContext) -> Processor[Any]:

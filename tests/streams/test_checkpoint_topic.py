@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mos_online import contracts
 from mos_online.errors import BrokerUnavailableError
 from mos_online.settings import Settings
-from streams.processors.sessionizer.checkpoint_topic import DEPTH, ENVELOPE, CheckpointTopic
+from streams.processors.checkpoint_topic import DEPTH, ENVELOPE, CheckpointTopic
 
 SIZE = 40
 """Bytes of a part."""
@@ -58,7 +58,7 @@ class Topic:
         ]
 
     def owner(self) -> CheckpointTopic:
-        return CheckpointTopic(Settings(), self, 3)  # type: ignore[arg-type]
+        return CheckpointTopic(Settings(), self, contracts.SESSIONIZER_CHECKPOINTS, 3)  # type: ignore[arg-type]
 
 
 def begun(topic: Topic) -> tuple[CheckpointTopic, list[bytes]]:

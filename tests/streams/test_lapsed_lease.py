@@ -13,8 +13,8 @@ from aiokafka.protocol.group import HeartbeatRequest
 from mos_online import contracts
 from mos_online.settings import Settings
 from streams.processors.base import Processor, WorkerContext
+from streams.processors.checkpoint_topic import Claim, Part
 from streams.processors.lease import Lease
-from streams.processors.sessionizer.checkpoint_topic import Claim, Part
 from streams.processors.sessionizer.processor import SessionizerProcessor
 from streams.runtime.membership import watch
 from tests.streams.processor_cases import SessionizerCase

@@ -17,8 +17,8 @@ from mos_online.settings import Settings
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.log_reader import truncated
 from streams.kafka.records import Record
+from streams.processors.checkpoint_topic import Claim, Part
 from streams.processors.lease import Lease
-from streams.processors.sessionizer.checkpoint_topic import Claim, Part
 from streams.processors.sessionizer.partition import SessionizerPartition
 
 NOW = 1_700_000_000_000

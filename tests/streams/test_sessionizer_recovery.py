@@ -14,7 +14,7 @@ from mos_online.errors import BrokerError
 from mos_online.sessions import ClockState, SessionizerCheckpoint
 from mos_online.sessions.checkpoint import LogPosition, PlannedRules
 from mos_online.settings import Settings
-from streams.processors.sessionizer.checkpoint_topic import StoredCheckpoint
+from streams.processors.checkpoint_topic import StoredCheckpoint
 from streams.processors.sessionizer.recovery import InMemoryState, RecoveryPlan, check_intact, plan_recovery
 
 NEW = InMemoryState(stored=b"", next_offset=0, silent_before=0)

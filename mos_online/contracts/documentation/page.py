@@ -39,8 +39,8 @@ partition number is that of the partition of `clicks`. The format may change wit
 _JOINED = f"""## `{JOINER_CHECKPOINTS}`
 
 This topic belongs to the joiner alone: do not read it or write to it. It is compacted. For each partition of
-`decisions` it holds the last checkpoint, from which a worker continues after a restart. The key and the partition
-number are those of the partition of `decisions`. The format may change with any version.
+`decisions` it holds the last checkpoint, from which a worker continues after a restart, in one record or in several.
+The partition number is that of the partition of `decisions`. The format may change with any version.
 """
 
 

@@ -13,8 +13,10 @@ from mos_online.feedback.exposure import Exposure
 from mos_online.feedback.input_clock import InputClock, joint_watermark
 from mos_online.feedback.joiner import Joiner
 from mos_online.settings import Settings
+from publishing.producer import RecordProducer
 from streams import metrics
 from streams.kafka.records import Record
+from streams.processors.checkpoint_topic import CheckpointTopic
 
 INPUTS = (contracts.DECISIONS, contracts.IMPRESSIONS, contracts.ACCEPTED_CLICKS)
 
@@ -34,14 +36,16 @@ class JoinerPartition:
         wanted: set to False, it makes the recovery give up.
         lock: held by whoever takes records or makes a step.
         joiner: holds the open decisions.
-        checkpoint: as stored last.
+        checkpoints: where its checkpoints lie.
+        checkpoint: of the last step that was made.
         next_offsets: of the next record of each input.
         taken_at: when (monotonic seconds) the last record of each input was taken.
         ended_since: since when (monotonic seconds) each input was found to have no more records at every look.
     """
 
-    def __init__(self, settings: Settings, number: int) -> None:
+    def __init__(self, settings: Settings, producer: RecordProducer, number: int) -> None:
         self.number = number
+        self.checkpoints = CheckpointTopic(settings, producer, contracts.JOINER_CHECKPOINTS, number)
         self.restored = False
         self.wanted = True
         self.lock = asyncio.Lock()

@@ -29,6 +29,9 @@ PERIOD = 1.0
 ENDED = 2 * PERIOD
 """Seconds for which an input must have been at its end to count as idle."""
 
+LEASE_WAIT = 0.25
+"""Seconds between two looks whether a partition is surely ours again."""
+
 LAST_STEP = 5.0
 """Seconds that a rebalance waits for a step to end."""
 
@@ -91,7 +94,9 @@ class JoinerProcessor(Processor[Message]):
 
     def on_assigned(self, partitions: set[int]) -> None:
         """Start to restore these partitions."""
-        self._partitions = {number: JoinerPartition(self.settings, number) for number in sorted(partitions)}
+        self._partitions = {
+            number: JoinerPartition(self.settings, self.producer, number) for number in sorted(partitions)
+        }
         for partition in self._partitions.values():
             task = asyncio.create_task(self._restore(partition))
             self._restoring.add(task)
@@ -168,7 +173,8 @@ class JoinerProcessor(Processor[Message]):
             await self.reach_outputs({partition.number})
             outcomes = await self._kafka.call(lambda: self._restored(partition))
             async with self._stepping:
-                if self._owns(partition):
+                # The first checkpoint of the term comes before what follows from it.
+                if outcomes and await self._secured(partition, contracts.encode(partition.checkpoint)):
                     self._publish(partition, outcomes)
                     await self.producer.flush()
         except Exception as error:
@@ -182,6 +188,11 @@ class JoinerProcessor(Processor[Message]):
 
     async def _restored(self, partition: JoinerPartition) -> list[Outcome]:
         accept = self.context.accept_loss
+        async with self._stepping:
+            if not self._owns(partition):
+                raise asyncio.CancelledError
+            partition.checkpoints.claim()
+            await self.producer.flush()
         return await asyncio.get_running_loop().run_in_executor(
             self._restorers,
             lambda: restore(
@@ -211,15 +222,23 @@ class JoinerProcessor(Processor[Message]):
             if watermark is None or not self._owns(partition):
                 return
             await self.producer.flush()
-            checkpoint = partition.plan(watermark)
-            if not self._owns(partition):
-                return
-            topic = self.settings.topic(contracts.JOINER_CHECKPOINTS)
-            key = str(partition.number).encode()
-            self.producer.publish(topic, key, checkpoint, partition=partition.number)
-            await self.producer.flush()
-            if self._owns(partition):
+            if await self._secured(partition, partition.plan(watermark)):
                 self._publish(partition, partition.advance())
+
+    async def _secured(self, partition: JoinerPartition, checkpoint: bytes) -> bool:
+        """Make a checkpoint durable while the partition is surely ours; False if it is not ours any more.
+
+        The process may be paused at any moment. If the partition is ours after the checkpoint was delivered, every
+        later owner has seen it. So what follows from it may be published, even if the next pause comes just then.
+        """
+        while self._owns(partition):
+            if self.context.lease.held:
+                partition.checkpoints.store(checkpoint)
+                await self.producer.flush()
+                if self._owns(partition) and self.context.lease.held:
+                    return True
+            await asyncio.sleep(LEASE_WAIT)
+        return False
 
     async def _ended(self, partition: JoinerPartition, name: str) -> bool:
         """Whether no record of an input waits to be taken, or to be made by the sessionizer, and none did for a while.

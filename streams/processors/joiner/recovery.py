@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from mos_online import contracts
 from mos_online.contracts import Outcome
@@ -14,6 +14,7 @@ from mos_online.settings import Settings
 from streams.kafka.decoding import json_decoder
 from streams.kafka.log_reader import LogReader, shrunk, truncated
 from streams.kafka.records import Record, of_confluent
+from streams.processors.checkpoint_topic import StoredCheckpoint
 from streams.processors.joiner.partition import INPUTS, JoinerPartition, Message
 
 Read = Callable[[Record], Message]
@@ -29,7 +30,7 @@ _decode = json_decoder(JoinerCheckpoint)
 def restore(
     partition: JoinerPartition, settings: Settings, reader: LogReader, read: Read, refuse: Refuse, *, accept_loss: bool
 ) -> list[Outcome]:
-    """Bring a partition to where the logs end now. Blocks.
+    """Bring a partition to where the logs end now; it has claimed its checkpoints. Blocks.
 
     Args:
         partition: to be restored.
@@ -40,7 +41,8 @@ def restore(
         accept_loss: go on where records are gone that were needed.
 
     Returns:
-        The outcomes of the last step of the checkpoint, which may not have been published.
+        The outcomes of the last step of the checkpoint, which may not have been published. If there are any, the
+        partition's checkpoint must be durable in the term of this owner before they are.
 
     Raises:
         BrokerError: Kafka cannot be reached, no checkpoint can be read although there are some, or records are gone.
@@ -48,7 +50,8 @@ def restore(
     began = time.monotonic()
     names = [settings.topic(name) for name in INPUTS]
     bounds = [reader.bounds(name, partition.number) for name in names]
-    checkpoint = _last_checkpoint(settings, reader, partition.number, accept_loss=accept_loss)
+    place = f"{settings.topic(contracts.JOINER_CHECKPOINTS)}[{partition.number}]"
+    checkpoint = _last_checkpoint(partition.checkpoints.look_back(reader), place, accept_loss=accept_loss)
     if checkpoint is None:
         checkpoint = JoinerCheckpoint.of_nothing(partition.rules, Offsets(*(low for low, _ in bounds)))
     elif (fault := _fault(partition.number, names, bounds, checkpoint)) is not None:
@@ -121,23 +124,21 @@ def _without_lost(checkpoint: JoinerCheckpoint, bounds: list[tuple[int, int]]) -
     return JoinerCheckpoint(steps=[last.at(Offsets(*kept))])
 
 
-def _last_checkpoint(
-    settings: Settings, reader: LogReader, number: int, *, accept_loss: bool
-) -> JoinerCheckpoint | None:
-    topic = settings.topic(contracts.JOINER_CHECKPOINTS)
-    for message in reader.backwards(topic, number):
+def _last_checkpoint(stored: Iterable[StoredCheckpoint], place: str, *, accept_loss: bool) -> JoinerCheckpoint | None:
+    """The checkpoint that counts, of those that lie at ``place``, best first; None if there is none."""
+    for one in stored:
         try:
-            checkpoint = _decode(of_confluent(message).value)
+            checkpoint = _decode(one.content)
             if checkpoint.steps:
                 return checkpoint
             fault = "it has no steps"
         except ContractError as error:
             fault = str(error)
-        log.error("the checkpoint %s[%d]@%s cannot be read: %s", topic, number, message.offset(), fault)
+        log.error("checkpoint %d of term %d in %s cannot be read: %s", one.number, one.term, place, fault)
         if not accept_loss:  # an older one would give outcomes that were published with other contents
             raise BrokerError(
-                f"the last checkpoint in {topic}[{number}] cannot be read ({fault}): another program or another "
-                "version has written it. Choose another MOS_NAMESPACE; or start with `mos worker --accept-loss`: "
-                "outcomes may then be published again, with other contents"
+                f"the last checkpoint in {place} cannot be read ({fault}): another program or another version has "
+                "written it. Choose another MOS_NAMESPACE; or start with `mos worker --accept-loss`: outcomes may then "
+                "be published again, with other contents"
             )
     return None

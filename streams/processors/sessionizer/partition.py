@@ -20,9 +20,9 @@ from streams import metrics
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.log_reader import LogReader
 from streams.kafka.records import Record, of_confluent
+from streams.processors.checkpoint_topic import CheckpointTopic
 from streams.processors.lease import Lease
 from streams.processors.sessionizer.batch import ClickBatch, batches_of, decoded_records
-from streams.processors.sessionizer.checkpoint_topic import CheckpointTopic
 from streams.processors.sessionizer.outputs import OutputPublisher
 from streams.processors.sessionizer.recovery import InMemoryState, RecoveryPlan, check_intact, plan_recovery
 
@@ -74,7 +74,7 @@ class SessionizerPartition:
         self._stored = b""
         self._offered_at = (0, 0)  # offset and outputs at a checkpoint
         self._stored_at: tuple[int, int] | None = None
-        self._checkpoints = CheckpointTopic(settings, producer, number)
+        self._checkpoints = CheckpointTopic(settings, producer, contracts.SESSIONIZER_CHECKPOINTS, number)
         self._measured = (0, 0, 0)
         self._named: set[str] = set()
 

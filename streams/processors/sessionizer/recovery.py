@@ -15,7 +15,7 @@ from mos_online.sessions import SessionizerCheckpoint
 from mos_online.settings import Settings
 from streams.kafka.decoding import json_decoder
 from streams.kafka.log_reader import RETAIN, LogReader, shrunk, truncated
-from streams.processors.sessionizer.checkpoint_topic import StoredCheckpoint
+from streams.processors.checkpoint_topic import StoredCheckpoint
 
 log = logging.getLogger(__name__)
 _decode = json_decoder(SessionizerCheckpoint)

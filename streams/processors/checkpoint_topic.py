@@ -1,4 +1,4 @@
-"""The topic ``sessionizer-checkpoints``: how the checkpoints of a partition lie there, and which of them counts."""
+"""How the checkpoints of a partition lie in their topic, and which of them counts (docs/adr/0017)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from uuid import uuid4
 import msgspec
 from msgspec import Meta
 
-from mos_online import contracts
 from mos_online.contracts.fields import Count, Id, Offset
 from mos_online.errors import BrokerUnavailableError, ContractError
 from mos_online.settings import Settings
@@ -68,8 +67,16 @@ class CheckpointTopic:
     stays while the next one is written. Each term has keys of its own, so a worker that was paused overwrites nothing.
     """
 
-    def __init__(self, settings: Settings, producer: RecordProducer, partition: int) -> None:
-        self._name = settings.topic(contracts.SESSIONIZER_CHECKPOINTS)
+    def __init__(self, settings: Settings, producer: RecordProducer, name: str, partition: int) -> None:
+        """Of one owner.
+
+        Args:
+            settings: name the topic on the cluster.
+            producer: writes to it.
+            name: of the topic, one of ``contracts.TOPICS`` that Kafka compacts.
+            partition: its number.
+        """
+        self._name = settings.topic(name)
         self._producer = producer
         self._partition = partition
         self._claim = ""
