@@ -33,6 +33,7 @@ COMMANDS = {
     "serve": "The recommendation service (Ray Serve): POST /v1/recommend.",
     "keys": "API keys of the recommendation service.",
     "import": "Make a dataset of a click log: CSV, JSON lines, Parquet, or a public format.",
+    "validate": "Check a log or a running topic: what is wrong, what it will mean, what to do.",
     "train": "Train themes and a MoS model on a dataset, and put it into service.",
     "models": "The model registry: list, show and compare versions, promote one, roll back.",
     "evaluate": "Compare MoS with other models under one protocol, with intervals; resumable.",

@@ -25,6 +25,9 @@ DatasetOfDemoOption = Annotated[
     str | None,
     typer.Option("--dataset", help=f"{_DATASET} (default: globo_news if MOS_DATA_DIR has it, else synthetic)."),
 ]
+DatasetToJudgeOption = Annotated[
+    str | None, typer.Option("--dataset", help=f"{_DATASET} (default: none; see --topic).")
+]
 FormatOption = Annotated[
     str | None,
     typer.Option(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,12 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from mos_cli.doctor.finding import Finding
+    from mos_cli.findings import Finding
     from mos_online.settings import Settings
 
 app = typer.Typer()
-
-COLOURS = {"PASS": "green", "INFO": "dim", "WARN": "yellow", "FAIL": "bold red"}
 
 
 @app.command()
@@ -36,6 +33,7 @@ def doctor(
 
     Changes nothing. Exit status 1 if anything fails; warnings are for what is merely not running or not made yet.
     """
+    from mos_cli.findings import show  # noqa: PLC0415
     from mos_online.settings import Settings  # noqa: PLC0415
 
     configured = Settings.load()
@@ -48,16 +46,7 @@ def doctor(
             findings = list(_examine(configured))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    failed = sum(finding.status == "FAIL" for finding in findings)
-    warned = sum(finding.status == "WARN" for finding in findings)
-    if as_json:
-        listed = [asdict(finding) for finding in findings]
-        typer.echo(json.dumps({"failed": failed, "warnings": warned, "findings": listed}, indent=2))
-    else:
-        console.print(_findings_table(findings))
-        console.print(f"failed: {failed}, warnings: {warned}" if failed or warned else "all is well", highlight=False)
-    if failed:
-        raise typer.Exit(1)
+    show(findings, console, as_json=as_json)
 
 
 def _examine(settings: Settings) -> Iterator[Finding]:
@@ -79,18 +68,6 @@ def _examine(settings: Settings) -> Iterator[Finding]:
         yield from profiles.profiles(settings)
         yield services.model(settings)
     yield from machine.programs()
-
-
-def _findings_table(findings: list[Finding]) -> Table:
-    table = Table(box=SIMPLE, pad_edge=False)
-    table.add_column("status")
-    table.add_column("part", no_wrap=True)
-    table.add_column("found", overflow="fold")
-    table.add_column("remedy", overflow="fold")
-    for finding in findings:
-        status = Text(finding.status, style=COLOURS[finding.status])
-        table.add_row(status, Text(finding.part), Text(finding.found), Text(finding.remedy))
-    return table
 
 
 def _show_settings(settings: Settings, console: Console, *, as_json: bool) -> None:

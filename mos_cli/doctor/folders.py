@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from mos_cli.doctor.finding import Finding, Status, failed
+from mos_cli.findings import Finding, Status, failed
 from mos_cli.home import require_writable
 from mos_online.errors import SettingsError
 from mos_online.settings import Settings

@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from mos_cli import NEWEST, OLDEST
-from mos_cli.doctor.finding import Finding, Status
+from mos_cli.findings import Finding, Status
 
 DISTRIBUTION = "mos-online"
 PROGRAMS = {

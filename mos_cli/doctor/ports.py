@@ -8,7 +8,7 @@ from typing import Literal
 import httpx
 import msgspec
 
-from mos_cli.doctor.finding import Finding, Status
+from mos_cli.findings import Finding, Status
 from mos_online.health import Health
 from mos_online.ports import bind_fault, http_address, is_loopback
 from mos_online.settings import Settings

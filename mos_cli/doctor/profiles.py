@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from mos_cli.doctor.finding import Finding, Status
+from mos_cli.findings import Finding, Status
 from mos_online import contracts
 from mos_online.errors import BrokerError, MosError
 from mos_online.settings import Settings

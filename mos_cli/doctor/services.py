@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mos_cli.doctor.finding import Finding, Status, failed
+from mos_cli.findings import Finding, Status, failed
 from mos_online import contracts
 from mos_online.contracts import CLICKS, TOPICS
 from mos_online.errors import BrokerError, MosError

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mos_cli.doctor.finding import Finding, Status, failed
+from mos_cli.findings import Finding, Status, failed
 from mos_online.errors import MosError, StoreError
 from mos_online.settings import Settings
 

@@ -15,7 +15,12 @@ _IDENTITY = ("user_id", "item_id", "timestamp", "event_type", "session_id")
 
 
 def assemble(
-    name: str, chunks: Sequence[pl.DataFrame], report: ReadReport, *, items: pl.DataFrame | None = None
+    name: str,
+    chunks: Sequence[pl.DataFrame],
+    report: ReadReport,
+    *,
+    items: pl.DataFrame | None = None,
+    strict: bool = True,
 ) -> Dataset:
     """Put chunks together, in the order of time.
 
@@ -26,14 +31,15 @@ def assemble(
         chunks: of ``Check.take``, in the order of the source.
         report: of the check.
         items: columns of ``ITEM_COLUMNS``; None: those of the events, each with the last category it was seen in.
+        strict: whether an item of the catalogue must occur in the events.
 
     Raises:
-        DatasetError: there are items, and none of them occurs in the events.
+        DatasetError: ``strict``, there are items, and none of them occurs in the events.
     """
     frame = pl.concat(chunks, how="vertical") if chunks else empty_events()
     if items is None:
         items = _items_of(frame)
-    elif len(items) and len(frame) and not items["item_id"].is_in(frame["item_id"].unique().implode()).any():
+    elif strict and len(items) and len(frame) and not items["item_id"].is_in(frame["item_id"].unique().implode()).any():
         raise DatasetError(
             f"{name}: none of the {len(items):,} items of its catalogue occurs in its events: the items are "
             f"{_few(items)}, the events have {_few(frame)}; give both the same ids"

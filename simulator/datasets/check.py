@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import polars as pl
 
 from mos_online.contracts.fields import MAX_ID
 from simulator.dataset import EVENT_COLUMNS
 from simulator.datasets.ids import Ids, id_text
-from simulator.datasets.raw import RawRows
+from simulator.datasets.raw import RawRows, ReadOptions
 from simulator.datasets.report import ReadReport, Refusal, cut, shown
 from simulator.datasets.times import Bounds, other_unit, recognise_unit, to_ms, unit_name
 
@@ -77,6 +77,14 @@ class Check:
             good = good.filter(reasons.is_null())
         report.kept += len(good)
         return good
+
+    def all_of(self, rows: Iterable[RawRows], options: ReadOptions) -> list[pl.DataFrame]:
+        """Judge all chunks of a log; ``options.look`` gets the good rows of each."""
+        chunks = []
+        for found in rows:
+            chunks.append(self.take(found))
+            options.look(chunks[-1])
+        return chunks
 
     def _ids(self, frame: pl.DataFrame) -> tuple[dict[str, pl.Series], list[tuple[str, pl.Series]]]:
         """The columns of text by name, and of which column each fault is."""

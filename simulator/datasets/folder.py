@@ -39,9 +39,12 @@ def read_folder(folder: Path, options: ReadOptions | None = None) -> Dataset:
     path = folder / EVENTS
     columns = _columns(path, NEEDED, OPTIONAL)
     check = Check(unit="s", zone=options.zone)
-    chunks = [check.take(RawRows(path, frame, counted="row")) for frame in parquet_chunks(path, columns)]
-    check.report.require(str(path), options.max_refused or 0.0, REMEDY)
-    return assemble(folder.name, chunks, check.report, items=_items(folder / ITEMS))
+    check.report.allowed = options.max_refused or 0.0
+    rows = (RawRows(path, frame, counted="row") for frame in parquet_chunks(path, columns))
+    chunks = check.all_of(rows, options)
+    if options.strict:
+        check.report.require(str(path), REMEDY)
+    return assemble(folder.name, chunks, check.report, items=_items(folder / ITEMS), strict=options.strict)
 
 
 def _columns(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:

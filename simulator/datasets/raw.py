@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +38,12 @@ class ReadOptions(NamedTuple):
         zone: IANA name of the zone of times that name none; None: it was not said, and UTC is assumed.
         max_refused: share of the rows that may be refused, beyond those that the format is known to hold; None: 0.01
             of a file, none of a dataset folder, which holds what was checked before.
+        look: gets the good rows of every chunk, in the order of the source.
+        strict: whether a log is refused of which too many rows are, or of which nothing fits its catalogue; else the
+            report says it.
     """
 
     zone: str | None = None
     max_refused: float | None = None
+    look: Callable[[pl.DataFrame], None] = lambda good: None
+    strict: bool = True

@@ -88,12 +88,15 @@ def load_file(name: str, path: Path, options: ReadOptions | None = None) -> Data
     """
     options = options or ReadOptions()
     reading = open_format(name, path, options)
-    chunks = [reading.check.take(rows) for rows in reading.rows()]
     report = reading.check.report
-    report.require(str(path), MAX_REFUSED if options.max_refused is None else options.max_refused, REMEDY)
+    report.allowed = MAX_REFUSED if options.max_refused is None else options.max_refused
+    chunks = reading.check.all_of(reading.rows(), options)
+    if options.strict:
+        report.require(str(path), REMEDY)
     items = FORMATS[name].item_files_of(path) if path.is_dir() else None
     if items is None:
         return assemble(name, chunks, report)
     table, files = items
     report.notes.append(f"titles and categories are those of {', '.join(file.name for file in files)}")
-    return assemble(name, chunks, report, items=table.read(files).select(list(ITEM_COLUMNS)))
+    catalogue = table.read(files).select(list(ITEM_COLUMNS))
+    return assemble(name, chunks, report, items=catalogue, strict=options.strict)

@@ -69,6 +69,7 @@ class ReadReport:
         assumed: what nobody said and the reader took as given, in words.
         session: what a session is in this log, in words.
         notes: what else the reader has to say.
+        allowed: share of the rows that may be refused for reasons that are not expected.
     """
 
     read: int = 0
@@ -80,6 +81,7 @@ class ReadReport:
     assumed: list[str] = field(default_factory=list)
     session: str = ""
     notes: list[str] = field(default_factory=list)
+    allowed: float = 0.0
 
     def refuse(self, reason: str, found: Refusal) -> None:
         """Count rows that are refused; the first ones of a reason are those that are shown."""
@@ -105,24 +107,33 @@ class ReadReport:
             for reason, refusal in self.refused.items()
         ]
 
-    def require(self, source: str, max_refused: float, remedy: str) -> None:
+    @property
+    def enough(self) -> bool:
+        """Whether so many rows could be used as must be."""
+        return bool(self.kept) and self.unexpected <= self.allowed * self.read
+
+    @property
+    def allowing(self) -> float:
+        """A share of refused rows, with two digits, that this log does not exceed."""
+        return _share_above((self.read - self.kept) / max(1, self.read))
+
+    def require(self, source: str, remedy: str) -> None:
         """Raise unless enough of the rows could be used.
 
         Args:
             source: what was read.
-            max_refused: share of the rows that may be refused for reasons that are not expected.
             remedy: what the user can do.
 
         Raises:
             DatasetError: too many rows were refused, or none is left; lists every reason with its first row.
         """
-        if self.kept and self.unexpected <= max_refused * self.read:
+        if self.enough:
             return
         if not self.read:
             raise DatasetError(f"{source} holds no events")
         refused = self.read - self.kept
-        allowed = f"at most {max_refused:.2%} may be" if self.kept else "none is left"
-        rest = f" --max-refused {_share_above(refused / self.read)} leaves them out" if self.kept else ""
+        allowed = f"at most {self.allowed:.2%} may be" if self.kept else "none is left"
+        rest = f" --max-refused {self.allowing} leaves them out" if self.kept else ""
         raise DatasetError(
             f"{source}: {refused:,} of {self.read:,} rows cannot be used, {allowed}: {'; '.join(self.reasons())}. "
             f"{remedy}{rest}"

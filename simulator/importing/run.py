@@ -73,7 +73,8 @@ def look_through(source: Source, take: Callable[[pl.DataFrame], None] = lambda g
             seen.take(good)
             take(good)
     report = _together([check.report for check in {id(part.check): part.check for part in parts}.values()])
-    report.require(", ".join(str(part.path) for part in parts), source.max_refused, _REMEDY)
+    report.allowed = source.max_refused
+    report.require(", ".join(str(part.path) for part in parts), _REMEDY)
     report.session = "; ".join(dict.fromkeys(part.layout.sessions for part in parts)) or _session(seen)
     found = seen.items()
     if source.catalogue is None:

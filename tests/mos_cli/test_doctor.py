@@ -24,8 +24,8 @@ from typer.testing import CliRunner
 from features.store import OnlineStore
 from mos_cli.doctor import folders, machine, ports, profiles, services, store
 from mos_cli.doctor.command import app
-from mos_cli.doctor.finding import Finding, Status
 from mos_cli.doctor.settings_table import settings_lines
+from mos_cli.findings import Finding, Status
 from mos_online.contracts import TOPICS
 from mos_online.ports import bind_fault
 from mos_online.registry import open_registry

@@ -16,6 +16,7 @@ from mos_cli.evaluate import command as evaluate
 from mos_cli.read_log import read_log
 from mos_cli.replay import command as replay
 from mos_cli.train import command as train
+from mos_cli.validate import command as validate
 from mos_online.errors import DatasetError
 from mos_online.settings import Settings
 from simulator.datasets import ReadOptions
@@ -28,6 +29,7 @@ VERBS = {
     "evaluate": evaluate.app,
     "replay": replay.app,
     "train": train.app,
+    "validate": validate.app,
 }
 
 

@@ -133,18 +133,20 @@ def test_a_zone_that_mattered_is_shown() -> None:
 def test_too_many_refused_rows_are_an_error_that_lists_the_reasons() -> None:
     check = Check(unit="s", expected={"missing_user": 0.9})
     check.take(rows(user_id=[None] * 50 + [1] * 50, item_id=[1] * 99 + [None], timestamp=[GOOD] * 100))
-    check.report.require("log.csv", 0.01, "Look.")
+    check.report.allowed = 0.01
+    check.report.require("log.csv", "Look.")
+    check.report.allowed = 0.005
     with pytest.raises(
         DatasetError, match=r"51 of 100 rows cannot be used, at most 0.50% may be: .*missing_item"
     ) as error:
-        check.report.require("log.csv", 0.005, "Look.")
+        check.report.require("log.csv", "Look.")
     assert "50 with no user (missing_user), the first is log.csv, line 1: user_id is None" in str(error.value)
     with pytest.raises(DatasetError, match="log holds no events"):
-        Check(unit="s").report.require("log", 1.0, "")
+        Check(unit="s").report.require("log", "")
     nothing = Check(unit="s", expected={"missing_user": 0.9})
     nothing.take(rows(user_id=[None], item_id=[1], timestamp=[GOOD]))
     with pytest.raises(DatasetError, match="none is left"):
-        nothing.report.require("log", 1.0, "")
+        nothing.report.require("log", "")
 
 
 ANY = st.one_of(

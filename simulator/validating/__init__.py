@@ -1,0 +1,1 @@
+"""Measures a log or a topic: what ``mos validate`` judges."""
