@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 ORPHANED = """
 exec 3<&0
 (
@@ -27,7 +29,7 @@ watcher lives, the number of the group belongs to no other process."""
 
 
 DYING = 2.0
-"""Seconds for which the killed are waited for, where nobody reaps them."""
+"""Seconds for which the killed are waited for."""
 
 
 class GuardedChild:
@@ -109,18 +111,28 @@ class GuardedChild:
             with suppress(ProcessLookupError, PermissionError):  # macOS: nobody is left but the dead
                 os.killpg(self.pid, signal.SIGKILL)
                 self._process.wait()
-                _until_gone(self.pid)
+                _wait_for_the_end_of(self.pid)
             self._process.wait()
             os.close(self._held)
 
 
-def _until_gone(group: int) -> None:
-    """Wait until the killed have ended and their locks are free; not for long, for somebody else reaps them.
+def _wait_for_the_end_of(group: int) -> None:
+    """Wait until the killed have ended and their locks are free; not for long.
 
     Raises:
-        ProcessLookupError, PermissionError: they have.
+        ProcessLookupError, PermissionError: they have ended, and somebody has reaped them.
     """
     until = time.monotonic() + DYING
     while time.monotonic() < until:
         os.killpg(group, 0)
+        if not any(_lives_in(group, process) for process in psutil.process_iter()):
+            return
         time.sleep(0.01)
+
+
+def _lives_in(group: int, process: psutil.Process) -> bool:
+    """Whether a process of this group still runs; the dead whom nobody reaps stay in their group."""
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, ProcessLookupError, PermissionError):
+        return False

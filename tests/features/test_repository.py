@@ -45,6 +45,7 @@ def test_many_open_at_once_and_one_applies(mos_home: Settings, applied: list[str
     assert all(store.read_profiles(["ann"]) == {"ann": ANN} for store in stores)
 
 
+@pytest.mark.slow
 def test_a_process_that_starts_later_finds_them_applied(mos_home: Settings, applied: list[str]) -> None:
     """Feast notes when each process has made its definitions."""
     apply = "import sys; from features.store import OnlineStore; from mos_online.settings import Settings\n"

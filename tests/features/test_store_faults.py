@@ -35,6 +35,7 @@ POPULARITY = PopularitySnapshot(
 ANN = UserProfile(user_id="ann", router_version="r1", last_ended_at=5, last_closed_at=5)
 
 
+@pytest.mark.slow
 def test_sqlite_readers_go_on_while_another_process_writes_and_writers_say_why_not(mos_home: Settings) -> None:
     store = OnlineStore.open(mos_home)
     store.write_profiles([ANN])

@@ -42,9 +42,13 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         put_model(folder / "mos", seed=0)
         started.until(lambda: started.client.get("/readyz").status_code == 200)
         yield started
+        assert started.process.poll() is None, started.log()  # it stopped for nobody
+        assert "Traceback" not in started.log()
+        assert started.stop(signal.SIGTERM) == 0
+        assert started.left() == []
     finally:
         if started.process.poll() is None:
-            started.stop(signal.SIGTERM)
+            started.stop(signal.SIGKILL)
 
 
 def answers(serve: Serve) -> bool:
@@ -255,10 +259,3 @@ def test_many_requests_in_one_piece_are_answered_in_order(serve: Serve) -> None:
 def test_a_client_cannot_say_that_it_is_another_address(serve: Serve) -> None:
     headers = OTHER | {"x-mos-peer": "203.0.113.9", "X-Forwarded-For": "203.0.113.9"}
     assert httpx.post(f"{serve.url}/v1/recommend", json={"user_id": "u"}, headers=headers).status_code == 200
-
-
-def test_it_stopped_for_nobody(serve: Serve) -> None:
-    assert serve.process.poll() is None
-    assert "Traceback" not in serve.log()
-    assert serve.stop(signal.SIGTERM) == 0
-    assert serve.left() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 import threading
 from collections import Counter
@@ -53,17 +54,27 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def port() -> int:
-    return free_port()
+def serve(home: Path) -> Iterator[Serve]:
+    started = Serve(folder=home, port=free_port())
+    try:
+        yield started
+        assert_that_sigterm_ends_everything(started)
+    finally:
+        if started.process.poll() is None:
+            started.stop(signal.SIGKILL)
+            started.until(lambda: not started.left())
 
 
-@pytest.fixture(scope="module")
-def serve(home: Path, port: int) -> Iterator[Serve]:
-    started = Serve(folder=home, port=port)
-    yield started
-    if started.process.poll() is None:
-        started.stop(signal.SIGKILL)
-        started.until(lambda: not started.left())
+def assert_that_sigterm_ends_everything(serve: Serve) -> None:
+    """Not a test: the tests of a file run in any order, and each of them needs the service."""
+    assert len(serve.left()) >= 8
+    assert serve.stop(signal.SIGTERM) == 0
+    assert serve.left() == []
+    assert not serve.run.exists()
+    assert list(serve.home.glob("serve-*.json")) == []
+    assert "Traceback" not in serve.log()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{serve.url}/healthz")
 
 
 def test_it_announces_itself_and_runs_on_haproxy(serve: Serve) -> None:
@@ -159,21 +170,12 @@ def test_a_newly_trained_model_goes_into_service_without_a_dropped_request(serve
     assert set(hammer.seen) == {old, new}
 
 
-def test_sigterm_ends_it_and_everything_it_started(serve: Serve) -> None:
-    assert len(serve.left()) >= 8
-    assert serve.stop(signal.SIGTERM) == 0
-    assert serve.left() == []
-    assert not serve.run.exists()
-    assert list(serve.home.glob("serve-*.json")) == []
-    assert "Traceback" not in serve.log()
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{serve.url}/healthz")
-
-
-def test_kill_9_ends_everything_it_started_too_and_frees_the_port(serve: Serve, home: Path, port: int) -> None:
-    if serve.process.poll() is None:  # this test alone, or on another worker than the one before it
-        serve.stop(signal.SIGTERM)
-    again = Serve(folder=home, port=port)
-    assert again.stop(signal.SIGKILL) == -signal.SIGKILL
-    again.until(lambda: not again.left())
-    again.until(lambda: not again.run.exists() and not list(again.home.glob("serve-*.json")))
+def test_kill_9_ends_everything_it_started_too_and_frees_the_port(tmp_path: Path) -> None:
+    port = free_port()
+    serve = Serve(folder=tmp_path, port=port, says="waiting for a model after")
+    assert serve.stop(signal.SIGKILL) == -signal.SIGKILL
+    serve.until(lambda: not serve.left())
+    serve.until(lambda: not serve.run.exists() and not list(serve.home.glob("serve-*.json")))
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))

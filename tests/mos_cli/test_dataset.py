@@ -20,7 +20,7 @@ from tests.mos_cli.mos_runs import Mos
 POPULATION = "synthetic:users=150,themes=4,items_per_theme=20,days=8"
 
 
-@pytest.mark.parametrize("as_folder", [False, True])
+@pytest.mark.parametrize("as_folder", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_log_is_trained_on_backfilled_and_replayed(
     as_folder: bool, mos: Mos, mos_home: Settings, tmp_path: Path
 ) -> None:

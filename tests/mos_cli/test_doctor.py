@@ -149,6 +149,7 @@ def test_a_service_elsewhere_is_asked(
         assert bool(found.remedy) == (status == "FAIL")
 
 
+@pytest.mark.slow
 def test_both_programs_say_what_the_doctor_reads(mos_home: Settings, free_port: Callable[[], int]) -> None:
     """Each end in a process of its own: the worker's server as it runs, and `mos doctor` as it is called."""
     port = free_port()
@@ -316,6 +317,7 @@ def test_a_cluster_that_answers_but_lacks_topics(mos_home: Settings) -> None:
     assert (topics.status, topics.remedy) == (Status.FAIL, "mos topics create")
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_away(mos_home: Settings, free_port: Callable[[], int]) -> None:
     (finding,) = services.kafka(changed(mos_home, kafka=f"127.0.0.1:{free_port()}"))
     assert finding.status is Status.FAIL

@@ -123,6 +123,7 @@ WRITER = """
 """
 
 
+@pytest.mark.slow
 def test_real_processes_are_killed_at_random(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock.WriterLock.__init__, "__kwdefaults__", {"lease": 0.5, "timeout": 60.0})
     for number in range(1, 9):

@@ -25,7 +25,7 @@ LIMITS = [20_000, 1_000_000]
 
 @pytest.mark.parametrize("name", sorted(PROCESSORS))
 @given(data=st.data())
-@examples(max_examples=100, suppress_health_check=list(HealthCheck))
+@examples(max_examples=30, suppress_health_check=list(HealthCheck))
 def test_no_record_ends_a_processor_or_takes_another_one_with_it(name: str, data: st.DataObject) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
         case = CASES[name](Settings(home=Path(folder) / "mos"), Path(folder) / "model", monkeypatch)

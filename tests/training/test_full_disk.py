@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_model_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     """The limit of a process for the size of files stands for a disk that is full. -B: no cut .pyc files are left."""
     limited = (

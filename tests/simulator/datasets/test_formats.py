@@ -113,13 +113,11 @@ def test_an_empty_or_missing_file_is_an_error(case: Case, log: Path) -> None:
 
 
 @each_case
-@pytest.mark.parametrize("packing", PACKINGS)
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_packing_line_ends_and_marks_do_not_matter(case: Case, packing: str, end: str, mark: str, log: Path) -> None:
-    text = mark + case.text.rstrip("\n").replace("\n", end)  # the last line without its end
-    log.write_bytes(PACKINGS[packing](text.encode()))
-    assert rows(load_file(case.format, log)) == case.events
+def test_packing_line_ends_and_marks_do_not_matter(case: Case, log: Path) -> None:
+    for packing, end, mark in (("plain", "\r\n", "\ufeff"), ("gzip", "\r", ""), ("zstd", "\n", "\ufeff")):
+        text = mark + case.text.rstrip("\n").replace("\n", end)  # the last line without its end
+        log.write_bytes(PACKINGS[packing](text.encode()))
+        assert rows(load_file(case.format, log)) == case.events
 
 
 def test_latin_1_is_read_and_said(log: Path) -> None:
