@@ -76,9 +76,18 @@ def build_backbone(name: str, width: int, longest: int) -> Backbone:
     Raises:
         ModelError: no backbone has that name.
     """
+    return backbone_named(name)(width, longest)
+
+
+def backbone_named(name: str) -> type[Backbone]:
+    """Find a backbone's class.
+
+    Raises:
+        ModelError: no backbone has that name.
+    """
     if name not in BACKBONES:
         raise ModelError(f"unknown backbone {name!r}; there are: {', '.join(sorted(BACKBONES))}")
-    return BACKBONES[name](width, longest)
+    return BACKBONES[name]
 
 
 class Resized(Backbone):

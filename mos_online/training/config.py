@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mos_online.errors import ModelError
 from mos_online.model import BACKBONES, MoSConfig
+from mos_online.model.backbone import backbone_named
 from mos_online.training.fit import Budget
 from mos_online.training.starts import TRIAL
 
@@ -60,7 +61,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.backbone in BACKBONES and BACKBONES[self.backbone].target_aware:
+        if backbone_named(self.backbone).target_aware:
             whole = ", ".join(name for name, cls in sorted(BACKBONES.items()) if not cls.target_aware)
             raise ModelError(
                 f"{self.backbone} reads the candidate: it scores pairs, and a service has to rank a whole catalogue; "

@@ -46,7 +46,7 @@ def recognise_dialect(head: Head) -> Dialect:
     lines = head.lines
     ranked = []
     for separator in SEPARATORS:
-        rows = [row for row in csv.reader(lines, delimiter=separator) if row]  # quoted line ends join lines
+        rows = _rows(lines, separator)
         width, count = Counter(len(row) for row in rows).most_common(1)[0] if rows else (0, 0)
         if width >= 2 and 10 * count >= 8 * len(rows):
             ranked.append((count / len(rows), width, separator, rows))
@@ -96,4 +96,12 @@ def unique_names(names: Sequence[str]) -> tuple[str, ...]:
 
 def split(line: str, separator: str) -> list[str]:
     """The fields of one line."""
-    return next(csv.reader([line], delimiter=separator), [])
+    return next(iter(_rows([line], separator)), [])
+
+
+def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
+    """The rows of some lines, of which quoted line ends join several; none if there are other line ends in fields."""
+    try:
+        return [row for row in csv.reader(lines, delimiter=separator) if row]
+    except csv.Error:
+        return []

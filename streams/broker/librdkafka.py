@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import confluent_kafka
@@ -52,10 +55,30 @@ class MockCluster:
         Raises:
             BrokerError: one cannot be created.
         """
-        for name in names:
-            code = self._library.rd_kafka_mock_topic_create(self._cluster, name.encode(), partitions, 1)
-            if code != 0:
-                raise BrokerError(f"the embedded broker could not create topic {name} (librdkafka error {code})")
+        with self._kept_awake():
+            for name in names:
+                code = self._library.rd_kafka_mock_topic_create(self._cluster, name.encode(), partitions, 1)
+                if code != 0:
+                    raise BrokerError(f"the embedded broker could not create topic {name} (librdkafka error {code})")
+
+    @contextmanager
+    def _kept_awake(self) -> Iterator[None]:
+        """Connect again and again meanwhile: librdkafka's mock cluster may sleep for a second over what it is told."""
+        host, _, port = self.bootstrap.rpartition(":")
+        enough = Event()
+
+        def knock() -> None:
+            while not enough.wait(0.005):
+                with suppress(OSError):
+                    socket.create_connection((host, int(port)), timeout=1).close()
+
+        knocking = Thread(target=knock)
+        knocking.start()
+        try:
+            yield
+        finally:
+            enough.set()
+            knocking.join()
 
     def close(self) -> None:
         """Stop the broker; its topics are lost."""

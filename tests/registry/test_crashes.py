@@ -69,7 +69,7 @@ def copy_of(place: Storage, kind: str, folder: Path) -> Storage:
     return copy
 
 
-@pytest.mark.parametrize("kind", ["local", "memory", "plain"])
+@pytest.mark.parametrize("kind", [pytest.param("local", marks=pytest.mark.slow), "memory", "plain"])
 @pytest.mark.parametrize("torn", [False, True])
 @pytest.mark.parametrize("write", WRITES)
 def test_a_writer_dies_at_every_step(kind: str, torn: bool, write: str, tmp_path: Path) -> None:

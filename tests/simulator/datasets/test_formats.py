@@ -185,6 +185,7 @@ def test_a_file_without_events_is_refused_by_its_name(case: Foreign, log: Path) 
             load(str(log), None)
 
 
+@pytest.mark.slow
 @each_case
 def test_no_format_reads_the_file_of_another(case: Case, log: Path) -> None:
     log.write_text(case.text)
@@ -262,7 +263,7 @@ def test_the_last_category_of_an_item_is_its_category(log: Path) -> None:
 
 
 @given(cut=st.integers(8, 90))
-@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_blocks_do_not_matter(log: Path, cut: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("simulator.datasets.opening.TextFile.__init__.__kwdefaults__", {"block": cut})
