@@ -57,7 +57,8 @@ def rows(report: ReadReport) -> Iterator[Finding]:
             found=f"{refusal.count:,} with {REASONS.get(reason, reason)}: the first is {refusal.first}{hint}",
             remedy="" if expected else REMEDIES.get(reason, NEVER_READ),
         )
-    for words in (*report.assumed, *report.notes):
+    origin = [] if report.origin is None else [report.origin.told]
+    for words in (*origin, *report.assumed, *report.notes):
         yield Finding(part=part, status=Status.INFO, found=words)
 
 

@@ -45,11 +45,13 @@ def types(facts: Facts, table: str) -> Iterator[Finding]:
     yield Finding(part=part, status=Status.PASS, found=f"{named}{more}")
 
 
-def sessions(found: Sessions) -> Iterator[Finding]:
-    """How many sessions users have, and how long these are."""
+def sessions(found: Sessions, meaning: str) -> Iterator[Finding]:
+    """How many sessions users have, how long these are, and what a session is, in words."""
     part = "sessions"
     if not found.sessions:
         return
+    if meaning:
+        yield Finding(part=part, status=Status.INFO, found=f"a session is {meaning}")
     per_user, length = found.sessions / found.users, found.events / found.sessions
     words = f"{found.sessions:,} of {found.users:,} users, {per_user:.1f} each, {length:.1f} events long"
     if found.alone == found.users and found.users > 1:

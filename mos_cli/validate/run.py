@@ -86,7 +86,7 @@ def _of_log(
     if not live:
         yield judge_source.repeats(facts.repeats, facts.events)
     yield from judge_use.types(facts, settings.event_types)
-    yield from judge_use.sessions(facts.sessions)
+    yield from judge_use.sessions(facts.sessions, "" if report is None else report.session)
     if not live:
         yield judge_use.catalogue(facts.items)
         fewest = RouterConfig().table.fewest_items

@@ -32,6 +32,7 @@ class Check:
         missing: words for missing ids, besides those that are always missing.
         expected: reasons that the publication is known for -> the largest share of the rows that is due to that.
         bounds: the times that are believed; None: ``Bounds.now()``.
+        named: column of a chunk -> what the file calls it, where that is another name.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Check:
         missing: Collection[str] = (),
         expected: Mapping[str, float] | None = None,
         bounds: Bounds | None = None,
+        named: Mapping[str, str] | None = None,
     ) -> None:
         self.report = ReadReport(expected=expected or {})
         self._unit = unit
@@ -50,6 +52,7 @@ class Check:
         self._event_type = event_type
         self._missing = missing
         self._bounds = bounds or Bounds.now()
+        self._named = named or {}
         if unit is not None:
             self.report.unit = unit_name(unit)
 
@@ -138,7 +141,7 @@ class Check:
         for reason, count, first in counted.iter_rows():
             column = next(name for name, fault in faults if fault[first] is not None)
             value = rows.frame[column][first] if column in rows.frame.columns else None
-            text = cut(str(value)) if column == "found" else f"{column} is {shown(value)}"
+            text = cut(str(value)) if column == "found" else f"{self._named.get(column, column)} is {shown(value)}"
             hint = None
             if reason == "time_out_of_range":
                 hint = other_unit(value, self._unit or "iso")

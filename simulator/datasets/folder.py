@@ -16,6 +16,7 @@ from simulator.datasets.assemble import assemble
 from simulator.datasets.check import Check
 from simulator.datasets.ids import as_text, id_text
 from simulator.datasets.opening import parquet_columns
+from simulator.datasets.origin import read_origin
 from simulator.datasets.parquet import parquet_chunks
 from simulator.datasets.raw import RawRows, ReadOptions
 
@@ -40,6 +41,8 @@ def read_folder(folder: Path, options: ReadOptions | None = None) -> Dataset:
     columns = _columns(path, NEEDED, OPTIONAL)
     check = Check(unit="s", zone=options.zone)
     check.report.allowed = options.max_refused or 0.0
+    check.report.origin = origin = read_origin(folder)
+    check.report.session = origin.session if origin is not None else ""
     rows = (RawRows(path, frame, counted="row") for frame in parquet_chunks(path, columns))
     chunks = check.all_of(rows, options)
     if options.strict:

@@ -112,7 +112,24 @@ class Layout(ABC):
             missing=self.missing,
             expected=self.expected,
             bounds=None if self.period is None else Bounds(*map(_moment, self.period)),
+            named={
+                ours: f"{f'column {theirs}' if theirs.isdigit() else theirs} ({ours})"
+                for ours, theirs in self._roles.items()
+                if theirs and theirs != ours
+            },
         )
+
+    @property
+    def _roles(self) -> dict[str, str]:
+        """Column of ``RawRows`` -> column as found; empty: there is none."""
+        return {
+            "user_id": self.user,
+            "item_id": self.item,
+            "timestamp": self.time,
+            "event_type": self.type,
+            "session_id": self.session,
+            "category": self.category,
+        }
 
     def fits(self, head: Head) -> bool:
         """Whether a file has this shape: its columns, and in most rows the values that these columns have."""
@@ -141,8 +158,6 @@ class Layout(ABC):
         """The columns as ``RawRows`` has them; values that the layout does not allow are refused."""
         if self.adapt is not None:
             frame = self.adapt(frame)
-        columns = {"row": "row", "user_id": self.user, "item_id": self.item, "timestamp": self.time}
-        columns |= {"event_type": self.type, "session_id": self.session, "category": self.category}
         for column, pattern in self.like.items():
             wrong = ~pl.col(column).str.contains(_whole(pattern))
             frame = refuse(frame, wrong, "unexpected_value", pl.format("{} is '{}'", pl.lit(column), column))
@@ -151,7 +166,8 @@ class Layout(ABC):
             allowed = f"{self.type} is '{{}}', not one of {', '.join(self.types)}"
             frame = refuse(frame, unknown, "unknown_type", pl.format(allowed, self.type))
         named = frame.select(
-            **{name: pl.col(column) for name, column in columns.items() if column},
+            row="row",
+            **{name: pl.col(column) for name, column in self._roles.items() if column},
             **({"value": _number(frame, self.value)} if self.value else {}),
             **{name: pl.col(name) for name in ("refused", "found") if name in frame.columns},
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from mos_online.errors import DatasetError
+from simulator.datasets.origin import Origin
 
 REASONS: Mapping[str, str] = {
     "missing_user": "no user",
@@ -70,6 +71,7 @@ class ReadReport:
         session: what a session is in this log, in words.
         notes: what else the reader has to say.
         allowed: share of the rows that may be refused for reasons that are not expected.
+        origin: what the import says that has made the folder; None: none has.
     """
 
     read: int = 0
@@ -82,6 +84,7 @@ class ReadReport:
     session: str = ""
     notes: list[str] = field(default_factory=list)
     allowed: float = 0.0
+    origin: Origin | None = None
 
     def refuse(self, reason: str, found: Refusal) -> None:
         """Count rows that are refused; the first ones of a reason are those that are shown."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +11,13 @@ from polars.io.plugins import register_io_source
 
 from mos_online.errors import DatasetError
 from simulator.datasets.folder import EVENTS, ITEMS
+from simulator.datasets.origin import Origin, Refused
 from simulator.datasets.report import ReadReport
 from simulator.importing.catalogue import Catalogue, require_match
 from simulator.importing.plan import Plan
 from simulator.importing.seen import Repeats, Seen
 from simulator.importing.sort import RUN_BYTES, TimeSort
-from simulator.importing.target import DATASET, written
+from simulator.importing.target import written
 
 _REMEDY = "Mend the rows, or say with the options what the columns are."
 _COLUMNS = {"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64, "event_type": pl.String}
@@ -116,7 +116,7 @@ def import_log(
             if not outcome.items.is_empty():
                 outcome.items.write_parquet(new / ITEMS)
             outcome = replace(outcome, repeats=repeats.count)
-            (new / DATASET).write_text(_described(source, folder.name, outcome))
+            _origin(source, folder.name, outcome).write(new)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise DatasetError(f"{folder} cannot be written: {str(error).splitlines()[0]}") from None
     return outcome
@@ -168,23 +168,17 @@ def _session(seen: Seen) -> str:
     return "events of a user with no gap of 30 minutes (MOS_SESSION_GAP)"
 
 
-def _described(source: Source, name: str, outcome: Outcome) -> str:
+def _origin(source: Source, name: str, outcome: Outcome) -> Origin:
     report = outcome.report
-    return json.dumps(
-        {
-            "name": name,
-            "format": source.plan.name,
-            "sources": [part.path.name for part in source.plan.parts],
-            "unit": report.unit,
-            "zone": report.zone,
-            "session": report.session,
-            "read": report.read,
-            "kept": report.kept,
-            "repeats": outcome.repeats,
-            "refused": {
-                reason: {"count": refusal.count, "first": refusal.first} for reason, refusal in report.refused.items()
-            },
-        },
-        indent=2,
-        ensure_ascii=False,
+    return Origin(
+        name=name,
+        format=source.plan.name,
+        sources=[part.path.name for part in source.plan.parts],
+        unit=report.unit,
+        zone=report.zone,
+        session=report.session,
+        read=report.read,
+        kept=report.kept,
+        repeats=outcome.repeats,
+        refused={why: Refused(count=found.count, first=found.first) for why, found in report.refused.items()},
     )

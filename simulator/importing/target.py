@@ -11,11 +11,9 @@ from pathlib import Path
 
 from mos_online.errors import DatasetError
 from simulator.datasets.folder import EVENTS, ITEMS
+from simulator.datasets.origin import ORIGIN
 
-DATASET = "dataset.json"
-"""What is said of an imported dataset: where it comes from, and the report."""
-
-_OURS = {EVENTS, ITEMS, DATASET}
+_OURS = {EVENTS, ITEMS, ORIGIN}
 _NEW, _OLD = "new", "old"
 
 

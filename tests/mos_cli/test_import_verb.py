@@ -50,6 +50,24 @@ def test_it_shows_columns_and_report_and_writes_below_home(log: Path, mos: Mos, 
     refused(mos("train", "--dataset", "clicks", "--minutes", "0.05"), "200")
 
 
+def test_a_refused_value_is_named_by_its_own_column_and_where_the_log_comes_from_is_remembered(
+    log: Path, mos: Mos
+) -> None:
+    with log.open("a") as file:
+        file.write("\n;a1;2024-03-04T11:00:00;view")
+    answer = mos("import", str(log), "--max-refused", "0.1")
+    assert "1 with no user; the first is clicks.csv, line 22: customer (user_id) is ''" in answer.out
+    refused(mos("import", str(log), "--to", "other"), "line 22: customer (user_id) is ''")
+    validated = mos("validate", "--dataset", "clicks").out
+    assert "imported from clicks.csv, 20 of 21 rows; times were ISO 8601, zone UTC" in validated
+    assert "left out were 1 missing_user" in validated
+    assert "a session is events of a user with no gap of 30 minutes" in validated
+    bare = log.with_name("bare.csv")
+    bare.write_text("7;a1;1600000000\n;a2;1600000001\n")
+    asked = ("--user", "1", "--item", "2", "--time", "3")
+    refused(mos("import", str(bare), *asked), "line 2: column 1 (user_id) is ''")
+
+
 def test_a_dry_run_writes_nothing(log: Path, mos: Mos, mos_home: Settings) -> None:
     answer = mos("import", str(log), "--dry-run", "--to", "shop")
     assert answer.status == 0, answer

@@ -51,7 +51,7 @@ def test_what_was_refused_and_assumed_is_shown(tmp_path: Path, mos_home: Setting
     text = shown.getvalue()
     for words in (
         "200 of 201 rows",
-        "1 with a time that cannot be read; the first is [reviews], line 201: timestamp is '20018-01-02 03:04:05'",
+        "1 with a time that cannot be read; the first is [reviews], line 201: date (timestamp) is '20018-01-02",
         "ISO 8601, zone UTC",
         "the reviews of a user without a long gap",
         "[reviews] is read as Yelp yelp_academic_dataset_review.json (--format yelp)",

@@ -50,7 +50,7 @@ def test_a_good_folder_passes_and_every_part_is_named(mos: Mos, tmp_path: Path, 
     found = verdicts(mos("validate", "--dataset", dataset, "--json"))
     parts = ["rows", "times", "time of day", "order", "late", "repeats", "event types", "sessions", "catalogue"]
     assert list(found) == [*parts, "training"]
-    assert all(found[part] == {"PASS"} for part in parts)
+    assert all("PASS" in found[part] <= {"PASS", "INFO"} for part in parts)
 
 
 @pytest.mark.parametrize(

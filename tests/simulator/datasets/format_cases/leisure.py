@@ -49,7 +49,7 @@ CASES = [
         book("8a", "55", "Fri Aug 25 13:55:02 -0700 2017") + book("8a", "56", "Mon Jan 09 00:00:00 +0100 2017"),
         [("8a", "56", 1_483_916_400_000, "shelve", None), ("8a", "55", 1_503_694_502_000, "shelve", None)],
         {
-            book("8a", "55", "2017-08-25"): "line 3: timestamp is '2017-08-25'",
+            book("8a", "55", "2017-08-25"): "line 3: date_added (timestamp) is '2017-08-25'",
             book("8a", "55", ""): "no time",
             book("", "55", "Fri Aug 25 13:55:02 -0700 2017"): "no user",
         },
@@ -78,7 +78,7 @@ CASES = [
         f"470\t{VENUE}\t4bf5\tCafé\t40.7\t-74.0\t-240\tTue Apr 03 18:00:09 +0000 2012\n",
         [*CHECKINS],
         {
-            f"3\t{OTHER}\t4bf5\tBridge\t40.6\t-74.0\t-240\t1333476025\n": "line 3: timestamp is '1333476025'",
+            f"3\t{OTHER}\t4bf5\tBridge\t40.6\t-74.0\t-240\t1333476025\n": "line 3: time (timestamp) is '1333476025'",
             f"\t{OTHER}\t4bf5\tBridge\t40.6\t-74.0\t-240\tTue Apr 03 18:00:25 +0000 2012\n": "no user",
         },
         {},
@@ -91,7 +91,7 @@ CASES = [
         + f"3,{OTHER},4bf5,Bridge,40.6,-74.0,-240,Tue Apr 03 18:00:25 +0000 2012\n"
         + f"470,{VENUE},4bf5,Café,40.7,-74.0,-240,Tue Apr 03 18:00:09 +0000 2012\n",
         [*CHECKINS],
-        {f"3,{OTHER},4bf5,Bridge,40.6,-74.0,-240,Tue Apr 03\n": "line 4: timestamp is 'Tue Apr 03'"},
+        {f"3,{OTHER},4bf5,Bridge,40.6,-74.0,-240,Tue Apr 03\n": "line 4: utcTimestamp (timestamp) is 'Tue Apr 03'"},
         {},
         {OTHER: "Bridge", VENUE: "Café"},
     ),
@@ -100,7 +100,7 @@ CASES = [
         "Foursquare dataset_TIST2015_Checkins.txt",
         f"3\t{OTHER}\tTue Apr 03 18:00:25 +0000 2012\t-240\n470\t{VENUE}\tTue Apr 03 18:00:09 +0000 2012\t240\n",
         [*CHECKINS],
-        {f"3\t{OTHER}\tTue Apr 03\t-240\n": "line 3: timestamp is 'Tue Apr 03'"},
+        {f"3\t{OTHER}\tTue Apr 03\t-240\n": "line 3: time (timestamp) is 'Tue Apr 03'"},
     ),
     Case(
         "epinions",
@@ -122,7 +122,7 @@ CASES = [
         [("lee", "A Film", 1_431_388_800_000, "review", None), ("kim", "A Film", 1_431_475_200_000, "review", None)],
         {
             "2,A Film,片,2017-01-22,3,,2015-05-12,2,x,3\n": "no user",
-            "2,A Film,片,2017-01-22,3,kim,12/05/2015,2,x,3\n": "line 4: timestamp is '12/05/2015'",
+            "2,A Film,片,2017-01-22,3,kim,12/05/2015,2,x,3\n": "line 4: Date (timestamp) is '12/05/2015'",
             "2,A Film,片,2017-01-22,3,kim,2015-05-12,2,x,y,3\n": "line 4: 2,A Film",
         },
     ),

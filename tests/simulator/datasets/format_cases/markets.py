@@ -24,7 +24,7 @@ CASES = [
         {
             '{"session":6,"events":[{"aid":11,"ts":1659304800,"type":"clicks"}]}\n': "are the times in seconds",
             '{"session":6,"events":[{"aid":11,"ts":1659304800025,"type":"looks"}]}\n': "line 3: type is 'looks'",
-            '{"session":6,"events":[{"ts":1659304800025,"type":"clicks"}]}\n': "line 3: item_id is None",
+            '{"session":6,"events":[{"ts":1659304800025,"type":"clicks"}]}\n': "line 3: aid (item_id) is None",
             '{"session":6,"events":[{"aid":11,"ts":16593': "line 3: Input data was truncated",
             '{"session":6,"events":7}\n': "not_json",
         },
@@ -39,7 +39,7 @@ CASES = [
             (ANN, "0663713001", 1_537_488_000_000, "purchase", None),
         ],
         {
-            f"20.09.2018,{BEN},0541518023,0.0304,1\n": "line 4: timestamp is '20.09.2018'",
+            f"20.09.2018,{BEN},0541518023,0.0304,1\n": "line 4: t_dat (timestamp) is '20.09.2018'",
             "2018-09-20,ben,0541518023,0.0304,1\n": "line 4: customer_id is 'ben'",
             f"2018-09-20,{BEN},5.4e8,0.0304,1\n": "line 4: article_id is '5.4e8'",
         },
@@ -54,7 +54,7 @@ CASES = [
             ("7", "502", 1_415_664_000_000, "purchase", None),
         ],
         {
-            "7,501,12,88,,230,0\n": "line 5: timestamp is '20140230'",
+            "7,501,12,88,,230,0\n": "line 5: day (timestamp) is '20140230'",
             "7,501,12,88,,1409270400,0\n": "line 5: time_stamp is '1409270400'",
             "7,501,12,88,,829,9\n": "line 5: action_type is '9', not one of 0, 1, 2, 3",
         },
@@ -102,7 +102,7 @@ CASES = [
         "Yoochoose yoochoose-buys.dat",
         "11,2014-05-01T00:00:01.250Z,300,1046,2\n12,2014-05-01T00:00:00.000Z,301,0,0\n",
         [("12", "301", 1_398_902_400_000, "purchase", "12"), ("11", "300", 1_398_902_401_250, "purchase", "11")],
-        {"11,soon,300,1046,2\n": "line 3: timestamp is 'soon'"},
+        {"11,soon,300,1046,2\n": "line 3: time (timestamp) is 'soon'"},
     ),
     Case(
         "diginetica",

@@ -34,8 +34,8 @@ CASES = [
             ("U9", "N8", 1_574_380_800_000, "impression", None),
         ],
         {
-            "4\tU7\t11/15/2019 22:22:32\tN1\tN8-1\n": "line 4: timestamp is '11/15/2019 22:22:32'",
-            "4\tU7\t11/15/2019 10:22:32 AM\tN1\t\n": "line 4: item_id is ''",
+            "4\tU7\t11/15/2019 22:22:32\tN1\tN8-1\n": "line 4: time (timestamp) is '11/15/2019 22:22:32'",
+            "4\tU7\t11/15/2019 10:22:32 AM\tN1\t\n": "line 4: news (item_id) is ''",
             "4\tU7\t11/15/2019 10:22:32 AM\tN1\n": "line 4: 4 U7",
             "4\t\t11/15/2019 10:22:32 AM\tN1\tN8-1\n": "no user",
         },
@@ -51,7 +51,7 @@ CASES = [
             ("cx:1", "a1", 1_483_225_205_000, "view", None),
         ],
         {
-            '{"eventId":1,"url":"u","time":1483225203,"id":"a"}\n': "line 4: user_id is None",
+            '{"eventId":1,"url":"u","time":1483225203,"id":"a"}\n': "line 4: userId (user_id) is None",
             page("cx:1", 1_483_225_203_000, id="a1"): "are the times in milliseconds, not seconds?",
         },
         {"missing_item": 1},

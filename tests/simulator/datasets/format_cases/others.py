@@ -43,14 +43,18 @@ CASES = [
         "Gowalla of Liu et al.",
         "3\t33\t1250000060.0\n3\t34\t1250000000.0\n",
         [("3", "34", 1_250_028_800_000, "checkin", None), ("3", "33", 1_250_028_860_000, "checkin", None)],
-        {"3\t\t1250000060.0\n": "line 3: item_id is ''", "3\t33\tsoon\n": "line 3: soon", "3\t33\t\n": "no time"},
+        {
+            "3\t\t1250000060.0\n": "line 3: place (item_id) is ''",
+            "3\t33\tsoon\n": "line 3: soon",
+            "3\t33\t\n": "no time",
+        },
     ),
     Case(
         "gowalla",
         "Gowalla check-ins, seconds in UTC",
         "3\t33\t1250000060\n",
         [("3", "33", 1_250_000_060_000, "checkin", None)],
-        {"3\t33\t17\n": "line 2: timestamp is '17'"},
+        {"3\t33\t17\n": "line 2: time (timestamp) is '17'"},
     ),
     Case(
         "gowalla",
@@ -60,14 +64,14 @@ CASES = [
             ("0", "420315", 1_287_440_263_000, "checkin", None),
             ("0", "22847", 1_287_532_527_000, "checkin", None),
         ],
-        {"0\tsoon\t30.25\t-97.75\t22847\n": "line 3: timestamp is 'soon'"},
+        {"0\tsoon\t30.25\t-97.75\t22847\n": "line 3: time (timestamp) is 'soon'"},
     ),
     Case(
         "globo",
         "Globo.com hourly clicks",
         GLOBO_HEADER + "2,99,1500000000000,2,700,1500000003210,4,3,2,1,20,2\n",
         [("2", "700", 1_500_000_003_210, "click", "99")],
-        {"2,99,1500000000000,2,700,x,4,3,2,1,20,2\n": "line 3: timestamp is 'x'"},
+        {"2,99,1500000000000,2,700,x,4,3,2,1,20,2\n": "line 3: click_timestamp (timestamp) is 'x'"},
     ),
     Case(
         "yelp",
@@ -75,7 +79,7 @@ CASES = [
         '{"review_id":"r","user_id":"u","business_id":"b","stars":4.0,"date":"2018-01-02 03:04:05"}\n\n'
         '{"review_id":"s","user_id":"u","business_id":"c","stars":4,"date":"2017-01-02","text":"Café\\n"}\n',
         [("u", "c", 1_483_315_200_000, "review", None), ("u", "b", 1_514_862_245_000, "review", None)],
-        {'{"user_id":"u","business_id":"b","stars":1,"date":"then"}\n': "line 4: timestamp is 'then'"},
+        {'{"user_id":"u","business_id":"b","stars":1,"date":"then"}\n': "line 4: date (timestamp) is 'then'"},
     ),
     Case(
         "steam",
