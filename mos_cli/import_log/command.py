@@ -48,7 +48,10 @@ UserOption = Annotated[str | None, _column("user", "Who.")]
 ItemOption = Annotated[str | None, _column("item", "What.")]
 TimeOption = Annotated[
     str | None,
-    _column("time", "When, and the unit: created_at:ms (s, ms, us, ns, iso), or a pattern: at:%d/%m/%Y %H:%M."),
+    _column(
+        "time",
+        "When, and the unit: created_at:ms (s, ms, us, ns, iso), or a pattern: at:%d/%m/%Y %H:%M; two: date+time.",
+    ),
 ]
 TypeOption = Annotated[
     str | None,

@@ -39,7 +39,7 @@ def columns_table(columns: Columns, sample: pl.DataFrame) -> Table:
             table.add_row("--type", f"={columns.constant}", "no such column", "", "every event is one")
         elif names.required or role == "session":
             table.add_row(f"--{role}", "", "none", "", "")
-    unused = [name for name in sample.columns if name not in {choice.column for choice in columns.by_role.values()}]
+    unused = [name for name in sample.columns if name not in {*columns.used, columns.of("time")}]
     if unused:
         table.add_row("", "", "", "", "")
         table.add_row("not used", escape(", ".join(unused)), "", "", "")

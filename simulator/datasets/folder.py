@@ -19,6 +19,7 @@ from simulator.datasets.opening import parquet_columns
 from simulator.datasets.origin import read_origin
 from simulator.datasets.parquet import parquet_chunks
 from simulator.datasets.raw import RawRows, ReadOptions
+from simulator.datasets.report import ReadReport
 
 EVENTS = "events.parquet"
 ITEMS = "items.parquet"
@@ -47,7 +48,8 @@ def read_folder(folder: Path, options: ReadOptions | None = None) -> Dataset:
     chunks = check.all_of(rows, options)
     if options.strict:
         check.report.require(str(path), REMEDY)
-    return assemble(folder.name, chunks, check.report, items=_items(folder / ITEMS), strict=options.strict)
+    items = _items(folder / ITEMS, check.report)
+    return assemble(folder.name, chunks, check.report, items=items, strict=options.strict)
 
 
 def _columns(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:
@@ -62,7 +64,8 @@ def _columns(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> 
     return [name for name in (*needed, *optional) if name in there]
 
 
-def _items(path: Path) -> pl.DataFrame:
+def _items(path: Path, report: ReadReport) -> pl.DataFrame:
+    """The catalogue. As many of its rows as of the events may be refused; the report notes it."""
     if not path.is_file():
         return pl.DataFrame(schema=ITEM_COLUMNS)
     columns = _columns(path, ("item_id",), ("title", "category", "category_leaf"))
@@ -73,15 +76,17 @@ def _items(path: Path) -> pl.DataFrame:
     if items.faults is not None:
         at = int(items.faults.is_not_null().arg_true()[0])
         bad = len(items.faults) - items.faults.null_count()
-        raise DatasetError(
-            f"{path}: {bad:,} of {len(frame):,} items have an id that is missing or cannot be used, the first is in "
-            f"row {at + 1}: {frame['item_id'][at]!r}; leave such rows out"
+        found = (
+            f"{bad:,} of {len(frame):,} items have an id that is missing or cannot be used, the first is in row "
+            f"{at + 1}: {frame['item_id'][at]!r}"
         )
+        if bad > report.allowed * len(frame):
+            raise DatasetError(f"{path}: {found}; leave such rows out, or allow them with --max-refused")
+        report.notes.append(f"{path.name}: {found}; they are left out")
     nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(frame))
     title = as_text(frame["title"]) if "title" in columns else None
     category, leaf = (
         id_text(frame[name]).text if name in columns else nothing for name in ("category", "category_leaf")
     )
-    return pl.DataFrame(
-        {"item_id": items.text, "title": nothing if title is None else title, "category": category.fill_null(leaf)}
-    )
+    whole = {"item_id": items.text, "title": nothing if title is None else title, "category": category.fill_null(leaf)}
+    return pl.DataFrame(whole).drop_nulls("item_id")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,17 +62,35 @@ def open_format(name: str, path: Path, options: ReadOptions, formats: Mapping[st
         named = " or ".join(known.files)
         raise DatasetError(f"{path} holds no {named}; give a file of {known.title}, or the folder of them")
     if known.one_by_one and len(files) > 1:
-        names = ", ".join(file.name for file in files)
-        raise DatasetError(f"{names}: the files of {known.title} number their users apart; read them one by one")
+        raise DatasetError(
+            f"{path} holds {_names(files)}: the files of {known.title} number their users apart, so they cannot be "
+            f"one log. Read one of them: --format {name} --dataset {files[0]}"
+        )
     layouts = [layout_in(known, head(file), formats) for file in files]
-    for file, layout in zip(files, layouts, strict=True):
-        if layout is not layouts[0]:
-            raise DatasetError(
-                f"{files[0].name} looks like {layouts[0].title}, {file.name} like {layout.title}: read them one by one"
-            )
+    if len(set(map(id, layouts))) > 1:
+        raise DatasetError(_of_several(name, path, files, layouts))
     check = layouts[0].check(options)
     check.report.session = layouts[0].sessions
     return Reading(files, layouts[0], check)
+
+
+def _of_several(name: str, path: Path, files: Sequence[Path], layouts: Sequence[Layout]) -> str:
+    """The error about a folder whose files are of several layouts: which are which, and what to do."""
+    titles = list(dict.fromkeys(layout.title for layout in layouts))
+    held = {
+        title: [file for file, layout in zip(files, layouts, strict=True) if layout.title == title] for title in titles
+    }
+    listed = "; ".join(f"{title}: {_names(those)}" for title, those in held.items())
+    return (
+        f"{path} holds files of several shapes, perhaps of several releases. {listed}. Read one of them: "
+        f"--format {name} --dataset {files[0]}; or make one dataset of all, if no event is in two of them: "
+        f"mos import {path} --format {name}"
+    )
+
+
+def _names(files: Sequence[Path]) -> str:
+    few = ", ".join(file.name for file in files[:5])
+    return few if len(files) <= 5 else f"{few} and {len(files) - 5} more"
 
 
 def load_file(name: str, path: Path, options: ReadOptions | None = None) -> Dataset:

@@ -18,7 +18,8 @@ class Asked:
 
     Attributes:
         user, item, session, category, value: names of columns; ``=``: there is none.
-        time: a column, perhaps with a unit or a pattern: ``created_at``, ``created_at:ms``, ``day:%d/%m/%Y %H:%M``.
+        time: a column, perhaps with a unit or a pattern: ``created_at``, ``created_at:ms``, ``day:%d/%m/%Y %H:%M``; or
+            a column of dates and one of times of day: ``date+time``.
         type: a column, perhaps with other names of its values: ``action:view=click,buy=purchase``; or ``=purchase``,
             which every row is.
     """
@@ -53,6 +54,8 @@ class Columns:
 
     Attributes:
         by_role: role -> its column; user, item and time are always there.
+        together: the columns of date and time of day, where these are two; the column of ``by_role`` joins their names
+            by a plus.
         unit: of the times: a key of ``times.UNIT_NAMES`` or a pattern; of datetimes ``iso``.
         constant: the type of every event, where no column says it.
         renamed: type as found -> type as kept.
@@ -62,6 +65,13 @@ class Columns:
     unit: str
     constant: str | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
+    together: tuple[str, str] | None = None
+
+    @property
+    def used(self) -> list[str]:
+        """The columns of the table that mean something."""
+        together = self.together or ()
+        return [*(one.column for role, one in self.by_role.items() if role != "time" or not together), *together]
 
     def of(self, role: Role) -> str:
         """The name of the column of a role; empty if there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import polars as pl
 
@@ -10,6 +10,7 @@ from mos_online.errors import DatasetError
 from simulator.datasets.ids import as_text
 from simulator.datasets.times import recognise_unit, to_ms
 from simulator.importing.columns import Asked, Choice, Columns, given, listed, renamed_types, unit_of
+from simulator.importing.date_and_time import put_together, require_no_time_of_day, two_columns
 from simulator.importing.roles import ROLES, Role, named_for, words
 
 FEW = 100
@@ -48,35 +49,53 @@ def guess(sample: pl.DataFrame, asked: Asked, *, header: bool = True) -> Columns
         DatasetError: a column that a log needs was not found, or several may be meant (it names them and the option);
             an option names no column; the unit of the times is not clear.
     """
-    columns: dict[Role, Choice] = {}
-    unit, constant, renamed = None, None, {}
+    if together := two_columns(asked.time, sample.columns):
+        sample = put_together(sample, *together)
     none = {role for role in ROLES if (getattr(asked, role) or "").startswith("=")}
-    for role in ROLES:
-        text = getattr(asked, role)
-        if role in none:
-            constant = _constant(role, text) or constant
-            continue
-        if text is None:
-            continue
-        column, detail = given(role, text, sample.columns)
-        columns[role] = Choice(column, "given")
-        if detail is not None and role == "time":
-            unit = unit_of(detail)
-        elif detail is not None and role == "type":
-            renamed = renamed_types(detail)
-        elif detail is not None:
-            raise DatasetError(f"--{role} {text}: only --time and --type have something after a colon")
+    columns, details = _given(sample.columns, asked, none)
+    unit = unit_of(details["time"]) if "time" in details else None
+    renamed = renamed_types(details["type"]) if "type" in details else {}
+    constants = [_constant(role, getattr(asked, role)) for role in ROLES if role in none]
+    constant = next((word for word in constants if word), None)
     for role in ROLES:
         if role in columns or role in none:
             continue
-        if choice := _found(role, sample, taken=[choice.column for choice in columns.values()], header=header):
+        if choice := _found(role, sample, taken=_taken(columns, together), header=header):
             columns[role] = choice
-    _refuse_doubles(columns)
+    _refuse_doubles(columns, together or ())
     if unit is None:
         unit = _unit(sample[columns["time"].column])
+    if columns["time"].why != "given":
+        free = [column for column in sample.columns if column not in _taken(columns, None)]
+        require_no_time_of_day(sample, columns["time"].column, unit, free)
     if "type" not in columns and constant is None:
         constant = DEFAULT_TYPE
-    return Columns(by_role=columns, unit=unit, constant=constant, renamed=renamed)
+    return Columns(by_role=columns, unit=unit, constant=constant, renamed=renamed, together=together)
+
+
+def _given(names: Sequence[str], asked: Asked, none: Container[Role]) -> tuple[dict[Role, Choice], dict[Role, str]]:
+    """The columns that the user names, and what is said after the colon.
+
+    Raises:
+        DatasetError: there is no such column, or something is said after a colon where nothing can be.
+    """
+    columns: dict[Role, Choice] = {}
+    details: dict[Role, str] = {}
+    for role in ROLES:
+        text = getattr(asked, role)
+        if text is None or role in none:
+            continue
+        column, detail = given(role, text, names)
+        columns[role] = Choice(column, "given")
+        if detail is not None and role not in ("time", "type"):
+            raise DatasetError(f"--{role} {text}: only --time and --type have something after a colon")
+        if detail is not None:
+            details[role] = detail
+    return columns, details
+
+
+def _taken(columns: Mapping[Role, Choice], together: Sequence[str] | None) -> list[str]:
+    return [*(choice.column for choice in columns.values()), *(together or ())]
 
 
 def _constant(role: Role, text: str) -> str | None:
@@ -183,7 +202,7 @@ def _unit(column: pl.Series) -> str:
 
 def _unit_or_none(column: pl.Series) -> str | None:
     if column.dtype.is_temporal():
-        return "iso"
+        return "iso" if column.dtype in (pl.Date, pl.Datetime) else None
     if (unit := recognise_unit(column)) is not None:
         return unit
     return next(iter(_patterns(column)), None)
@@ -208,8 +227,8 @@ def _patterns(column: pl.Series) -> list[str]:
     return fit
 
 
-def _refuse_doubles(columns: dict[Role, Choice]) -> None:
-    seen: dict[str, Role] = {}
+def _refuse_doubles(columns: dict[Role, Choice], together: Sequence[str]) -> None:
+    seen: dict[str, Role] = dict.fromkeys(together, "time")
     for role, choice in columns.items():
         if choice.column in seen:
             raise DatasetError(f"column {choice.column!r} cannot be both the {seen[choice.column]} and the {role}")

@@ -16,6 +16,7 @@ from simulator.datasets.layout import Layout
 from simulator.datasets.opening import head
 from simulator.datasets.parquet import ParquetTable
 from simulator.importing.columns import Columns, listed
+from simulator.importing.date_and_time import put_together
 from simulator.importing.dialect import recognise_dialect, split, unique_names
 from simulator.importing.documents import Documents, fields_of
 
@@ -84,7 +85,7 @@ class OwnFile:
         Raises:
             DatasetError: the file has not all of them.
         """
-        used = tuple(choice.column for choice in columns.by_role.values())
+        used = tuple(columns.used)
         if missing := [column for column in used if column not in self.columns]:
             raise DatasetError(
                 f"{self.path} has no column {listed(missing)}, which the first file has; its columns are "
@@ -103,8 +104,8 @@ class OwnFile:
             "category": columns.of("category"),
             "value": columns.of("value"),
         }
-        if columns.renamed:
-            changes["adapt"] = lambda frame: _renamed(frame, columns)
+        if columns.renamed or columns.together:
+            changes["adapt"] = lambda frame: _adapted(frame, columns)
         if not isinstance(self.layout, OwnText):
             changes["columns"] = used
         return replace(self.layout, **changes)
@@ -133,8 +134,12 @@ def own_file(path: Path) -> OwnFile:
     return OwnFile(path=path, columns=columns, described=described, header=header, layout=layout)
 
 
-def _renamed(frame: pl.DataFrame, columns: Columns) -> pl.DataFrame:
-    """The rows with other names of types; types that have none stay as they are."""
+def _adapted(frame: pl.DataFrame, columns: Columns) -> pl.DataFrame:
+    """The rows with date and time together, and other names of types; types that have none stay as they are."""
+    if columns.together:
+        frame = put_together(frame, *columns.together)
+    if not columns.renamed:
+        return frame
     found = as_text(frame[columns.of("type")])
     if found is None:
         return frame

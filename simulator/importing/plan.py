@@ -17,6 +17,7 @@ from simulator.datasets.opening import head
 from simulator.datasets.raw import ReadOptions
 from simulator.datasets.recognise import known_as, layout_in, named_format, recognise
 from simulator.importing.columns import Asked, Columns
+from simulator.importing.date_and_time import put_together
 from simulator.importing.guess import guess
 from simulator.importing.own import OwnFile, own_file
 
@@ -152,6 +153,8 @@ def _own(files: Sequence[Path], asked: Asked, options: ReadOptions) -> Plan:
     for file in files:
         own: OwnFile = first if file == files[0] else own_file(file)
         parts.append(Part(path=file, layout=own.meaning(columns), check=check))
+    if columns.together:
+        sample = put_together(sample, *columns.together)
     return Plan(parts=parts, name=TABLE, described=first.described, columns=columns, sample=sample)
 
 

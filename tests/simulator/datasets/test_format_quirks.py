@@ -147,8 +147,22 @@ def test_cities_are_read_one_by_one(tmp_path: Path) -> None:
     (tmp_path / "dataset_TSMC2014_NYC.txt").write_text(city.text)
     assert len(load_file("foursquare", tmp_path).events) == 2
     (tmp_path / "dataset_TSMC2014_TKY.txt").write_text(city.text)
-    with pytest.raises(DatasetError, match="number their users apart; read them one by one"):
+    with pytest.raises(DatasetError, match=r"number their users apart.* --dataset .*dataset_TSMC2014_NYC.txt"):
         load_file("foursquare", tmp_path)
+
+
+def test_files_of_several_releases_are_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "old.csv").write_text("A3SGXH7AUHU8GW,0205000001,5.0,1182729600\n" * 3)
+    (tmp_path / "new.csv").write_text("0205000001,A3SGXH7AUHU8GW,5.0,1182729600\n" * 3)
+    with pytest.raises(DatasetError) as error:
+        load_file("amazon-ratings", tmp_path)
+    for words in (
+        "2018 ratings: new.csv; ",
+        "2014 ratings: old.csv. ",
+        f"--dataset {tmp_path}/new.csv",
+        f"mos import {tmp_path} --",
+    ):
+        assert words in str(error.value)
 
 
 def test_the_year_of_tmall_is_said(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mos_online.errors import DatasetError
 from mos_online.sessions import SessionConfig, offline_sessions
-from simulator.datasets import available, load
+from simulator.datasets import ReadOptions, available, load
 from simulator.population import SyntheticConfig, synthesize
 from simulator.window import take_until, window
 
@@ -159,3 +159,15 @@ def test_damaged_files_are_a_dataset_error(data_dir: Path) -> None:
     pl.DataFrame({"user_id": [1]}).write_parquet(data_dir / "clock" / "events.parquet")
     with pytest.raises(DatasetError, match="folder layout"):
         load("clock", data_dir)
+
+
+def test_items_without_an_id_are_left_out_where_so_many_rows_may_be(tmp_path: Path) -> None:
+    rows = [(f"u{n}", f"i{n % 4}", 1_600_000_000 + 3700 * n, "click", 1.0, None) for n in range(20)]
+    items = pl.DataFrame({"item_id": ["i0", None, "i1", "i2"], "category": list("abcd")})
+    write(tmp_path, "gaps", rows, items)
+    with pytest.raises(DatasetError, match=r"1 of 4 items have an id that is missing .* row 2: None; .*--max-refused"):
+        load("gaps", tmp_path)
+    read = load("gaps", tmp_path, options=ReadOptions(max_refused=0.25))
+    assert read.items["item_id"].to_list() == ["i0", "i1", "i2"]
+    assert read.report is not None
+    assert "they are left out" in read.report.notes[0]

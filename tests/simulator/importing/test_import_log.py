@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,27 @@ def test_categories_of_the_events_make_a_catalogue(tmp_path: Path) -> None:
     imported([tmp_path / "events.csv"], tmp_path / "log")
     assert pl.read_parquet(tmp_path / "log" / "items.parquet").rows() == [("12", None, "6"), ("13", None, None)]
     assert pl.read_parquet(tmp_path / "log" / "events.parquet")["value"].to_list() == [0.5, None, 1.0]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_date_and_time_of_two_columns_are_put_together(kind: str, tmp_path: Path) -> None:
+    moments = [datetime(2024, 3, 4, 23, 59, 58, 500_000), datetime(2024, 3, 5, 0, 0, 1)]  # noqa: DTZ001 - local times
+    table = pl.DataFrame({"who": ["a", "b", "c"], "what": ["x", "y", "x"]}).with_columns(
+        day=pl.Series([*(moment.date() for moment in moments), None]),
+        hour=pl.Series([*map(datetime.time, moments)] * 2)[:3],
+    )
+    path = tmp_path / f"log.{kind}"
+    if kind == "parquet":
+        table.write_parquet(path)
+    else:
+        text = table.with_columns(pl.col("day").cast(pl.String), pl.col("hour").dt.to_string("%H:%M:%S%.f"))
+        path.write_text(text.write_csv() if kind == "csv" else text.write_ndjson())
+    asked = Asked(user="who", item="what", time="day+hour", type="=view")
+    plan = plan_import([path], asked, ReadOptions(zone="Asia/Tokyo"), format_name="table")
+    outcome = import_log(Source(plan=plan, max_refused=0.5), tmp_path / "log")
+    events = pl.read_parquet(tmp_path / "log" / "events.parquet")
+    assert events["timestamp"].dt.convert_time_zone("Asia/Tokyo").dt.replace_time_zone(None).to_list() == moments
+    assert outcome.report.refused["missing_time"].value == "day+hour (timestamp) is None"
 
 
 def test_nested_fields_of_json_have_dotted_names(tmp_path: Path) -> None:
