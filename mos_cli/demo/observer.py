@@ -16,6 +16,7 @@ from mos_online.settings import Settings
 from publishing.faults import broker_error, passes
 from streams.kafka.decoding import json_decoder
 from streams.kafka.headers import closable_at
+from streams.kafka.outage import Outage
 from streams.kafka.records import Record, of_confluent
 
 TOPICS = (
@@ -34,6 +35,10 @@ TIMEOUT = 10.0
 class Observer:
     """Reads the output topics in a thread, from where they end when it is created. It waits for a Kafka that goes away.
 
+    Attributes:
+        seen: what it has read.
+        outage: whether Kafka is away.
+
     Raises:
         BrokerError: the topics cannot be reached or do not exist.
     """
@@ -42,15 +47,18 @@ class Observer:
         self.seen = Seen()
         self._on_recommendation = on_recommendation
         self._names = {settings.topic(name): name for name in TOPICS}
+        config = librdkafka_config(settings)
+        self.outage = Outage(settings, config["bootstrap.servers"], lambda _: None)
         self._consumer = Consumer(
             {
-                **librdkafka_config(settings),
+                **config,
                 "group.id": f"{settings.namespace}demo-observer",
                 "enable.auto.commit": False,
                 "fetch.wait.max.ms": 50,
                 # A position that retention has overtaken must be an error: skipped records would look like losses.
                 "auto.offset.reset": "error",
                 "log_level": 2,  # what matters comes back as an error
+                "error_cb": self.outage.note,
             }
         )
         self._consumer.assign(self._ends())
@@ -101,6 +109,7 @@ class Observer:
             while not self._stop.is_set():
                 for message in self._consumer.consume(500, 0.1):
                     self._take(message)
+                self.outage.look(self._consumer, next(iter(self._names)))
         except Exception as error:
             self._failure = error
 
@@ -108,8 +117,10 @@ class Observer:
         fault = message.error()
         if fault is not None:
             if passes(fault) and fault.code() != KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - its public name
+                self.outage.note(fault)
                 return
             raise BrokerError(f"{message.topic()}[{message.partition()}]: {fault.str()}")
+        self.outage.over()
         record = of_confluent(message)
         try:
             self._note(record)

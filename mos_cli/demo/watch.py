@@ -25,7 +25,7 @@ from simulator.replay import ClicksTopic, Progress, Replay, ReplayConfig, Speed,
 from simulator.visitors import Visitors
 
 PATIENCE = 30.0
-"""Seconds without any progress after which what has not come out of the system counts as lost."""
+"""Seconds without any progress, with a Kafka that answers, after which what has not come out counts as lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +88,16 @@ def watch_replay(
     observer = Observer(settings, visitors.on_recommendation)
     watch = _Watch(settings, supervisor, observer, visitors)
     observer.start()
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
     try:
         with phases.measure("replay"), Display(console) as display:
-            watch.replay(log, speed, display, say=lambda line: console.print(line, markup=False, soft_wrap=True))
+            watch.replay(log, speed, display, say=say)
         with phases.measure("drain"):
             console.print("replayed; waiting for the last sessions ...")
-            watch.drain()
+            watch.drain(say=say)
     finally:
         observer.stop()
         visitors.close()
@@ -128,11 +132,21 @@ class _Watch:
                 self.timeline.append(self._totals(progress))
                 display.show(self.timeline[-1])
 
-    def drain(self) -> None:
-        """Wait until every session has its embedding and its recommendation, or nothing moves any more."""
-        due = len(offline_sessions(self.expected, self._settings.sessions))
+    def drain(self, *, say: Callable[[str], None]) -> None:
+        """Wait until every session has its embedding and its recommendation, or nothing moves although Kafka answers.
+
+        Args:
+            say: is given a line when Kafka goes away, and when it is back.
+        """
+        due, outage = len(offline_sessions(self.expected, self._settings.sessions)), self._observer.outage
+        outage.say = say
         with suppress(StalledError):
-            wait_until(lambda: self._moved() >= 3 * due, progress=self._moved, stalled=PATIENCE, longest=math.inf)
+            wait_until(
+                lambda: self._moved() >= 3 * due,
+                progress=lambda: (self._moved(), outage.looks),
+                stalled=PATIENCE,
+                longest=math.inf,
+            )
 
     def _moved(self) -> int:
         self._check()

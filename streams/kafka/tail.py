@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator
-from contextlib import suppress
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
-from mos_online.errors import BrokerError, BrokerUnavailableError
-from mos_online.kafka_config import librdkafka_config, require_same_broker
+from mos_online.errors import BrokerError
+from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
-from publishing.faults import broker_error, passes
+from publishing.faults import broker_error
+from streams.kafka.outage import Outage
 from streams.kafka.records import Record, of_confluent
 
 TIMEOUT = 15.0
 """Seconds for Kafka to describe a topic at the start."""
-
-LOOK_EVERY = 1.0
-"""Seconds between looks whether Kafka is back."""
 
 
 def follow(
@@ -37,7 +33,7 @@ def follow(
             or there is no such topic.
     """
     config = librdkafka_config(settings)
-    outage = _Outage(settings, config["bootstrap.servers"], say)
+    outage = Outage(settings, config["bootstrap.servers"], say)
     consumer = Consumer(
         {
             **config,
@@ -66,49 +62,3 @@ def follow(
         raise broker_error(error, "cannot reach Kafka") from None
     finally:
         consumer.close()
-
-
-class _Outage:
-    """Says once that Kafka is away, and once that it is back."""
-
-    def __init__(self, settings: Settings, bootstrap: str | int, say: Callable[[str], None]) -> None:
-        self._settings = settings
-        self._bootstrap = bootstrap
-        self._say = say
-        self._last: KafkaError | None = None
-        self._said = False
-        self._looked_at = 0.0
-
-    def note(self, error: KafkaError) -> None:
-        """Kafka has a fault; it may last for a moment only."""
-        self._last = error
-
-    def over(self) -> None:
-        """Kafka answers."""
-        if self._said:
-            self._say("Kafka is back")
-        self._last, self._said = None, False
-
-    def look(self, consumer: Consumer, topic: str) -> None:
-        """While there is a fault: look whether it is over, and say it if it is not.
-
-        Raises:
-            BrokerError: no waiting mends it.
-        """
-        if self._last is None:
-            return
-        if not passes(self._last):
-            raise broker_error(self._last, f"cannot read {topic}")
-        if time.monotonic() - self._looked_at < LOOK_EVERY:
-            return
-        with suppress(KafkaException):
-            found = consumer.list_topics(topic, timeout=LOOK_EVERY).topics[topic]
-            if found.error is None and found.partitions:
-                self.over()
-                return
-        if not self._said:
-            self._say(f"waiting for Kafka: {self._last.str()}")
-            self._said = True
-        self._looked_at = time.monotonic()
-        with suppress(BrokerUnavailableError):
-            require_same_broker(self._settings, self._bootstrap)

@@ -31,7 +31,7 @@ class Message:
 
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> tuple[Observer, list[Recommendation]]:
-    monkeypatch.setattr("mos_cli.demo.observer.librdkafka_config", lambda _: {})
+    monkeypatch.setattr("mos_cli.demo.observer.librdkafka_config", lambda _: {"bootstrap.servers": "k:1"})
     monkeypatch.setattr("mos_cli.demo.observer.Consumer", Mock())
     monkeypatch.setattr(Observer, "_ends", lambda _: [])
     found: list[Recommendation] = []

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from mos_online.errors import BrokerError
 from mos_online.settings import Settings
-from streams.kafka import tail
+from streams.kafka import outage, tail
 from streams.kafka.records import Record
 
 Step = bytes | int | None
@@ -61,7 +61,7 @@ class Consumer:
 @pytest.fixture
 def followed(mos_home: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[Record], list[str]]]:
     """What comes of these steps until the script is over, and what is said; ``away`` is asked after the start."""
-    monkeypatch.setattr(tail, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(outage, "LOOK_EVERY", 0.0)
     mos_home.home.mkdir()
     mos_home.broker_file.write_text(json.dumps({"bootstrap": "h:1"}))
 
