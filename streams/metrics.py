@@ -103,6 +103,9 @@ DAMAGED_PROFILES = Counter(
     "mos_profiler_damaged_profiles_total", "Rows of user_state that could not be read and were set aside."
 )
 RECOMMENDATIONS = Counter("mos_recommender_recommendations_total", "Recommendations published.")
+OLD_SESSIONS = Counter(
+    "mos_recommender_old_sessions_total", "Sessions that closed more than a day ago: nothing is recommended for them."
+)
 
 
 def observe_delay(topic: str, closable_at: int | None) -> None:

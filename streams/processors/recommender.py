@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import msgspec
@@ -12,6 +13,7 @@ from mos_online.errors import ServingError
 from streams import metrics
 from streams.kafka.dead_letters import record_at_fault
 from streams.kafka.decoding import json_decoder
+from streams.kafka.headers import closable_at
 from streams.kafka.records import Record
 from streams.processors.base import Processor, WorkerContext
 from streams.processors.own_records import check_key, check_time
@@ -19,6 +21,15 @@ from streams.processors.retry import RetryPolicy
 from streams.processors.serving_client import PendingBatch, ServingClient
 
 ITEMS = 10
+
+MAX_AGE = 24 * 3_600_000
+"""Milliseconds after which nothing is recommended for a closed session any more.
+
+Kafka keeps the offsets of a group without a member for longer than that, by default for seven days. So whoever finds
+them expired recommends for no session twice, although all sessions that the topics keep are read again.
+"""
+
+log = logging.getLogger(__name__)
 
 _decode = json_decoder(SessionEmbedding)
 
@@ -29,6 +40,9 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
     An answer without the user's profile is not final. While the service says that it cannot read the online store,
     the processor waits, without a limit: the profiler waits for the same store, so no other sessions come meanwhile.
     If the service can read the store and still not this profile, the answer is published after ``TRIES``.
+
+    Nothing is recommended for a session that could close more than ``MAX_AGE`` ago, by the clock of Kafka. Event time
+    does not matter: the sessions of an old log that is replayed now close now.
     """
 
     name = "recommender"
@@ -41,6 +55,7 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
         self._serving = RetryPolicy(on=ServingError, retries=metrics.RETRIES.labels(self.name, "serving"))
         super().__init__(context, retry=self._serving)
         self._client = ServingClient(context.settings)
+        self._warned = False
 
     def decode(self, value: bytes | None) -> SessionEmbedding:
         """Decode the embedding that the profiler has made of a session."""
@@ -57,7 +72,18 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
 
     async def work(self, records: list[Record]) -> None:
         """Ask for a batch and publish the answers; a batch that is refused is asked for one by one."""
-        await self.isolate(self.read(records), self._answer)
+        await self.isolate(self._young(self.read(records)), self._answer)
+
+    def _young(self, found: list[tuple[Record, SessionEmbedding]]) -> list[tuple[Record, SessionEmbedding]]:
+        """Those whose sessions are not too old; the others are counted."""
+        now = time.time_ns() // 1_000_000
+        young = [one for one in found if now - _closed_at(one[0], now) <= MAX_AGE]
+        if old := len(found) - len(young):
+            metrics.OLD_SESSIONS.inc(old)
+            if not self._warned:
+                log.warning("nothing is recommended for sessions that closed more than a day ago, and these come now")
+                self._warned = True
+        return young
 
     async def _answer(self, batch: list[tuple[Record, SessionEmbedding]]) -> None:
         wanted = [request_id_of(embedding.session_id) for _, embedding in batch]
@@ -91,3 +117,9 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
             )
             if self.publish(record, contracts.RECOMMENDATIONS, embedding.user_id, recommendation):
                 metrics.RECOMMENDATIONS.inc()
+
+
+def _closed_at(record: Record, now: int) -> int:
+    """When the session could close, by the clock of Kafka (ms)."""
+    at = closable_at(record.headers)
+    return record.arrived_at(now) if at is None else at

@@ -41,7 +41,8 @@ PRESENT = time.time_ns() // 1_000_000
 """When nobody can be later and be believed: a later click would let the others fade away."""
 
 PARTITION = 1
-HEADERS = (("closable_at", b"8"),)
+CLOSABLE_AT = b"%d" % PRESENT
+HEADERS = (("closable_at", CLOSABLE_AT),)
 GOOD = b"a value that the processor can use"
 
 

@@ -13,7 +13,7 @@ from mos_online.errors import BrokerError
 from streams.kafka.records import Record
 from streams.processors.base import Timer
 from streams.runtime.worker import PROCESSORS
-from tests.streams.processor_cases import CASES, PARTITION, Case
+from tests.streams.processor_cases import CASES, CLOSABLE_AT, PARTITION, Case
 from tests.streams.processor_runs import assign, drive, worked_off
 from tests.streams.stream_doubles import Stream, eventually, quiet
 
@@ -56,7 +56,7 @@ def test_an_undecodable_record_is_one_dead_letter_and_the_stream_goes_on(
         assert (letter.topic, letter.partition, letter.offset) == (case.processor.topic, PARTITION, 1)
         assert letter.raw == (value if value is None else value[:500_000])
         assert (letter.raw_size, letter.key, letter.processor) == (len(value or b""), b"bad", case.processor.name)
-        assert letter.headers == [Header(name="closable_at", value=b"8")]
+        assert letter.headers == [Header(name="closable_at", value=CLOSABLE_AT)]
         assert letter.message
 
 

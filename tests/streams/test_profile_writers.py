@@ -76,6 +76,26 @@ def test_what_somebody_else_wrote_meanwhile_is_kept_and_the_session_added(case: 
     assert case.producer.letters() == []
 
 
+def test_sessions_that_come_again_from_the_first_on_change_no_profile(case: ProfilerCase) -> None:
+    """As they do when Kafka has forgotten the offsets of the group: nothing is committed, and the store is ahead."""
+    records = [case.record(number, user) for number, user in enumerate("abacab")]
+    published = case.producer.published
+
+    async def run() -> None:
+        await case.processor.process(records)
+        first, profiles = published.pop(contracts.SESSION_EMBEDDINGS), dict(case.store.profiles)
+        again = case.build(WorkerContext(settings=case.settings, fail=case.failures.append))
+        again.on_assigned({records[0].partition})
+        for one in records:
+            await again.process([one])
+        assert published[contracts.SESSION_EMBEDDINGS] == first
+        assert case.store.profiles == profiles
+        assert again.store_problem is None
+
+    asyncio.run(run())
+    assert (case.failures, case.producer.letters()) == ([], [])
+
+
 class SlowStore:
     """A real store whose reads and writes are slow, as on a busy machine."""
 

@@ -14,11 +14,14 @@ import pytest
 from mos_online import contracts
 from mos_online.contracts import Fallback, Recommendation, SessionEmbedding
 from mos_online.settings import Settings
+from publishing.producer import Headers
+from streams import metrics
 from streams.kafka.records import Record
 from streams.processors import base
 from streams.processors.base import WorkerContext
 from streams.processors.recommender import RecommenderProcessor
 from streams.processors.serving_client import TRIES
+from tests.streams.processor_cases import CLOSABLE_AT, HOUR, PRESENT
 from tests.streams.stream_doubles import Producer
 
 
@@ -31,7 +34,9 @@ def recommendations(producer: Producer) -> list[Recommendation]:
     return [msgspec.json.decode(value, type=Recommendation) for _, value, *_ in published]
 
 
-def embedding(user: str) -> Record:
+def embedding(
+    user: str, *, headers: Headers = (("closable_at", CLOSABLE_AT),), arrived_at: int = PRESENT, by_broker: bool = False
+) -> Record:
     value = SessionEmbedding(
         session_id=f"s-{user}",
         user_id=user,
@@ -48,8 +53,9 @@ def embedding(user: str) -> Record:
         offset=5,
         key=user.encode(),
         value=contracts.encode(value),
-        timestamp=9,
-        headers=(("closable_at", b"8"),),
+        timestamp=arrived_at,
+        headers=headers,
+        by_broker=by_broker,
     )
 
 
@@ -127,7 +133,36 @@ def test_a_batch_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ("rec-s-v", "v", "s-v", fallback),
     ]
     assert {(r.experiment, r.arm, r.model_version, r.router_version) for r in found} == {("e1", "b", "m", "r")}
-    assert [headers for *_, headers in producer.published[contracts.RECOMMENDATIONS]] == [{"closable_at": b"8"}] * 2
+    assert [headers for *_, headers in producer.published[contracts.RECOMMENDATIONS]] == [
+        {"closable_at": CLOSABLE_AT}
+    ] * 2
+
+
+DAY = 24 * HOUR
+
+
+def closable(hours_ago: int) -> Headers:
+    return (("closable_at", b"%d" % (PRESENT - hours_ago * HOUR)),)
+
+
+def test_sessions_that_closed_long_ago_get_no_recommendation_however_they_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As all that the topics keep comes again when Kafka has forgotten the offsets of a group."""
+    records = [
+        embedding("kept", headers=closable(25), arrived_at=PRESENT - DAY - HOUR, by_broker=True),
+        embedding("embedded again", headers=closable(200), by_broker=True),
+        embedding("without a header", headers=(), arrived_at=PRESENT - DAY - HOUR, by_broker=True),
+        embedding("after an outage", headers=closable(23), arrived_at=PRESENT - 23 * HOUR, by_broker=True),
+        embedding("of a log of last year", headers=closable(0), arrived_at=PRESENT - 365 * DAY),
+        embedding("by its producer's clock", headers=(), arrived_at=PRESENT - 365 * DAY),
+    ]
+    before = metrics.OLD_SESSIONS._value.get()
+    producer, _ = ask(answers, records, monkeypatch)
+    asked = ["after an outage", "of a log of last year", "by its producer's clock"]
+    assert [found.user_id for found in recommendations(producer)] == asked
+    assert metrics.OLD_SESSIONS._value.get() - before == 3
+    assert producer.letters() == []
 
 
 def test_it_waits_for_as_long_as_the_service_says(monkeypatch: pytest.MonkeyPatch) -> None:
