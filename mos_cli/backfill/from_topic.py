@@ -41,7 +41,7 @@ def backfill_from_topic(settings: Settings, console: Console) -> None:
     """
     folder = open_registry(settings).fetch("champion")
     router, sizes = load_router(folder), load_config(folder).sizes
-    partitions = check_topics(settings)
+    partitions = check_topics(settings).partitions
     store, reader = OnlineStore.open(settings), LogReader(settings)
     topic = settings.topic(contracts.SESSIONS)
     try:

@@ -46,7 +46,7 @@ def _judged(settings: Settings, rows: dict[int, Progress]) -> Iterator[Progress]
 
     if settings.kafka == "embedded" and not settings.broker_file.exists():
         raise BrokerError("the embedded broker does not run")
-    partitions = check_topics(settings)
+    partitions = check_topics(settings).partitions
     reader, topic = LogReader(settings), settings.topic(contracts.SESSIONS)
     try:
         for partition in range(partitions):

@@ -10,6 +10,7 @@ from mos_online.contracts import CLICKS, TOPICS
 from mos_online.errors import BrokerError, MosError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
+from streams.kafka.partitions import unequal
 
 KAFKA_TIMEOUT = 5.0
 """Seconds for the cluster to describe itself."""
@@ -131,6 +132,9 @@ def topics(counts: dict[str, int], settings: Settings) -> Finding:
             found=f"{CLICKS} has {clicks} partitions, but {', '.join(f'{n} has {c}' for n, c in small.items())}",
             remedy=f"mos topics create, with MOS_PARTITIONS={clicks} (or start a worker): it gives them more",
         )
+    if uneven := unequal(settings, {settings.topic(name): count for name, count in counts.items()}):
+        found, _, remedy = uneven.partition(". Run ")
+        return Finding(part="topics", status=Status.WARN, found=found, remedy=remedy)
     if clicks != settings.partitions:
         return Finding(
             part="topics",

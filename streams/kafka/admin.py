@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, NewPartitions, NewTopic
@@ -13,7 +14,7 @@ from mos_online.errors import BrokerError, BrokerUnavailableError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
 from publishing.faults import LastFault, broker_error
-from streams.kafka.partitions import too_small
+from streams.kafka.partitions import too_small, unequal
 
 TIMEOUT = 10.0
 BROKER_TIME = {"message.timestamp.type": "LogAppendTime"}
@@ -28,6 +29,13 @@ class TopicState:
 
     name: str
     partitions: int
+
+
+class CheckedTopics(NamedTuple):
+    """Our topics, all of which can be used: the partitions of ``clicks``, and what an operator should mend."""
+
+    partitions: int
+    warning: str | None
 
 
 def topic_states(settings: Settings) -> list[TopicState]:
@@ -83,8 +91,8 @@ def unalterable(settings: Settings, topics: list[str]) -> list[str]:
     return [name for name, may in allowed.items() if may is not None and AclOperation.ALTER not in may]
 
 
-def check_topics(settings: Settings) -> int:
-    """Check that every topic is there, and has the partitions that it needs; returns how many ``clicks`` has.
+def check_topics(settings: Settings) -> CheckedTopics:
+    """Check that every topic is there, and has the partitions that it needs.
 
     A user has the same partition number in all topics. So a topic whose records follow from those of another needs at
     least as many partitions. One that has fewer is given more; that happens after somebody has grown ``clicks``.
@@ -100,8 +108,9 @@ def check_topics(settings: Settings) -> int:
         raise BrokerUnavailableError(
             f"there is no topic {', '.join(missing)}; create what is missing with `mos topics create`"
         )
-    _grow(settings, states, too_small(settings, states))
-    return states[settings.topic(contracts.CLICKS)]
+    small = too_small(settings, states)
+    _grow(settings, states, small)
+    return CheckedTopics(states[settings.topic(contracts.CLICKS)], unequal(settings, states | small))
 
 
 def create_topics(settings: Settings, *, replication: int | None) -> dict[str, int]:

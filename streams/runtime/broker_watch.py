@@ -9,7 +9,7 @@ from collections.abc import Callable
 from mos_online.errors import BrokerUnavailableError, MosError
 from mos_online.kafka_config import librdkafka_config, require_same_broker
 from mos_online.settings import Settings
-from streams.kafka.admin import check_topics
+from streams.kafka.admin import CheckedTopics, check_topics
 from streams.processors.retry import FIRST, LONGEST
 
 PERIOD = 5.0
@@ -26,14 +26,16 @@ class BrokerWatch:
 
     Args:
         settings: where Kafka is, and the names of the topics.
-        check: what is asked of Kafka; gives the partitions of ``clicks``.
+        check: what is asked of Kafka.
 
     Attributes:
         trouble: why Kafka cannot be used now; None if it can.
+        warning: what an operator should mend in the topics; None if nothing is known.
     """
 
-    def __init__(self, settings: Settings, check: Callable[[Settings], int] = check_topics) -> None:
+    def __init__(self, settings: Settings, check: Callable[[Settings], CheckedTopics] = check_topics) -> None:
         self.trouble: str | None = "it has not answered yet"
+        self.warning: str | None = None
         self._settings = settings
         self._check = check
         self._address: str | int = ""
@@ -47,13 +49,14 @@ class BrokerWatch:
         pause = FIRST
         while True:
             try:
-                partitions = await asyncio.to_thread(self._check, self._settings)
+                topics = await asyncio.to_thread(self._check, self._settings)
             except BrokerUnavailableError as error:
                 self._note(str(error))
             else:
                 self._note(None)
+                self._warn(topics.warning)
                 self._address = librdkafka_config(self._settings)["bootstrap.servers"]
-                return partitions
+                return topics.partitions
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST)
 
@@ -66,11 +69,12 @@ class BrokerWatch:
         while True:
             await asyncio.sleep(PERIOD)
             try:
-                await asyncio.to_thread(self._check, self._settings)
+                topics = await asyncio.to_thread(self._check, self._settings)
             except MosError as error:
                 self._note(str(error))
             else:
                 self._note(None)
+                self._warn(topics.warning)
                 require_same_broker(self._settings, self._address)
 
     def _note(self, trouble: str | None) -> None:
@@ -79,3 +83,8 @@ class BrokerWatch:
         elif trouble is None and self._address and self.trouble is not None:
             log.warning("Kafka is back")
         self.trouble = trouble
+
+    def _warn(self, warning: str | None) -> None:
+        if warning is not None and warning != self.warning:
+            log.warning("%s", warning)
+        self.warning = warning

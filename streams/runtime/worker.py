@@ -167,7 +167,8 @@ def _report(brokers: BrokerWatch, models: ModelWait, running: list[ProcessorCons
         if consumer.processor.model_problem
     ]
     lost = [consumer.processor.store_problem for consumer in running if consumer.processor.store_problem]
-    return Health(program="worker", status="alive", details=[*waits, *older, *lost])
+    uneven = [brokers.warning] if brokers.warning else []
+    return Health(program="worker", status="alive", details=[*waits, *older, *lost, *uneven])
 
 
 def _ready(brokers: BrokerWatch, models: ModelWait, running: list[ProcessorConsumer]) -> Health:

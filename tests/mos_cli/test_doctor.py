@@ -33,6 +33,7 @@ from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
 from mos_online.users.progress import Progress
 from streams.broker.embedded import embedded_broker
+from streams.kafka.admin import CheckedTopics
 from tests.conftest import RedisServer
 from tests.published_model import publish_model
 
@@ -265,6 +266,7 @@ def test_the_folder_of_datasets_is_looked_at(mos_home: Settings, tmp_path: Path)
         ({"sessions": 0, "clicks": 0}, "FAIL", "missing: clicks, sessions"),
         ({"sessions": 4}, "FAIL", "sessions has 4"),
         ({"dead-letters": 1}, "PASS", "8 partitions each"),
+        ({"decisions": 9}, "WARN", "clicks has 8, decisions has 9, impressions has 8 partitions"),
         (dict.fromkeys(TOPICS, 3), "WARN", "with 3 partitions; MOS_PARTITIONS is 8"),
     ],
 )
@@ -366,7 +368,7 @@ def test_profiles_that_are_missing_fail(mos_home: Settings, monkeypatch: pytest.
     opened.write_progress([whole], over={1: lost})
     reader = SimpleNamespace(committed=lambda *_: 7, bounds=lambda *_: (0, 9), close=lambda: None)
     monkeypatch.setattr("streams.kafka.log_reader.LogReader", lambda _: reader)
-    monkeypatch.setattr("streams.kafka.admin.check_topics", lambda _: 2)
+    monkeypatch.setattr("streams.kafka.admin.check_topics", lambda _: CheckedTopics(2, None))
     finding = only(profiles.profiles(changed(mos_home, kafka="127.0.0.1:9")), "profiles")
     assert "was emptied: profiles may lack sessions of partition 0 from offset 0" in finding.found
     assert opened.read_progress([0, 1]) == {1: whole}  # a doctor changes nothing

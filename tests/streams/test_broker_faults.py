@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,9 @@ from publishing.faults import LastFault, broker_error
 from publishing.producer import RecordProducer
 from streams.broker.embedded import embedded_broker
 from streams.kafka import admin
+from streams.kafka.admin import CheckedTopics
 from streams.kafka.log_reader import LogReader
-from streams.kafka.partitions import FOLLOWING, too_small
+from streams.kafka.partitions import FOLLOWING, too_small, unequal
 from streams.runtime import broker_watch
 from streams.runtime.broker_watch import BrokerWatch
 from streams.runtime.model_wait import ModelWait
@@ -107,16 +109,16 @@ def test_a_broker_that_does_not_say_who_writes_timestamps(mos_home: Settings, mo
 
 
 class Cluster:
-    """Answers as the script says: an error, or the partitions of ``clicks``."""
+    """Answers as the script says: an error, the partitions of ``clicks``, or a warning."""
 
-    def __init__(self, *script: MosError | int) -> None:
+    def __init__(self, *script: MosError | int | str) -> None:
         self._script = list(script)
 
-    def check(self, settings: Settings) -> int:
+    def check(self, settings: Settings) -> CheckedTopics:
         answer = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         if isinstance(answer, MosError):
             raise answer
-        return answer
+        return CheckedTopics(3, answer) if isinstance(answer, str) else CheckedTopics(answer, None)
 
 
 AWAY = BrokerUnavailableError("it is away")
@@ -132,6 +134,35 @@ def test_the_start_waits_for_kafka_and_says_so(tmp_path: Path, monkeypatch: pyte
     assert _ready(watch, ModelWait(watch._settings), []) == Health(
         program="worker", status="waiting", details=["the processors start"]
     )
+
+
+def test_a_warning_is_in_the_health_until_it_is_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_watch, "PERIOD", 0.0)
+    watch = BrokerWatch(Settings.load(home=tmp_path, kafka="k:1"), Cluster("uneven", 3, "odd", BrokerError("no")).check)
+    told: list[list[str]] = []
+
+    async def run() -> None:
+        await watch.ready()
+        looking = asyncio.create_task(watch.run())
+        while watch.trouble is None:
+            told.append(_report(watch, ModelWait(watch._settings), []).details)
+            await asyncio.sleep(0)
+        looking.cancel()
+
+    asyncio.run(run())
+    assert [said for said, _ in groupby(told)] == [["uneven"], [], ["odd"]]
+
+
+@given(counts=st.lists(st.integers(1, 3), min_size=len(contracts.TOPICS), max_size=len(contracts.TOPICS)))
+def test_topics_that_are_joined_by_user_are_named_if_their_partitions_differ(counts: list[int]) -> None:
+    settings = Settings.load(namespace="n-")
+    states = dict(zip(map(settings.topic, contracts.TOPICS), counts, strict=True))
+    said = unequal(settings, states)
+    by_key = {name: states[name] for name in ("n-clicks", "n-decisions", "n-impressions")}
+    assert (said is None) == (len(set(by_key.values())) == 1)
+    if said is not None:
+        assert all(f"{name} has {count}" in said for name, count in by_key.items())
+        assert f"MOS_PARTITIONS={max(counts)}" in said
 
 
 def test_the_start_ends_where_no_waiting_helps(tmp_path: Path) -> None:
