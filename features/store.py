@@ -235,6 +235,15 @@ class OnlineStore:
         self._rows.set_aside_unreadable(self._progress, [progress_key(p) for p in lost if p not in over])
         return lost
 
+    def delete_partitions(self, partitions: Sequence[int]) -> None:
+        """Delete what is stored of partitions that Kafka does not have any more: their progress and their popularity.
+
+        Raises:
+            StoreError: the store cannot be reached or is locked.
+        """
+        self._rows.delete(self._progress, [progress_key(p) for p in partitions])
+        self._rows.delete(self._popularity, [partition_key(p) for p in partitions])
+
     def ping(self) -> None:
         """Check that the store answers, by reading a row that does not exist.
 

@@ -84,8 +84,9 @@ class Profiles:
     def lost(self, partitions: int) -> str | None:
         """What the store has lost, and how to mend it; None if nothing is known, also because the store is away.
 
-        The rows say what the profiler has noticed. Rows that were there and are gone, it has not noticed yet. The
-        topics may have been given more partitions, so rows of ``MORE`` further ones are looked for.
+        The rows say what the profiler has noticed. Rows that were there and are gone, it has not noticed yet. If only
+        the last ones are gone, the topic was made anew with fewer partitions. It may also have been given more, so rows
+        of ``MORE`` further ones are looked for.
         """
         store = self._store
         if store is None or self.problem is not None:
@@ -93,8 +94,9 @@ class Profiles:
         found = self._call(lambda: store.read_progress(range(partitions + MORE)), 4 * self._timeout)
         if found is None:
             return None
+        last = max(found or self._progress, default=-1)
+        self._progress = {partition: row for partition, row in (self._progress | found).items() if partition <= last}
         gone = [row.lost(0, now=0) for partition, row in self._progress.items() if partition not in found]
-        self._progress |= found
         return describe([*found.values(), *gone])
 
     def check(self, *, timeout: float) -> None:

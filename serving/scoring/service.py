@@ -64,7 +64,7 @@ class Service:
         self.metrics = Metrics()
         self.limits = limits
         self._load = load
-        self._partitions = partitions
+        self._partitions = self._configured = partitions
         self._popularity: list[PopularitySnapshot] = []
         self._model = ModelInService(registry, self._load_model)
         self._model_problem: str | None = None
@@ -155,7 +155,7 @@ class Service:
 
     def _follow_progress(self) -> None:
         lost = self._profiles.lost(self._partitions)
-        self._partitions = max(self._partitions, self._profiles.partitions)
+        self._partitions = max(self._configured, self._profiles.partitions)
         if lost is not None and lost != self.store_problem:
             log.error("%s", lost)
         self.store_problem = lost

@@ -16,6 +16,9 @@ from streams import metrics
 from streams.kafka.log_reader import LogReader
 from streams.processors.retry import RetryPolicy, to_its_end
 
+MORE = 100
+"""So many rows at once are looked for behind the last partition."""
+
 PERIOD = 5.0
 """Seconds between looks at the rows, whether or not there are sessions."""
 
@@ -29,6 +32,9 @@ class ProfileProgress:
     committed, unless the store has lost something. The rows that were written last are remembered, to notice a store
     that is emptied, or goes back to an old copy, while it is in use. The profiler goes on: sessions that are missing
     now are not missed less later, and `mos backfill --from-topic` adds them beside it.
+
+    The owner of the first partition deletes the rows of partitions that the topic has not: it was made anew with fewer.
+    Else their losses would be reported, and their popularity counted, for ever.
     """
 
     def __init__(self, store: OnlineStore, settings: Settings, processor: str, *, retry: RetryPolicy) -> None:
@@ -48,6 +54,7 @@ class ProfileProgress:
         self._lock = asyncio.Lock()
         self._rows: dict[int, Progress] = {}
         self._ours: set[int] = set()
+        self._cleared = False
 
     @property
     def problem(self) -> str | None:
@@ -56,7 +63,7 @@ class ProfileProgress:
 
     def assigned(self, partitions: set[int]) -> None:
         """These partitions are ours from now on."""
-        self._ours = set(partitions)
+        self._ours, self._cleared = set(partitions), 0 not in partitions
 
     def revoked(self) -> None:
         """No partition is ours."""
@@ -90,6 +97,8 @@ class ProfileProgress:
                 committed, ends = await to_its_end(lambda: self._positions(unknown))
                 known |= committed
                 await to_its_end(lambda: self._agree(known, known, ends))
+                if not self._cleared:
+                    await to_its_end(self._clear)
             except (StoreError, BrokerError) as error:
                 log.debug("the progress of the profiles cannot be compared now: %s", error)
 
@@ -127,6 +136,19 @@ class ProfileProgress:
     def _remember(self, rows: Iterable[Progress]) -> None:
         self._rows |= {row.partition: row for row in rows}
         metrics.INCOMPLETE_PARTITIONS.set(sum(row.missing_from >= 0 for row in self._rows.values()))
+
+    def _clear(self) -> None:
+        """Delete the rows behind the last partition of the topic."""
+        reader = LogReader(self._settings)
+        try:
+            begin = reader.partitions(self._settings.topic(contracts.SESSIONS))
+        finally:
+            reader.close()
+        while begin and (gone := sorted(self._store.read_progress(range(begin, begin + MORE)))):
+            log.warning("the topic has no partitions %s any more: their rows in the online store are deleted", gone)
+            self._store.delete_partitions(gone)
+            begin += MORE
+        self._cleared = begin > 0
 
     def _positions(self, partitions: list[int]) -> tuple[dict[int, int], dict[int, int]]:
         """What the group has committed of these partitions, and their ends."""

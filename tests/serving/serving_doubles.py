@@ -19,6 +19,19 @@ from serving.http.stream_rules import StreamRules
 from serving.scoring.limits import Limits
 from serving.scoring.service import Service
 
+SNAPSHOT = PopularitySnapshot(
+    partition=1,
+    as_of=5,
+    total=1.0,
+    slow_total=1.0,
+    item_ids=["i"],
+    counts=[1.0],
+    slow_counts=[1.0],
+    first_seen=[1],
+    categories=[""],
+    users=[1],
+)
+
 
 class Labels:
     """The part of a Router that serving reads."""

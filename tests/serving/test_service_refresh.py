@@ -13,7 +13,6 @@ import pytest
 from starlette.testclient import TestClient
 
 from mos_online.errors import ModelError, StoreError
-from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.recommend.query import Query, Ranking
 from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
@@ -22,22 +21,10 @@ from serving.http.app import create_app
 from serving.scoring.answer import NoModelError
 from serving.scoring.limits import Limits
 from serving.scoring.service import Service
-from tests.serving.serving_doubles import FakeRecommender, FakeRegistry, FakeStore, make_service, wait_for
+from tests.serving.serving_doubles import SNAPSHOT, FakeRecommender, FakeRegistry, FakeStore, make_service, wait_for
 
 QUICK = Limits(refresh=0.01)
 QUERY = Query(user_id="u", profile=None, events=[], timestamp=1, k=1, exclude=[])
-SNAPSHOT = PopularitySnapshot(
-    partition=1,
-    as_of=5,
-    total=1.0,
-    slow_total=1.0,
-    item_ids=["i"],
-    counts=[1.0],
-    slow_counts=[1.0],
-    first_seen=[1],
-    categories=[""],
-    users=[1],
-)
 
 
 def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -118,7 +105,7 @@ def test_popularity_reaches_the_model_once_and_the_next_model_too() -> None:
     run(work)
 
 
-def test_partitions_that_the_topics_are_given_later_are_read_without_a_restart() -> None:
+def test_partitions_that_the_topics_are_given_or_lose_later_are_noticed_without_a_restart() -> None:
     model = FakeRecommender("m1")
 
     async def work() -> None:
@@ -129,6 +116,9 @@ def test_partitions_that_the_topics_are_given_later_are_read_without_a_restart()
         await asyncio.to_thread(wait_for, lambda: model.observed == [[SNAPSHOT]])
         store.progress = {partition: Progress(partition=partition) for partition in range(70)}
         await asyncio.to_thread(wait_for, lambda: model.observed[1:] == [store.snapshots])
+        del store.progress[69]  # the topic was made anew with fewer partitions
+        await asyncio.to_thread(wait_for, lambda: model.observed[2:] == [[SNAPSHOT]])
+        assert service.store_problem is None
         await asyncio.to_thread(service.stop)
 
     run(work)

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+import msgspec
 import pytest
 import redis
 
@@ -16,6 +17,7 @@ from mos_online.users.progress import Progress
 from streams import metrics
 from streams.processors.profile_progress import ProfileProgress
 from streams.processors.retry import RetryPolicy
+from tests.serving.serving_doubles import SNAPSHOT
 from tests.streams.stream_doubles import Log
 
 
@@ -177,6 +179,22 @@ def test_another_owner_and_a_topic_that_was_made_anew_are_no_loss(
     again = progress(store, place)
     run(lambda: again.take_over([1]), lambda: again.advance({1: 3}))
     assert row(store) == Progress(partition=1, next_offset=3)
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_rows_of_partitions_that_the_topic_has_not_are_deleted_by_the_owner_of_the_first(
+    store: OnlineStore, place: Settings, kafka: Kafka, *, first: bool
+) -> None:
+    rows = [Progress(partition=p, next_offset=5).lost(2, now=1) for p in (1, 2, 3, 50, 102, 103, 180)]
+    store.write_progress(rows, over={})
+    store.write_popularity([msgspec.structs.replace(SNAPSHOT, partition=p) for p in (2, 3)])
+    kafka.count = 3
+    made = progress(store, place)
+    made.assigned({0, 1} if first else {1})
+    run(made.look, made.look)
+    there = {1, 2, 0} if first else {row.partition for row in rows}
+    assert set(store.read_progress(range(300))) == there
+    assert {one.partition for one in store.read_popularity(10)} == ({2} if first else {2, 3})
 
 
 def test_a_damaged_row_is_a_loss(mos_home: Settings, kafka: Kafka) -> None:
