@@ -18,6 +18,7 @@ from mos_online.contracts import Click
 from mos_online.items.popularity import WARM_UP_CLICKS
 from mos_online.sessions import SessionConfig
 from mos_online.themes import RouterConfig, fit_router
+from mos_online.training import TrainConfig
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.routing import Routing, route_log
@@ -33,8 +34,9 @@ class ExperimentConfig:
         split: where the log is cut.
         themes: K.
         negatives: m, per positive.
-        moment: training positions that share one view of what is popular; fresh: judged ones, since a served model's
-            view is fresh, and the models that count know every click.
+        moment: training positions that share one view of what is popular; watched: those of validation, as in
+            `mos train`; fresh: those of the test, since a served model's view is fresh, and the models that count know
+            every click.
         trailing: ms of clicks before a moment from which negatives are drawn; None: all.
         seed: of the choice of users and of the negatives; the same for all models and all their seeds.
     """
@@ -43,6 +45,7 @@ class ExperimentConfig:
     themes: int = 8
     negatives: int = 4
     moment: int = 128
+    watched: int = TrainConfig.fresh
     fresh: int = 1
     trailing: int | None = None
     seed: int = 0
@@ -103,17 +106,17 @@ class ExperimentData:
     @cached_property
     def train(self) -> list[RequestBatch]:
         """The requests that a model learns from."""
-        return self._sampler.batches(self.split.train, fixed=False)
+        return self._sampler.batches(self.split.train, fresh=None)
 
     @cached_property
     def validation(self) -> list[RequestBatch]:
         """The requests that decide when fitting stops and which model is chosen."""
-        return self._sampler.batches(self.split.validation, fixed=True)
+        return self._sampler.batches(self.split.validation, fresh=self.config.watched)
 
     @cached_property
     def test(self) -> list[RequestBatch]:
         """The requests on which the models are compared."""
-        return self._sampler.batches(self.split.test, fixed=True)
+        return self._sampler.batches(self.split.test, fresh=self.config.fresh)
 
     def sequences(self, routing: Routing) -> SequenceLog:
         """The histories, with each session in the ring of its theme."""
@@ -142,7 +145,6 @@ class ExperimentData:
             half_life_ms=self.half_life_ms,
             negatives=self.config.negatives,
             size=self.config.moment,
-            fresh=self.config.fresh,
             trailing_ms=self.config.trailing,
             seed=self.config.seed,
         )

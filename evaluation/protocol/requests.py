@@ -47,7 +47,7 @@ class RequestSampler:
         item_theme: int64 (items + 1,), by which same-theme negatives are drawn.
         half_life_ms: of item popularity.
         negatives: m, per target.
-        size: positions of one batch; fresh: of one moment where models are judged. To learn from, a batch is a moment.
+        size: positions of one batch. To learn from, a batch is a moment.
         trailing_ms: how far back the clicks go from which negatives are drawn; None: all the way.
         seed: of the negatives.
     """
@@ -59,16 +59,15 @@ class RequestSampler:
     half_life_ms: float
     negatives: int
     size: int
-    fresh: int
     trailing_ms: int | None
     seed: int
 
-    def batches(self, positions: Ints, *, fixed: bool) -> list[RequestBatch]:
+    def batches(self, positions: Ints, *, fresh: int | None) -> list[RequestBatch]:
         """Requests at positions (p,) in order of time.
 
         Args:
             positions: of the log.
-            fixed: whether to draw negatives: to judge by, not to learn from.
+            fresh: positions that share one view of what is popular, to judge by, with negatives; None: to learn from.
 
         Raises:
             DatasetError: there is nothing before the first position.
@@ -76,7 +75,7 @@ class RequestSampler:
         rng = np.random.default_rng([self.seed, len(positions)])
         order = self.log.order
         items, times = self.item_rows[order], self.log.times[order]
-        size = self.fresh if fixed else self.size
+        size = self.size if fresh is None else fresh
         made: list[RequestBatch] = []
         together: list[Moment] = []
         for moment in moments(self.log, self.catalogue, positions, size=size, half_life_ms=self.half_life_ms):
@@ -87,7 +86,7 @@ class RequestSampler:
             begin, since = together[0].clicks_before, 0
             if self.trailing_ms is not None:
                 since = int(np.searchsorted(times, times[begin] - self.trailing_ms))
-            made.append(self._batch(together, items[since:begin], rng, fixed=fixed))
+            made.append(self._batch(together, items[since:begin], rng, fixed=fresh is not None))
             together = []
         return made
 

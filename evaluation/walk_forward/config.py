@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mos_online.training import TrainConfig
+
 HOUR = 3_600_000
 """In ms."""
 
@@ -19,7 +21,7 @@ class WalkForwardConfig:
         judged: positions per step, at most; history: events that a user needs before one.
         examples, newest: positions of a fit and of an update, at most; the newest before it.
         themes, negatives, moment: as in ``ExperimentConfig``; negatives come from the ``hours`` before.
-        fresh: judged positions that share one view of what is popular: few, since a served model's is fresh too.
+        watched, fresh: positions that share one view of what is popular: those that stop a fit, and judged ones.
         seed: of users, negatives and routers.
     """
 
@@ -34,6 +36,7 @@ class WalkForwardConfig:
     themes: int = 8
     negatives: int = 4
     moment: int = 128
+    watched: int = TrainConfig.fresh
     fresh: int = 1
     seed: int = 0
 

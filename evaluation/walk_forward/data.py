@@ -111,8 +111,8 @@ class WalkForwardData:
         if step not in self._training:
             chosen = self.examples(step)
             border = int(len(chosen) * (1 - HELD_OUT))
-            train = self._sampler.batches(chosen[:border], fixed=False)
-            self._training[step] = train, self._sampler.batches(chosen[border:], fixed=True)
+            train = self._sampler.batches(chosen[:border], fresh=None)
+            self._training[step] = train, self._sampler.batches(chosen[border:], fresh=self.config.watched)
         return self._training[step]
 
     def update(self, step: int) -> list[RequestBatch]:
@@ -120,7 +120,7 @@ class WalkForwardData:
         if step not in self._updates:
             since = int(np.searchsorted(self._when, self.borders[step - 1]))
             chosen = self._before(step)[since:][-self.config.newest :]
-            self._updates[step] = self._sampler.batches(chosen, fixed=False)
+            self._updates[step] = self._sampler.batches(chosen, fresh=None)
         return self._updates[step]
 
     @cached_property
@@ -131,7 +131,7 @@ class WalkForwardData:
             low, high = np.searchsorted(self._when, self.borders[step : step + 2])
             rank = np.random.default_rng([self.config.seed, step]).permutation(int(users.max()) + 1)
             chosen = whole_users(self._eligible[low:high], users, rank, self.config.judged)
-            made.append(self._sampler.batches(chosen, fixed=True))
+            made.append(self._sampler.batches(chosen, fresh=self.config.fresh))
         if not any(made):
             raise DatasetError("nobody with enough history clicks during the steps")
         return made
@@ -220,7 +220,6 @@ class WalkForwardData:
             half_life_ms=self.half_life_ms,
             negatives=self.config.negatives,
             size=self.config.moment,
-            fresh=self.config.fresh,
             trailing_ms=self.config.step_ms,
             seed=self.config.seed,
         )
