@@ -28,6 +28,8 @@ class Budget:
         epochs, patience: at most so many passes, and so many without a better one.
         rate: learning rate; falls to a tenth over the schedule, which is over with the passes or with the time.
         moments: of one step.
+        decay: share of their length that the items' own rows lose in a pass at the full rate (decoupled weight decay,
+            Loshchilov & Hutter 2019). Per pass and not per step: a prior weighs the less, the more examples there are.
     """
 
     seconds: float
@@ -35,6 +37,7 @@ class Budget:
     patience: int
     rate: float
     moments: int
+    decay: float = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +103,7 @@ def fit(
     model.eval()
     best, kept = quality(), _weights(model)
     highest = best
-    descent = _Descent(model, loss, budget, (begin, end), on_progress)
+    descent = _Descent(model, loss, budget, -(-moments // budget.moments), (begin, end), on_progress)
     first, last = (math.ceil(round(share * budget.epochs, 6)) for share in (begin, end))
     done, without_gain = first, 0
     while done < last and without_gain < budget.patience and (done == first or descent.spent() < end):
@@ -119,7 +122,7 @@ def fit(
 
 
 def refresh(model: SequenceModel, moments: int, loss: Loss, *, rate: float, together: int) -> None:
-    """Learn from moments once, in order of time, so that the model has seen the newest ones too.
+    """Learn from moments once, in order of time, so that the model has seen the newest ones too; nothing decays.
 
     Args:
         model: changed in place.
@@ -128,7 +131,7 @@ def refresh(model: SequenceModel, moments: int, loss: Loss, *, rate: float, toge
         rate: learning rate, the same all along.
         together: moments of one step.
     """
-    optimizer = _adam(model, rate)
+    optimizer = _adam(model, rate, 0.0)
     model.train()
     for begin in range(0, moments, together):
         _step(model, optimizer, loss, range(begin, min(begin + together, moments)))
@@ -143,12 +146,13 @@ class _Descent:
         model: SequenceModel,
         loss: Loss,
         budget: Budget,
+        steps: int,
         span: tuple[float, float],
         on_progress: Callable[[float, str], None],
     ) -> None:
         self._model, self._loss, self._budget, self._on_progress = model, loss, budget, on_progress
         self._begin, self._end = span
-        self._optimizer = _adam(model, budget.rate)
+        self._optimizer = _adam(model, budget.rate, budget.decay / (budget.rate * steps))
         self._started = time.monotonic()
 
     def spent(self) -> float:
@@ -169,8 +173,12 @@ class _Descent:
             self._on_progress(min(part, self._end), f"pass {done + 1}, loss {lost:.2f}, best {_words(best)}")
 
 
-def _adam(model: SequenceModel, rate: float) -> torch.optim.Adam:
-    return torch.optim.Adam(model.parameters(), lr=rate, fused=True)
+def _adam(model: SequenceModel, rate: float, decay: float) -> torch.optim.AdamW:
+    """Adam; ``decay``: of the items' own rows, a multiple of the rate."""
+    rows = model.item.weight
+    others = [weight for weight in model.parameters() if weight is not rows]
+    groups = [{"params": [rows], "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=rate, fused=True)
 
 
 def _step(model: SequenceModel, optimizer: torch.optim.Optimizer, loss: Loss, numbers: Sequence[int]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -13,11 +14,21 @@ from torch import Tensor
 from mos_online.model import MoS, MoSConfig
 from mos_online.training.fit import Budget, Reached, fit, refresh
 
-BUDGET = Budget(seconds=1e9, epochs=5, patience=2, rate=0.1, moments=1)
+BUDGET = Budget(seconds=1e9, epochs=5, patience=2, rate=0.1, moments=1, decay=0.0)
 
 
 def reached(ndcg: float, auc: float = 1.0) -> Reached:
     return Reached(ndcg=ndcg, auc=auc)
+
+
+class Rising:
+    """A quality that grows with every look."""
+
+    def __init__(self) -> None:
+        self._looks = itertools.count(1)
+
+    def __call__(self) -> Reached:
+        return reached(next(self._looks) / 100)
 
 
 @pytest.fixture
@@ -102,13 +113,13 @@ def test_every_pass_takes_every_moment_once_in_an_order_of_its_own(model: MoS) -
 
 def test_the_learning_rate_falls_to_a_tenth(model: MoS, monkeypatch: pytest.MonkeyPatch) -> None:
     rates: list[float] = []
-    step = torch.optim.Adam.step
+    step = torch.optim.AdamW.step
 
-    def spied(self: torch.optim.Adam, closure: None = None) -> None:
+    def spied(self: torch.optim.AdamW, closure: None = None) -> None:
         rates.append(self.param_groups[0]["lr"])
         step(self, closure)
 
-    monkeypatch.setattr(torch.optim.Adam, "step", spied)
+    monkeypatch.setattr(torch.optim.AdamW, "step", spied)
     qualities = iter(range(6))
     fit(model, 10, lambda numbers: bias(model), lambda: reached(next(qualities)), budget=BUDGET, seed=0)
     assert rates[0] == pytest.approx(0.1)
@@ -164,13 +175,13 @@ def test_a_refresh_goes_through_the_moments_in_their_order(model: MoS) -> None:
 def test_a_schedule_may_be_gone_through_in_two_parts(model: MoS, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second part goes on with the learning rates where the first has stopped, and with their number of passes."""
     rates: list[float] = []
-    step = torch.optim.Adam.step
+    step = torch.optim.AdamW.step
 
-    def spied(self: torch.optim.Adam, closure: None = None) -> None:
+    def spied(self: torch.optim.AdamW, closure: None = None) -> None:
         rates.append(self.param_groups[0]["lr"])
         step(self, closure)
 
-    monkeypatch.setattr(torch.optim.Adam, "step", spied)
+    monkeypatch.setattr(torch.optim.AdamW, "step", spied)
     qualities = iter(range(100))
     budget, share = replace(BUDGET, epochs=6), 1 / 3
     spans = ((0.0, 1.0), (0.0, share), (share, 1.0))
@@ -204,3 +215,23 @@ def test_a_part_of_a_schedule_ends_with_its_share_of_the_time(model: MoS, monkey
     for begin, end in ((0.0, 0.25), (0.25, 1.0)):
         fit(model, 50, loss, lambda: reached(0.0), budget=budget, seed=0, begin=begin, end=end)
     assert len(taken) == 2 + 8, "the clock goes on by a second for every step, and once before the first"
+
+
+@pytest.mark.parametrize("moments", [1, 2, 5])
+def test_rows_of_items_decay_by_the_same_share_in_a_pass_whatever_its_steps(model: MoS, moments: int) -> None:
+    """And nothing else decays, nor anything in a refresh."""
+    rows, names = model.item.weight, ("category.weight", "theme.weight")
+    before = rows.detach().clone(), [model.get_parameter(name).detach().clone() for name in names]
+    budget = replace(BUDGET, moments=moments, epochs=1, rate=1e-4, decay=0.2)
+
+    def nothing(numbers: Sequence[int]) -> Tensor:
+        return 0 * torch.stack([weight.sum() for weight in model.parameters()]).sum()
+
+    fit(model, 10, nothing, Rising(), budget=budget, seed=0)
+    lost = 1 - rows.detach().norm() / before[0].norm()
+    assert lost.item() == pytest.approx(0.2 * 0.55, abs=0.05), "the mean rate is 0.55 of the full one"
+    for name, old in zip(names, before[1], strict=True):
+        assert torch.equal(model.get_parameter(name), old), name
+    kept = rows.detach().clone()
+    refresh(model, 10, lambda numbers: 0 * bias(model), rate=0.1, together=1)
+    assert torch.equal(rows, kept)
