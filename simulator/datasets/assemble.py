@@ -66,11 +66,10 @@ def _sessions(frame: pl.DataFrame) -> str:
 
 def _items_of(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per item, with the last category that it was seen in."""
-    items = frame.select("item_id").unique(maintain_order=True)
+    items = frame["item_id"].unique(maintain_order=True).to_frame()
     if "category" in frame.columns:
-        newest_first = frame.select("item_id", "category").reverse().drop_nulls("category")
-        last = newest_first.unique("item_id", keep="first")
-        items = items.join(last, on="item_id", how="left", maintain_order="left")
+        known = frame.select("item_id", "category").drop_nulls("category")
+        items = items.join(known.unique("item_id", keep="last"), on="item_id", how="left", maintain_order="left")
     else:
         items = items.with_columns(category=pl.lit(None, pl.String))
     return items.with_columns(title=pl.lit(None, pl.String)).select(list(ITEM_COLUMNS))

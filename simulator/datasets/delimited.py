@@ -12,6 +12,7 @@ import polars as pl
 
 from simulator.datasets.layout import Layout
 from simulator.datasets.opening import Head, TextFile
+from simulator.datasets.plain_table import plain_table
 from simulator.datasets.quoted_table import quoted_table
 
 LONGEST_RECORD = 100
@@ -133,16 +134,22 @@ class Table:
             The fields as text, ``row``, and where there is a row with another number of fields ``refused`` and
             ``found``; and the text at the end that belongs to a row whose end is still to come.
         """
-        quick = self.quoted and '"' in text and len(self.separator) == 1 and not skip
-        if quick and (done := quoted_table(text, self.names, self.separator, before + 1, last=last)) is not None:
-            return done
+        for _ in range(skip):
+            text, before = text.partition("\n")[2], before + 1
+        quoted = self.quoted and '"' in text
+        if not quoted and text and (plain := plain_table(text, self.names, self.separator, before + 1)) is not None:
+            return plain, ""
+        if quoted and len(self.separator) == 1:
+            done = quoted_table(text, self.names, self.separator, before + 1, last=last)
+            if done is not None:
+                return done
         lines = pl.Series([text], dtype=pl.String).str.split("\n").explode().to_frame("found")
-        lines = lines.with_columns(row=pl.int_range(before + 1, before + 1 + len(lines), dtype=pl.Int64)).slice(skip)
+        lines = lines.with_columns(row=pl.int_range(before + 1, before + 1 + len(lines), dtype=pl.Int64))
         rest = ""
-        if self.quoted and '"' in text:
+        if quoted:
             lines, rest = self._joined(lines, last=last)
         lines = lines.filter(pl.col("found") != "")
-        if self.quoted and '"' in text:
+        if quoted:
             return self._unquoted(lines), rest
         return self._split(lines), rest
 

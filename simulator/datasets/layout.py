@@ -159,9 +159,12 @@ class Layout(ABC):
         if self.adapt is not None:
             frame = self.adapt(frame)
         for column, pattern in self.like.items():
+            if _all_like(frame[column], pattern):
+                continue
             wrong = ~pl.col(column).str.contains(_whole(pattern))
             frame = refuse(frame, wrong, "unexpected_value", pl.format("{} is '{}'", pl.lit(column), column))
-        if self.types:
+        known = self._known(frame[self.type]) if self.types else None
+        if self.types and known is None:
             unknown = ~pl.col(self.type).str.strip_chars().is_in(list(self.types))
             allowed = f"{self.type} is '{{}}', not one of {', '.join(self.types)}"
             frame = refuse(frame, unknown, "unknown_type", pl.format(allowed, self.type))
@@ -171,12 +174,17 @@ class Layout(ABC):
             **({"value": _number(frame, self.value)} if self.value else {}),
             **{name: pl.col(name) for name in ("refused", "found") if name in frame.columns},
         )
-        if self.types:
-            known = (
-                pl.col("event_type").str.strip_chars().replace_strict(self.types, default=None, return_dtype=pl.String)
+        if self.types and known is None:
+            stripped = pl.col("event_type").str.strip_chars()
+            return named.with_columns(
+                event_type=stripped.replace_strict(self.types, default=None, return_dtype=pl.String)
             )
-            named = named.with_columns(event_type=known)
-        return named
+        return named if known is None else named.with_columns(known.alias("event_type"))
+
+    def _known(self, column: pl.Series) -> pl.Series | None:
+        """The types of events, or None if one of them is not written as in ``types``, which costs a closer look."""
+        found = column.replace_strict(self.types, default=None, return_dtype=pl.String)
+        return None if found.null_count() else found
 
     def _signs(self, frame: pl.DataFrame) -> list[tuple[str, str]]:
         return [(name, pattern) for name, pattern in self.signs.items() if frame.schema[name] == pl.String]
@@ -222,6 +230,12 @@ def refuse(frame: pl.DataFrame, wrong: pl.Expr, reason: str, found: pl.Expr) -> 
     return frame.with_columns(
         **{name: pl.coalesce(*before[name], pl.when(mask).then(mark)) for name, mark in marks.items()}
     )
+
+
+def _all_like(column: pl.Series, pattern: str) -> bool:
+    """Whether every value matches a pattern; most columns with one have few different values."""
+    values = column.unique()
+    return values.dtype == pl.String and bool(values.str.contains(_whole(pattern)).fill_null(value=True).all())
 
 
 def _number(frame: pl.DataFrame, column: str) -> pl.Expr:

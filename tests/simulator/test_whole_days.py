@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from mos_online.sessions import SessionConfig, offline_sessions
-from simulator.dataset import DAY_MS, ITEM_COLUMNS, Dataset, numbered
+from simulator.dataset import DAY_MS, ITEM_COLUMNS, Dataset, has_clock, numbered
 from simulator.whole_days import with_clock
 
 START = 15_000 * DAY_MS
@@ -92,3 +93,15 @@ def test_a_log_with_a_clock_stays_as_it_is() -> None:
     )
 
     assert with_clock(clocked, SessionConfig()) is clocked
+
+
+@examples(max_examples=40)
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 3_600_000, 7_200_000, 86_399_999]), min_size=1, max_size=400), st.integers(0, 9)
+)
+def test_a_clock_is_told_as_if_every_time_was_counted(odd: list[int], common: int) -> None:
+    """Most times may be two of a day; a sample decides only what it can prove."""
+    times = [DAY_MS * n + 7_200_000 * (n % 2) for n in range(common * 1000)] + odd
+    counts = Counter(time % DAY_MS for time in times)
+    whole = max(counts[0], sum(count for _, count in counts.most_common(2)) if len(times) >= 100 else 0)
+    assert has_clock(pl.Series(times, dtype=pl.Int64)) == (whole < 0.99 * len(times))
