@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ class JsonLines(Layout):
         """Take a file apart, block by block."""
         file, before, decoder = TextFile(path), 0, self._decoder()
         for block in file.blocks():
-            yield self._decoded(block.split(b"\n"), before, decoder)
+            yield self._block(block, before, decoder)
             before += block.count(b"\n")
             notes += [note for note in file.notes if note not in notes]
 
@@ -98,6 +99,19 @@ class JsonLines(Layout):
         renamed = dict(zip((field[0] for field in fields), names, strict=True)) | {"events": self.each}
         return msgspec.defstruct("Found", [*fields, *further], rename=renamed, gc=False)
 
+    def _block(self, block: bytes, before: int, decoder: msgspec.json.Decoder[Any]) -> pl.DataFrame:
+        """The rows of a block: all at once, or line by line where a line is no object or has something beside it."""
+        lines = block.count(b"\n") + (not block.endswith(b"\n"))
+        # No object is of several such lines, because nothing that begins so can follow what ends so inside of one.
+        whole = block.startswith(b"{") and block.endswith((b"}", b"}\n")) and block.count(b"}\n{") + 1 == lines
+        try:
+            objects = decoder.decode_lines(block) if whole else []
+        except _NO_OBJECT:
+            objects = []
+        if len(objects) != lines:
+            return self._decoded(block.split(b"\n"), before, decoder)
+        return self._framed(objects, pl.int_range(before + 1, before + 1 + lines, dtype=pl.Int64, eager=True), [])
+
     def _decoded(self, lines: Sequence[bytes], before: int, decoder: msgspec.json.Decoder[Any]) -> pl.DataFrame:
         objects, rows, refused = [], [], []
         nothing = decoder.type()
@@ -110,8 +124,12 @@ class JsonLines(Layout):
                 objects.append(nothing)
                 refused.append((row, f"{_words(error)}: {line[:80].decode(errors='replace')}"))
             rows.append(row)
+        return self._framed(objects, pl.Series(rows, dtype=pl.Int64), refused)
+
+    def _framed(self, objects: Sequence[Any], rows: pl.Series, refused: Sequence[tuple[int, str]]) -> pl.DataFrame:
+        """The fields of objects, and the number of the line of each."""
         whole = self._columns(objects, self.shared if self.each else self._read)
-        frame = found_columns(whole).with_columns(row=pl.Series(rows, dtype=pl.Int64))
+        frame = found_columns(whole).with_columns(row=rows)
         if self.each:
             frame = self._with_events(frame, objects, {row for row, _ in refused})
         return with_refused(frame, refused, "not_json")
@@ -127,7 +145,7 @@ class JsonLines(Layout):
         return pl.concat([frame[at].hstack(inner), kept], how="diagonal").sort("row", maintain_order=True)
 
     def _columns(self, objects: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]]:
-        columns = {name: [getattr(found, f"f{at}") for found in objects] for at, name in enumerate(names)}
+        columns = {name: [*map(attrgetter(f"f{at}"), objects)] for at, name in enumerate(names)}
         return {
             name: [joined(value) for value in column] if name in self.lists else column
             for name, column in columns.items()
