@@ -69,7 +69,14 @@ def recommender(names: list[str]) -> Recommender:
     model.item_theme[1 : len(names) + 1] = torch.from_numpy(router.item_themes(names, [None] * len(names)))
     return Recommender(
         ModelCheckpoint(
-            model=model, router=router, items=names, categories=[], popular=names[:200], half_life_ms=1, training={}
+            model=model,
+            router=router,
+            items=names,
+            categories=[],
+            popular=names[:200],
+            half_life_ms=1,
+            co_click_half_life_ms=1,
+            training={},
         )
     )
 

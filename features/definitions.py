@@ -12,6 +12,7 @@ from feast.types import Array, Bytes, Float32, Float64, Int64, String
 
 USER_STATE = "user_state"
 ITEM_POPULARITY = "item_popularity"
+ITEM_CO_CLICKS = "item_co_clicks"
 PROFILE_PROGRESS = "profile_progress"
 
 NO_EXPIRY = timedelta(0)
@@ -103,6 +104,25 @@ item_popularity = FeatureView(
     ],
 )
 
+item_co_clicks = FeatureView(
+    name=ITEM_CO_CLICKS,
+    description="Items clicked together, of one partition: decayed co-clicks in event time. Partitions add up.",
+    entities=[partition],
+    ttl=NO_EXPIRY,
+    source=_pushed(ITEM_CO_CLICKS),
+    schema=[
+        Field(name="partition", dtype=Int64),
+        Field(name="as_of", dtype=Int64, description="Newest event time counted, ms since 1970 UTC."),
+        Field(name="item_ids", dtype=Array(String), description="Every item that is listed or is a neighbour."),
+        Field(name="lengths", dtype=Bytes, description="uint32 (little endian) of each item: its listed neighbours."),
+        Field(name="neighbours", dtype=Bytes, description="uint32 of each neighbour: its place in item_ids, from 0."),
+        Field(name="weights", dtype=Bytes, description="float32 of each neighbour: co-clicks, decayed to as_of."),
+        Field(name="log_id", dtype=String, description="The log of clicks that the position below belongs to."),
+        Field(name="counted_to", dtype=Int64, description="Accepted clicks below this position are counted."),
+        Field(name="read_from", dtype=Int64, description="A restart reads `accepted-clicks` from this offset on."),
+    ],
+)
+
 # Feature services: for Feast clients other than ours, such as a notebook, so that they ask for what the recommendation
 # service reads by a name that stays (`store.get_online_features(store.get_feature_service("recommendation"), ...)`).
 # Our own code reads whole rows (`features.store`).
@@ -129,7 +149,7 @@ recommendation = FeatureService(
 trending = FeatureService(
     name="trending",
     description="What the recommendation service reads of the whole traffic, one row per partition.",
-    features=[item_popularity],
+    features=[item_popularity, item_co_clicks],
 )
 
 DEFINITIONS = (
@@ -138,6 +158,7 @@ DEFINITIONS = (
     sessions_partition,
     user_state,
     item_popularity,
+    item_co_clicks,
     profile_progress,
     recommendation,
     trending,

@@ -1,4 +1,4 @@
-"""Our port to Feast's online store: profiles and item popularity, written in batches and read by key."""
+"""Our port to Feast's online store: profiles, item popularity and co-clicks, written in batches and read by key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from feast.errors import FeastError
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from features.definitions import ITEM_POPULARITY, PROFILE_PROGRESS, USER_STATE
+from features.co_click_rows import co_click_row, co_clicks_of
+from features.definitions import ITEM_CO_CLICKS, ITEM_POPULARITY, PROFILE_PROGRESS, USER_STATE
 from features.feast_rows import FeastRows
 from features.location import Location, parse_location
 from features.progress import COMPARED_PROGRESS, progress_key, progress_of, progress_row, progress_values
@@ -21,6 +22,7 @@ from features.replacing import Replacement
 from features.repository import open_repository
 from features.rows import (
     COMPARED,
+    Row,
     Values,
     compared_values,
     partition_key,
@@ -31,6 +33,7 @@ from features.rows import (
     user_key,
 )
 from mos_online.errors import StoreError
+from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
@@ -49,7 +52,7 @@ log = logging.getLogger(__name__)
 
 
 class OnlineStore:
-    """Profiles and item popularity in Feast's online store, SQLite or Redis.
+    """Profiles, item popularity and co-clicks in Feast's online store, SQLite or Redis.
 
     The rows are those of `features.definitions`, so the plain Feast SDK reads them too. Writing and reading go
     straight to Feast's online store with protobuf built here, because `FeatureStore.push` and `get_online_features`
@@ -68,10 +71,12 @@ class OnlineStore:
             repository: a `feast.FeatureStore` to which `features.definitions` has been applied.
         """
         self.location = location
-        self._users, self._popularity, self._progress = (
-            repository.get_feature_view(name) for name in (USER_STATE, ITEM_POPULARITY, PROFILE_PROGRESS)
-        )
-        self._rows = FeastRows(location, repository.config, (self._users, self._popularity, self._progress))
+        views = [
+            repository.get_feature_view(name)
+            for name in (USER_STATE, ITEM_POPULARITY, ITEM_CO_CLICKS, PROFILE_PROGRESS)
+        ]
+        self._users, self._popularity, self._co_clicks, self._progress = views
+        self._rows = FeastRows(location, repository.config, views)
         self._told: dict[str, str] = {}
 
     @classmethod
@@ -179,15 +184,36 @@ class OnlineStore:
         Raises:
             StoreError: the store cannot be reached or is locked.
         """
-        key, number = partition_key(snapshot.partition), snapshot.partition
-        (there,) = self._rows.read(self._popularity, [key])
-        if self._decoded(there, partial(popularity_of, number), None, f"popularity {number}"):
-            return False
-        if isinstance(there, Damaged):
-            self._rows.set_aside_unreadable(self._popularity, [key])
-            there = {}
-        replacement = Replacement(row=popularity_row(snapshot), expected=there)
-        return self._rows.replace(self._popularity, [replacement], ("as_of",)) == [True]
+        number = snapshot.partition
+        return self._add(
+            self._popularity, popularity_row(snapshot), partial(popularity_of, number), f"popularity {number}"
+        )
+
+    def add_co_clicks(self, snapshot: CoClickSnapshot) -> bool:
+        """Write the co-clicks of a partition if it has none that can be read, in one step; whether they were written.
+
+        Raises:
+            StoreError: the store cannot be reached or is locked.
+        """
+        number = snapshot.partition
+        return self._add(self._co_clicks, co_click_row(snapshot), partial(co_clicks_of, number), f"co-clicks {number}")
+
+    def write_co_clicks(self, snapshot: CoClickSnapshot) -> None:
+        """Replace the co-clicks of a partition, whatever is there.
+
+        Raises:
+            StoreError: the store cannot be reached or is locked.
+        """
+        self._rows.put(self._co_clicks, [co_click_row(snapshot)])
+
+    def read_co_clicks(self, partition: int) -> CoClickSnapshot | None:
+        """The co-clicks of a partition; None if nobody has written them, or they cannot be read, which is logged.
+
+        Raises:
+            StoreError: the store cannot be reached.
+        """
+        (row,) = self._rows.read(self._co_clicks, [partition_key(partition)])
+        return self._decoded(row, partial(co_clicks_of, partition), None, f"co-clicks {partition}")
 
     def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
         """The snapshots of partitions 0 to ``partitions - 1``, without those that nobody has written.
@@ -255,6 +281,16 @@ class OnlineStore:
     def close(self) -> None:
         """Close the connections. Afterwards every method raises `StoreError`."""
         self._rows.close()
+
+    def _add(self, view: Any, row: Row, decode: Callable[[Values], object], owner: str) -> bool:
+        """Write a row of a partition if there is none that can be read, in one step; whether it was written."""
+        (there,) = self._rows.read(view, [row[0]])
+        if self._decoded(there, decode, None, owner):
+            return False
+        if isinstance(there, Damaged):
+            self._rows.set_aside_unreadable(view, [row[0]])
+            there = {}
+        return self._rows.replace(view, [Replacement(row=row, expected=there)], ("as_of",)) == [True]
 
     def _decoded(
         self, row: Values | Damaged, decode: Callable[[Values], T], on_damaged: OnDamaged | None, owner: str

@@ -19,6 +19,7 @@ def write_config(folder: Path, version: str, **changes: object) -> Path:
         "recent": 50,
         "theme_ring": 20,
         "half_life_ms": 86_400_000.0,
+        "co_click_half_life_ms": 86_400_000.0,
     }
     (folder / "config.json").write_bytes(msgspec.json.encode(document | changes))
     return folder

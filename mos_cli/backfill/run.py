@@ -10,6 +10,7 @@ from features.store import OnlineStore
 from mos_cli.progress import progress_bar
 from mos_online.contracts import EventTypes
 from mos_online.items.clicks import to_clicks
+from mos_online.items.co_clicks import CoClicks
 from mos_online.items.popularity import WARM_UP_CLICKS, ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS
 from mos_online.registry import load_config, open_registry
@@ -19,14 +20,18 @@ from mos_online.users.offline_profiles import past_sessions, profiles
 from mos_online.users.progress import Progress
 from simulator.dataset import Dataset
 
+PAIRED_CLICKS = 2_000_000
+"""Co-clicks are counted of so many newest clicks; they stay true for longer than popularity."""
+
 
 def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings, console: Console) -> int:
-    """Write what the stream would know now, had it seen the log: profiles of these clicks' users, and item popularity.
+    """Write what the stream would know now, had it seen the log: profiles of these clicks' users, and counts of items.
 
-    Item popularity is written only if the store has none: a worker may be counting, or have counted, the same clicks.
+    Popularity and co-clicks are written only if the store has none: a worker may be counting, or have counted, the same
+    clicks.
 
     Args:
-        log: all clicks until now, for the popularity, and the items.
+        log: all clicks until now, for the counts, and the items.
         clicks: those of the users whose profiles are made.
         settings: of the store, the sessions and the model in service.
         console: for the bar and the result.
@@ -46,6 +51,8 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
     try:
         store.ping()
         counted = _write_popularity(store, log, half_life_ms=config.half_life_ms, partitions=settings.partitions)
+        pairs = CoClicks(half_life_ms=config.co_click_half_life_ms, window_ms=rules.gap, partition=0)
+        paired = _write_co_clicks(store, log, pairs, partitions=settings.partitions)
         with progress_bar(console, transient=True) as bar:
             task = bar.add_task("profiles", total=total)
             made = profiles(past_sessions(clicks, log.items, rules), router, config.sizes)
@@ -61,6 +68,8 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
     )
     if not counted:
         console.print("item popularity was in the store already and stays as it is")
+    if not paired:
+        console.print("co-clicks were in the store already and stay as they are")
     return written
 
 
@@ -76,3 +85,14 @@ def _write_popularity(store: OnlineStore, log: Dataset, *, half_life_ms: float, 
     for click in to_clicks(log.clicks.tail(WARM_UP_CLICKS), log.categories):
         popularity.observe(click, types)
     return store.add_popularity(popularity.snapshot(top=LISTED_ITEMS))
+
+
+def _write_co_clicks(store: OnlineStore, log: Dataset, counts: CoClicks, *, partitions: int) -> bool:
+    """Write the co-clicks of the log's newest clicks as those of ``counts``' partition, as ``_write_popularity``."""
+    if any(store.read_co_clicks(number) is not None for number in range(partitions)):
+        return False
+    types = EventTypes.parse(log.event_types)
+    for click in to_clicks(log.clicks.tail(PAIRED_CLICKS), {}):
+        if types[click.event_type].weight:
+            counts.add(click.user_id, click.item_id, click.timestamp)
+    return store.add_co_clicks(counts.snapshot())

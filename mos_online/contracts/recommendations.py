@@ -24,6 +24,13 @@ class RankedItem(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     theme: Annotated[
         Count, Meta(description="The item's own theme; 0 if neither the item nor its category has a routing vector.")
     ]
+    together_with: Annotated[
+        str | None,
+        Meta(
+            description="An item that the user clicked, if the main reason is that many users click the two together; "
+            "else null."
+        ),
+    ] = None
 
 
 class Fallback(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -19,11 +19,11 @@ from mos_online.model.mos import MoS
 from mos_online.themes import Router, load_router, save_router
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
-FORMAT = 4
+FORMAT = 5
 
 
 class _Document(msgspec.Struct, kw_only=True):
-    """``config.json``. ``recent``, ``theme_ring`` and ``half_life_ms`` are repeated on top for the stream worker."""
+    """``config.json``. The stream worker reads its first part alone, so sizes that it needs are repeated there."""
 
     format: int
     version: str
@@ -31,6 +31,7 @@ class _Document(msgspec.Struct, kw_only=True):
     recent: int
     theme_ring: int
     half_life_ms: float
+    co_click_half_life_ms: float
     model: dict[str, Any]
     items: list[str]
     categories: list[str]
@@ -47,7 +48,7 @@ class ModelCheckpoint:
         router: the router of sessions and items to themes.
         items, categories: names of the rows 1, 2, ... of the embeddings.
         popular: the most popular items of the training log, which are the last fallback source.
-        half_life_ms: the half-life of item popularity.
+        half_life_ms, co_click_half_life_ms: the half-lives of item popularity and of co-clicks.
         training: what was done and measured; it goes into the model card.
         stated_version: the version that the files of a stored checkpoint state; spare rows do not change it.
     """
@@ -58,6 +59,7 @@ class ModelCheckpoint:
     categories: list[str]
     popular: list[str]
     half_life_ms: float
+    co_click_half_life_ms: float
     training: dict[str, Any]
     stated_version: str | None = None
 
@@ -83,6 +85,7 @@ class ModelCheckpoint:
             recent=config.recent,
             theme_ring=config.theme_ring,
             half_life_ms=self.half_life_ms,
+            co_click_half_life_ms=self.co_click_half_life_ms,
             model=asdict(config),
             items=self.items,
             categories=self.categories,
@@ -129,6 +132,7 @@ class ModelCheckpoint:
             categories=document.categories,
             popular=document.popular,
             half_life_ms=document.half_life_ms,
+            co_click_half_life_ms=document.co_click_half_life_ms,
             training=document.training,
             stated_version=document.version,
         )

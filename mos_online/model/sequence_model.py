@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 from mos_online.errors import ModelError
 from mos_online.model.backbone import spread
 from mos_online.model.batch import Batch
+from mos_online.model.co_clicks import CoClickMixing
 from mos_online.model.config import AGE_BUCKETS, REALTIME_FEATURES, MoSConfig
 from mos_online.model.dropout import Dropout
 from mos_online.model.realtime import LOG_SHARE, SHARE_ONE, Realtime, idle_facts, realtime_features
@@ -63,6 +64,7 @@ class SequenceModel(nn.Module):
         self.repeat = nn.Embedding(AGE_BUCKETS, 1)
         nn.init.zeros_(self.repeat.weight)
         self.dropout = Dropout(0.1)
+        self.co_clicks = CoClickMixing()
 
     def set_catalogue(self, category: Tensor, theme: Tensor, known: Tensor, table: Tensor | None = None) -> None:
         """Set what is known of each item row, (items + 1,).

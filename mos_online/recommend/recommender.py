@@ -11,11 +11,14 @@ import torch
 from torch import Tensor
 
 from mos_online.contracts import RankedItem
+from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, established, merge
 from mos_online.model.batch import collate
 from mos_online.model.checkpoint import ModelCheckpoint
+from mos_online.model.co_clicks import evidence_of
+from mos_online.model.neighbours import Neighbours
 from mos_online.recommend.candidates import SPARE, CandidateItems, Candidates
-from mos_online.recommend.explanation import theme_shares
+from mos_online.recommend.explanation import clicked_together, theme_shares
 from mos_online.recommend.fallback import PopularItems, fallback_reason
 from mos_online.recommend.filters import exclude
 from mos_online.recommend.history import history_of
@@ -25,9 +28,9 @@ from mos_online.users.ring_sizes import RingSizes
 
 
 class Recommender:
-    """A model in service: profiles and popularity in, rankings out.
+    """A model in service: profiles, popularity and co-clicks in, rankings out.
 
-    One thread may call ``recommend`` and another one ``observe_popularity`` at the same time; neither waits.
+    One thread may call ``recommend`` and another one the methods that observe at the same time; neither waits.
     """
 
     def __init__(self, checkpoint: ModelCheckpoint, *, new_item_users: int = 1) -> None:
@@ -42,7 +45,9 @@ class Recommender:
         self._items = CandidateItems(checkpoint)
         self._catalogue = frozenset(checkpoint.items)
         self._new_item_users = new_item_users
+        self._co_click_half_life_ms = checkpoint.co_click_half_life_ms
         self.observe_popularity([])
+        self.observe_co_clicks([])
 
     @classmethod
     def load(cls, folder: Path, *, new_item_users: int = 1) -> Recommender:
@@ -67,35 +72,52 @@ class Recommender:
         popularity = established(merged, self._catalogue, users=self._new_item_users)
         self._now = self._items.at(popularity), PopularItems(popularity, self._trained_popular)
 
+    def observe_co_clicks(self, snapshots: Sequence[CoClickSnapshot]) -> None:
+        """Take the newest co-clicks of all partitions. Items that no popularity has brought yet are left out.
+
+        Batches that are asked for from now on see them. By the thread that calls ``observe_popularity``.
+        """
+        candidates, _ = self._now
+        self._neighbours = Neighbours.of(snapshots, candidates.rows, half_life_ms=self._co_click_half_life_ms)
+
     def recommend(self, queries: Sequence[Query]) -> list[Ranking]:
         """Rank for a batch of queries; each is independent of the others up to float rounding."""
-        candidates, popular = self._now
+        (candidates, popular), neighbours = self._now, self._neighbours
         read = partial(history_of, router=self.router, sizes=self._sizes, rows=candidates.rows)
         histories = [read(query) for query in queries]
         batch = collate(histories)
         with torch.inference_mode():
             users = self._model.encode(batch)
-            scores = scores_of(self._model, users, batch, candidates)
+            alone = scores_of(self._model, users, batch, candidates)
+            evidence = evidence_of(batch, neighbours)
+            scores = self._model.co_clicks.mix(alone, evidence, candidates.slot)
             exclude(scores, queries, candidates)
             most = min(max((query.k for query in queries), default=1), scores.shape[1])
             best, columns = scores.topk(most)
+            of_neighbours = 1 - (alone.gather(1, columns) - best).exp()
         rankings, count = [], len(candidates.order)
         for row, (query, history) in enumerate(zip(queries, histories, strict=True)):
             if (reason := fallback_reason(history)) is not None:
                 popular_items = popular.ranking(query, candidates)
                 rankings.append(Ranking(items=popular_items, themes=[], fallback=reason, candidates=count))
                 continue
-            items = _ranked(candidates, best[row, : query.k], columns[row, : query.k])
+            rows = [candidates.order[column] for column in columns[row, : query.k].tolist()]
+            together = clicked_together(evidence, row, rows, of_neighbours[row, : query.k])
+            items = _ranked(candidates, best[row, : query.k], rows, together)
             shares = theme_shares(users.gates[row], history, self.router.labels)
             rankings.append(Ranking(items=items, themes=shares, fallback=None, candidates=count))
         return rankings
 
 
-def _ranked(candidates: Candidates, best: Tensor, columns: Tensor) -> list[RankedItem]:
-    """Items of the best columns, without those that are excluded."""
-    rows = [candidates.order[column] for column in columns.tolist()]
+def _ranked(candidates: Candidates, best: Tensor, rows: Sequence[int], together: Sequence[int]) -> list[RankedItem]:
+    """Items of these rows, without those that are excluded; ``together``: rows of items that they go with, or 0."""
     return [
-        RankedItem(item_id=candidates.names[row], score=score, theme=candidates.themes[row])
-        for row, score in zip(rows, best.tolist(), strict=True)
+        RankedItem(
+            item_id=candidates.names[row],
+            score=score,
+            theme=candidates.themes[row],
+            together_with=candidates.names[other] if other else None,
+        )
+        for row, score, other in zip(rows, best.tolist(), together, strict=True)
         if score > -np.inf
     ]

@@ -20,7 +20,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
         format: of the checkpoint, see ``mos_online.model.checkpoint``.
         version, router_version: of the model and of its router.
         recent, theme_ring: events in the rings that the model was trained on.
-        half_life_ms: of item popularity, in ms of event time.
+        half_life_ms, co_click_half_life_ms: of item popularity and of co-clicks, in ms of event time.
     """
 
     format: int
@@ -29,6 +29,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     recent: Annotated[int, msgspec.Meta(ge=1)]
     theme_ring: Annotated[int, msgspec.Meta(ge=1)]
     half_life_ms: Annotated[float, msgspec.Meta(gt=0)]
+    co_click_half_life_ms: Annotated[float, msgspec.Meta(gt=0)]
 
     @property
     def sizes(self) -> RingSizes:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mos_online.model.batch import Batch
 from mos_online.model.config import MoSConfig
+from mos_online.model.neighbours import Neighbours
 from mos_online.model.realtime import Realtime
 from mos_online.training.moments import Moment
 from mos_online.training.sequence_log import SequenceLog
@@ -26,6 +27,7 @@ class Examples:
         sizes: how many of the examples belong to each moment.
         seen: of each moment, the item rows 1..seen had been clicked before.
         popular: what is popular at each moment.
+        neighbours: of the items that they clicked last, joined for all moments; None where they are not known.
     """
 
     batch: Batch
@@ -33,6 +35,7 @@ class Examples:
     sizes: list[int]
     seen: list[int]
     popular: list[Realtime]
+    neighbours: Neighbours | None = None
 
     def to(self, device: torch.device) -> Examples:
         """The same examples on a device."""
@@ -42,7 +45,14 @@ class Examples:
             sizes=self.sizes,
             seen=self.seen,
             popular=[one.to(device) for one in self.popular],
+            neighbours=self.neighbours.to(device) if self.neighbours is not None else None,
         )
+
+    @property
+    def moment(self) -> Tensor:
+        """The number of each example's moment, int64 (B,)."""
+        sizes = torch.tensor(self.sizes, device=self.targets.device)
+        return torch.arange(len(sizes), device=sizes.device).repeat_interleave(sizes)
 
     def features(self, rows: Tensor, known: Tensor) -> Tensor:
         """Real-time features of each example's own candidates, float32 (B, C, REALTIME_FEATURES).
@@ -88,4 +98,11 @@ class ExampleLog:
             sizes=[len(one.positions) for one in chosen],
             seen=[one.seen for one in chosen],
             popular=[one.popular for one in chosen],
+            neighbours=_joined([one.neighbours for one in chosen]),
         )
+
+
+def _joined(moments: Sequence[Neighbours | None]) -> Neighbours | None:
+    """The neighbours of several moments, or None if one of them has none."""
+    known = [one for one in moments if one is not None]
+    return Neighbours.joined(known) if known and len(known) == len(moments) else None

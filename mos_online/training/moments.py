@@ -10,9 +10,11 @@ import numpy as np
 from mos_online.arrays import Ints
 from mos_online.items.popularity import WARM_UP_CLICKS, ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS
+from mos_online.model.neighbours import Neighbours
 from mos_online.model.realtime import Realtime, realtime_of
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
+from mos_online.training.past_neighbours import CoClickRules, PastNeighbours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +26,24 @@ class Moment:
         clicks_before: how many clicks of the log come before the first of them.
         seen: the item rows 1..seen had been clicked before.
         popular: what is popular then, counted over the last ``WARM_UP_CLICKS`` clicks and more.
+        neighbours: of the items that the users of these positions clicked last; None where co-clicks are not counted.
     """
 
     positions: Ints
     clicks_before: int
     seen: int
     popular: Realtime
+    neighbours: Neighbours | None = None
 
 
 def moments(
-    log: ClickLog, catalogue: Catalogue, positions: Ints, *, size: int, half_life_ms: float
+    log: ClickLog,
+    catalogue: Catalogue,
+    positions: Ints,
+    *,
+    size: int,
+    half_life_ms: float,
+    co_clicks: CoClickRules | None = None,
 ) -> Iterator[Moment]:
     """Walk through the log in time and stop before each chunk of the positions.
 
@@ -43,10 +53,12 @@ def moments(
         positions: int64 (p,), in order of time.
         size: positions of a moment.
         half_life_ms: of item popularity.
+        co_clicks: how co-clicks are counted, which takes the whole log; None: they are not.
     """
     if not len(positions):
         return
     counts = ItemPopularity(half_life_ms=half_life_ms, partition=-1)
+    together = PastNeighbours(log, catalogue, co_clicks) if co_clicks is not None else None
     rows = catalogue.rows_of(log.by_time["item_id"].to_list())
     newest = np.concatenate([[0], np.maximum.accumulate(rows)])
     done = max(0, int(log.rank[positions[0]]) - WARM_UP_CLICKS)
@@ -56,4 +68,10 @@ def moments(
             counts.observe(click, log.types)
         done = max(done, begin)
         popular = realtime_of(counts.snapshot(top=LISTED_ITEMS), catalogue.rows)
-        yield Moment(positions=chosen, clicks_before=begin, seen=int(newest[begin]), popular=popular)
+        yield Moment(
+            positions=chosen,
+            clicks_before=begin,
+            seen=int(newest[begin]),
+            popular=popular,
+            neighbours=together.of(chosen, begin) if together is not None else None,
+        )

@@ -19,8 +19,10 @@ from mos_online.themes import Router, RouterConfig, fit_router
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.config import TrainConfig
+from mos_online.training.counting import CountingSettings
 from mos_online.training.examples import ExampleLog
 from mos_online.training.moments import Moment, moments
+from mos_online.training.past_neighbours import CoClickRules
 from mos_online.training.routing import Routing, describe_items, route_log
 from mos_online.training.sequence_log import SequenceLog
 from mos_online.training.starts import rows_of_sessions
@@ -38,9 +40,10 @@ class TrainingData:
     Attributes:
         log, catalogue, routing, router: the events, the item rows, and their themes.
         half_life_ms: of item popularity, chosen on events before validation.
+        counting: settings of those who only count, chosen on the same events; co-clicks have the half-life of item-kNN.
         first, border: numbers, in order of time, of the first event that is predicted and of the first of validation.
         model_config: sizes of the model.
-        learned, validation: examples, in order of time.
+        learned, validation: examples, in order of time; those of validation with the neighbours of that moment.
     """
 
     log: ClickLog
@@ -48,6 +51,7 @@ class TrainingData:
     routing: Routing
     router: Router
     half_life_ms: float
+    counting: CountingSettings
     first: int
     border: int
     model_config: MoSConfig
@@ -98,7 +102,9 @@ def prepare(
     targets = min(config.most_examples, count // 2)
     first, held_out = count - targets, count - config.held_out(targets)
     on_progress("themes", 0.0, f"from the {first:,} oldest events")
-    half_life = choose_half_life(log.by_time.head(held_out))
+    past = log.by_time.head(held_out)
+    half_life = choose_half_life(past)
+    counting = CountingSettings.chosen(past, half_life_ms=half_life, gap_ms=sessions.gap)
     router = fit_router(log.by_time.head(first), items, routes)
     on_progress("examples", 0.0, f"{targets:,} positions")
     catalogue = Catalogue.of_log(log)
@@ -106,9 +112,10 @@ def prepare(
     sizes = _sizes(config, catalogue, router)
     sequences = SequenceLog(log.events, catalogue, routing.event_theme, routing.themes)
 
-    def example_log(begin: int, end: int, size: int) -> ExampleLog:
+    def example_log(begin: int, end: int, size: int, rules: CoClickRules | None = None) -> ExampleLog:
         made: list[Moment] = []
-        for moment in moments(log, catalogue, log.order[begin:end], size=size, half_life_ms=half_life):
+        chosen = log.order[begin:end]
+        for moment in moments(log, catalogue, chosen, size=size, half_life_ms=half_life, co_clicks=rules):
             made.append(moment)
             on_progress("examples", moment.clicks_before / count, f"{moment.clicks_before:,} of {count:,} clicks")
         return ExampleLog(moments=made, log=sequences, config=sizes)
@@ -119,11 +126,14 @@ def prepare(
         routing=routing,
         router=router,
         half_life_ms=half_life,
+        counting=counting,
         first=first,
         border=held_out,
         model_config=sizes,
         learned=example_log(first, held_out, config.moment),
-        validation=example_log(held_out, count, config.fresh),
+        validation=example_log(
+            held_out, count, config.fresh, CoClickRules(half_life_ms=counting.knn_half_life_ms, window_ms=sessions.gap)
+        ),
     )
 
 

@@ -30,6 +30,7 @@ def as_checkpoint(model: MoS, data: TrainingData) -> ModelCheckpoint:
         categories=list(data.catalogue.categories),
         popular=newest.value_counts(sort=True)["item_id"].head(POPULAR).to_list(),
         half_life_ms=data.half_life_ms,
+        co_click_half_life_ms=data.counting.knn_half_life_ms,
         training={},
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mos_online.model.co_clicks import evidence_of
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.training.examples import ExampleLog, Examples
 
@@ -41,7 +42,7 @@ class CatalogueRanking:
         self.slot[self._everything] = torch.arange(len(theme), device=model.device)
 
     def scores(self, data: Examples) -> tuple[Tensor, Tensor]:
-        """Score all items for the users of some examples.
+        """Score all items for the users of some examples, as the service does: neighbours, if there are, are mixed in.
 
         Args:
             data: on the model's device.
@@ -49,6 +50,14 @@ class CatalogueRanking:
         Returns:
             Scores float32 (B, items), in columns by ``slot``; of which items nobody knew then, bool (B, items).
         """
+        scores, unknown = self.model_scores(data)
+        if data.neighbours is None or not self._model.co_clicks.learned:
+            return scores, unknown
+        evidence = evidence_of(data.batch, data.neighbours, data.moment)
+        return self._model.co_clicks.mix(scores, evidence, self.slot, unknown), unknown
+
+    def model_scores(self, data: Examples) -> tuple[Tensor, Tensor]:
+        """The same of the model alone."""
         model = self._model
         nothing = [torch.zeros(len(self._everything), device=model.device)] * len(data.sizes)
         users = model.encode(data.batch)

@@ -14,11 +14,12 @@ from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.training.config import TrainConfig
-from mos_online.training.counting import CountingSettings, measure_baselines
+from mos_online.training.counting import measure_baselines
 from mos_online.training.device import choose_device
 from mos_online.training.fit import Reached, fit, refresh
 from mos_online.training.loss import ranking_loss
 from mos_online.training.measure import Quality, measure
+from mos_online.training.mixing import learn_mixing
 from mos_online.training.prepare import Progress, TrainingData, prepare, untrained_model
 from mos_online.training.publish import as_checkpoint, publish
 from mos_online.training.report import TrainReport
@@ -41,9 +42,9 @@ def train(
 ) -> TrainReport:
     """Make a model and add it to the registry as the candidate; ``Registry.promote`` puts it into service.
 
-    The log is split by time: themes from the oldest part, examples after it, validation the newest. Measured and
-    stopped on the validation part, the model then makes one pass over it, so that in service it has seen the newest
-    events too.
+    The log is split by time: themes from the oldest part, examples after it, validation the newest. On the validation
+    part the model is stopped, learns how much neighbours count beside it, and is measured. Then it makes one pass over
+    that part, so that in service it has seen the newest events too.
 
     Args:
         events: columns user_id, item_id, event_id (str), timestamp (ms), event_type (str), ascending in time.
@@ -64,9 +65,10 @@ def train(
     data = prepare(events, items, sessions, config, on_progress)
     fitted = _fit(data, config, on_progress)
     model = fitted.model
+    learn_mixing(model, data.validation)
     trained = measure(model, data.validation, data.log_share)
     on_progress("baselines", 0.0, "on the same positions")
-    baselines = _baselines(data, sessions)
+    baselines = measure_baselines(data.log.clicks, data.border, data.counting)
     _learn_the_newest(model, data, config)
     checkpoint = as_checkpoint(model.cpu(), data)
     report = _report(checkpoint, data, fitted, trained, baselines, seconds=round(time.monotonic() - started, 1))
@@ -103,12 +105,6 @@ def _fit(data: TrainingData, config: TrainConfig, on_progress: Progress) -> From
         )
 
     return fit_from_better_start(make, descend)
-
-
-def _baselines(data: TrainingData, sessions: SessionConfig) -> Judged:
-    """What those who only count reach on the validation positions, with the settings that were best before them."""
-    best = CountingSettings.chosen(data.past, half_life_ms=data.half_life_ms, gap_ms=sessions.gap)
-    return measure_baselines(data.log.clicks, data.border, best)
 
 
 def _learn_the_newest(model: MoS, data: TrainingData, config: TrainConfig) -> None:

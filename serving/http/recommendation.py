@@ -96,7 +96,13 @@ def _response(request: RecommendRequest, name: str, answer: Answer) -> Recommend
         request_id=name,
         user_id=request.user_id,
         items=[
-            Item(item_id=item.item_id, score=item.score, theme=item.theme, theme_label=labels[item.theme])
+            Item(
+                item_id=item.item_id,
+                score=item.score,
+                theme=item.theme,
+                together_with=item.together_with,
+                theme_label=labels[item.theme],
+            )
             for item in ranking.items
         ],
         themes=ranking.themes,

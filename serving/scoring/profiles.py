@@ -6,8 +6,10 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Protocol, TypeVar
 
+from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.users.profile import UserProfile
 from mos_online.users.progress import Progress, describe
@@ -30,6 +32,9 @@ class Store(Protocol):
 
     def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
         """Return the popular items of each partition that has been written."""
+
+    def read_co_clicks(self, partition: int) -> CoClickSnapshot | None:
+        """Return the co-clicks of a partition, if they have been written."""
 
     def read_progress(self, partitions: Iterable[int]) -> dict[int, Progress]:
         """Return how far the profiles of each partition have come, where that has been written."""
@@ -75,6 +80,21 @@ class Profiles:
         if store is None or self.problem is not None:
             return None
         return self._call(lambda: store.read_popularity(partitions), 4 * self._timeout)
+
+    def co_clicks(self, partitions: int) -> list[CoClickSnapshot] | None:
+        """Return the co-clicks of each partition, or None when the store cannot tell.
+
+        Each of them is a call of its own, so that profiles are read in between.
+        """
+        found: list[CoClickSnapshot] = []
+        for partition in range(partitions):
+            store = self._store
+            if store is None or self.problem is not None:
+                return None
+            snapshot = self._call(partial(store.read_co_clicks, partition), 4 * self._timeout)
+            if snapshot is not None:
+                found.append(snapshot)
+        return found if self.problem is None else None
 
     @property
     def partitions(self) -> int:

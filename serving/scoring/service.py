@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.recommend.probe import require_finite_scores
 from mos_online.recommend.query import Query
@@ -58,7 +59,8 @@ class Service:
             registry: where the version in service is looked up.
             load: reads a version folder.
             open_store: called again until it succeeds.
-            partitions: of the click topic at least; as many popularity snapshots are read. The store may say more.
+            partitions: of the click topic at least; as many rows of popularity and of co-clicks are read. The store may
+                say more.
             limits: bounds.
         """
         self.metrics = Metrics()
@@ -66,6 +68,8 @@ class Service:
         self._load = load
         self._partitions = self._configured = partitions
         self._popularity: list[PopularitySnapshot] = []
+        self._co_clicks: list[CoClickSnapshot] = []
+        self._co_clicks_due = 0.0
         self._model = ModelInService(registry, self._load_model)
         self._model_problem: str | None = None
         self.store_problem: str | None = None
@@ -138,6 +142,7 @@ class Service:
                 self._profiles.check(timeout=timeout)
                 self._tried.set()
                 self._follow_popularity()
+                self._follow_co_clicks()
                 self._follow_progress()
                 self._follow_registry()
             except Exception:  # the thread must outlive any fault, or the service would go stale unseen
@@ -152,6 +157,19 @@ class Service:
         self._popularity = snapshots
         if self._scorer.recommender is not None:  # the first model is told when it is loaded
             self._scorer.recommender.observe_popularity(snapshots)
+
+    def _follow_co_clicks(self) -> None:
+        if time.monotonic() < self._co_clicks_due:
+            return
+        snapshots = self._profiles.co_clicks(self._partitions)
+        if snapshots is None:
+            return
+        self._co_clicks_due = time.monotonic() + self.limits.co_clicks
+        if snapshots == self._co_clicks:
+            return
+        self._co_clicks = snapshots
+        if self._scorer.recommender is not None:
+            self._scorer.recommender.observe_co_clicks(snapshots)
 
     def _follow_progress(self) -> None:
         lost = self._profiles.lost(self._partitions)
@@ -179,6 +197,8 @@ class Service:
         require_finite_scores(recommender)  # and the first user does not pay for lazy initialisation
         if self._popularity:
             recommender.observe_popularity(self._popularity)
+        if self._co_clicks:
+            recommender.observe_co_clicks(self._co_clicks)
         return recommender
 
 

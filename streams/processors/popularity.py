@@ -1,4 +1,4 @@
-"""Accepted clicks in, rows of item_popularity out: what is clicked now, for every replica of the service."""
+"""Accepted clicks in, rows of item_popularity and item_co_clicks out: what is clicked now, and what goes with what."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import AcceptedClicks
 from mos_online.errors import BrokerError, BrokerUnavailableError, StoreError
+from mos_online.items.partition_co_clicks import PartitionCoClicks
 from mos_online.items.partition_count import PartitionCount
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.items.user_limits import UserLimits
-from mos_online.registry import RegistryFollower, load_config, open_registry
+from mos_online.registry import ModelConfig, RegistryFollower, load_config, open_registry
 from streams import metrics
 from streams.kafka.decoding import json_decoder
 from streams.kafka.log_reader import LogReader
@@ -24,6 +25,10 @@ from streams.processors.own_records import check_time
 from streams.processors.retry import RetryPolicy, to_its_end
 
 PERIOD = 1.0
+"""Seconds between writes of popularity."""
+
+CO_CLICK_PERIOD = 5.0
+"""Seconds between writes of co-clicks, whose rows are up to 2 MB."""
 
 log = logging.getLogger(__name__)
 _decode = json_decoder(AcceptedClicks)
@@ -32,8 +37,9 @@ _decode = json_decoder(AcceptedClicks)
 class PopularityProcessor(Processor[AcceptedClicks]):
     """Counts per partition, in memory. The sessionizer decides what counts; its topic ``accepted-clicks`` says so.
 
-    A partition that is taken over goes on from its row in the store. The row says how far it has counted: records
-    after that which have been acknowledged are read again, and clicks before that are not counted again.
+    A partition that is taken over goes on from its rows in the store. Each says how far it has counted: records
+    after that which have been acknowledged are read again, and clicks before that are not counted again. So are the
+    records whose clicks may go with later ones.
     """
 
     name = "popularity"
@@ -41,7 +47,7 @@ class PopularityProcessor(Processor[AcceptedClicks]):
     batch_size = 100
 
     def __init__(self, context: WorkerContext) -> None:
-        """Read the half-life of the model in service and open the store.
+        """Read the half-lives of the model in service and open the store.
 
         Raises:
             ModelError: no model is in service, or it is damaged.
@@ -50,16 +56,18 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         self._stores = RetryPolicy(on=StoreError, retries=metrics.RETRIES.labels(self.name, "store"))
         super().__init__(context, retry=self._stores)
         self._follower = RegistryFollower(
-            open_registry(context.settings), lambda folder: load_config(folder).half_life_ms
+            open_registry(context.settings), lambda folder: _half_lives(load_config(folder))
         )
-        self._half_life = self._follower.loaded
+        self._half_lives = self._follower.loaded
         settings = context.settings
         self._limits = UserLimits(per_item=settings.popularity_item_limit, in_all=settings.popularity_user_limit)
         self._store = OnlineStore.open(context.settings)
         self._reader = LogReader(context.settings)
         self._positions = ClickPositions(context.settings, self._reader)
         self._counts: dict[int, PartitionCount] = {}
+        self._together: dict[int, PartitionCoClicks] = {}
         self._changed: set[int] = set()
+        self._changed_together: set[int] = set()
         self._writing = asyncio.Lock()
 
     def decode(self, value: bytes | None) -> AcceptedClicks:
@@ -73,22 +81,28 @@ class PopularityProcessor(Processor[AcceptedClicks]):
 
     def timers(self) -> tuple[Timer, ...]:
         """Write the rows that have changed, at fixed intervals."""
-        return (Timer(name="write", seconds=PERIOD, action=self._write),)
+        return (
+            Timer(name="write", seconds=PERIOD, action=self._write),
+            Timer(name="write-co-clicks", seconds=CO_CLICK_PERIOD, action=self._write_together),
+        )
 
     @property
     def model_problem(self) -> str | None:
-        """Why the half-life may not be that of the model in service."""
+        """Why the half-lives may not be those of the model in service."""
         return self._follower.problem
 
     async def on_revoked(self) -> None:
         """Write the rows once more: the next owner goes on from them. Nothing is written after that."""
         async with self._writing:
             snapshots = self._snapshots()
-            self._counts = {}
+            together = [self._together[number].snapshot() for number in sorted(self._changed_together)]
+            self._counts, self._together, self._changed_together = {}, {}, set()
             try:
                 await to_its_end(lambda: self._store.write_popularity(snapshots))
+                for one in together:
+                    await to_its_end(partial(self._store.write_co_clicks, one))
             except StoreError as error:
-                log.warning("the last second of popularity will be counted again: %s", error)
+                log.warning("the last seconds of popularity and co-clicks will be counted again: %s", error)
 
     async def on_close(self) -> None:
         """Write the rows once more."""
@@ -104,19 +118,31 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         for number in self._positions.doubtful(found):
             await self._kafka.in_thread(partial(self._positions.learn, number))
         for record, message in found:
-            if self._count(self._counts[record.partition], record, message):
+            if self._count(record, message):
                 self._changed.add(record.partition)
+                self._changed_together.add(record.partition)
 
     async def _take_over(self, number: int, offset: int) -> None:
-        """Go on from the row of a partition, with the records between it and ``offset``."""
+        """Go on from the rows of a partition, with the records between them and ``offset``."""
         stored = await self._stores.in_thread(lambda: self._store.read_popularity(number + 1))
+        together = await self._stores.in_thread(lambda: self._store.read_co_clicks(number))
         row = next((snapshot for snapshot in stored if snapshot.partition == number), None)
-        counts = PartitionCount(half_life_ms=self._half_life, partition=number, limits=self._limits, stored=row)
-        if row is not None and row.log_id:
-            await self._kafka.in_thread(lambda: self._catch_up(counts, number, offset))
-        self._counts[number] = counts
+        half_life, co_click_half_life = self._half_lives
+        counts = PartitionCount(half_life_ms=half_life, partition=number, limits=self._limits, stored=row)
+        pairs = PartitionCoClicks(
+            half_life_ms=co_click_half_life, window_ms=self.rules.gap, partition=number, stored=together
+        )
+        begins = [counts.read_to] if row is not None and row.log_id else []
+        begins += [pairs.read_from] if together is not None and together.log_id else []
+        self._counts[number], self._together[number] = counts, pairs
+        if begins:
+            try:
+                await self._kafka.in_thread(lambda: self._catch_up(number, min(begins), offset))
+            except BaseException:
+                del self._counts[number], self._together[number]
+                raise
 
-    def _catch_up(self, counts: PartitionCount, number: int, offset: int) -> None:
+    def _catch_up(self, number: int, start: int, offset: int) -> None:
         """Count the records that were acknowledged before their row was written, after a worker was killed. Blocks.
 
         Raises:
@@ -125,19 +151,23 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         topic = self.settings.topic(self.topic)
         self._positions.learn(number)  # the records are there, so what they speak of is, too
         try:
-            for message in self._reader.read(topic, number, counts.read_to, offset):
+            low, _ = self._reader.bounds(topic, number)
+            if (lost := min(low, offset) - self._counts[number].read_to) > 0:
+                log.warning("%d records of popularity are lost: %s[%d] begins at %d", lost, topic, number, low)
+            for message in self._reader.read(topic, number, max(start, low), offset):
                 for record, found in self.read([of_confluent(message)]):
-                    self._count(counts, record, found)
+                    self._count(record, found)
         except BrokerUnavailableError:
             raise
         except BrokerError as error:
             log.warning("the last second of popularity is lost: %s", error)
 
-    def _count(self, counts: PartitionCount, record: Record, message: AcceptedClicks) -> bool:
+    def _count(self, record: Record, message: AcceptedClicks) -> bool:
         """Count a record, or make a dead letter of it; returns whether it counts."""
         try:
             self._positions.check(record, message)
-            counts.take(message, offset=record.offset)
+            self._counts[record.partition].take(message, offset=record.offset)
+            self._together[record.partition].take(message, offset=record.offset)
         except Exception as error:
             self.dead_letters.refuse(record, error)
             return False
@@ -163,11 +193,35 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         changed, self._changed = self._changed & self._counts.keys(), set()
         return [self._counts[number].snapshot() for number in sorted(changed)]
 
+    async def _write_together(self) -> None:
+        for number in sorted(self._changed_together):
+            with metrics.STAGE_SECONDS.labels(self.name, "write-co-clicks").time():
+                await self._stores.call(partial(self._try_to_write_together, number))
+
+    async def _try_to_write_together(self, number: int) -> None:
+        """Write the co-clicks of a partition, if it is still ours."""
+        async with self._writing:
+            if number not in self._changed_together:
+                return
+            self._changed_together.remove(number)
+            snapshot = self._together[number].snapshot()
+            try:
+                await to_its_end(lambda: self._store.write_co_clicks(snapshot))
+            except StoreError:
+                self._changed_together.add(number)
+                raise
+
     async def _follow_model(self) -> None:
-        """Count with the half-life of the model in service."""
+        """Count with the half-lives of the model in service."""
         await self._follower.poll_async()
-        if self._follower.loaded == self._half_life:
+        if self._follower.loaded == self._half_lives:
             return
-        self._half_life = self._follower.loaded
+        self._half_lives = half_life, co_click_half_life = self._follower.loaded
         for counts in self._counts.values():
-            counts.change_half_life(self._half_life)
+            counts.change_half_life(half_life)
+        for pairs in self._together.values():
+            pairs.change_half_life(co_click_half_life)
+
+
+def _half_lives(config: ModelConfig) -> tuple[float, float]:
+    return config.half_life_ms, config.co_click_half_life_ms

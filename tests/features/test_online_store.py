@@ -16,6 +16,8 @@ import redis
 
 from features.store import BATCH, OnlineStore
 from mos_online.errors import StoreError
+from mos_online.items.co_click_snapshot import CoClickSnapshot
+from mos_online.items.co_clicks import CoClicks
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
@@ -57,6 +59,14 @@ def profile(user_id: str, *, at: int = NOW, session: str = "s", router: str = "r
         embedding=[0.5, -0.25],
         theme_weights=[0.125, 0.75, -0.5],
     )
+
+
+def co_clicks(partition: int, *items: str) -> CoClickSnapshot:
+    """Users who have clicked "a" and then each of the items."""
+    counts = CoClicks(half_life_ms=1000, window_ms=1000, partition=partition)
+    for number, item in enumerate(["a", *items, "b"]):
+        counts.add("u", item, NOW + number // 100)
+    return counts.snapshot()
 
 
 def popularity(partition: int, *, as_of: int = NOW, items: int = 3) -> PopularitySnapshot:
@@ -214,6 +224,19 @@ def test_popularity_is_one_row_per_partition_and_always_replaced(store: OnlineSt
     store.write_popularity([popularity(0, as_of=NOW - 1, items=0)])
     assert store.read_popularity(1) == [popularity(0, as_of=NOW - 1, items=0)]
     store.write_popularity([])
+
+
+def test_co_clicks_are_one_row_per_partition_and_a_backfill_replaces_none(store: OnlineStore) -> None:
+    assert store.read_co_clicks(2) is None
+    assert store.add_co_clicks(co_clicks(2, "x"))
+    assert not store.add_co_clicks(co_clicks(2, "y"))
+    assert store.read_co_clicks(2) == co_clicks(2, "x")
+    store.write_co_clicks(co_clicks(2, "z"))
+    store.write_co_clicks(co_clicks(0, *(f"i{n}" for n in range(500))))
+    assert [store.read_co_clicks(number) for number in (2, 1)] == [co_clicks(2, "z"), None]
+    read = store.read_co_clicks(0)
+    assert read is not None
+    assert int(read.columns()[0].sum()) == len(read.columns()[1]) > 9000
 
 
 def test_readers_in_other_threads_and_connections_see_whole_rows(store: OnlineStore, place: Settings) -> None:

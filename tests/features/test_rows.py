@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.co_click_rows import co_click_row, co_clicks_of
 from features.rows import COMPARED, compared_values, popularity_of, popularity_row, profile_of, profile_row
 from mos_online.errors import StoreError
+from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.users.profile import UserProfile
 
@@ -159,3 +161,36 @@ def test_lists_of_popularity_that_differ_in_length_are_refused() -> None:
     _, values, _, _ = popularity_row(msgspec.structs.replace(SNAPSHOT, counts=[1.0, 2.0]))
     with pytest.raises(StoreError, match="equally long"):
         popularity_of(3, values)
+
+
+CO_CLICKS = CoClickSnapshot(
+    partition=3,
+    as_of=7,
+    item_ids=["a", "b"],
+    lengths=b"\x01\0\0\0\0\0\0\0",
+    neighbours=b"\x01\0\0\0",
+    weights=b"\0\0\x80\x3f",
+    log_id="a log",
+    counted_to=9,
+    read_from=2,
+)
+
+
+def test_co_clicks_survive_the_row_and_mean_numbers() -> None:
+    _, values, _, _ = co_click_row(CO_CLICKS)
+    assert co_clicks_of(3, values) == CO_CLICKS
+    assert [column.tolist() for column in CO_CLICKS.columns()] == [[1, 0], [1], [1.0]]
+
+
+@pytest.mark.parametrize("feature", sorted(co_click_row(CO_CLICKS)[1]))
+def test_co_clicks_without_a_feature_are_refused(feature: str) -> None:
+    _, values, _, _ = co_click_row(CO_CLICKS)
+    del values[feature]
+    with pytest.raises(StoreError, match=f"partition 3 .*'{feature}'"):
+        co_clicks_of(3, values)
+
+
+def test_co_clicks_that_are_damaged_are_refused() -> None:
+    _, values, _, _ = co_click_row(msgspec.structs.replace(CO_CLICKS, neighbours=b"\x05\0\0\0"))
+    with pytest.raises(StoreError, match="partition 3 are damaged: neighbour 5"):
+        co_clicks_of(3, values)

@@ -21,6 +21,7 @@ WHOLE: dict[str, object] = {
     "recent": 50,
     "theme_ring": 20,
     "half_life_ms": 1000.0,
+    "co_click_half_life_ms": 1000.0,
 }
 
 
@@ -29,7 +30,7 @@ def test_the_sizes_of_the_model_are_those_of_the_profiles(tmp_path: Path) -> Non
     assert load_config(tmp_path).sizes == RingSizes(recent=7, theme=3)
 
 
-@pytest.mark.parametrize("key", ["recent", "theme_ring", "half_life_ms"])
+@pytest.mark.parametrize("key", ["recent", "theme_ring", "half_life_ms", "co_click_half_life_ms"])
 def test_a_missing_or_impossible_key_is_an_error(tmp_path: Path, key: str) -> None:
     for content in ({name: value for name, value in WHOLE.items() if name != key}, WHOLE | {key: 0}):
         (tmp_path / "config.json").write_text(json.dumps(content))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mos_online.contracts import RankedItem
 from mos_online.errors import ModelError, StoreError
+from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.recommend.query import Query, Ranking, ThemeShare
 from mos_online.registry import Aliases
@@ -49,10 +50,14 @@ class FakeRecommender:
         self.router = Labels()
         self.batches: list[list[Query]] = []
         self.observed: list[list[PopularitySnapshot]] = []
+        self.co_clicks: list[list[CoClickSnapshot]] = []
         self.release = threading.Event()
         self.release.set()
         self.entered = threading.Semaphore(0)
         self.poison: str | None = None
+
+    def observe_co_clicks(self, snapshots: list[CoClickSnapshot]) -> None:
+        self.co_clicks.append(snapshots)
 
     def observe_popularity(self, snapshots: list[PopularitySnapshot]) -> None:
         self.observed.append(snapshots)
@@ -72,7 +77,10 @@ class FakeRecommender:
         items = [item for item in [*own, *(f"i{n}" for n in range(1200))] if item not in set(query.exclude)]
         shares = [ThemeShare(theme=2, label="cameras", share=1.0, sessions=3)] if query.profile else []
         return Ranking(
-            items=[RankedItem(item_id=item, score=1 / (n + 1), theme=n % 3) for n, item in enumerate(items[: query.k])],
+            items=[
+                RankedItem(item_id=item, score=1 / (n + 1), theme=n % 3, together_with=items[0] if n == 1 else None)
+                for n, item in enumerate(items[: query.k])
+            ],
             themes=shares,
             fallback=None if own else "unknown_user",
             candidates=1200,
@@ -85,6 +93,7 @@ class FakeStore:
     def __init__(self, *profiles: UserProfile) -> None:
         self.profiles = {profile.user_id: profile for profile in profiles}
         self.snapshots: list[PopularitySnapshot] = []
+        self.co_clicks: dict[int, CoClickSnapshot] = {}
         self.progress: dict[int, Progress] = {}
         self.looks = 0
         self.error: str | None = None
@@ -107,6 +116,10 @@ class FakeStore:
     def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
         self._answer()
         return [snapshot for snapshot in self.snapshots if snapshot.partition < partitions]
+
+    def read_co_clicks(self, partition: int) -> CoClickSnapshot | None:
+        self._answer()
+        return self.co_clicks.get(partition)
 
     def read_progress(self, partitions: Iterable[int]) -> dict[int, Progress]:
         self._answer()

@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from mos_online.errors import ModelError, StoreError
+from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.recommend.query import Query, Ranking
 from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
@@ -23,8 +24,9 @@ from serving.scoring.limits import Limits
 from serving.scoring.service import Service
 from tests.serving.serving_doubles import SNAPSHOT, FakeRecommender, FakeRegistry, FakeStore, make_service, wait_for
 
-QUICK = Limits(refresh=0.01)
+QUICK = Limits(refresh=0.01, co_clicks=0.01)
 QUERY = Query(user_id="u", profile=None, events=[], timestamp=1, k=1, exclude=[])
+CO_CLICKS = CoClickSnapshot(partition=0, as_of=5, item_ids=[], lengths=b"", neighbours=b"", weights=b"")
 
 
 def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -81,7 +83,7 @@ def test_a_damaged_version_changes_nothing_and_a_later_one_is_taken() -> None:
     run(work)
 
 
-def test_popularity_reaches_the_model_once_and_the_next_model_too() -> None:
+def test_popularity_and_co_clicks_reach_the_model_once_and_the_next_model_too() -> None:
     models: dict[str, FakeRecommender] = {}
 
     def load(folder: Path) -> FakeRecommender:
@@ -93,13 +95,15 @@ def test_popularity_reaches_the_model_once_and_the_next_model_too() -> None:
         service = make_service(store=store, registry=registry, load=load, limits=QUICK)
         service.start()
         await asyncio.to_thread(wait_for, lambda: service.not_ready() is None)
-        store.snapshots = [SNAPSHOT]
-        await asyncio.to_thread(wait_for, lambda: models["m1"].observed)
+        store.snapshots, store.co_clicks = [SNAPSHOT], {0: CO_CLICKS}
+        await asyncio.to_thread(wait_for, lambda: models["m1"].observed and models["m1"].co_clicks)
         await asyncio.sleep(0.1)
         assert models["m1"].observed == [[SNAPSHOT]]
+        assert models["m1"].co_clicks == [[CO_CLICKS]]
         registry.version = "m2"
         await asyncio.to_thread(wait_for, lambda: service.recommender.model_version == "m2")
         assert models["m2"].observed == [[SNAPSHOT]]
+        assert models["m2"].co_clicks == [[CO_CLICKS]]
         await asyncio.to_thread(service.stop)
 
     run(work)

@@ -14,6 +14,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from mos_online import contracts
 from mos_online.contracts import DeadLetter
 from mos_online.errors import BrokerError, ContractError, StoreError
+from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.users.profile import UserProfile
 from mos_online.users.progress import Progress
@@ -181,6 +182,7 @@ class Store:
         self.damaged: set[str] = set()
         self.progress: dict[int, Progress] = {}
         self.popularity: dict[int, PopularitySnapshot] = {}
+        self.co_clicks: dict[int, CoClickSnapshot] = {}
 
     def _access(self) -> None:
         if self.down:
@@ -223,6 +225,14 @@ class Store:
     def write_popularity(self, snapshots: Sequence[PopularitySnapshot]) -> None:
         self._access()
         self.popularity |= {snapshot.partition: snapshot for snapshot in snapshots}
+
+    def read_co_clicks(self, partition: int) -> CoClickSnapshot | None:
+        self._access()
+        return self.co_clicks.get(partition)
+
+    def write_co_clicks(self, snapshot: CoClickSnapshot) -> None:
+        self._access()
+        self.co_clicks[snapshot.partition] = snapshot
 
 
 async def eventually(done: Any, what: str) -> None:

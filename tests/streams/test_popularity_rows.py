@@ -36,7 +36,7 @@ def test_nothing_is_written_of_a_partition_after_it_was_given_up(
         write(snapshots)
 
     async def run() -> None:
-        (timer,) = processor.timers()
+        timer, _ = processor.timers()
         await processor.process([case.record(0, "a")])
         case.store.down = True
         refused = asyncio.create_task(processor.run_timer(timer))
@@ -69,7 +69,7 @@ def test_a_killed_worker_loses_no_click_and_counts_none_twice(
     records = [first.record(offset, f"item {offset % 3}") for offset in range(9)]
 
     async def killed() -> None:
-        (timer,) = first.processor.timers()
+        timer, _ = first.processor.timers()
         await first.processor.process(records[:2])
         await first.processor.run_timer(timer)  # the row is written here
         await first.processor.process(records[2:6])
@@ -225,7 +225,7 @@ def test_a_broker_that_does_not_say_where_the_clicks_end_is_asked_again(
     mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
-    bounds, answers = case.log.bounds, [False, True, False, True]
+    bounds, answers = case.log.bounds, [False, True, False, True, True]
 
     def sometimes(topic: str, partition: int) -> tuple[int, int]:
         if not answers.pop(0):

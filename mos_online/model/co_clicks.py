@@ -1,0 +1,158 @@
+"""What neighbours say of the next click, mixed into the scores of a model by a learned weight.
+
+p(x) = (1 - lambda) p_model(x) + lambda p_neighbours(x), where lambda depends on how much the neighbours know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mos_online.model.batch import Batch
+from mos_online.model.neighbours import MOMENT, Neighbours
+
+ASKED = 10
+"""The neighbours of so many last items of a user are asked, at most."""
+
+FALL = 0.8
+"""The weight of an item's neighbours beside those of the item that came after it."""
+
+FACTS = 5
+"""What lambda depends on: a constant, co-clicks of the items asked, the chance that a neighbour is next, events of the
+history, and the time since the last of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What the neighbours of B users' last items say.
+
+    Attributes:
+        rows: int64 (n,), the user of each neighbour.
+        items: int64 (n,), the neighbour; one that several items have comes several times.
+        asked: int64 (n,), the item whose neighbour it is.
+        chances: float32 (n,); those of a user add up to less than 1.
+        facts: float32 (B, FACTS), see there.
+    """
+
+    rows: Tensor
+    items: Tensor
+    asked: Tensor
+    chances: Tensor
+    facts: Tensor
+
+
+def evidence_of(batch: Batch, neighbours: Neighbours, moment: Tensor | None = None) -> Evidence:
+    """Ask for the neighbours of each user's last items.
+
+    Args:
+        batch: B users.
+        neighbours: of one moment, or those of several, joined.
+        moment: int64 (B,), the moment of each user; None if there is only one.
+    """
+    items, weights = _last_items(batch)
+    keys = items if moment is None else items + moment.unsqueeze(1) * MOMENT
+    place = torch.searchsorted(neighbours.owners, keys).clamp(max=max(len(neighbours.owners) - 1, 0))
+    has = weights > 0 if len(neighbours.owners) else torch.zeros_like(items, dtype=torch.bool)
+    if len(neighbours.owners):
+        has = has & (neighbours.owners[place] == keys)
+    user, back = has.nonzero(as_tuple=True)
+    place, weight = place[user, back], weights[user, back]
+    begin, count = neighbours.starts[place], neighbours.starts[place + 1] - neighbours.starts[place]
+    edge = torch.repeat_interleave(count)
+    at = torch.arange(len(edge), device=edge.device) + (begin - count.cumsum(0) + count)[edge]
+    rows, chances = user[edge], weight[edge] * neighbours.chances[at]
+    support = torch.zeros(len(items), device=items.device).index_add(0, user, weight * neighbours.support[place])
+    mass = torch.zeros(len(items), device=items.device).index_add(0, rows, chances)
+    length = batch.mask.sum(1)
+    age = batch.ages.gather(1, (length - 1).clamp(min=0).unsqueeze(1)).squeeze(1) if batch.ages.shape[1] else mass
+    facts = [torch.ones_like(mass), torch.log1p(support) / 4, mass, torch.log1p(length.float()) / 4]
+    return Evidence(
+        rows=rows,
+        items=neighbours.items[at],
+        asked=items[user, back][edge],
+        chances=chances,
+        facts=torch.stack([*facts, torch.log1p(age) / 10], 1),
+    )
+
+
+def _last_items(batch: Batch) -> tuple[Tensor, Tensor]:
+    """The last ``ASKED`` events of each user, newest first, int64 (B, n), and their weights, which add up to 1.
+
+    An item that came again later weighs nothing, as does no event.
+    """
+    back = torch.arange(min(ASKED, batch.items.shape[1]), device=batch.items.device)
+    at = batch.mask.sum(1, keepdim=True) - 1 - back
+    items = batch.items.gather(1, at.clamp(min=0))
+    again = ((items.unsqueeze(2) == items.unsqueeze(1)) & (back < back.unsqueeze(1))).any(2)
+    counts = (at >= 0) & (items > 0) & ~again
+    weights = FALL ** (counts.cumsum(1) - 1).float() * counts
+    return items, weights / weights.sum(1, keepdim=True).clamp(min=1e-9)
+
+
+class CoClickMixing(nn.Module):
+    """lambda = sigmoid(weights . facts); until it has been learned, neighbours change no score.
+
+    Its numbers are buffers: gradient descent on the model's loss, which knows no neighbours, does not touch them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weights", torch.zeros(FACTS))
+        self.register_buffer("learned", torch.zeros(1))
+        self.weights: Tensor
+        self.learned: Tensor
+
+    def set_weights(self, weights: Tensor) -> None:
+        """Mix by these weights, float32 (FACTS,), from now on."""
+        self.weights.copy_(weights)
+        self.learned.fill_(1)
+
+    def log_odds(self, evidence: Evidence) -> Tensor:
+        """log(lambda / (1 - lambda)) of each user, float32 (B,)."""
+        return evidence.facts @ self.weights
+
+    def mix(self, scores: Tensor, evidence: Evidence, slot: Tensor, unknown: Tensor | None = None) -> Tensor:
+        """Mix the neighbours into scores (B, C), which are the model's log p(x) up to a constant of the user.
+
+        The result is log of the mixed p(x), up to another constant of the user: only scores of neighbours change.
+
+        Args:
+            scores: float32 (B, C).
+            evidence: of the same users.
+            slot: int64 (items + 1,), the column of each item row, -1 for those that are no candidates.
+            unknown: bool (B, C), items that are no candidates of a user; None: all are.
+        """
+        if not self.learned or not len(evidence.rows):
+            return scores
+        rows, columns, log_chance, _ = neighbour_chances(evidence, slot, scores.shape[1], unknown)
+        level = (scores if unknown is None else scores.masked_fill(unknown, -torch.inf)).logsumexp(1)
+        added = (level + self.log_odds(evidence))[rows] + log_chance
+        return scores.index_put((rows, columns), torch.logaddexp(scores[rows, columns], added))
+
+
+def neighbour_chances(
+    evidence: Evidence, slot: Tensor, columns: int, unknown: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Log p_neighbours(x) of each neighbour that is a candidate.
+
+    Args:
+        evidence: of B users.
+        slot: see ``CoClickMixing.mix``, as is ``unknown``.
+        columns: C.
+
+    Returns:
+        User and column, int64 (m,), and the logarithm float32 (m,), the same for all entries of one column; and which
+        of the entries of ``evidence`` they are, int64 (m,).
+    """
+    column = slot[evidence.items]
+    kept = column >= 0
+    if unknown is not None:
+        kept &= ~unknown[evidence.rows, column.clamp(min=0)]
+    entries = kept.nonzero().squeeze(1)
+    rows, column, chances = evidence.rows[entries], column[entries], evidence.chances[entries]
+    users = len(evidence.facts)
+    whole = torch.zeros(users * columns, device=chances.device).index_add(0, rows * columns + column, chances)
+    total = torch.zeros(users, device=chances.device).index_add(0, rows, chances)
+    return rows, column, (whole[rows * columns + column] / total[rows]).log(), entries

@@ -1,0 +1,134 @@
+"""How much neighbours count beside a model is learned, and what is mixed is the mixture of two distributions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from mos_online.model import MoS
+from mos_online.model.co_clicks import ASKED, FACTS, FALL, evidence_of
+from mos_online.sessions import SessionConfig
+from mos_online.training.catalogue import Catalogue
+from mos_online.training.click_log import ClickLog
+from mos_online.training.examples import ExampleLog
+from mos_online.training.measure import measure
+from mos_online.training.mixing import learn_mixing
+from mos_online.training.moments import moments
+from mos_online.training.past_neighbours import CoClickRules
+from mos_online.training.ranking import CatalogueRanking, in_chunks
+from mos_online.training.sequence_log import SequenceLog
+
+ITEMS, USERS, LENGTH = 40, 60, 6
+RULES = CoClickRules(half_life_ms=1e9, window_ms=1_800_000)
+NO_ITEMS = pl.DataFrame(schema={"item_id": pl.String, "title": pl.String, "category": pl.String})
+
+
+def log_of(*, planted: bool) -> tuple[ClickLog, Catalogue]:
+    """Users who walk along a ring of items, each from another place; or who click anything."""
+    random = np.random.default_rng(0)
+    rows = []
+    for user in range(USERS):
+        begin = random.integers(ITEMS)
+        for step in range(LENGTH):
+            item = (begin + step) % ITEMS if planted else random.integers(ITEMS)
+            rows.append((f"u{user}", f"i{item}", f"{user}-{step}", 10_000 * user + 1000 * step, "click"))
+    frame = pl.DataFrame(rows, orient="row", schema=["user_id", "item_id", "event_id", "timestamp", "event_type"])
+    log = ClickLog.cut(frame, NO_ITEMS, SessionConfig(min_timestamp=0))
+    return log, Catalogue.of_log(log)
+
+
+def examples(*, planted: bool, rules: CoClickRules | None = RULES, size: int = 8) -> tuple[MoS, ExampleLog]:
+    """A model that knows nothing, and the newest half of a log."""
+    log, catalogue = log_of(planted=planted)
+    torch.manual_seed(0)
+    model = MoS(backbone="pooling", items=len(catalogue.items), themes=1, width=8).eval()
+    model.item_known.fill_(1)
+    sequences = SequenceLog(log.events, catalogue, np.zeros(len(log.events), np.int64), 1)
+    chosen = log.order[len(log.order) // 2 :]
+    made = list(moments(log, catalogue, chosen, size=size, half_life_ms=1e9, co_clicks=rules))
+    return model, ExampleLog(moments=made, log=sequences, config=model.config)
+
+
+def test_neighbours_count_for_much_where_they_know_what_comes_next() -> None:
+    model, data = examples(planted=True)
+    log_share = torch.zeros(ITEMS + 1)
+    alone = measure(model, data, log_share)
+    learn_mixing(model, data)
+    mixed = measure(model, data, log_share)
+    assert mixed.ndcg > alone.ndcg + 0.2
+    (chunk, *_) = in_chunks(data)
+    assert chunk.neighbours is not None
+    evidence = evidence_of(chunk.batch, chunk.neighbours, chunk.moment)
+    asked = torch.unique(evidence.rows)
+    assert (torch.sigmoid(model.co_clicks.log_odds(evidence))[asked] > 0.5).float().mean() > 0.8
+
+
+def test_neighbours_count_for_little_where_nobody_knows_what_comes_next() -> None:
+    model, data = examples(planted=False)
+    learn_mixing(model, data)
+    weights = model.co_clicks.weights
+    assert weights.isfinite().all()
+    for chunk in in_chunks(data):
+        assert chunk.neighbours is not None
+        share = torch.sigmoid(model.co_clicks.log_odds(evidence_of(chunk.batch, chunk.neighbours, chunk.moment)))
+        assert (share < 0.5).all()
+
+
+def test_without_neighbours_nothing_is_learned_and_no_score_changes() -> None:
+    model, data = examples(planted=True, rules=None)
+    learn_mixing(model, data)
+    assert not model.co_clicks.learned
+    ranking = CatalogueRanking(model)
+    (chunk, *_) = in_chunks(data)
+    assert torch.equal(ranking.scores(chunk)[0], ranking.model_scores(chunk)[0])
+
+
+@pytest.mark.parametrize("size", [1, 5, 64])
+@torch.inference_mode()
+def test_the_mixture_is_that_of_the_definition(size: int) -> None:
+    """Plainly from the tables of each moment, for every user and item."""
+    model, data = examples(planted=True, size=size)
+    model.co_clicks.set_weights(torch.linspace(-0.5, 0.8, FACTS))
+    ranking = CatalogueRanking(model)
+    chunk = next(in_chunks(data))
+    assert chunk.neighbours is not None
+    alone, unknown = ranking.model_scores(chunk)
+    mixed, _ = ranking.scores(chunk)
+    odds = model.co_clicks.log_odds(evidence_of(chunk.batch, chunk.neighbours, chunk.moment))
+    changed = 0
+    for row, number in enumerate(chunk.moment.tolist()):
+        table = data.moments[number].neighbours
+        assert table is not None
+        history = chunk.batch.items[row][chunk.batch.mask[row]].tolist()
+        asked = list(dict.fromkeys(reversed(history[-ASKED:])))
+        whole = torch.zeros(alone.shape[1])
+        for back, item in enumerate(asked):
+            at = (table.owners == item).nonzero().flatten().tolist()
+            for place in at:
+                entries = slice(int(table.starts[place]), int(table.starts[place + 1]))
+                for other, chance in zip(table.items[entries].tolist(), table.chances[entries].tolist(), strict=True):
+                    whole[ranking.slot[other]] += FALL**back * chance * ~unknown[row, ranking.slot[other]]
+        expected = alone[row].masked_fill(unknown[row], -torch.inf).softmax(0)
+        if whole.sum() > 0:
+            share = torch.sigmoid(odds[row])
+            expected = (1 - share) * expected + share * whole / whole.sum()
+            changed += 1
+        found = mixed[row].masked_fill(unknown[row], -torch.inf).softmax(0)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    assert changed > len(chunk.targets) // 2
+
+
+def test_a_user_of_one_batch_gets_what_they_get_alone() -> None:
+    model, data = examples(planted=True)
+    model.co_clicks.set_weights(torch.linspace(-0.5, 0.8, FACTS))
+    together = CatalogueRanking(model).scores(data.of(range(6)))[0]
+    for number in range(6):
+        alone = replace(data, moments=data.moments[number : number + 1])
+        begin = sum(len(one.positions) for one in data.moments[:number])
+        with torch.inference_mode():
+            scores = CatalogueRanking(model).scores(alone.of([0]))[0]
+        torch.testing.assert_close(together[begin : begin + len(scores)], scores, atol=1e-4, rtol=1e-4)
