@@ -48,6 +48,8 @@ BATCH = 500
 TOLD = 1000
 """Damaged rows that are remembered, so that each is logged once."""
 
+VIEWS = (USER_STATE, ITEM_POPULARITY, ITEM_CO_CLICKS, PROFILE_PROGRESS)
+
 log = logging.getLogger(__name__)
 
 
@@ -71,10 +73,7 @@ class OnlineStore:
             repository: a `feast.FeatureStore` to which `features.definitions` has been applied.
         """
         self.location = location
-        views = [
-            repository.get_feature_view(name)
-            for name in (USER_STATE, ITEM_POPULARITY, ITEM_CO_CLICKS, PROFILE_PROGRESS)
-        ]
+        views = list(map(repository.get_feature_view, VIEWS))
         self._users, self._popularity, self._co_clicks, self._progress = views
         self._rows = FeastRows(location, repository.config, views)
         self._told: dict[str, str] = {}
@@ -184,10 +183,7 @@ class OnlineStore:
         Raises:
             StoreError: the store cannot be reached or is locked.
         """
-        number = snapshot.partition
-        return self._add(
-            self._popularity, popularity_row(snapshot), partial(popularity_of, number), f"popularity {number}"
-        )
+        return self._add(self._popularity, popularity_row(snapshot), popularity_of, "popularity")
 
     def add_co_clicks(self, snapshot: CoClickSnapshot) -> bool:
         """Write the co-clicks of a partition if it has none that can be read, in one step; whether they were written.
@@ -195,8 +191,7 @@ class OnlineStore:
         Raises:
             StoreError: the store cannot be reached or is locked.
         """
-        number = snapshot.partition
-        return self._add(self._co_clicks, co_click_row(snapshot), partial(co_clicks_of, number), f"co-clicks {number}")
+        return self._add(self._co_clicks, co_click_row(snapshot), co_clicks_of, "co-clicks")
 
     def write_co_clicks(self, snapshot: CoClickSnapshot) -> None:
         """Replace the co-clicks of a partition, whatever is there.
@@ -207,11 +202,7 @@ class OnlineStore:
         self._rows.put(self._co_clicks, [co_click_row(snapshot)])
 
     def read_co_clicks(self, partition: int) -> CoClickSnapshot | None:
-        """The co-clicks of a partition; None if nobody has written them, or they cannot be read, which is logged.
-
-        Raises:
-            StoreError: the store cannot be reached.
-        """
+        """The co-clicks of a partition, as ``read_popularity``; None where that has no snapshot."""
         (row,) = self._rows.read(self._co_clicks, [partition_key(partition)])
         return self._decoded(row, partial(co_clicks_of, partition), None, f"co-clicks {partition}")
 
@@ -282,10 +273,11 @@ class OnlineStore:
         """Close the connections. Afterwards every method raises `StoreError`."""
         self._rows.close()
 
-    def _add(self, view: Any, row: Row, decode: Callable[[Values], object], owner: str) -> bool:
+    def _add(self, view: Any, row: Row, decode: Callable[[int, Values], object], what: str) -> bool:
         """Write a row of a partition if there is none that can be read, in one step; whether it was written."""
+        number = row[0].entity_values[0].int64_val
         (there,) = self._rows.read(view, [row[0]])
-        if self._decoded(there, decode, None, owner):
+        if self._decoded(there, partial(decode, number), None, f"{what} {number}"):
             return False
         if isinstance(there, Damaged):
             self._rows.set_aside_unreadable(view, [row[0]])

@@ -14,7 +14,7 @@ FallbackSource = Literal["model", "popularity"]
 FallbackReason = Literal["unknown_user", "no_known_items", "store_unavailable"]
 
 
-class RankedItem(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class RankedItem(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One recommended item."""
 
     item_id: str
@@ -28,7 +28,7 @@ class RankedItem(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         str | None,
         Meta(
             description="An item that the user clicked, if the main reason is that many users click the two together; "
-            "else null."
+            "otherwise the field is left out."
         ),
     ] = None
 

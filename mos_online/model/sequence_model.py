@@ -63,8 +63,7 @@ class SequenceModel(nn.Module):
         self.scale = nn.Parameter(torch.tensor(math.log(8.0)))
         self.repeat = nn.Embedding(AGE_BUCKETS, 1)
         nn.init.zeros_(self.repeat.weight)
-        self.dropout = Dropout(0.1)
-        self.co_clicks = CoClickMixing()
+        self.dropout, self.co_clicks = Dropout(0.1), CoClickMixing()
 
     def set_catalogue(self, category: Tensor, theme: Tensor, known: Tensor, table: Tensor | None = None) -> None:
         """Set what is known of each item row, (items + 1,).
