@@ -16,9 +16,6 @@ from mos_online.model.neighbours import MOMENT, Neighbours
 ASKED = 10
 """The neighbours of so many last items of a user are asked, at most."""
 
-FALL = 0.8
-"""The weight of an item's neighbours beside those of the item that came after it."""
-
 FACTS = 5
 """What lambda depends on: a constant, co-clicks of the items asked, the chance that a neighbour is next, events of the
 history, and the time since the last of them."""
@@ -80,14 +77,15 @@ def evidence_of(batch: Batch, neighbours: Neighbours, moment: Tensor | None = No
 def _last_items(batch: Batch) -> tuple[Tensor, Tensor]:
     """The last ``ASKED`` events of each user, newest first, int64 (B, n), and their weights, which add up to 1.
 
-    An item that came again later weighs nothing, as does no event.
+    The k-th last item weighs 1 / k^2: the next click goes with the last one above all. An item that came again later
+    weighs nothing, as does no event.
     """
     back = torch.arange(min(ASKED, batch.items.shape[1]), device=batch.items.device)
     at = batch.mask.sum(1, keepdim=True) - 1 - back
     items = batch.items.gather(1, at.clamp(min=0))
     again = ((items.unsqueeze(2) == items.unsqueeze(1)) & (back < back.unsqueeze(1))).any(2)
     counts = (at >= 0) & (items > 0) & ~again
-    weights = FALL ** (counts.cumsum(1) - 1).float() * counts
+    weights = counts / counts.cumsum(1).clamp(min=1).square()
     return items, weights / weights.sum(1, keepdim=True).clamp(min=1e-9)
 
 

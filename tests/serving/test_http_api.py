@@ -78,7 +78,9 @@ def error(response: Any, status: int, code: str) -> dict[str, str]:
 def test_a_known_user_is_answered_from_their_profile(api: TestClient) -> None:
     body = api.post("/v1/recommend", json={"user_id": "anna", "k": 3}).json()
     assert [item["item_id"] for item in body["items"]] == ["a1", "a2", "i0"]
-    assert body["items"][1] | {"score": 0} == {"item_id": "a2", "score": 0, "theme": 1, "theme_label": "garden, tools"}
+    second = {"item_id": "a2", "score": 0, "theme": 1, "theme_label": "garden, tools", "together_with": "a1"}
+    assert body["items"][1] | {"score": 0} == second
+    assert "together_with" not in body["items"][0]
     assert body["themes"] == [{"theme": 2, "label": "cameras", "share": 1.0, "sessions": 3}]
     assert (body["model_version"], body["router_version"], body["fallback"]) == ("m1", "r-m1", None)
     assert re.fullmatch("[0-9a-f]{32}", body["request_id"])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mos_online.model import MoS
-from mos_online.model.co_clicks import ASKED, FACTS, FALL, evidence_of
+from mos_online.model.co_clicks import ASKED, FACTS, evidence_of
 from mos_online.sessions import SessionConfig
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
@@ -111,7 +111,7 @@ def test_the_mixture_is_that_of_the_definition(size: int) -> None:
             for place in at:
                 entries = slice(int(table.starts[place]), int(table.starts[place + 1]))
                 for other, chance in zip(table.items[entries].tolist(), table.chances[entries].tolist(), strict=True):
-                    whole[ranking.slot[other]] += FALL**back * chance * ~unknown[row, ranking.slot[other]]
+                    whole[ranking.slot[other]] += chance / (back + 1) ** 2 * ~unknown[row, ranking.slot[other]]
         expected = alone[row].masked_fill(unknown[row], -torch.inf).softmax(0)
         if whole.sum() > 0:
             share = torch.sigmoid(odds[row])
