@@ -92,7 +92,8 @@ class CoClicks:
         since = timestamp - self.window_ms
         before = [click for click in self._last.pop(user_id, ()) if click[0] >= since]
         others = [click for click in before if click[1] != item_id]
-        self._last[user_id] = [*others, (timestamp, item_id)][-LAST:]
+        newest = max([timestamp, *(time for time, item in before if item == item_id)])  # it may come late
+        self._last[user_id] = [*others, (newest, item_id)][-LAST:]
         if len(self._last) > USERS:
             self._last.popitem(last=False)
         return others if len(others) == len(before) else []

@@ -40,11 +40,15 @@ def plainly(clicks: Sequence[AcceptedClick]) -> Pairs:
     """Decayed to the newest click that went with another one."""
     found: list[tuple[int, str, str, float]] = []
     for at, click in enumerate(clicks):
-        near, newest = list[str](), click.timestamp
-        for other in reversed([one for one in clicks[:at] if one.user_id == click.user_id]):
-            newest = max(newest, other.timestamp)
-            if newest - other.timestamp <= WINDOW and other.item_id not in near:
+        near: list[str] = []
+        own = [one for one in clicks[:at] if one.user_id == click.user_id]
+        for other in {one.item_id: one for one in own}.values():  # the last click of each item
+            later = own[own.index(other) :]
+            newest = max(click.timestamp, *(one.timestamp for one in later))
+            clicked = max(one.timestamp for one in own if one.item_id == other.item_id)
+            if newest - clicked <= WINDOW:
                 near.append(other.item_id)
+        near.sort(key=lambda item: -max(n for n, one in enumerate(own) if one.item_id == item))
         if click.item_id not in near:
             for step, before in enumerate(near, 1):
                 found += [(click.timestamp, before, click.item_id, 1 / step)]
