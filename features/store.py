@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -13,6 +12,7 @@ from feast.errors import FeastError
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from features.co_click_rows import co_click_row, co_clicks_of
+from features.decoding import OnDamaged, RowDecoder
 from features.definitions import ITEM_CO_CLICKS, ITEM_POPULARITY, PROFILE_PROGRESS, USER_STATE
 from features.feast_rows import FeastRows
 from features.location import Location, parse_location
@@ -40,17 +40,11 @@ from mos_online.users.profile import UserProfile
 from mos_online.users.progress import Progress
 
 T = TypeVar("T")
-OnDamaged = Callable[[str, str], object]
 
 BATCH = 500
 """Rows in one round trip. They are few enough that Redis answers in time and SQLite holds its lock briefly."""
 
-TOLD = 1000
-"""Damaged rows that are remembered, so that each is logged once."""
-
 VIEWS = (USER_STATE, ITEM_POPULARITY, ITEM_CO_CLICKS, PROFILE_PROGRESS)
-
-log = logging.getLogger(__name__)
 
 
 class OnlineStore:
@@ -76,7 +70,7 @@ class OnlineStore:
         views = list(map(repository.get_feature_view, VIEWS))
         self._users, self._popularity, self._co_clicks, self._progress = views
         self._rows = FeastRows(location, repository.config, views)
-        self._told: dict[str, str] = {}
+        self._decoder = RowDecoder()
 
     @classmethod
     def open(cls, settings: Settings) -> OnlineStore:
@@ -140,7 +134,7 @@ class OnlineStore:
         for batch in _batches(list(dict.fromkeys(user_ids))):
             rows = self._rows.read(self._users, [user_key(user_id) for user_id in batch])
             for user_id, row in zip(batch, rows, strict=True):
-                if profile := self._decoded(row, partial(profile_of, user_id), on_damaged, user_id):
+                if profile := self._decoder.decoded(row, partial(profile_of, user_id), on_damaged, user_id):
                     found[user_id] = profile
         return found
 
@@ -204,7 +198,7 @@ class OnlineStore:
     def read_co_clicks(self, partition: int) -> CoClickSnapshot | None:
         """The co-clicks of a partition, as ``read_popularity``; None where that has no snapshot."""
         (row,) = self._rows.read(self._co_clicks, [partition_key(partition)])
-        return self._decoded(row, partial(co_clicks_of, partition), None, f"co-clicks {partition}")
+        return self._decoder.decoded(row, partial(co_clicks_of, partition), None, f"co-clicks {partition}")
 
     def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
         """The snapshots of partitions 0 to ``partitions - 1``, without those that nobody has written.
@@ -215,7 +209,9 @@ class OnlineStore:
             StoreError: the store cannot be reached.
         """
         rows = self._rows.read(self._popularity, [partition_key(p) for p in range(partitions)])
-        found = (self._decoded(row, partial(popularity_of, p), None, f"popularity {p}") for p, row in enumerate(rows))
+        found = (
+            self._decoder.decoded(row, partial(popularity_of, p), None, f"popularity {p}") for p, row in enumerate(rows)
+        )
         return [snapshot for snapshot in found if snapshot]
 
     def read_progress(self, partitions: Iterable[int]) -> dict[int, Progress]:
@@ -227,7 +223,7 @@ class OnlineStore:
         found: dict[int, Progress] = {}
         wanted = list(partitions)
         for number, row in zip(wanted, self._rows.read(self._progress, [progress_key(p) for p in wanted]), strict=True):
-            if progress := self._decoded(row, partial(progress_of, number), None, f"progress {number}"):
+            if progress := self._decoder.decoded(row, partial(progress_of, number), None, f"progress {number}"):
                 found[number] = progress
         return found
 
@@ -253,13 +249,14 @@ class OnlineStore:
         return lost
 
     def delete_partitions(self, partitions: Sequence[int]) -> None:
-        """Delete what is stored of partitions that Kafka does not have any more: their progress and their popularity.
+        """Delete what is stored of partitions that Kafka does not have any more: progress and counts of items.
 
         Raises:
             StoreError: the store cannot be reached or is locked.
         """
         self._rows.delete(self._progress, [progress_key(p) for p in partitions])
-        self._rows.delete(self._popularity, [partition_key(p) for p in partitions])
+        for view in (self._popularity, self._co_clicks):
+            self._rows.delete(view, [partition_key(p) for p in partitions])
 
     def ping(self) -> None:
         """Check that the store answers, by reading a row that does not exist.
@@ -277,30 +274,12 @@ class OnlineStore:
         """Write a row of a partition if there is none that can be read, in one step; whether it was written."""
         number = row[0].entity_values[0].int64_val
         (there,) = self._rows.read(view, [row[0]])
-        if self._decoded(there, partial(decode, number), None, f"{what} {number}"):
+        if self._decoder.decoded(there, partial(decode, number), None, f"{what} {number}"):
             return False
         if isinstance(there, Damaged):
             self._rows.set_aside_unreadable(view, [row[0]])
             there = {}
         return self._rows.replace(view, [Replacement(row=row, expected=there)], ("as_of",)) == [True]
-
-    def _decoded(
-        self, row: Values | Damaged, decode: Callable[[Values], T], on_damaged: OnDamaged | None, owner: str
-    ) -> T | None:
-        """What a row says; None if there is none, or it cannot be read."""
-        if not row:
-            return None
-        try:
-            if isinstance(row, Damaged):
-                raise StoreError(f"cannot be decoded: {row.fault}")
-            return decode(row)
-        except StoreError as error:
-            if self._told.get(owner) != str(error):
-                self._told = {**self._told, owner: str(error)} if len(self._told) < TOLD else {owner: str(error)}
-                log.warning("the row of %r is left out: %s; `mos backfill` writes it anew", owner, error)
-            if on_damaged is not None:
-                on_damaged(owner, str(error))
-            return None
 
 
 def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:

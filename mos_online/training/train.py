@@ -65,13 +65,15 @@ def train(
     data = prepare(events, items, sessions, config, on_progress)
     fitted = _fit(data, config, on_progress)
     model = fitted.model
+    alone = measure(model, data.validation, data.log_share)
     learn_mixing(model, data.validation)
     trained = measure(model, data.validation, data.log_share)
     on_progress("baselines", 0.0, "on the same positions")
     baselines = measure_baselines(data.log.clicks, data.border, data.counting)
     _learn_the_newest(model, data, config)
     checkpoint = as_checkpoint(model.cpu(), data)
-    report = _report(checkpoint, data, fitted, trained, baselines, seconds=round(time.monotonic() - started, 1))
+    seconds = round(time.monotonic() - started, 1)
+    report = _report(checkpoint, data, fitted, (alone, trained), baselines, seconds=seconds)
     publish(checkpoint, report, data, registry, config=config, dataset=name)
     return report
 
@@ -124,11 +126,12 @@ def _report(
     checkpoint: ModelCheckpoint,
     data: TrainingData,
     fitted: FromStart[MoS],
-    trained: Quality,
+    reached: tuple[Quality, Quality],
     baselines: Judged,
     *,
     seconds: float,
 ) -> TrainReport:
+    alone, trained = reached
     return TrainReport(
         version=checkpoint.version,
         router_version=data.router.version,
@@ -140,6 +143,8 @@ def _report(
         half_life_hours=data.half_life_ms / 3_600_000,
         mos_hit_rate=trained.hit_rate,
         mos_ndcg=trained.ndcg,
+        alone_hit_rate=alone.hit_rate,
+        alone_ndcg=alone.ndcg,
         alike=fitted.alike,
         baselines={
             who: {"hit_rate_at_10": baselines.hit_rate[who], "ndcg_at_10": baselines.ndcg[who]}

@@ -49,6 +49,8 @@ TRAINED = TrainReport(
     half_life_hours=2.5,
     mos_hit_rate=0.5,
     mos_ndcg=0.25,
+    alone_hit_rate=0.35,
+    alone_ndcg=0.2,
     alike=True,
     baselines={"popularity": {"ndcg_at_10": Estimate(mean=0.1, low=0.0, high=0.2)}},
     passes=3,

@@ -10,9 +10,12 @@ from pathlib import Path
 import msgspec
 import polars as pl
 import pytest
+import torch
 
 from mos_online.contracts import SessionEvent
 from mos_online.errors import DatasetError, ModelError
+from mos_online.items.co_click_snapshot import CoClickSnapshot
+from mos_online.items.co_clicks import CoClicks
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
@@ -25,6 +28,7 @@ from tests.model_folder import put_into_service
 
 CONFIG = TrainConfig(themes=6, width=16, recent=10, theme_ring=8, minutes=0.15, epochs=3, threads=1)
 NOW = 1_700_000_000_000
+HALF_LIFE = 3_600_000.0
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +123,31 @@ def test_unknown_users_and_items_get_what_is_popular(recommender: Recommender) -
     assert [item.item_id for item in live.items[:2]] == ["hot", "warm"]
     (odd,) = recommender.recommend([query(events=["nobody knows this"])])
     assert odd.fallback == "no_known_items"
+
+
+def test_an_item_that_neighbours_bring_names_what_it_goes_with(recommender: Recommender) -> None:
+    names = [item.item_id for item in recommender.recommend([query(events=["x"], k=300)])[0].items]
+    last, other, far = names[0], names[1], names[-1]
+    before = recommender.recommend([query(events=[other, last], k=300)])[0].items
+    assert {item.together_with for item in before} == {None}
+    recommender.observe_co_clicks([co_clicks(0, last, far), co_clicks(1, last, far), co_clicks(2, other, "unheard of")])
+    recommender._model.co_clicks.set_weights(torch.tensor([2.0, 0.0, 0.0, 0.0, 0.0]))
+    first, *others = recommender.recommend([query(events=[other, last], k=300)])[0].items
+    assert (first.item_id, first.together_with) == (far, last)
+    assert {item.together_with for item in others} == {None}
+    assert [item for item in before if item.item_id != far] == others, "no other score changes"
+    (alone, excluding) = recommender.recommend([query(events=["x"]), query(events=[last], exclude=[far])])
+    assert all(item.together_with is None for ranking in (alone, excluding) for item in ranking.items)
+    recommender.observe_co_clicks([])
+    assert recommender.recommend([query(events=[other, last], k=300)])[0].items == before
+
+
+def co_clicks(partition: int, *items: str) -> CoClickSnapshot:
+    counts = CoClicks(half_life_ms=HALF_LIFE, window_ms=1000, partition=partition)
+    for user in range(30):
+        for item in items:
+            counts.add(f"u{user}", item, NOW)
+    return counts.snapshot()
 
 
 def test_a_new_item_can_be_recommended_at_once(recommender: Recommender) -> None:

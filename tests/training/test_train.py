@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import polars as pl
 import pytest
 import torch
+from torch import Tensor
 
 from mos_online.contracts import SessionEvent
 from mos_online.errors import DatasetError, ModelError
-from mos_online.items.snapshot import merge
+from mos_online.items.co_clicks import CoClicks
+from mos_online.items.popularity import ItemPopularity
+from mos_online.items.snapshot import LISTED_ITEMS, merge
 from mos_online.model import History, MoS, collate
 from mos_online.model.checkpoint import ModelCheckpoint
+from mos_online.model.co_clicks import evidence_of
 from mos_online.model.realtime import realtime_of
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
 from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.training import TrainConfig, TrainReport, train
+from mos_online.training.catalogue import Catalogue
+from mos_online.training.click_log import ClickLog
+from mos_online.training.examples import ExampleLog
 from mos_online.training.fit import Reached
+from mos_online.training.moments import moments
+from mos_online.training.past_neighbours import CoClickRules
+from mos_online.training.ranking import CatalogueRanking
+from mos_online.training.routing import route_log
+from mos_online.training.sequence_log import SequenceLog
 from mos_online.users.profile import UserProfile
 from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
@@ -109,7 +123,14 @@ def test_what_is_published_is_what_was_trained(trained: Trained, tmp_path: Path)
 def test_the_card_says_what_it_is(trained: Trained) -> None:
     card = (trained.registry.fetch("candidate") / "card.md").read_text()
     report = trained.report
-    for fact in (report.version, report.router_version, "planted", f"{report.mos_ndcg:.4f}", *report.baselines):
+    for fact in (
+        report.version,
+        report.router_version,
+        "planted",
+        f"{report.mos_ndcg:.4f}",
+        f"{report.alone_ndcg:.4f}",
+        *report.baselines,
+    ):
         assert fact in card
 
 
@@ -187,6 +208,56 @@ def test_the_service_ranks_as_the_model_scores(trained: Trained) -> None:
     for item in ranking.items:
         assert item.score == pytest.approx(scored[rows[item.item_id] - 1].item(), abs=1e-4)
         assert item.theme == model.item_theme[rows[item.item_id]]
+
+
+def test_the_service_mixes_neighbours_as_training_does(trained: Trained) -> None:
+    """The last position of the log: by the examples of training, and by the recommender from stored co-clicks."""
+    folder = trained.registry.fetch("candidate")
+    recommender, checkpoint = Recommender.load(folder), ModelCheckpoint.from_pretrained(folder)
+    assert checkpoint.model.co_clicks.learned
+    log = ClickLog.cut(trained.log.events.head(EVENTS), trained.log.items, SessionConfig())
+    catalogue, half_life = Catalogue.of_log(log), checkpoint.co_click_half_life_ms
+    assert list(catalogue.items) == checkpoint.items
+    at = int(log.order[np.flatnonzero(log.history[log.order] > 2)[-1]])
+    rules = CoClickRules(half_life_ms=half_life, window_ms=SessionConfig().gap)
+    routing = route_log(checkpoint.router, catalogue, log)
+    sequences = SequenceLog(log.events, catalogue, routing.event_theme, routing.themes)
+    chosen = np.array([at])
+    made = list(moments(log, catalogue, chosen, size=1, half_life_ms=checkpoint.half_life_ms, co_clicks=rules))
+    data = ExampleLog(moments=made, log=sequences, config=checkpoint.model.config).of([0])
+    with torch.inference_mode():
+        ranking = CatalogueRanking(checkpoint.model)
+        scores, unknown = ranking.scores(data)
+        alone, _ = ranking.model_scores(data)
+
+    counts = [CoClicks(half_life_ms=half_life, window_ms=rules.window_ms, partition=number) for number in range(3)]
+    popularity = ItemPopularity(half_life_ms=checkpoint.half_life_ms, partition=0)
+    for click in log.clicks[: made[0].clicks_before]:
+        counts[len(click.user_id) % 3].add(click.user_id, click.item_id, click.timestamp)
+        popularity.observe(click, log.types)
+    recommender.observe_popularity([popularity.snapshot(top=LISTED_ITEMS)])
+    recommender.observe_co_clicks([one.snapshot() for one in counts])
+    past = log.events[at - int(log.history[at]) : at]
+    events = [
+        SessionEvent(event_id=str(n), item_id=item, timestamp=time)
+        for n, (item, time) in enumerate(past.select("item_id", "timestamp").iter_rows())
+    ]
+    asked = Query(user_id="u", profile=None, events=events, timestamp=int(log.times[at]), k=10**6, exclude=[])
+    mixed = {item.item_id: item.score for item in recommender.recommend([asked])[0].items}
+    recommender.observe_co_clicks([])
+    plain = {item.item_id: item.score for item in recommender.recommend([asked])[0].items}
+
+    assert not unknown.any()
+    assert data.neighbours is not None
+    share = torch.sigmoid(checkpoint.model.co_clicks.log_odds(evidence_of(data.batch, data.neighbours))).item()
+    assert share > 0.01
+
+    def of_service(scored: Mapping[str, float]) -> Tensor:
+        return torch.tensor([scored[item] for item in checkpoint.items]).softmax(0)
+
+    expected, without = (one[0].softmax(0)[ranking.slot[1:]] for one in (scores, alone))
+    found = of_service(mixed) - (1 - share) * of_service(plain)  # the model's part differs: this user has no themes
+    torch.testing.assert_close(found, expected - (1 - share) * without, atol=1e-5, rtol=1e-3)
 
 
 def test_a_short_log_is_refused_and_nothing_is_published(trained: Trained, tmp_path: Path) -> None:
