@@ -16,13 +16,13 @@ NEIGHBOURS = 50
 """At most so many neighbours are listed of an item, the strongest."""
 
 MOST_PAIRS = 200_000
-"""At most so many pairs are listed; twice so many are counted before the weakest are forgotten, in about 50 MB."""
+"""At most so many pairs are listed; twice so many are counted before the weakest are forgotten, in about 80 MB."""
 
 LAST = 10
 """A click goes with at most so many items that its user clicked before."""
 
 USERS = 100_000
-"""The last clicks of so many users are remembered, those who clicked last."""
+"""The last clicks of at most so many users are remembered, those who clicked last."""
 
 FADED = 1e-3
 """A pair that weighs less than this part of a new one is not listed."""
@@ -59,6 +59,7 @@ class CoClicks:
         self.partition = partition
         self.window_ms = window_ms
         self.as_of = 0
+        self._newest = 0
         self._half_life_ms = half_life_ms
         self._most_pairs = most_pairs
         self._last: OrderedDict[str, list[tuple[int, str]]] = OrderedDict()
@@ -94,8 +95,8 @@ class CoClicks:
         others = [click for click in before if click[1] != item_id]
         newest = max([timestamp, *(time for time, item in before if item == item_id)])  # it may come late
         self._last[user_id] = [*others, (newest, item_id)][-LAST:]
-        if len(self._last) > USERS:
-            self._last.popitem(last=False)
+        self._newest = max(self._newest, timestamp)
+        self._forget_users()
         return others if len(others) == len(before) else []
 
     def weigh(self, pairs: array[int], timestamps: list[int], weights: list[float]) -> None:
@@ -166,6 +167,12 @@ class CoClicks:
             neighbours=other[kept],
             weights=weights[kept].astype(np.float32),
         )
+
+    def _forget_users(self) -> None:
+        """Forget users whose last clicks are too old for any that may come, also for late ones."""
+        last, old = self._last, self._newest - 2 * self.window_ms
+        while len(last) > USERS or next(iter(last.values()))[-1][0] < old:
+            last.popitem(last=False)
 
     def _keep(self, listed: CoClickSnapshot) -> None:
         """Forget all pairs but these."""

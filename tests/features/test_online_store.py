@@ -237,6 +237,10 @@ def test_co_clicks_are_one_row_per_partition_and_a_backfill_replaces_none(store:
     read = store.read_co_clicks(0)
     assert read is not None
     assert int(read.columns()[0].sum()) == len(read.columns()[1]) > 9000
+    store.write_popularity([popularity(0), popularity(2)])
+    store.delete_partitions([1, 2])
+    assert (store.read_co_clicks(2), store.read_popularity(3)) == (None, [popularity(0)])
+    assert store.read_co_clicks(0) == read
 
 
 def test_readers_in_other_threads_and_connections_see_whole_rows(store: OnlineStore, place: Settings) -> None:
