@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -129,6 +130,10 @@ class CoClicks:
         Args:
             items: only those of these items, which costs little; None: of all.
         """
+        return self.frozen(items)()
+
+    def frozen(self, items: Collection[str] | None = None) -> Callable[[], CoClickSnapshot]:
+        """What makes a snapshot of this moment; it takes long, and another thread may call it while clicks go on."""
         if items is None:
             pairs = np.arange(len(self._owner))
         else:
@@ -136,7 +141,9 @@ class CoClicks:
             pairs = np.array([pair for row in rows for pair in self._of[row].values()], np.int64)
         weights = self._counts.first(len(self._owner))[pairs] / self._counts.unit(self.as_of)
         kept = weights > FADED
-        return self._packed(pairs[kept], weights[kept])
+        pairs, weights = pairs[kept], weights[kept]
+        owner, other = (np.frombuffer(column, np.int64)[pairs] for column in (self._owner, self._other))
+        return partial(self._packed, owner, other, weights, self._items, self.as_of)
 
     def listed(self, item_id: str) -> dict[str, float]:
         """The neighbours of an item -> their decayed co-clicks, strongest first."""
@@ -144,10 +151,9 @@ class CoClicks:
         _, neighbours, weights = snapshot.columns()
         return {snapshot.item_ids[at]: weight for at, weight in zip(neighbours.tolist(), weights.tolist(), strict=True)}
 
-    def _packed(self, pairs: Ints, weights: Floats) -> CoClickSnapshot:
-        owner, other = (np.frombuffer(column, np.int64)[pairs] for column in (self._owner, self._other))
+    def _packed(self, owner: Ints, other: Ints, weights: Floats, items: Sequence[str], as_of: int) -> CoClickSnapshot:
         used, places = np.unique(np.concatenate([owner, other]), return_inverse=True)
-        names = [self._items[row] for row in used.tolist()]
+        names = [items[row] for row in used.tolist()]
         by_name = sorted(range(len(names)), key=names.__getitem__)  # whatever the rows are, equals come in one order
         rank = np.empty(len(names), np.int64)
         rank[by_name] = np.arange(len(names))
@@ -161,7 +167,7 @@ class CoClicks:
             kept[strongest] = True
         return snapshot_of(
             partition=self.partition,
-            as_of=self.as_of,
+            as_of=as_of,
             item_ids=[names[at] for at in by_name],
             lengths=np.bincount(owner[kept], minlength=len(names)),
             neighbours=other[kept],

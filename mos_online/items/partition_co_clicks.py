@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -69,9 +70,17 @@ class PartitionCoClicks:
 
     def snapshot(self) -> CoClickSnapshot:
         """The strongest co-clicks, and the position."""
-        return msgspec.structs.replace(
-            self._counts.snapshot(), log_id=self._log_id, counted_to=self._counted_to, read_from=self.read_from
-        )
+        return self.frozen()()
+
+    def frozen(self) -> Callable[[], CoClickSnapshot]:
+        """What makes a snapshot of this moment, in any thread; see ``CoClicks.frozen``."""
+        make, position = self._counts.frozen(), (self._log_id, self._counted_to, self.read_from)
+
+        def snapshot() -> CoClickSnapshot:
+            log_id, counted_to, read_from = position
+            return msgspec.structs.replace(make(), log_id=log_id, counted_to=counted_to, read_from=read_from)
+
+        return snapshot
 
     def change_half_life(self, half_life_ms: float) -> None:
         """Go on with another half-life from the pairs that are listed now."""

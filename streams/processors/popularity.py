@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
 
 from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import AcceptedClicks
 from mos_online.errors import BrokerError, BrokerUnavailableError, StoreError
+from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.partition_co_clicks import PartitionCoClicks
 from mos_online.items.partition_count import PartitionCount
 from mos_online.items.snapshot import PopularitySnapshot
@@ -95,12 +97,12 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         """Write the rows once more: the next owner goes on from them. Nothing is written after that."""
         async with self._writing:
             snapshots = self._snapshots()
-            together = [self._together[number].snapshot() for number in sorted(self._changed_together)]
+            together = [self._together[number].frozen() for number in sorted(self._changed_together)]
             self._counts, self._together, self._changed_together = {}, {}, set()
             try:
                 await to_its_end(lambda: self._store.write_popularity(snapshots))
-                for one in together:
-                    await to_its_end(partial(self._store.write_co_clicks, one))
+                for snapshot in together:
+                    await to_its_end(partial(_write, self._store, snapshot))
             except StoreError as error:
                 log.warning("the last seconds of popularity and co-clicks will be counted again: %s", error)
 
@@ -204,9 +206,9 @@ class PopularityProcessor(Processor[AcceptedClicks]):
             if number not in self._changed_together:
                 return
             self._changed_together.remove(number)
-            snapshot = self._together[number].snapshot()
+            snapshot = self._together[number].frozen()
             try:
-                await to_its_end(lambda: self._store.write_co_clicks(snapshot))
+                await to_its_end(partial(_write, self._store, snapshot))
             except StoreError:
                 self._changed_together.add(number)
                 raise
@@ -221,6 +223,10 @@ class PopularityProcessor(Processor[AcceptedClicks]):
             counts.change_half_life(half_life)
         for pairs in self._together.values():
             pairs.change_half_life(co_click_half_life)
+
+
+def _write(store: OnlineStore, snapshot: Callable[[], CoClickSnapshot]) -> None:
+    store.write_co_clicks(snapshot())
 
 
 def _half_lives(config: ModelConfig) -> tuple[float, float]:

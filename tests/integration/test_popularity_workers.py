@@ -11,11 +11,14 @@ from pathlib import Path
 from random import Random
 
 import msgspec
+import numpy as np
 import pytest
 
 from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import AcceptedClicks, Click
+from mos_online.items.co_click_snapshot import CoClickSnapshot
+from mos_online.items.co_clicks import CoClicks
 from mos_online.registry import open_registry
 from streams.kafka.log_reader import LogReader
 from tests.integration.serve_process import Serve, put_model
@@ -52,6 +55,10 @@ class Shop:
             for item, count in zip(row.item_ids, row.slow_counts, strict=True):
                 found[item] = found.get(item, 0.0) + count
         return found
+
+    def co_clicks(self) -> list[CoClickSnapshot]:
+        rows = (self.store.read_co_clicks(number) for number in range(self.system.partitions))
+        return [row for row in rows if row is not None]
 
     def counted(self, item: str, clicks: int) -> None:
         """Wait until an item has so many clicks in the store."""
@@ -113,29 +120,34 @@ def test_nobody_makes_an_item_popular_by_repeats_impressions_a_few_users_or_a_wr
 
 
 def test_workers_that_are_killed_count_every_click_once(tmp_path: Path, free_port: Callable[[], int]) -> None:
-    """Each is killed when it has acknowledged clicks that are in no row yet, because the store takes no write."""
+    """Each is killed when it has acknowledged clicks that are in no row yet, because the store takes no write.
+
+    The same users go on after each kill, so that their clicks go with those that they made before.
+    """
     random = Random(7)
     with stream_system(tmp_path / "mos", free_port()) as system:
         put_into_service(open_registry(system.settings), write_config(tmp_path / "model", "m1"))
         shop = Shop(system)
         expected: dict[str, int] = {}
+        pairs = CoClicks(half_life_ms=1e12, window_ms=system.settings.sessions.gap)
 
-        def send(name: str) -> None:
-            items = [f"i{random.randrange(20)}" for _ in range(100)]
-            for item in items:
-                expected[item] = expected.get(item, 0) + 1
-            shop.send(shop.click(f"{name}.{n}", item) for n, item in enumerate(items))
+        def send() -> None:
+            clicks = [shop.click(f"user {n}", f"i{random.randrange(20)}") for n in range(100)]
+            for click in clicks:
+                expected[click.item_id] = expected.get(click.item_id, 0) + 1
+                pairs.add(click.user_id, click.item_id, click.timestamp)
+            shop.send(clicks)
 
         for number in range(3):
             worker = system.worker("sessionizer,popularity")
-            send(f"in a row {number}")
+            send()
             shop.send(shop.click(f"mark {number}.{n}", f"mark {number}") for n in range(30))
             shop.counted(f"mark {number}", 30)
             with closing(sqlite3.connect(system.settings.feast_dir / "online_store.db")) as other:
                 other.execute("BEGIN EXCLUSIVE")
-                send(f"in no row {number}")
+                send()  # in no row
                 system.until(lambda: acknowledged(system, shop.sent), "everything is acknowledged")
-                send(f"on its way {number}")
+                send()  # on its way
                 worker.send_signal(signal.SIGKILL)
                 worker.wait()
         system.worker("sessionizer,popularity")
@@ -143,6 +155,20 @@ def test_workers_that_are_killed_count_every_click_once(tmp_path: Path, free_por
         shop.counted("last", 60)
         marks = {f"mark {number}": 30 for number in range(3)}
         assert shop.counts() == pytest.approx({**expected, **marks, "last": 60}, rel=1e-3)
+        whole = pytest.approx(weights([pairs.snapshot()]), rel=1e-2)
+        system.until(lambda: weights(shop.co_clicks()) == whole, "each pair counts once")
+
+
+def weights(snapshots: Iterable[CoClickSnapshot]) -> dict[tuple[str, str], float]:
+    """The co-clicks of all partitions together."""
+    found: dict[tuple[str, str], float] = {}
+    for one in snapshots:
+        lengths, neighbours, values = one.columns()
+        owners = np.repeat(np.arange(len(lengths)), lengths).tolist()
+        for owner, other, weight in zip(owners, neighbours.tolist(), values.tolist(), strict=True):
+            pair = one.item_ids[owner], one.item_ids[other]
+            found[pair] = found.get(pair, 0.0) + weight
+    return found
 
 
 def acknowledged(system: StreamSystem, clicks: int) -> bool:

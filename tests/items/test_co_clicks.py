@@ -138,6 +138,17 @@ def test_partitions_add_up(clicks: list[AcceptedClick]) -> None:
         assert tables[1][ROWS[owner], ROWS[other]] == pytest.approx(weight / (total + SMOOTHED), abs=0.02)
 
 
+@given(logs(), logs())
+@settings(max_examples=20)
+def test_a_frozen_snapshot_is_of_its_moment(before: list[AcceptedClick], after: list[AcceptedClick]) -> None:
+    """Also if the pairs have been thinned out since."""
+    counts = counted(before, most_pairs=6)
+    expected, frozen = counts.snapshot(), counts.frozen()
+    for click in after:
+        counts.add(click.user_id, f"{click.item_id}{click.timestamp}", click.timestamp + 1_000_000)
+    assert frozen() == expected
+
+
 def test_another_log_begins_anew_and_another_half_life_keeps_what_is_listed() -> None:
     counts = PartitionCoClicks(half_life_ms=HALF_LIFE, window_ms=WINDOW, partition=3)
     two = [AcceptedClick(n, 1000 + n, 1.0, "u", item) for n, item in enumerate("xy")]

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
@@ -16,6 +17,7 @@ from features.store import OnlineStore
 from mos_cli.backfill.command import app
 from mos_online.contracts import Click, EventTypes, Session
 from mos_online.errors import DatasetError, ModelError
+from mos_online.items.co_clicks import CoClicks
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.registry import open_registry
@@ -139,6 +141,27 @@ def test_popularity_is_written_where_there_is_none(mos_home: Settings, log: Data
     assert half.counts
     assert "item popularity was in the store already and stays as it is" in run().output
     assert OnlineStore.open(mos_home).read_popularity(mos_home.partitions) == [half]
+
+
+@pytest.mark.parametrize("partition", [0, 7])
+def test_co_clicks_are_written_where_there_are_none(
+    mos_home: Settings, log: Dataset, router: Router, partition: int
+) -> None:
+    store = OnlineStore.open(mos_home)
+    assert "stay as they are" not in run("--until", "0.5").output
+    expected = CoClicks(half_life_ms=86_400_000, window_ms=mos_home.sessions.gap, partition=0)
+    for user, item, time in log.before(median_time(log)).clicks.select("user_id", "item_id", "timestamp").iter_rows():
+        expected.add(user, item, time)
+    assert store.read_co_clicks(0) == expected.snapshot()
+    assert len(expected) > 0
+    counted = msgspec.structs.replace(expected.snapshot(), partition=partition, as_of=5)
+    store.delete_partitions([0])
+    store.write_co_clicks(counted)
+    assert "co-clicks were in the store already and stay as they are" in run().output
+    assert [store.read_co_clicks(number) for number in range(mos_home.partitions)].count(
+        None
+    ) == mos_home.partitions - 1
+    assert store.read_co_clicks(partition) == counted
 
 
 @pytest.mark.parametrize("partition", [0, 7])
