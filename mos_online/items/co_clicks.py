@@ -34,8 +34,7 @@ class CoClicks:
 
     Two different items that a user clicks at most ``window_ms`` apart are clicked together. The s-th last item before
     a click goes with it by 1/s, in both directions, as in the sequential rules of Ludewig & Jannach (2018). An item
-    that is clicked again within the window adds nothing: it only becomes the last one. So nobody raises a pair by
-    clicking on and on.
+    that is still among those that a click goes with adds nothing when it is clicked again: it becomes the last one.
 
     A click costs O(``LAST``). Equal logs give equal states. What is counted is bounded by ``most_pairs``.
 

@@ -11,6 +11,7 @@ import msgspec
 from mos_online.contracts import AcceptedClicks
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.co_clicks import CoClicks
+from mos_online.items.user_limits import UserLimits, UserSums
 
 RECORDS = 20_000
 """At most so many records are read again after a restart, to remember the last clicks of the users."""
@@ -25,18 +26,26 @@ class PartitionCoClicks:
     """
 
     def __init__(
-        self, *, half_life_ms: float, window_ms: int, partition: int, stored: CoClickSnapshot | None = None
+        self,
+        *,
+        half_life_ms: float,
+        window_ms: int,
+        partition: int,
+        limits: UserLimits,
+        stored: CoClickSnapshot | None = None,
     ) -> None:
         """Begin, or go on.
 
         Args:
             half_life_ms, window_ms: see ``CoClicks``.
             partition: its number.
+            limits: of each user, whose clicks all have the weight 1 here; further ones go with nothing.
             stored: what an earlier count of this partition has written.
         """
         self._log_id = stored.log_id if stored else ""
         self._counted_to = stored.counted_to if stored else 0
         self._noted_to = 0
+        self._sums = UserSums(limits)
         self._newest = 0
         self._read_from = stored.read_from if stored else 0
         self._records: deque[tuple[int, int]] = deque(maxlen=RECORDS)
@@ -58,10 +67,12 @@ class PartitionCoClicks:
         times: list[int] = []
         weights: list[float] = []
         for position, timestamp, _, user, item, _, _ in message.clicks():
+            if position < self._noted_to or not self._sums.allowed(user, item, timestamp, 1.0):
+                continue
             if position >= self._counted_to:
                 self._counts.count(user, item, timestamp, pairs, weights)
                 times += [timestamp] * (len(pairs) - len(times))
-            elif position >= self._noted_to:
+            else:
                 self._counts.note(user, item, timestamp)
         self._counts.weigh(pairs, times, weights)
         end = message.position + message.places[-1] + 1

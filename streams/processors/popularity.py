@@ -132,7 +132,11 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         half_life, co_click_half_life = self._half_lives
         counts = PartitionCount(half_life_ms=half_life, partition=number, limits=self._limits, stored=row)
         pairs = PartitionCoClicks(
-            half_life_ms=co_click_half_life, window_ms=self.rules.gap, partition=number, stored=together
+            half_life_ms=co_click_half_life,
+            window_ms=self.rules.gap,
+            partition=number,
+            limits=self._limits,
+            stored=together,
         )
         begins = [counts.read_to] if row is not None and row.log_id else []
         begins += [pairs.read_from] if together is not None and together.log_id else []

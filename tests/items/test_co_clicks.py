@@ -17,9 +17,11 @@ from mos_online.items import co_clicks
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.co_clicks import CoClicks
 from mos_online.items.partition_co_clicks import PartitionCoClicks
+from mos_online.items.user_limits import UserLimits
 from mos_online.model.neighbours import SMOOTHED, Neighbours
 
 HALF_LIFE, WINDOW = 400.0, 100
+NO_LIMITS = UserLimits(per_item=1e9, in_all=1e9)
 ROWS = {item: row for row, item in enumerate("xyzvw", 1)}
 Pairs = Mapping[tuple[str, str], float]
 
@@ -102,7 +104,7 @@ def test_each_click_counts_once_through_repeats_and_restarts(clicks: list[Accept
         end = min(len(clicks), max(begin + data.draw(st.integers(1, 4)), begin + 1))
         records.append(AcceptedClicks.of("a log", clicks[begin:end]))
         done = max(done, end)
-    begun = partial(PartitionCoClicks, half_life_ms=HALF_LIFE, window_ms=WINDOW, partition=0)
+    begun = partial(PartitionCoClicks, half_life_ms=HALF_LIFE, window_ms=WINDOW, partition=0, limits=NO_LIMITS)
     counts, stored = begun(), None
     for offset, record in enumerate(records):
         counts.take(record, offset=offset)
@@ -150,7 +152,7 @@ def test_a_frozen_snapshot_is_of_its_moment(before: list[AcceptedClick], after: 
 
 
 def test_another_log_begins_anew_and_another_half_life_keeps_what_is_listed() -> None:
-    counts = PartitionCoClicks(half_life_ms=HALF_LIFE, window_ms=WINDOW, partition=3)
+    counts = PartitionCoClicks(half_life_ms=HALF_LIFE, window_ms=WINDOW, partition=3, limits=NO_LIMITS)
     two = [AcceptedClick(n, 1000 + n, 1.0, "u", item) for n, item in enumerate("xy")]
     for offset, log_id in enumerate(("one", "one", "two")):
         counts.take(AcceptedClicks.of(log_id, two), offset=offset)
@@ -161,6 +163,33 @@ def test_another_log_begins_anew_and_another_half_life_keeps_what_is_listed() ->
     counts.change_half_life(1000 * HALF_LIFE)
     assert counts.snapshot() == before
     assert (before.partition, before.log_id, before.counted_to, before.read_from) == (3, "two", 4, 3)
+
+
+def test_a_user_cannot_raise_a_pair_by_clicking_on_and_on() -> None:
+    """Not even through the restarts of the counter, which remembers from the clicks that it reads again."""
+    begun = partial(
+        PartitionCoClicks,
+        half_life_ms=1e12,
+        window_ms=1_800_000,
+        partition=0,
+        limits=UserLimits(per_item=5, in_all=100),
+    )
+    items = ["target", "popular", *(f"i{n}" for n in range(20))]
+    clicks = [AcceptedClick(n, 3_600_000 + n, 1.0, "greedy", items[n % 22]) for n in range(1000)]
+    records = [AcceptedClicks.of("a log", clicks[begin : begin + 50]) for begin in range(0, 1000, 50)]
+    counts = begun()
+    for offset, record in enumerate(records):
+        counts.take(record, offset=offset)
+        if offset == 10:
+            counts = begun(stored=counts.snapshot())
+            for again in range(counts.read_from, offset + 1):
+                counts.take(records[again], offset=again)
+    found = pairs_of(counts.snapshot())
+    assert 1 <= found["target", "popular"] <= 5
+    assert sum(found.values()) < 2 * 100 * sum(1 / step for step in range(1, 11))
+    counts.take(AcceptedClicks.of("a log", [AcceptedClick(1000, 3_700_000, 1.0, "other", "target")]), offset=20)
+    counts.take(AcceptedClicks.of("a log", [AcceptedClick(1001, 3_700_000, 1.0, "other", "popular")]), offset=21)
+    assert pairs_of(counts.snapshot())["target", "popular"] == pytest.approx(found["target", "popular"] + 1)
 
 
 def test_what_is_kept_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
