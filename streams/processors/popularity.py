@@ -158,7 +158,9 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         self._positions.learn(number)  # the records are there, so what they speak of is, too
         try:
             low, _ = self._reader.bounds(topic, number)
-            if (lost := min(low, offset) - self._counts[number].read_to) > 0:
+            read_to = self._counts[number].read_to
+            if 0 < read_to < min(low, offset):
+                lost = min(low, offset) - read_to
                 log.warning("%d records of popularity are lost: %s[%d] begins at %d", lost, topic, number, low)
             for message in self._reader.read(topic, number, max(start, low), offset):
                 for record, found in self.read([of_confluent(message)]):

@@ -113,6 +113,32 @@ def test_records_that_are_gone_are_left_out_with_a_warning(
     assert "the last second of popularity is lost" in caplog.text
 
 
+@pytest.mark.parametrize(("low", "lost"), [(1, 0), (2, 0), (3, 1), (9, 4)])
+def test_records_that_retention_took_are_left_out_and_the_others_counted(
+    mos_home: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    low: int,
+    lost: int,
+) -> None:
+    """What is only read to remember the last clicks may be gone without a word."""
+    case = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
+    records = [case.record(n, f"i{n}") for n in range(8)]
+    case.log.records = messages(records)
+    monkeypatch.setattr(case.log, "bounds", lambda *_: (low, 1000))
+
+    async def run() -> None:
+        await case.processor.process(records[:2])
+        await case.processor.on_revoked()
+        await case.processor.process(records[6:])
+        await case.processor.on_revoked()
+
+    asyncio.run(run())
+    assert set(case.store.popularity[PARTITION].item_ids) == {f"i{n}" for n in range(8) if not 2 <= n < 2 + lost}
+    assert ("records of popularity are lost" in caplog.text) == (lost > 0)
+
+
 def test_a_click_that_is_too_far_ahead_is_refused(
     mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
