@@ -32,6 +32,7 @@ class PartitionCoClicks:
         window_ms: int,
         partition: int,
         limits: UserLimits,
+        begin: int = 0,
         stored: CoClickSnapshot | None = None,
     ) -> None:
         """Begin, or go on.
@@ -40,6 +41,7 @@ class PartitionCoClicks:
             half_life_ms, window_ms: see ``CoClicks``.
             partition: its number.
             limits: of each user, whose clicks all have the weight 1 here; further ones go with nothing.
+            begin: offset of the first record, unless an earlier count has read some.
             stored: what an earlier count of this partition has written.
         """
         self._log_id = stored.log_id if stored else ""
@@ -47,7 +49,7 @@ class PartitionCoClicks:
         self._noted_to = 0
         self._sums = UserSums(limits)
         self._newest = 0
-        self._read_from = stored.read_from if stored else 0
+        self._read_from = stored.read_from if stored is not None and stored.read_from >= 0 else begin
         self._records: deque[tuple[int, int]] = deque(maxlen=RECORDS)
         self._counts = CoClicks(half_life_ms=half_life_ms, window_ms=window_ms, partition=partition)
         if stored is not None:

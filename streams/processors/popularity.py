@@ -136,10 +136,14 @@ class PopularityProcessor(Processor[AcceptedClicks]):
             window_ms=self.rules.gap,
             partition=number,
             limits=self._limits,
+            begin=offset,
             stored=together,
         )
         begins = [counts.read_to] if row is not None and row.log_id else []
-        begins += [pairs.read_from] if together is not None and together.log_id else []
+        if together is not None and together.read_from >= 0:
+            begins.append(pairs.read_from)
+        else:  # whoever goes on after a kill has to know where this count began
+            await self._stores.in_thread(partial(_write, self._store, pairs.frozen()))
         self._counts[number], self._together[number] = counts, pairs
         if begins:
             try:
