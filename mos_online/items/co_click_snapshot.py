@@ -22,8 +22,8 @@ class CoClickSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         weights: float32, of each of them: decayed co-clicks, strongest first in each item's list, all above 0.
         log_id, counted_to: accepted clicks of the log with this name have been counted up to this position, not
             included; "" and 0 if no log has been counted.
-        read_from: records of ``accepted-clicks`` from this offset on have clicks that are not counted, or that later ones
-            may go with; -1 if none has been read.
+        read_from: records of ``accepted-clicks`` from this offset on have clicks that are not counted, or that later
+            ones may go with; -1 if none has been read.
     """
 
     partition: int

@@ -14,6 +14,7 @@ import pytest
 from mos_online import contracts
 from mos_online.contracts import AcceptedClick, AcceptedClicks
 from mos_online.errors import BrokerUnavailableError
+from mos_online.items.co_clicks import CoClicks
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.settings import Settings
 from streams.kafka.log_reader import truncated
@@ -91,6 +92,46 @@ def test_a_killed_worker_loses_no_click_and_counts_none_twice(
         )
         assert len(row.item_ids) == 3
         assert row.read_to == 9
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_killed_worker_counts_each_co_click_once_and_remembers_the_last_clicks(
+    mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    """Two users click in turn, so each click goes with one of a record that was worked off long before."""
+    first = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
+    clicks = [AcceptedClick(1000 * n, PRESENT - HOUR + n, 1.0, f"u{n % 2}", f"i{n}") for n in range(8)]
+    values = [contracts.encode(AcceptedClicks.of("a log", [click])) for click in clicks]
+    records = [first.record(n, "u", value) for n, value in enumerate(values)]
+    expected = CoClicks(half_life_ms=86_400_000, window_ms=first.settings.sessions.gap)
+    for click in clicks:
+        expected.add(click.user_id, click.item_id, click.timestamp)
+
+    async def killed() -> None:
+        popularity, timer = first.processor.timers()
+        await first.processor.process(records[:4])
+        await first.processor.run_timer(popularity)
+        if written:
+            await first.processor.run_timer(timer)
+        assert first.store.co_clicks[PARTITION].counted_to == (3001 if written else 0)
+        await first.processor.process(records[4:6])
+
+    async def going_on(offset: int) -> None:
+        case = PopularityCase(mos_home, tmp_path / f"model {offset}", monkeypatch)
+        case.store.co_clicks |= first.store.co_clicks
+        case.store.popularity |= first.store.popularity
+        case.log.records = messages(records)
+        await case.processor.process(records[offset:])
+        await case.processor.close()
+        assert case.failures == []
+        found = CoClicks(half_life_ms=86_400_000, window_ms=1)
+        found.resume(case.store.co_clicks[PARTITION])
+        for click in clicks:
+            assert found.listed(click.item_id) == pytest.approx(expected.listed(click.item_id), rel=1e-4)
+
+    asyncio.run(killed())
+    for offset in (0, 4, 6, 7):  # where the consumer group goes on
+        asyncio.run(going_on(offset))
 
 
 def test_records_that_are_gone_are_left_out_with_a_warning(
