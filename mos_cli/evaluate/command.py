@@ -24,7 +24,7 @@ def evaluate(
     plan: Annotated[
         str,
         typer.Option(
-            help="full (two to three hours on two cores), quick (about five minutes), or walk-forward: models that "
+            help="full (about three hours on two cores), quick (about five minutes), or walk-forward: models that "
             "are updated every few hours, for fast catalogues."
         ),
     ] = "full",
