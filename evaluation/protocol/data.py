@@ -90,7 +90,7 @@ class ExperimentData:
         self.known: Tensor = self.catalogue.marked(set(self.past(1)["item_id"]))
 
     def past(self, cut: int) -> pl.DataFrame:
-        """Events before the router's cut (0) or before validation (1), ascending in time."""
+        """Events before the router's cut (0), before validation (1) or before the test (2), ascending in time."""
         return self.log.before(self.split.borders[cut])
 
     @cached_property
@@ -112,6 +112,19 @@ class ExperimentData:
     def validation(self) -> list[RequestBatch]:
         """The requests that decide when fitting stops and which model is chosen."""
         return self._sampler.batches(self.split.validation, fresh=self.config.watched)
+
+    @cached_property
+    def newest(self) -> list[RequestBatch]:
+        """All requests between training and test, those of validation among them: what is learned last."""
+        log, (_, begin, end) = self.log, self.split.borders
+        times = log.times[log.order]
+        chosen = log.order[(times >= begin) & (times < end) & (log.history[log.order] >= 1)]
+        return self._sampler.batches(chosen[-self.config.split.examples :], fresh=None)
+
+    @cached_property
+    def known_at_test(self) -> Tensor:
+        """Items clicked before the test, float32 (items + 1,): 1 for those, else 0."""
+        return self.catalogue.marked(set(self.past(2)["item_id"]))
 
     @cached_property
     def test(self) -> list[RequestBatch]:

@@ -14,7 +14,7 @@ from evaluation.protocol.requests import RequestBatch
 from evaluation.protocol.scores import Run, parameters
 from mos_online.model import SequenceModel
 from mos_online.training import TrainConfig
-from mos_online.training.fit import Budget, Reached, fit
+from mos_online.training.fit import REFRESH_SLOWDOWN, REFRESH_STEP, Budget, Reached, fit, refresh
 from mos_online.training.routing import Routing, describe_items
 from mos_online.training.sequence_log import SequenceLog
 from mos_online.training.starts import FromStart, fit_from_better_start
@@ -67,7 +67,7 @@ def fit_model(
     rate: float,
     seed: int,
 ) -> Fitted:
-    """Fit a model on the training positions as ``mos train`` does: from the better start, stopped by validation.
+    """Fit a model as ``mos train`` does: from the better start, stopped by validation, which is then learned too.
 
     Args:
         make: builds an untrained model; called after torch is seeded.
@@ -89,8 +89,32 @@ def fit_model(
 
     parts = data.train, data.validation
     best = fit_requests(made, *parts, sequences, config=config, rate=rate, seed=seed)
+    _learn_the_newest(best.model, data, sequences, routing, config=config, rate=rate, seed=seed)
     return Fitted(
         model=best.model, sequences=sequences, validation=best.reached.both, alike=best.alike, passes=best.passes
+    )
+
+
+def _learn_the_newest(
+    model: SequenceModel,
+    data: ExperimentData,
+    sequences: SequenceLog,
+    routing: Routing,
+    *,
+    config: FitConfig,
+    rate: float,
+    seed: int,
+) -> None:
+    """One pass over all positions between training and test, after which their items are known."""
+    describe_items(model, data.catalogue, routing, data.known_at_test)
+    newest = RequestSet(data.newest, sequences, model.config)
+    generator = torch.Generator().manual_seed(seed)
+    refresh(
+        model,
+        len(newest.requests),
+        lambda numbers: newest.loss(model, numbers, generator),
+        rate=rate / REFRESH_SLOWDOWN,
+        together=max(REFRESH_STEP // data.config.moment, 1),
     )
 
 

@@ -15,6 +15,10 @@ from mos_online.model.sequence_model import SequenceModel
 LONGEST_GRADIENT = 5.0
 """Gradients are scaled down to this norm."""
 
+REFRESH_SLOWDOWN, REFRESH_STEP = 5, 256
+"""The pass over the newest positions has a learning rate so many times smaller than the fit's, and so many positions
+in a step."""
+
 Loss = Callable[[Sequence[int]], Tensor]
 """Loss of a step, by the numbers of its moments."""
 

@@ -16,7 +16,7 @@ from mos_online.sessions import SessionConfig
 from mos_online.training.config import TrainConfig
 from mos_online.training.counting import measure_baselines
 from mos_online.training.device import choose_device
-from mos_online.training.fit import Reached, fit, refresh
+from mos_online.training.fit import REFRESH_SLOWDOWN, REFRESH_STEP, Reached, fit, refresh
 from mos_online.training.loss import ranking_loss
 from mos_online.training.measure import Quality, measure
 from mos_online.training.mixing import learn_mixing
@@ -25,9 +25,6 @@ from mos_online.training.publish import as_checkpoint, publish
 from mos_online.training.report import TrainReport
 from mos_online.training.routing import describe_items
 from mos_online.training.starts import FromStart, fit_from_better_start
-
-REFRESH_SLOWDOWN = 5
-"""The pass over the validation positions has a learning rate so many times smaller than the fit's."""
 
 
 def train(
@@ -118,7 +115,7 @@ def _learn_the_newest(model: MoS, data: TrainingData, config: TrainConfig) -> No
         len(data.validation),
         lambda numbers: ranking_loss(model, data.validation.of(numbers), generator),
         rate=config.rate / REFRESH_SLOWDOWN,
-        together=max(config.step // 4 // config.fresh, 1),
+        together=max(REFRESH_STEP // config.fresh, 1),
     )
 
 
