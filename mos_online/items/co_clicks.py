@@ -22,6 +22,9 @@ MOST_PAIRS = 200_000
 LAST = 10
 """A click goes with at most so many items that its user clicked before."""
 
+STEPS = [1 / step for step in range(1, LAST + 1) for _ in range(2)]
+"""What a click adds to its pairs, with the last item first, both directions."""
+
 USERS = 100_000
 """The last clicks of at most so many users are remembered, those who clicked last."""
 
@@ -81,12 +84,15 @@ class CoClicks:
         before = self.note(user_id, item_id, timestamp)
         if not before:
             return
-        row = self._row(item_id)
-        for step, (_, other) in enumerate(reversed(before), 1):
-            other_row = self._row(other)
-            pairs.append(self._pair(row, other_row))
-            pairs.append(self._pair(other_row, row))
-            weights += (1 / step, 1 / step)
+        row, found = self._row(item_id), []
+        ours = self._of[row]
+        for _, other in reversed(before):
+            theirs = self._row(other)
+            pair, back = ours.get(theirs), self._of[theirs].get(row)  # most pairs are known: no call for these
+            found.append(self._pair(row, theirs) if pair is None else pair)
+            found.append(self._pair(theirs, row) if back is None else back)
+        pairs.extend(found)
+        weights += STEPS[: len(found)]
 
     def note(self, user_id: str, item_id: str, timestamp: int) -> list[tuple[int, str]]:
         """Remember a click without counting it; the clicks that it goes with, none if it is a repeat."""
