@@ -26,8 +26,12 @@ def sqlite_error_message(error: sqlite3.Error) -> str:
         )
     elif "no such table" in message:
         remedy = "the file was replaced while it was open; restart this process, then run `mos backfill`"
+    elif "full" in message:
+        remedy = "free the disk: what waits goes on by itself"
+    elif "readonly" in message or "unable to open" in message:
+        remedy = "let this user write to the folder `feast` in MOS_HOME and to its files"
     else:
-        remedy = "free the disk or delete the folder `feast` in MOS_HOME, restart, then run `mos backfill`"
+        remedy = "look after the disk, or delete the folder `feast` in MOS_HOME, restart, then run `mos backfill`"
     return f"the online store (SQLite) failed: {message}; {remedy}"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
 from features.store import OnlineStore
@@ -74,23 +75,30 @@ def test_a_second_worker_that_comes_and_goes(
         assert stop(first) == 0
 
 
-@pytest.mark.parametrize("how", ["restart", "kill"])
-def test_a_broker_that_goes_away(
+@pytest.mark.parametrize("how", ["pause", "kill"])
+def test_a_broker_that_goes_away_from_two_workers(
     tmp_path: Path, free_port: Port, own_kafka: Callable[..., ApacheBroker], rounds: Callable[[int], range], how: str
 ) -> None:
     broker = own_kafka()
     with stream_system(tmp_path / "mos", free_port(), MOS_KAFKA=broker.bootstrap, **RULES) as system:
-        worker = system.worker("sessionizer")
+        workers = [system.worker("sessionizer"), system.worker("sessionizer", port=free_port())]
         with Traffic(system) as traffic:
             for _ in rounds(1):
                 time.sleep(3)
-                broker.kill() if how == "kill" else broker.stop()
-                time.sleep(4)
-                broker.start()
+                if how == "kill":
+                    broker.kill()
+                    time.sleep(4)
+                    broker.start()
+                else:
+                    found = psutil.Process().children(recursive=True)
+                    (java,) = (p for p in found if p.name() == "java" and p.cwd() == str(broker.folder))
+                    java.suspend()
+                    time.sleep(15)  # longer than the session of a member of the group
+                    java.resume()
                 time.sleep(3)
         traffic.finish()
         Expected(system).check(system)
-        assert stop(worker) == 0
+        assert [stop(worker) for worker in workers] == [0, 0]
 
 
 def test_a_store_that_goes_away_and_a_killed_profiler_count_every_session_once(
