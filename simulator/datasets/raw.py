@@ -31,6 +31,10 @@ class RawRows(NamedTuple):
     counted: str = "line"
 
 
+def look_at_nothing(good: pl.DataFrame) -> None:
+    """Nobody looks at the rows. It has a name, because options go to other processes."""
+
+
 class ReadOptions(NamedTuple):
     """What a user may say about the files.
 
@@ -45,5 +49,5 @@ class ReadOptions(NamedTuple):
 
     zone: str | None = None
     max_refused: float | None = None
-    look: Callable[[pl.DataFrame], None] = lambda good: None
+    look: Callable[[pl.DataFrame], None] = look_at_nothing
     strict: bool = True

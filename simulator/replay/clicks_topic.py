@@ -114,13 +114,17 @@ class ClicksTopic:
         while self._producer.flush(1.0):
             self.check()
         self.check()
+        self._is_back()
+
+    def _is_back(self) -> None:
+        if self._said:
+            self._say("Kafka is back")
+        self._away, self._said = None, False
 
     def _look(self, error: KafkaError) -> None:
         with suppress(KafkaException):
             self._producer.list_topics(timeout=LOOK_EVERY)
-            if self._said:
-                self._say("Kafka is back")
-            self._away, self._said = None, False
+            self._is_back()
             return
         if not self._said:
             self._say(f"waiting for Kafka: {error.str()}")

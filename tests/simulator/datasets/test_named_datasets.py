@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -171,3 +172,7 @@ def test_items_without_an_id_are_left_out_where_so_many_rows_may_be(tmp_path: Pa
     assert read.items["item_id"].to_list() == ["i0", "i1", "i2"]
     assert read.report is not None
     assert "they are left out" in read.report.notes[0]
+
+
+def test_what_is_said_about_files_can_go_to_another_process() -> None:
+    assert pickle.loads(pickle.dumps(ReadOptions(zone="UTC"))) == ReadOptions(zone="UTC")
