@@ -39,7 +39,7 @@ demo: setup  ## the whole system on this machine: train, start everything, repla
 	$(BIN)/mos demo $(DEMO_OPTIONS)
 
 test: setup lint  ## everything: lint, types, unit, property, integration and end-to-end tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=30 --cov --cov-report=
+	$(BIN)/python -m pytest -n 3 --dist worksteal --durations=40 --cov --cov-report=
 
 check: setup lint  ## the quick tests only (under two minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
