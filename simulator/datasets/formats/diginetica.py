@@ -9,6 +9,9 @@ from simulator.datasets.format import Format, Sibling, first_line
 from simulator.datasets.item_table import ItemTable
 from simulator.datasets.layout import code, refuse
 
+NOBODY = ["NA", "Na", "na", "NULL", "Null", "null", ""]
+"""What stands in place of a visitor who did not log in."""
+
 
 def _placed(frame: pl.DataFrame) -> pl.DataFrame:
     """Put times together, and name visitors.
@@ -18,16 +21,14 @@ def _placed(frame: pl.DataFrame) -> pl.DataFrame:
     did not log in is known by the session, as ``session-<id>``: sessions of a day are never those of one user.
     """
     names = {name.lower().replace("_", ""): name for name in frame.columns}
-    session, user = pl.col(names["sessionid"]), pl.col(names["userid"]).str.strip_chars()
-    day = pl.col("eventdate").str.strip_chars().str.to_date("%Y-%m-%d", strict=False)
-    offset = pl.col("timeframe").str.strip_chars().cast(pl.Int64, strict=False)
-    inside = pl.when(offset.is_between(0, 7 * 86_400_000)).then(offset)
-    anonymous = user.str.to_uppercase().is_in(["NA", "NULL", ""])
-    known = session.str.strip_chars() != ""
+    session, user = (frame[names[name]].str.strip_chars() for name in ("sessionid", "userid"))
+    day = frame["eventdate"].str.strip_chars().str.to_date("%Y-%m-%d", strict=False)
+    offset = frame["timeframe"].str.strip_chars().cast(pl.Int64, strict=False)
+    inside = offset.set(~offset.is_between(0, 7 * 86_400_000), None)
     moment = day.cast(pl.Datetime("ms")).dt.epoch("ms") + inside
+    named = pl.when(session != "").then("session-" + session)
+    frame = frame.with_columns(user=pl.when(~user.is_in(NOBODY)).then(user).otherwise(named), moment=moment)
     found = pl.format("{} and {}", "eventdate", "timeframe")
-    named = pl.when(~anonymous).then(user).when(known).then(pl.format("session-{}", session.str.strip_chars()))
-    frame = frame.with_columns(user=named, moment=moment)
     return refuse(frame, pl.col("moment").is_null(), "unreadable_time", found)
 
 
