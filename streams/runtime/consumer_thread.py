@@ -7,20 +7,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from aiokafka.errors import (
-    AuthenticationFailedError,
-    CommitFailedError,
-    GroupAuthorizationFailedError,
-    IllegalStateError,
-    KafkaError,
-    TopicAuthorizationFailedError,
-)
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 from mode.threads import WorkerThread
 
 from streams.processors.retry import FIRST, LONGEST
+from streams.runtime.coordination import FATAL, keep_in_group
 from streams.runtime.membership import watch
 from streams.runtime.unpacking import install
 
@@ -28,9 +22,6 @@ FETCH_WAIT_MS = 20
 
 THREAD_ENDS = 3.0
 """Seconds that the thread of a consumer may take to end."""
-
-FATAL = (AuthenticationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
-"""Errors that no waiting mends."""
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +80,9 @@ class PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc] # Faust's own 
                 log.warning("waiting for Kafka: %s", error)
                 await self._ensure_consumer().stop()
             else:
-                watch(self._ensure_consumer()._coordinator, self.transport.context.lease)
+                coordinator = self._ensure_consumer()._coordinator
+                watch(coordinator, self.transport.context.lease)
+                keep_in_group(coordinator, self.crash)
                 return
             if await self.wait_for_stopped(timeout=pause):
                 return

@@ -139,7 +139,6 @@ def test_a_reason_is_a_sentence_and_placeholders_are_not_run() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(0)  # it waits for progress
 def test_every_documented_command_works_as_it_stands(reader: Reader) -> None:
     ran = [block for page in ORDER for block in blocks(page) if block.not_run is None]
     assert len(ran) >= 8
