@@ -13,7 +13,7 @@ from torch import Tensor
 from evaluation.protocol.requests import RequestBatch, RequestSampler
 from evaluation.protocol.split import Split, SplitConfig, split
 from mos_online.arrays import Ints
-from mos_online.baselines import choose_half_life
+from mos_online.baselines import choose_half_life, choose_knn
 from mos_online.contracts import Click
 from mos_online.items.popularity import WARM_UP_CLICKS
 from mos_online.sessions import SessionConfig
@@ -21,6 +21,7 @@ from mos_online.themes import RouterConfig, fit_router
 from mos_online.training import TrainConfig
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
+from mos_online.training.past_neighbours import CoClickRules
 from mos_online.training.routing import Routing, route_log
 from mos_online.training.sequence_log import SequenceLog
 from mos_online.training.starts import rows_of_sessions
@@ -160,4 +161,11 @@ class ExperimentData:
             size=self.config.moment,
             trailing_ms=self.config.trailing,
             seed=self.config.seed,
+            co_clicks=CoClickRules(half_life_ms=self._knn_half_life_ms, window_ms=self.sessions.gap),
         )
+
+    @cached_property
+    def _knn_half_life_ms(self) -> float:
+        """Of co-clicks, chosen as `mos train` chooses it, on events before validation."""
+        gap = self.sessions.gap
+        return choose_knn(self.past(1), gap_ms=gap, popularity_half_life_ms=self.half_life_ms).half_life_ms

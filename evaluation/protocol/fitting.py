@@ -14,7 +14,9 @@ from evaluation.protocol.requests import RequestBatch
 from evaluation.protocol.scores import Run, parameters
 from mos_online.model import SequenceModel
 from mos_online.training import TrainConfig
+from mos_online.training.examples import ExampleLog
 from mos_online.training.fit import REFRESH_SLOWDOWN, REFRESH_STEP, Budget, Reached, fit, refresh
+from mos_online.training.mixing import learn_mixing
 from mos_online.training.routing import Routing, describe_items
 from mos_online.training.sequence_log import SequenceLog
 from mos_online.training.starts import FromStart, fit_from_better_start
@@ -66,6 +68,7 @@ def fit_model(
     config: FitConfig,
     rate: float,
     seed: int,
+    neighbours: bool = False,
 ) -> Fitted:
     """Fit a model as ``mos train`` does: from the better start, stopped by validation, which is then learned too.
 
@@ -76,6 +79,7 @@ def fit_model(
         config: the budget.
         rate: learning rate.
         seed: of weights and order.
+        neighbours: whether the weight of co-clicks beside the model is learned on validation.
     """
     sequences = data.sequences(routing)
 
@@ -89,6 +93,9 @@ def fit_model(
 
     parts = data.train, data.validation
     best = fit_requests(made, *parts, sequences, config=config, rate=rate, seed=seed)
+    if neighbours:
+        watched = [moment for batch in data.validation for moment in batch.moments]
+        learn_mixing(best.model, ExampleLog(moments=watched, log=sequences, config=best.model.config))
     _learn_the_newest(best.model, data, sequences, routing, config=config, rate=rate, seed=seed)
     return Fitted(
         model=best.model, sequences=sequences, validation=best.reached.both, alike=best.alike, passes=best.passes
@@ -126,10 +133,11 @@ def fit_run(
     config: FitConfig,
     rate: float,
     seed: int,
+    neighbours: bool = False,
 ) -> Run:
     """Fit as ``fit_model`` does, then score the test positions once."""
     started = time.monotonic()
-    fitted = fit_model(make, data, routing, config=config, rate=rate, seed=seed)
+    fitted = fit_model(make, data, routing, config=config, rate=rate, seed=seed, neighbours=neighbours)
     seconds = time.monotonic() - started
     test = RequestSet(data.test, fitted.sequences, fitted.model.config)
     started = time.monotonic()

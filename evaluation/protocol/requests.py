@@ -13,6 +13,7 @@ from mos_online.errors import DatasetError
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.moments import Moment, moments
+from mos_online.training.past_neighbours import CoClickRules
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ class RequestSampler:
         size: positions of one batch. To learn from, a batch is a moment.
         trailing_ms: how far back the clicks go from which negatives are drawn; None: all the way.
         seed: of the negatives.
+        co_clicks: how co-clicks are counted for the requests to judge by; None: they are not.
     """
 
     log: ClickLog
@@ -61,6 +63,7 @@ class RequestSampler:
     size: int
     trailing_ms: int | None
     seed: int
+    co_clicks: CoClickRules | None = None
 
     def batches(self, positions: Ints, *, fresh: int | None) -> list[RequestBatch]:
         """Requests at positions (p,) in order of time.
@@ -78,7 +81,9 @@ class RequestSampler:
         size = self.size if fresh is None else fresh
         made: list[RequestBatch] = []
         together: list[Moment] = []
-        for moment in moments(self.log, self.catalogue, positions, size=size, half_life_ms=self.half_life_ms):
+        rules = None if fresh is None else self.co_clicks
+        walk = moments(self.log, self.catalogue, positions, size=size, half_life_ms=self.half_life_ms, co_clicks=rules)
+        for moment in walk:
             together.append(moment)
             done = sum(len(one.positions) for one in made) + sum(len(one.positions) for one in together)
             if done < len(positions) and len(together) * size < self.size:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from evaluation.report.interval import interval
 from evaluation.results.measures import Results
-from evaluation.static.plan import BASELINE, COUNTED, OURS, REFERENCE
+from evaluation.static.plan import BASELINE, COUNTED, OURS, REFERENCE, SERVED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,9 @@ COLUMNS = (
 """Those that only count, SASRec with the same information as MoS, and the backbone that MoS is built on."""
 
 
+SERVED_NAME = "MoS with co-clicks"
+
+
 def opening(results: Results) -> Iterator[str]:
     """Two tables of NDCG@10, what beats MoS, and a table of GAUC, in Markdown; nothing without a run of MoS."""
     logs = [dataset for dataset in results.datasets if results.has(dataset, REFERENCE, OURS)]
@@ -36,12 +39,16 @@ def opening(results: Results) -> Iterator[str]:
     yield (
         "NDCG@10 for the next click on the test positions. All items that were clicked before are ranked. Each learned "
         f"model is fitted on the same positions and stopped by validation. MoS is built on {REFERENCE}, as `mos train` "
-        "builds it; SASRec and that backbone get the routing vectors too. The counting methods learn every click at "
+        "builds it; SASRec and that backbone get the routing vectors too. The service mixes co-clicks into the "
+        "scores of MoS, by a weight that is learned on validation. The counting methods learn every click at "
         "once, with settings chosen before validation.\n"
     )
     yield from _ranked(results, logs)
-    yield from _differences(results, logs)
-    yield from _beaten(results, logs)
+    for model, name in ((OURS, "MoS"), (SERVED, SERVED_NAME)):
+        there = [dataset for dataset in logs if results.has(dataset, REFERENCE, model)]
+        if there:
+            yield from _differences(results, there, model, name)
+            yield from _beaten(results, there, model, name)
     yield "## GAUC\n"
     yield "The mean AUC of the users, against four negatives for each target, drawn by popularity.\n"
     yield from _gauc(results, logs)
@@ -49,12 +56,12 @@ def opening(results: Results) -> Iterator[str]:
 
 def _ranked(results: Results, logs: Sequence[str]) -> Iterator[str]:
     names = [column.name for column in COLUMNS]
-    yield f"| log | test clicks | users | seeds | {' | '.join(names)} | MoS |"
-    yield "|---" * (len(names) + 5) + "|"
+    yield f"| log | test clicks | users | seeds | {' | '.join(names)} | MoS | {SERVED_NAME} |"
+    yield "|---" * (len(names) + 6) + "|"
     for dataset in logs:
         ours = results.group(dataset, REFERENCE, OURS)
         cells = [_ndcg(results, dataset, column.backbone, column.model) for column in COLUMNS]
-        cells.append(_ndcg(results, dataset, REFERENCE, OURS))
+        cells += [_ndcg(results, dataset, REFERENCE, model) for model in (OURS, SERVED)]
         about = results.store.about(dataset)
         yield (f"| {dataset} | {about['test']:,} | {about['test_users']:,} | {ours.seeds} | {' | '.join(cells)} |")
     yield ""
@@ -66,30 +73,30 @@ def _ndcg(results: Results, dataset: str, backbone: str, model: str) -> str:
     return f"{results.group(dataset, backbone, model).ndcg().mean():.4f}"
 
 
-def _differences(results: Results, logs: Sequence[str]) -> Iterator[str]:
-    yield "MoS minus each of the others, with a 95 % interval over the users:\n"
+def _differences(results: Results, logs: Sequence[str], model: str, name: str) -> Iterator[str]:
+    yield f"{name} minus each of the others, with a 95 % interval over the users:\n"
     yield f"| log | {' | '.join(column.name for column in COLUMNS)} |"
     yield "|---" * (len(COLUMNS) + 1) + "|"
     for dataset in logs:
         cells = []
         for column in COLUMNS:
             there = results.has(dataset, column.backbone, column.model)
-            gain = results.ndcg_gain(dataset, REFERENCE, OURS, column.model, column.backbone) if there else None
+            gain = results.ndcg_gain(dataset, REFERENCE, model, column.model, column.backbone) if there else None
             cells.append(interval(gain) if gain else "")
         yield f"| {dataset} | {' | '.join(cells)} |"
     yield ""
 
 
-def _beaten(results: Results, logs: Sequence[str]) -> Iterator[str]:
-    """One line for each method: where its mean is above that of MoS, plain popularity included."""
+def _beaten(results: Results, logs: Sequence[str], model: str, name: str) -> Iterator[str]:
+    """One line for each method: where its mean is above that of the model, plain popularity included."""
     for column in COLUMNS:
         there = [dataset for dataset in logs if results.has(dataset, column.backbone, column.model)]
         above = [
             dataset
             for dataset in there
-            if results.ndcg_gain(dataset, REFERENCE, OURS, column.model, column.backbone).mean < 0
+            if results.ndcg_gain(dataset, REFERENCE, model, column.model, column.backbone).mean < 0
         ]
-        yield f"- {column.name} ranks better than MoS on {len(above)} of {len(there)} logs" + _named(above)
+        yield f"- {column.name} ranks better than {name} on {len(above)} of {len(there)} logs" + _named(above)
     yield ""
 
 

@@ -12,7 +12,7 @@ from evaluation.protocol.split import SplitConfig
 from mos_online.errors import SettingsError
 from mos_online.training import TrainConfig
 
-BASELINE, OURS = "backbone+table", "mos"
+BASELINE, OURS, SERVED = "backbone+table", "mos", "mos-neighbours"
 
 REFERENCE = TrainConfig.backbone
 """The backbone of the shipped model, on which most questions are asked."""
@@ -113,7 +113,7 @@ def full() -> Plan:
     noisy = [f"{planted[-1]},noise={noise}" for noise in (0.0, 0.3)]
     groups = [
         [*_tasks(REAL, ["counting"], COUNTED, 1)],
-        [*_tasks(REAL, [REFERENCE], [OURS, BASELINE], 3)],
+        [*_tasks(REAL, [REFERENCE], [OURS, SERVED, BASELINE], 3)],
         [*_tasks(REAL, ["sasrec"], [BASELINE], 3)],
         [*_tasks(planted, ["counting"], COUNTED, 1)],
         [*_tasks(planted, [REFERENCE], [OURS, BASELINE], 2)],

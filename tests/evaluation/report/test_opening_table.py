@@ -10,7 +10,7 @@ from evaluation.protocol.scores import Run, Scores
 from evaluation.report.opening import COLUMNS, opening
 from evaluation.results.measures import Results
 from evaluation.results.store import RunKey, Store
-from evaluation.static.plan import OURS, REFERENCE
+from evaluation.static.plan import OURS, REFERENCE, SERVED
 
 USERS, EACH = 20, 4
 N = USERS * EACH
@@ -50,14 +50,23 @@ def test_each_method_is_named_with_the_logs_where_it_ranks_better(tmp_path: Path
     text = "\n".join(opening(results))
     assert "- popularity ranks better than MoS on 1 of 2 logs: one." in text
     assert "- vmis-knn ranks better than MoS on 0 of 2 logs." in text
-    assert "| one | 80 | 20 | 1 | 1.0000 | 0.3869 | 0.3869 | 0.3869 | 0.3869 | 0.5000 |" in text
+    assert "| one | 80 | 20 | 1 | 1.0000 | 0.3869 | 0.3869 | 0.3869 | 0.3869 | 0.5000 |  |" in text
     assert text.index("NDCG@10") < text.index("GAUC"), "ranking comes first"
 
 
 def test_a_cell_that_was_not_run_is_empty_and_counts_for_nobody(tmp_path: Path) -> None:
     text = "\n".join(opening(stored(tmp_path, {"one": {"popularity": 5}})))
-    assert "| one | 80 | 20 | 1 | 0.3869 |  |  |  |  | 0.5000 |" in text
+    assert "| one | 80 | 20 | 1 | 0.3869 |  |  |  |  | 0.5000 |  |" in text
     assert "- item-knn ranks better than MoS on 0 of 0 logs." in text
+
+
+def test_mos_as_it_is_served_has_a_column_and_a_table_of_its_own(tmp_path: Path) -> None:
+    results = stored(tmp_path, {"one": {"popularity": 2}, "two": {"popularity": 2}})
+    write(results.store, "one", REFERENCE, SERVED, 1)
+    text = "\n".join(opening(Results(results.store)))
+    assert "| one | 80 | 20 | 1 | 0.6309 |  |  |  |  | 0.5000 | 1.0000 |" in text
+    assert "- popularity ranks better than MoS on 2 of 2 logs: one, two." in text
+    assert "- popularity ranks better than MoS with co-clicks on 0 of 1 logs." in text
 
 
 def test_nothing_is_said_before_mos_was_run(tmp_path: Path) -> None:

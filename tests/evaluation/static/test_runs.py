@@ -19,7 +19,7 @@ from evaluation.results.provenance import data_hash
 from evaluation.results.store import RunKey, Store
 from evaluation.static import runs as static
 from evaluation.static.describe import describe
-from evaluation.static.plan import PLANS, Task
+from evaluation.static.plan import OURS, PLANS, SERVED, Task
 from mos_online.errors import ModelError
 
 BUDGET = FitConfig(rates=(0.1, 0.2, 0.3), tuning=2)
@@ -119,6 +119,24 @@ def test_a_run_is_the_same_again(experiment: ExperimentData, tmp_path: Path) -> 
         static.run_task(task, experiment, store, config=budget, sizes=sizes)
     key = one.records()[0].key
     np.testing.assert_allclose(one.scores(key).logits, other.scores(key).logits, rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_served_is_the_same_model_with_co_clicks(experiment: ExperimentData, tmp_path: Path) -> None:
+    budget, sizes = FitConfig(epochs=1, rates=(1e-2,)), Sizes(width=16, recent=12, short=4, theme_ring=6)
+    store = Store(tmp_path)
+    alone, served = (
+        static.run_task(
+            Task(dataset="small", backbone="pooling", model=model, seeds=1),
+            experiment,
+            store,
+            config=budget,
+            sizes=sizes,
+        )[0]
+        for model in (OURS, SERVED)
+    )
+    assert alone.validation == served.validation  # it is fitted alone
+    ranks = [store.scores(record.key).ranks for record in (alone, served)]
+    assert (ranks[0] != ranks[1]).mean() > 0.05
 
 
 def test_plans_name_what_there_is() -> None:
