@@ -83,7 +83,9 @@ class ExperimentData:
         """
         self.name, self.config, self.sessions = name, config, sessions
         self.log = ClickLog.cut(events, items, sessions)
-        self.split: Split = split(self.log.times, self.log.history, self.log.users, config.split, seed=config.seed)
+        log = self.log
+        # Equal times in the order of the log, as its clicks are counted: else features know later clicks of that time.
+        self.split: Split = split(log.times, log.history, log.users, config.split, seed=config.seed, order=log.order)
         self.router = fit_router(self.past(0), items, RouterConfig(themes=config.themes, seed=config.seed))
         self.catalogue = Catalogue.of_log(self.log)
         self.half_life_ms = choose_half_life(self.past(1))

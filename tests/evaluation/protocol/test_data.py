@@ -12,6 +12,7 @@ import torch
 from evaluation.protocol.data import ExperimentData
 from evaluation.protocol.requests import RequestBatch
 from mos_online.errors import DatasetError
+from mos_online.sessions import SessionConfig
 from mos_online.training.moments import Moment
 from mos_online.training.sequence_log import SequenceLog
 from simulator.dataset import Dataset
@@ -129,3 +130,13 @@ def test_items_without_a_vector_take_their_categorys(experiment: ExperimentData)
 def test_a_log_too_short_is_refused(population: Dataset) -> None:
     with pytest.raises(DatasetError, match="too short"):
         small_experiment(population, replace(CONFIG, split=replace(SPLIT, history=10_000)))
+
+
+def test_positions_of_one_moment_come_in_the_order_of_the_log(population: Dataset) -> None:
+    """Of a log of whole days. In another order, what was counted up to one position holds later clicks of its day."""
+    day = 86_400_000
+    events = population.clicks.with_columns(pl.col("timestamp") // day * day)
+    data = ExperimentData(events, population.items, sessions=SessionConfig(), config=CONFIG, name="days")
+    assert len(np.unique(data.log.times)) < len(data.log.times) // 10
+    for positions in (data.split.train, data.split.validation, data.split.test):
+        assert (np.diff(data.log.rank[positions]) > 0).all()
