@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from features.rows import Row, Value, Values, partition_key
+from features.rows import Row, Value, Values, moment, partition_key
 from mos_online.errors import StoreError
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 
@@ -21,7 +19,7 @@ def co_click_row(snapshot: CoClickSnapshot) -> Row:
         "counted_to": Value(int64_val=snapshot.counted_to),
         "read_from": Value(int64_val=snapshot.read_from),
     }
-    return partition_key(snapshot.partition), values, datetime.fromtimestamp(snapshot.as_of / 1000, tz=UTC), None
+    return partition_key(snapshot.partition), values, moment(snapshot.as_of), None
 
 
 def co_clicks_of(partition: int, values: Values) -> CoClickSnapshot:

@@ -77,7 +77,7 @@ def profile_row(profile: UserProfile) -> Row:
         "embedding": Value(float_list_val={"val": profile.embedding}),
         "theme_weights": Value(float_list_val={"val": profile.theme_weights}),
     }
-    return user_key(profile.user_id), values, _moment(profile.last_closed_at), None
+    return user_key(profile.user_id), values, moment(profile.last_closed_at), None
 
 
 def profile_of(user_id: str, values: Values) -> UserProfile:
@@ -160,7 +160,7 @@ def popularity_row(snapshot: PopularitySnapshot) -> Row:
         "counted_to": Value(int64_val=snapshot.counted_to),
         "read_to": Value(int64_val=snapshot.read_to),
     }
-    return partition_key(snapshot.partition), values, _moment(snapshot.as_of), None
+    return partition_key(snapshot.partition), values, moment(snapshot.as_of), None
 
 
 def popularity_of(partition: int, values: Values) -> PopularitySnapshot:
@@ -223,5 +223,6 @@ def _ints(values: Iterable[int]) -> Any:
     return Value(int64_list_val={"val": values})
 
 
-def _moment(milliseconds: int) -> datetime:
+def moment(milliseconds: int) -> datetime:
+    """Milliseconds since 1970 as Feast takes a moment."""
     return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)

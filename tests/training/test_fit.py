@@ -111,15 +111,21 @@ def test_every_pass_takes_every_moment_once_in_an_order_of_its_own(model: MoS) -
     assert len({tuple(order) for order in orders}) > 1
 
 
-def test_the_learning_rate_falls_to_a_tenth(model: MoS, monkeypatch: pytest.MonkeyPatch) -> None:
-    rates: list[float] = []
+@pytest.fixture
+def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The learning rate of each step that is taken."""
+    taken: list[float] = []
     step = torch.optim.AdamW.step
 
     def spied(self: torch.optim.AdamW, closure: None = None) -> None:
-        rates.append(self.param_groups[0]["lr"])
+        taken.append(self.param_groups[0]["lr"])
         step(self, closure)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", spied)
+    return taken
+
+
+def test_the_learning_rate_falls_to_a_tenth(model: MoS, rates: list[float]) -> None:
     qualities = iter(range(6))
     fit(model, 10, lambda numbers: bias(model), lambda: reached(next(qualities)), budget=BUDGET, seed=0)
     assert rates[0] == pytest.approx(0.1)
@@ -172,16 +178,8 @@ def test_a_refresh_goes_through_the_moments_in_their_order(model: MoS) -> None:
     assert not model.training
 
 
-def test_a_schedule_may_be_gone_through_in_two_parts(model: MoS, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schedule_may_be_gone_through_in_two_parts(model: MoS, rates: list[float]) -> None:
     """The second part goes on with the learning rates where the first has stopped, and with their number of passes."""
-    rates: list[float] = []
-    step = torch.optim.AdamW.step
-
-    def spied(self: torch.optim.AdamW, closure: None = None) -> None:
-        rates.append(self.param_groups[0]["lr"])
-        step(self, closure)
-
-    monkeypatch.setattr(torch.optim.AdamW, "step", spied)
     qualities = iter(range(100))
     budget, share = replace(BUDGET, epochs=6), 1 / 3
     spans = ((0.0, 1.0), (0.0, share), (share, 1.0))
