@@ -12,6 +12,9 @@ from mos_online.items.decay import DecayClock
 TRACKED = 200
 """How many of the most popular items are kept in view, and so the most that can be asked for."""
 
+SLACK = 50
+"""So many more items may be in view before the lightest of them leave it: one sort for many clicks."""
+
 REMEMBERED = 100_000
 """Bounds the memory: when twice so many items have a count, the heaviest of this number stay."""
 
@@ -22,8 +25,8 @@ ENDED = -(1 << 62)
 class RecentPopularity:
     """The most clicked items of the recent past: clicks decay with a half-life of event time.
 
-    Weights only grow, so the leaders are kept exactly, in constant time per click. At most 2 * ``REMEMBERED`` items are
-    remembered; the lightest are forgotten first.
+    Weights only grow, so an item out of view comes into view at the click that makes it heavy enough: the leaders are
+    exact. At most 2 * ``REMEMBERED`` items are remembered; the lightest are forgotten first.
 
     >>> p = RecentPopularity(half_life_ms=1000)
     >>> for t, item in ((0, "x"), (1000, "y"), (1000, "x")):
@@ -51,9 +54,9 @@ class RecentPopularity:
         self._total += more
         if item not in self._leaders and (len(self._leaders) < TRACKED or weight >= self._least):
             self._leaders.add(item)
-            if len(self._leaders) > TRACKED:
-                self._leaders.remove(max(self._leaders, key=self._order))
-            self._least = min(self._weights[leader] for leader in self._leaders)
+            if len(self._leaders) == TRACKED + SLACK:
+                best = sorted(self._leaders, key=self._order)[:TRACKED]
+                self._leaders, self._least = set(best), self._weights[best[-1]]
         if len(self._weights) > 2 * REMEMBERED:
             self._weights = {
                 kept: self._weights[kept] for kept in heapq.nsmallest(REMEMBERED, self._weights, self._order)
@@ -61,8 +64,10 @@ class RecentPopularity:
 
     def top(self, k: int, exclude: Collection[str] = ()) -> list[str]:
         """The ``k`` most popular items now, of the ``TRACKED`` that are kept in view; ties by id."""
-        unwanted = frozenset(exclude)
-        return heapq.nsmallest(k, (item for item in self._leaders if item not in unwanted), key=self._order)
+        wanted = self._leaders.difference(exclude)
+        heaviest = heapq.nlargest(k, map(self._weights.__getitem__, wanted))
+        tied = [item for item in wanted if self._weights[item] >= heaviest[-1]] if heaviest else []
+        return sorted(tied, key=self._order)[:k]
 
     def score(self, user_id: str, item_ids: Sequence[str]) -> list[float]:
         """Clicks of each item, decayed to the newest click; the same for every user, 0.0 for an item never clicked."""

@@ -64,6 +64,7 @@ def test_popularity_is_the_decayed_count(clicks: list[Click], k: int) -> None:
 def test_leaders_are_exact_when_there_are_more_items_than_places(clicks: list[Click]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(baselines, "TRACKED", 4)
+        patch.setattr(baselines, "SLACK", 2)
         popularity = RecentPopularity(half_life_ms=HALF_LIFE)
         for number, click in enumerate(clicks, 1):
             popularity.observe(click)
@@ -73,6 +74,7 @@ def test_leaders_are_exact_when_there_are_more_items_than_places(clicks: list[Cl
 def test_an_item_comes_back_among_the_leaders_as_soon_as_it_is_ahead() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(baselines, "TRACKED", 2)
+        patch.setattr(baselines, "SLACK", 1)
         popularity = RecentPopularity(half_life_ms=1e12)
         for click in clicks_of([("u", item, 0) for item in "aaabbbcccc"]):
             popularity.observe(click)
@@ -251,6 +253,7 @@ def test_memory_is_bounded_and_the_heaviest_items_stay() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(baselines, "REMEMBERED", 30)
         patch.setattr(baselines, "TRACKED", 5)
+        patch.setattr(baselines, "SLACK", 2)
         popularity = RecentPopularity(half_life_ms=1e12)
         knn = LastItemKnn(gap_ms=GAP, half_life_ms=1e12, fill=popularity)
         steps = [
