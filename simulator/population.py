@@ -120,11 +120,37 @@ class SyntheticConfig:
                 raise DatasetError(f"synthetic population: {size:,.0f} {what} are too many, {MOST:,} are allowed")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """A log, and how its users stand when it ends: from there a simulation can go on.
+
+    Attributes:
+        config: that it was made by.
+        dataset: the log. The item of place m on ring k is row ``k * items_per_theme + m`` of its items, and the users
+            of the rows below have its ids in ascending order.
+        owned: int64 (users, themes_per_user), the rings of each user.
+        position: int64 (users, themes), where each user has left each ring.
+        ring: int64 (users,), the ring of the last session.
+    """
+
+    config: SyntheticConfig
+    dataset: Dataset
+    owned: Ints
+    position: Ints
+    ring: Ints
+
+
 def synthesize(config: SyntheticConfig) -> Dataset:
     """Generate the log; ``items.category`` is the planted theme, ``events.session_id`` the true session."""
+    return populate(config).dataset
+
+
+def populate(config: SyntheticConfig) -> Population:
+    """Generate the log of ``synthesize``, with the habits of its users."""
     rng = np.random.default_rng(config.seed)
-    sessions = _sessions(config, rng)
-    events = _walk(_events(sessions, config, rng), config, rng)
+    sessions, owned = _sessions(config, rng)
+    events, position = _walk(_events(sessions, config, rng), config, rng)
+    ring = sessions.group_by("user").agg(pl.col("ring").last()).sort("user")["ring"].to_numpy()
     names = [_theme(k) for k in range(config.themes)]
     items = pl.DataFrame(
         [(f"{name}-{m:03}", f"{name} {m}", name) for name in names for m in range(config.items_per_theme)],
@@ -141,11 +167,15 @@ def synthesize(config: SyntheticConfig) -> Dataset:
         ),
         "synthetic",
     ).select("user_id", "item_id", "event_id", "timestamp", "event_type", "session_id")
-    return Dataset(name="synthetic", events=frame.collect(), items=items)
+    dataset = Dataset(name="synthetic", events=frame.collect(), items=items)
+    return Population(config=config, dataset=dataset, owned=owned, position=position, ring=ring)
 
 
-def _sessions(config: SyntheticConfig, rng: np.random.Generator) -> pl.DataFrame:
-    """One row per session, by user and time: user, visit (number), ring, length (events), start (ms in the log)."""
+def _sessions(config: SyntheticConfig, rng: np.random.Generator) -> tuple[pl.DataFrame, Ints]:
+    """One row per session, by user and time: user, visit (number), ring, length (events), start (ms in the log).
+
+    Also the rings of each user, int64 (users, themes_per_user).
+    """
     activity = rng.gamma(2.0, (config.sessions_per_user - 1) / 2.0, config.users)
     visits = 1 + rng.poisson(activity)
     user = np.repeat(np.arange(config.users), visits)
@@ -164,7 +194,7 @@ def _sessions(config: SyntheticConfig, rng: np.random.Generator) -> pl.DataFrame
         0,
     )
     choice = _running_sum(step, visit == 0) % config.themes_per_user
-    return pl.DataFrame(
+    frame = pl.DataFrame(
         {
             "user": user,
             "visit": visit,
@@ -173,6 +203,7 @@ def _sessions(config: SyntheticConfig, rng: np.random.Generator) -> pl.DataFrame
             "start": start,
         }
     )
+    return frame, owned
 
 
 def _events(sessions: pl.DataFrame, config: SyntheticConfig, rng: np.random.Generator) -> pl.DataFrame:
@@ -190,8 +221,11 @@ def _events(sessions: pl.DataFrame, config: SyntheticConfig, rng: np.random.Gene
     )
 
 
-def _walk(events: pl.DataFrame, config: SyntheticConfig, rng: np.random.Generator) -> pl.DataFrame:
-    """Add item (row of the catalogue): each user moves along their ring, from where they left it."""
+def _walk(events: pl.DataFrame, config: SyntheticConfig, rng: np.random.Generator) -> tuple[pl.DataFrame, Ints]:
+    """Add item (row of the catalogue): each user moves along their ring, from where they left it.
+
+    Also where each user leaves each ring, int64 (users, themes).
+    """
     noise = rng.random(len(events)) < config.noise
     step = np.where(noise, 0, rng.integers(1, 4, len(events)))
     begin = rng.integers(0, config.items_per_theme, (config.users, config.themes))
@@ -201,10 +235,13 @@ def _walk(events: pl.DataFrame, config: SyntheticConfig, rng: np.random.Generato
         .to_series()
         .to_numpy()
     )
-    ring = events["ring"].to_numpy()
-    position = (begin[events["user"].to_numpy(), ring] + walked) % config.items_per_theme
+    user, ring = events["user"].to_numpy(), events["ring"].to_numpy()
+    position = (begin[user, ring] + walked) % config.items_per_theme
     anything = rng.integers(0, config.themes * config.items_per_theme, len(events))
-    return events.with_columns(item=pl.Series(np.where(noise, anything, ring * config.items_per_theme + position)))
+    end = begin.copy()
+    np.add.at(end, (user, ring), step)
+    items = np.where(noise, anything, ring * config.items_per_theme + position)
+    return events.with_columns(item=pl.Series(items)), end % config.items_per_theme
 
 
 def _time_of_day(count: int, rng: np.random.Generator) -> Ints:
