@@ -11,7 +11,7 @@ import polars as pl
 
 from evaluation.protocol.requests import RequestBatch
 from evaluation.protocol.scores import Run, Scores
-from mos_online.baselines import LastItemKnn, RecentPopularity, VmisKnn, choose_knn, sessions_resume
+from mos_online.baselines import KnnChoice, LastItemKnn, RecentPopularity, VmisKnn, sessions_resume
 from mos_online.contracts import Click
 from mos_online.sessions import SessionConfig
 from mos_online.training.catalogue import Catalogue
@@ -29,6 +29,11 @@ class JudgedLog(Protocol):
     half_life_ms: float
     sessions: SessionConfig
     catalogue: Catalogue
+
+    @property
+    def knn(self) -> KnnChoice:
+        """The settings of item-kNN that are best before validation."""
+        ...
 
     @property
     def test(self) -> list[RequestBatch]:
@@ -68,9 +73,9 @@ class ItemKnn(CountingModel):
 
     def __init__(self, log: JudgedLog) -> None:
         super().__init__(log)
-        gap = log.sessions.gap
-        best = choose_knn(log.past(1), gap_ms=gap, popularity_half_life_ms=log.half_life_ms)
-        self._knn = LastItemKnn(gap_ms=gap, half_life_ms=best.half_life_ms, fill=self.popularity, resumes=best.resumes)
+        self._knn = LastItemKnn(
+            gap_ms=log.sessions.gap, half_life_ms=log.knn.half_life_ms, fill=self.popularity, resumes=log.knn.resumes
+        )
 
     def observe(self, click: Click) -> None:
         """Learn a click."""

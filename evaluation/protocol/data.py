@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ from torch import Tensor
 from evaluation.protocol.requests import RequestBatch, RequestSampler
 from evaluation.protocol.split import Split, SplitConfig, split
 from mos_online.arrays import Ints
-from mos_online.baselines import choose_half_life, choose_knn
+from mos_online.baselines import KnnChoice, choose_half_life, choose_knn
 from mos_online.contracts import Click
 from mos_online.items.popularity import WARM_UP_CLICKS
 from mos_online.sessions import SessionConfig
@@ -21,7 +22,7 @@ from mos_online.themes import RouterConfig, fit_router
 from mos_online.training import TrainConfig
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
-from mos_online.training.past_neighbours import CoClickRules
+from mos_online.training.past_neighbours import CoClickRules, with_neighbours
 from mos_online.training.routing import Routing, route_log
 from mos_online.training.sequence_log import SequenceLog
 from mos_online.training.starts import rows_of_sessions
@@ -134,6 +135,20 @@ class ExperimentData:
         """The requests on which the models are compared."""
         return self._sampler.batches(self.split.test, fresh=self.config.fresh)
 
+    @cached_property
+    def knn(self) -> KnnChoice:
+        """The settings of item-kNN, whose half-life co-clicks have too, chosen on events before validation."""
+        return choose_knn(self.past(1), gap_ms=self.sessions.gap, popularity_half_life_ms=self.half_life_ms)
+
+    @cached_property
+    def beside_neighbours(self) -> tuple[list[RequestBatch], list[RequestBatch]]:
+        """Validation and test, with the neighbours of what their users clicked last. Counted in one walk."""
+        rules = CoClickRules(half_life_ms=self.knn.half_life_ms, window_ms=self.sessions.gap)
+        both = [*self.validation, *self.test]
+        walk = with_neighbours((one for batch in both for one in batch.moments), self.log, self.catalogue, rules)
+        made = [replace(batch, moments=list(islice(walk, len(batch.moments)))) for batch in both]
+        return made[: len(self.validation)], made[len(self.validation) :]
+
     def sequences(self, routing: Routing) -> SequenceLog:
         """The histories, with each session in the ring of its theme."""
         return SequenceLog(self.log.events, self.catalogue, routing.event_theme, routing.themes)
@@ -163,11 +178,4 @@ class ExperimentData:
             size=self.config.moment,
             trailing_ms=self.config.trailing,
             seed=self.config.seed,
-            co_clicks=CoClickRules(half_life_ms=self._knn_half_life_ms, window_ms=self.sessions.gap),
         )
-
-    @cached_property
-    def _knn_half_life_ms(self) -> float:
-        """Of co-clicks, chosen as `mos train` chooses it, on events before validation."""
-        gap = self.sessions.gap
-        return choose_knn(self.past(1), gap_ms=gap, popularity_half_life_ms=self.half_life_ms).half_life_ms

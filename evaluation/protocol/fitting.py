@@ -94,7 +94,7 @@ def fit_model(
     parts = data.train, data.validation
     best = fit_requests(made, *parts, sequences, config=config, rate=rate, seed=seed)
     if neighbours:
-        watched = [moment for batch in data.validation for moment in batch.moments]
+        watched = [moment for batch in data.beside_neighbours[0] for moment in batch.moments]
         learn_mixing(best.model, ExampleLog(moments=watched, log=sequences, config=best.model.config))
     _learn_the_newest(best.model, data, sequences, routing, config=config, rate=rate, seed=seed)
     return Fitted(
@@ -139,7 +139,8 @@ def fit_run(
     started = time.monotonic()
     fitted = fit_model(make, data, routing, config=config, rate=rate, seed=seed, neighbours=neighbours)
     seconds = time.monotonic() - started
-    test = RequestSet(data.test, fitted.sequences, fitted.model.config)
+    requests = data.beside_neighbours[1] if neighbours else data.test
+    test = RequestSet(requests, fitted.sequences, fitted.model.config)
     started = time.monotonic()
     scores = test.score(fitted.model)
     return Run(

@@ -13,7 +13,6 @@ from mos_online.errors import DatasetError
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.moments import Moment, moments
-from mos_online.training.past_neighbours import CoClickRules
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +50,6 @@ class RequestSampler:
         size: positions of one batch. To learn from, a batch is a moment.
         trailing_ms: how far back the clicks go from which negatives are drawn; None: all the way.
         seed: of the negatives.
-        co_clicks: how co-clicks are counted for the requests to judge by; None: they are not.
     """
 
     log: ClickLog
@@ -63,7 +61,6 @@ class RequestSampler:
     size: int
     trailing_ms: int | None
     seed: int
-    co_clicks: CoClickRules | None = None
 
     def batches(self, positions: Ints, *, fresh: int | None) -> list[RequestBatch]:
         """Requests at positions (p,) in order of time.
@@ -73,7 +70,7 @@ class RequestSampler:
             fresh: positions that share one view of what is popular, to judge by, with negatives; None: to learn from.
 
         Raises:
-            DatasetError: there is nothing before the first position.
+            DatasetError: there is nothing before the first position, or the positions are in another order.
         """
         rng = np.random.default_rng([self.seed, len(positions)])
         order = self.log.order
@@ -81,9 +78,7 @@ class RequestSampler:
         size = self.size if fresh is None else fresh
         made: list[RequestBatch] = []
         together: list[Moment] = []
-        rules = None if fresh is None else self.co_clicks
-        walk = moments(self.log, self.catalogue, positions, size=size, half_life_ms=self.half_life_ms, co_clicks=rules)
-        for moment in walk:
+        for moment in moments(self.log, self.catalogue, positions, size=size, half_life_ms=self.half_life_ms):
             together.append(moment)
             done = sum(len(one.positions) for one in made) + sum(len(one.positions) for one in together)
             if done < len(positions) and len(together) * size < self.size:

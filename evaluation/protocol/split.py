@@ -69,9 +69,7 @@ class Split:
                 )
 
 
-def split(
-    times: Ints, before: Ints, users: Ints, config: SplitConfig, *, seed: int = 0, order: Ints | None = None
-) -> Split:
+def split(times: Ints, before: Ints, users: Ints, config: SplitConfig, *, order: Ints, seed: int = 0) -> Split:
     """Choose the positions to train on, to validate on and to test on.
 
     Training positions are the newest ones before validation, as a service would train; validation and test positions
@@ -82,15 +80,14 @@ def split(
         before: int64 (n,), events of the same user before each position.
         users: int64 (n,), user numbers.
         config: where and how many.
+        order: int64 (n,), the positions in order of time, equal times as the log has them.
         seed: of the choice of users.
-        order: int64 (n,), the positions in order of time, equal times as the log has them; None: by position.
 
     Raises:
         DatasetError: a range is empty.
     """
     cuts = np.quantile(times, (config.router, config.train, config.validation), method="higher").astype(np.int64)
     borders = (int(cuts[0]), int(cuts[1]), int(cuts[2]))
-    order = np.argsort(times, kind="stable") if order is None else order
     enough = order[before[order] >= config.history]
     when, ordered = times[enough], times[order]
     learned = order[(ordered >= borders[0]) & (ordered < borders[1]) & (before[order] >= 1)]

@@ -20,7 +20,7 @@ from evaluation.protocol.requests import RequestBatch, RequestSampler
 from evaluation.protocol.split import whole_users
 from evaluation.walk_forward.config import HOUR, WalkForwardConfig
 from mos_online.arrays import Ints
-from mos_online.baselines import choose_half_life
+from mos_online.baselines import KnnChoice, choose_half_life, choose_knn
 from mos_online.contracts import Click
 from mos_online.errors import DatasetError
 from mos_online.items.popularity import WARM_UP_CLICKS
@@ -135,6 +135,11 @@ class WalkForwardData:
         if not any(made):
             raise DatasetError("nobody with enough history clicks during the steps")
         return made
+
+    @cached_property
+    def knn(self) -> KnnChoice:
+        """The settings of item-kNN that are best before the first step."""
+        return choose_knn(self.past(1), gap_ms=self.sessions.gap, popularity_half_life_ms=self.half_life_ms)
 
     @property
     def test(self) -> list[RequestBatch]:

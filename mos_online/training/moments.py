@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mos_online.arrays import Ints
+from mos_online.errors import DatasetError
 from mos_online.items.popularity import WARM_UP_CLICKS, ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS
 from mos_online.model.neighbours import Neighbours
 from mos_online.model.realtime import Realtime, realtime_of
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
-from mos_online.training.past_neighbours import CoClickRules, PastNeighbours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,35 +43,41 @@ def moments(
     *,
     size: int,
     half_life_ms: float,
-    co_clicks: CoClickRules | None = None,
 ) -> Iterator[Moment]:
     """Walk through the log in time and stop before each chunk of the positions.
 
     Args:
         log: all clicks.
         catalogue: rows of all items of the log, in the order of their first clicks.
-        positions: int64 (p,), in order of time.
+        positions: int64 (p,), in order of time, equal times as ``log.order`` has them.
         size: positions of a moment.
         half_life_ms: of item popularity.
-        co_clicks: how co-clicks are counted, which takes the whole log; None: they are not.
+
+    Raises:
+        DatasetError: the positions are in another order, so a moment would know clicks that come after it.
     """
     if not len(positions):
         return
+    _require_order(log.rank[positions])
     counts = ItemPopularity(half_life_ms=half_life_ms, partition=-1)
-    together = PastNeighbours(log, catalogue, co_clicks) if co_clicks is not None else None
     rows = catalogue.rows_of(log.by_time["item_id"].to_list())
     newest = np.concatenate([[0], np.maximum.accumulate(rows)])
     done = max(0, int(log.rank[positions[0]]) - WARM_UP_CLICKS)
     for chosen in np.split(positions, np.arange(size, len(positions), size)):
-        begin = int(log.rank[chosen].min())
+        begin = int(log.rank[chosen[0]])
         for click in log.clicks[done:begin]:
             counts.observe(click, log.types)
         done = max(done, begin)
         popular = realtime_of(counts.snapshot(top=LISTED_ITEMS), catalogue.rows)
-        yield Moment(
-            positions=chosen,
-            clicks_before=begin,
-            seen=int(newest[begin]),
-            popular=popular,
-            neighbours=together.of(chosen, begin) if together is not None else None,
+        yield Moment(positions=chosen, clicks_before=begin, seen=int(newest[begin]), popular=popular)
+
+
+def _require_order(rank: Ints) -> None:
+    """Raises DatasetError unless the places in order of time, int64 (p,), ascend."""
+    back = np.flatnonzero(np.diff(rank) <= 0)
+    if len(back):
+        at = int(back[0])
+        raise DatasetError(
+            f"the positions must come in the order of the log, each once, but click {rank[at]} is followed by click "
+            f"{rank[at + 1]}: take them from ClickLog.order, which also orders clicks of equal times"
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from mos_online.arrays import Ints
 from mos_online.items.co_clicks import CoClicks
@@ -10,6 +11,7 @@ from mos_online.model.co_clicks import ASKED
 from mos_online.model.neighbours import Neighbours
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
+from mos_online.training.moments import Moment
 
 LOOKED_BACK = 3 * ASKED
 """The neighbours of so many last events of a user are at hand: some events are repeats, which are not asked for."""
@@ -23,7 +25,23 @@ class CoClickRules:
     window_ms: int
 
 
-class PastNeighbours:
+def with_neighbours(
+    walked: Iterable[Moment], log: ClickLog, catalogue: Catalogue, rules: CoClickRules
+) -> Iterator[Moment]:
+    """The same moments, and the neighbours of what their users clicked last. Counts the whole log up to the last one.
+
+    Args:
+        walked: in order of time, as ``moments`` makes them.
+        log: all clicks.
+        catalogue: rows of the items.
+        rules: how co-clicks are counted.
+    """
+    counted = _PastNeighbours(log, catalogue, rules)
+    for moment in walked:
+        yield replace(moment, neighbours=counted.of(moment.positions, moment.clicks_before))
+
+
+class _PastNeighbours:
     """Counts the co-clicks of a log click by click, and stops where it is asked."""
 
     def __init__(self, log: ClickLog, catalogue: Catalogue, rules: CoClickRules) -> None:

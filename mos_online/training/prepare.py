@@ -22,7 +22,7 @@ from mos_online.training.config import TrainConfig
 from mos_online.training.counting import CountingSettings
 from mos_online.training.examples import ExampleLog
 from mos_online.training.moments import Moment, moments
-from mos_online.training.past_neighbours import CoClickRules
+from mos_online.training.past_neighbours import CoClickRules, with_neighbours
 from mos_online.training.routing import Routing, describe_items, route_log
 from mos_online.training.sequence_log import SequenceLog
 from mos_online.training.starts import rows_of_sessions
@@ -115,7 +115,8 @@ def prepare(
     def example_log(begin: int, end: int, size: int, rules: CoClickRules | None = None) -> ExampleLog:
         made: list[Moment] = []
         chosen = log.order[begin:end]
-        for moment in moments(log, catalogue, chosen, size=size, half_life_ms=half_life, co_clicks=rules):
+        walk = moments(log, catalogue, chosen, size=size, half_life_ms=half_life)
+        for moment in walk if rules is None else with_neighbours(walk, log, catalogue, rules):
             made.append(moment)
             on_progress("examples", moment.clicks_before / count, f"{moment.clicks_before:,} of {count:,} clicks")
         return ExampleLog(moments=made, log=sequences, config=sizes)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.contracts import SESSION_END, EventTypes
+from mos_online.errors import DatasetError
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS
 from mos_online.model.realtime import realtime_of
@@ -103,3 +104,11 @@ def test_only_the_newest_clicks_warm_the_counts_up(monkeypatch: pytest.MonkeyPat
 def test_no_positions_make_no_moments() -> None:
     log = ClickLog.cut(events_of([("u", "a", 1)]), ITEMS, RULES)
     assert list(moments(log, Catalogue.of_log(log), log.order[:0], size=8, half_life_ms=HALF_LIFE)) == []
+
+
+@pytest.mark.parametrize("places", [[2, 1], [1, 1], [0, 2, 1, 3]])
+def test_positions_in_another_order_are_refused(places: list[int]) -> None:
+    """Of clicks of one time, too: counted up to the first, a moment would know what comes after the second."""
+    log = ClickLog.cut(events_of([(user, "a", 7) for user in "wvus"]), ITEMS, RULES)
+    with pytest.raises(DatasetError, match="in the order of the log"):
+        list(moments(log, Catalogue.of_log(log), log.order[places], size=8, half_life_ms=HALF_LIFE))

@@ -18,7 +18,7 @@ from mos_online.training.examples import ExampleLog
 from mos_online.training.measure import measure
 from mos_online.training.mixing import learn_mixing
 from mos_online.training.moments import moments
-from mos_online.training.past_neighbours import CoClickRules
+from mos_online.training.past_neighbours import CoClickRules, with_neighbours
 from mos_online.training.ranking import CatalogueRanking, in_chunks
 from mos_online.training.sequence_log import SequenceLog
 
@@ -49,7 +49,8 @@ def examples(*, planted: bool, rules: CoClickRules | None = RULES, size: int = 8
     model.item_known.fill_(1)
     sequences = SequenceLog(log.events, catalogue, np.zeros(len(log.events), np.int64), 1)
     chosen = log.order[len(log.order) // 2 :]
-    made = list(moments(log, catalogue, chosen, size=size, half_life_ms=1e9, co_clicks=rules))
+    walk = moments(log, catalogue, chosen, size=size, half_life_ms=1e9)
+    made = list(walk if rules is None else with_neighbours(walk, log, catalogue, rules))
     return model, ExampleLog(moments=made, log=sequences, config=model.config)
 
 

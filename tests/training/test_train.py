@@ -32,7 +32,7 @@ from mos_online.training.click_log import ClickLog
 from mos_online.training.examples import ExampleLog
 from mos_online.training.fit import Reached
 from mos_online.training.moments import moments
-from mos_online.training.past_neighbours import CoClickRules
+from mos_online.training.past_neighbours import CoClickRules, with_neighbours
 from mos_online.training.ranking import CatalogueRanking
 from mos_online.training.routing import route_log
 from mos_online.training.sequence_log import SequenceLog
@@ -223,7 +223,8 @@ def test_the_service_mixes_neighbours_as_training_does(trained: Trained) -> None
     routing = route_log(checkpoint.router, catalogue, log)
     sequences = SequenceLog(log.events, catalogue, routing.event_theme, routing.themes)
     chosen = np.array([at])
-    made = list(moments(log, catalogue, chosen, size=1, half_life_ms=checkpoint.half_life_ms, co_clicks=rules))
+    walk = moments(log, catalogue, chosen, size=1, half_life_ms=checkpoint.half_life_ms)
+    made = list(with_neighbours(walk, log, catalogue, rules))
     data = ExampleLog(moments=made, log=sequences, config=checkpoint.model.config).of([0])
     with torch.inference_mode():
         ranking = CatalogueRanking(checkpoint.model)

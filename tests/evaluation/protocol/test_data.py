@@ -9,9 +9,13 @@ import polars as pl
 import pytest
 import torch
 
+from evaluation.candidates.counting import COUNTING_MODELS, count_run
+from evaluation.protocol import data as data_module
 from evaluation.protocol.data import ExperimentData
 from evaluation.protocol.requests import RequestBatch
+from mos_online.baselines import KnnChoice
 from mos_online.errors import DatasetError
+from mos_online.items.co_clicks import CoClicks
 from mos_online.sessions import SessionConfig
 from mos_online.training.moments import Moment
 from mos_online.training.sequence_log import SequenceLog
@@ -140,3 +144,33 @@ def test_positions_of_one_moment_come_in_the_order_of_the_log(population: Datase
     assert len(np.unique(data.log.times)) < len(data.log.times) // 10
     for positions in (data.split.train, data.split.validation, data.split.test):
         assert (np.diff(data.log.rank[positions]) > 0).all()
+
+
+def test_neighbours_are_counted_if_somebody_asks_for_them_and_once(
+    population: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: list[int] = []
+
+    def choose(events: pl.DataFrame, **settings: float) -> KnnChoice:
+        chosen.append(len(events))
+        return KnnChoice(half_life_ms=1e8, resumes=True)
+
+    monkeypatch.setattr(data_module, "choose_knn", choose)
+    data = small_experiment(population)
+    assert all(moment.neighbours is None for batch in (*data.validation, *data.test) for moment in batch.moments)
+    assert not chosen
+    count_run(COUNTING_MODELS["item-knn"], data)
+    beside = data.beside_neighbours
+    assert beside is data.beside_neighbours
+    assert chosen == [len(data.past(1))], "item-kNN and co-clicks share one choice"
+    for plain, more in zip((*data.validation, *data.test), (*beside[0], *beside[1]), strict=True):
+        assert np.array_equal(plain.negatives, more.negatives)
+        assert [one.popular for one in plain.moments] == [one.popular for one in more.moments]
+    for moment in (beside[0][0].moments[0], beside[1][-1].moments[-1]):
+        assert moment.neighbours is not None
+        counts = CoClicks(half_life_ms=1e8, window_ms=SessionConfig().gap)
+        for click in data.log.clicks[: moment.clicks_before]:
+            counts.add(click.user_id, click.item_id, click.timestamp)
+        item = data.log.events["item_id"][int(moment.positions[0]) - 1]
+        owner = moment.neighbours.owners == data.catalogue.rows[item]
+        assert moment.neighbours.support[owner].tolist() == pytest.approx([sum(counts.listed(item).values())])

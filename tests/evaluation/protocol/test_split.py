@@ -28,7 +28,7 @@ def test_ranges_keep_to_their_time(
     times, before, users = log
     config = SplitConfig(examples=25, judged=judged, tested=judged, history=history)
     try:
-        made = split(times, before, users, config, seed=seed)
+        made = split(times, before, users, config, order=np.argsort(times, kind="stable"), seed=seed)
     except DatasetError:
         return
     first, middle, last = made.borders
@@ -58,7 +58,8 @@ def test_other_seeds_choose_other_users() -> None:
     times = np.concatenate([np.sort(rng.integers(0, 5000, 40)) for _ in range(50)])
     before = np.tile(np.arange(40), 50)
     config = SplitConfig(judged=30, tested=30)
-    chosen = [split(times, before, users, config, seed=seed) for seed in (0, 0, 1)]
+    order = np.argsort(times, kind="stable")
+    chosen = [split(times, before, users, config, order=order, seed=seed) for seed in (0, 0, 1)]
     assert np.array_equal(chosen[0].test, chosen[1].test)
     assert set(users[chosen[0].test]) != set(users[chosen[2].test])
     assert np.array_equal(chosen[0].train, chosen[2].train)
@@ -73,7 +74,7 @@ def test_cuts_must_ascend(cuts: tuple[float, float, float]) -> None:
 def test_a_log_without_enough_history_is_refused() -> None:
     times, users = np.arange(100), np.arange(100)
     with pytest.raises(DatasetError, match="too short"):
-        split(times, np.zeros(100, np.int64), users, SplitConfig())
+        split(times, np.zeros(100, np.int64), users, SplitConfig(), order=times)
 
 
 @pytest.mark.parametrize("requests", ["train", "validation", "test"])
