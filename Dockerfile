@@ -14,6 +14,7 @@ COPY features features
 COPY publishing publishing
 COPY streams streams
 COPY serving serving
+COPY learning learning
 COPY simulator simulator
 COPY evaluation evaluation
 COPY mos_cli mos_cli

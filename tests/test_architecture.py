@@ -12,7 +12,17 @@ from packaging.requirements import Requirement
 from mos_cli import extras
 
 ROOT = Path(__file__).parent.parent
-OURS = {"mos_online", "features", "publishing", "streams", "serving", "simulator", "evaluation", "mos_cli"}
+OURS = {
+    "mos_online",
+    "features",
+    "publishing",
+    "streams",
+    "serving",
+    "learning",
+    "simulator",
+    "evaluation",
+    "mos_cli",
+}
 INFRASTRUCTURE = {
     "faust",
     "mode",
@@ -31,6 +41,7 @@ ALLOWED = {
     "publishing": {"mos_online", "confluent_kafka"},
     "streams": {"mos_online", "features", "publishing", "faust", "mode", "confluent_kafka", "httpx", "aiokafka"},
     "serving": {"mos_online", "features", "publishing", "ray", "starlette"},
+    "learning": {"mos_online", "features", "publishing", "confluent_kafka"},
     "simulator": {"mos_online", "confluent_kafka", "httpx", "aiokafka"},  # aiokafka: the hash of keys
     "evaluation": {"mos_online"},
     "mos_cli": OURS | INFRASTRUCTURE,
@@ -46,6 +57,7 @@ CORE = {
     "themes": {"contracts", "items"},
     "users": {"contracts", "sessions", "themes"},
     "registry": {"users"},
+    "learning": {"contracts", "feedback"},
     "model": {"items", "themes", "users"},
     "recommend": {"contracts", "items", "model", "themes", "users"},
     "baselines": {"contracts", "items", "metrics"},
@@ -93,7 +105,7 @@ INNER: dict[str, dict[str, set[str]]] = {
     "serving": SERVING,
 }
 
-IN_SERVICE = ("mos_online", "features", "publishing", "streams", "serving")
+IN_SERVICE = ("mos_online", "features", "publishing", "streams", "serving", "learning")
 EXTRA = set(extras.EVALUATION)
 REPORTS = ("evaluation", "mos_cli/demo")
 """Where packages of the extra ``evaluation`` may be imported."""

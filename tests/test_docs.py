@@ -27,7 +27,17 @@ from streams.runtime.worker import PROCESSORS
 from tests.simulator.datasets import formats_page
 
 ROOT = Path(__file__).parent.parent
-SOURCES = ("mos_online", "features", "publishing", "streams", "serving", "simulator", "evaluation", "mos_cli")
+SOURCES = (
+    "mos_online",
+    "features",
+    "publishing",
+    "streams",
+    "serving",
+    "learning",
+    "simulator",
+    "evaluation",
+    "mos_cli",
+)
 FOLDERS = (*SOURCES, "docs", "tests", "benchmarks", "requirements")
 PAGES = [
     path
