@@ -53,6 +53,7 @@ CORE = {
     "processes": set(),
     "sessions": {"contracts"},
     "feedback": {"contracts"},
+    "experiments": set(),
     "items": {"contracts"},
     "themes": {"contracts", "items"},
     "users": {"contracts", "sessions", "themes"},
