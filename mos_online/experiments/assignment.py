@@ -1,9 +1,9 @@
-"""Who gets which arm: a function of the user's id, so it is the same everywhere and nothing is stored.
+r"""Who gets which arm: a function of the user's id, so it is the same everywhere and nothing is stored.
 
 Bucket of a user under a salt: the first 8 bytes of BLAKE2b (digest size 8) over ``salt``, a zero byte and the user's id
 (UTF-8), read as a big-endian number, modulo 10,000. The same with other programs::
 
-    printf 'home\\0anna' | b2sum -l 64      # ae1bf2038440ba5e, which is 6782 modulo 10,000
+    printf 'home\0anna' | b2sum -l 64      # ae1bf2038440ba5e, which is 6782 modulo 10,000
 
 An experiment takes ranges of its layer's buckets; a second salt, of the experiment and its version, draws the arm. Both
 are independent of each other and of other layers. A ramp adds ranges, so nobody who is in leaves or changes the arm.
