@@ -55,7 +55,7 @@ CORE = {
     "feedback": {"contracts"},
     "experiments": set(),
     "items": {"contracts"},
-    "themes": {"contracts", "items"},
+    "themes": {"contracts", "items", "metrics"},
     "users": {"contracts", "sessions", "themes"},
     "registry": {"users"},
     "learning": {"contracts", "feedback"},

@@ -11,13 +11,15 @@ from safetensors.numpy import load_file, save_file
 from mos_online.errors import ModelError
 from mos_online.themes.router import Router
 
-FORMAT = 1
+FORMAT = 2
 TENSORS, DOCUMENT = "router.safetensors", "router.json"
 
 
 class _Document(msgspec.Struct, kw_only=True):
     format: int
     version: str
+    epoch: str
+    sequence: int
     tau: float
     items: list[str]
     categories: dict[str, str]
@@ -36,6 +38,8 @@ def save_router(router: Router, folder: Path) -> None:
     document = _Document(
         format=FORMAT,
         version=router.version,
+        epoch=router.epoch,
+        sequence=router.sequence,
         tau=router.tau,
         items=router.items,
         categories=router.categories,
@@ -65,6 +69,8 @@ def load_router(folder: Path) -> Router:
             tau=document.tau,
             labels=document.labels,
             config=document.config,
+            epoch=document.epoch,
+            sequence=document.sequence,
         )
     except (OSError, SafetensorError, msgspec.MsgspecError, LookupError, ValueError) as error:
         raise ModelError(f"cannot read the router in {folder}: {error}; train again with `mos train`") from None

@@ -15,7 +15,8 @@ from mos_online.themes.cooccurrence import routing_table
 from mos_online.themes.labels import theme_labels
 from mos_online.themes.means import category_means, session_means
 from mos_online.themes.prototypes import spherical_kmeans
-from mos_online.themes.router import Router, check_table
+from mos_online.themes.router import Router
+from mos_online.themes.routing_rows import check_table
 
 
 def fit_router(events: pl.DataFrame, items: pl.DataFrame, config: RouterConfig | None = None) -> Router:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Self
 
 import msgspec
 import numpy as np
+from numpy.typing import ArrayLike
 
-from mos_online.arrays import Floats32, Ints
+from mos_online.arrays import Floats, Floats32, Ints
 from mos_online.contracts import Session, actions_of, category_of
 from mos_online.errors import ModelError
 from mos_online.themes.routed import UNROUTED, Routed
+from mos_online.themes.routing_rows import check_table
 
 GRID = 2.0**14
 """Routing vectors and prototypes are whole multiples of 1 / GRID, so that sums over a session and cosines are exact in
@@ -27,8 +30,10 @@ class Router:
     cosine. An item without a row of its own is placed by the mean of its category's rows; one without either does
     not count. Nothing moves: another assignment needs another version.
 
+    A fitted router begins an epoch, in which theme ids keep their meaning; ``revise`` makes the revisions of it.
+
     Attributes:
-        version: short hash of the content, e.g. ``r-3f2a9c1b``.
+        sequence: number of the revision in the epoch; 0 for the router that began it.
         labels: readable name of each theme; index 0 is "unrouted".
         tau: least cosine of a routed session.
         items: ids of the items with a row of their own.
@@ -49,6 +54,8 @@ class Router:
         tau: float,
         labels: Sequence[str],
         config: Mapping[str, object],
+        epoch: str | None = None,
+        sequence: int = 0,
     ) -> None:
         """Take the parts as they are; ``fit_router`` learns them and ``load_router`` reads them.
 
@@ -62,6 +69,8 @@ class Router:
             tau: as the attribute.
             labels: as the attribute, K + 1.
             config: kept for the record.
+            epoch: of a revision, the version of the router that began its epoch.
+            sequence: as the attribute.
 
         Raises:
             ValueError: the sizes do not fit together.
@@ -73,6 +82,8 @@ class Router:
         self.category_rows = list(category_rows)
         self.categories = dict(categories)
         self.config = dict(config)
+        self.sequence = sequence
+        self._epoch = epoch
         nowhere = np.zeros((1, rows.shape[1]))  # the last row: of items without one
         self._rows = np.concatenate([np.rint(rows * GRID) / GRID, nowhere])
         self._prototypes = np.rint(np.asarray(prototypes, np.float64) * GRID) / GRID
@@ -81,7 +92,16 @@ class Router:
         expected = (len(self.items) + len(self.category_rows) + 1, self.dimensions)
         if self._rows.shape != expected or len(table) != len(self.items) or len(self.labels) != self.n_themes + 1:
             raise ValueError(f"{len(self.labels)} labels, rows {self._rows.shape}, expected {expected}")
-        self.version = self._hash()
+
+    @cached_property
+    def version(self) -> str:
+        """Short hash of the content, e.g. ``r-3f2a9c1b``; epoch and sequence are not in it."""
+        return self._hash()
+
+    @property
+    def epoch(self) -> str:
+        """The version of the router that began the epoch: its own, if it is no revision."""
+        return self._epoch or self.version
 
     @property
     def n_themes(self) -> int:
@@ -121,19 +141,36 @@ class Router:
         """
         if not lengths:
             return []
-        nowhere = len(self._rows) - 1
-        rows = [self._item_row.get(item, nowhere) for item in item_ids]
-        if nowhere in rows:
-            for at, row in enumerate(rows):
-                if row == nowhere and (found := self._row(item_ids[at], categories[at])) is not None:
-                    rows[at] = found
-        totals = np.add.reduceat(self._rows.take(rows, 0), np.cumsum([0, *lengths[:-1]]), 0)
+        totals = self._totals(item_ids, categories, lengths)
         weights = totals @ self._prototypes.T
         best = weights.argmax(1)
         norms = np.sqrt(np.square(totals).sum(1))
         near = (norms > 0) & (weights[np.arange(len(best)), best] >= self.tau * norms)
         themes: list[int] = np.where(near, best + 1, UNROUTED).tolist()
         return themes
+
+    def embeddings(self, item_ids: Sequence[str], categories: Sequence[str | None], lengths: Sequence[int]) -> Floats:
+        """Unit mean of the routing vectors of each of several sessions, float64 (n, d_r); zeros where none is known.
+
+        The arguments are those of ``session_themes``.
+        """
+        if not lengths:
+            return np.zeros((0, self.dimensions))
+        totals = self._totals(item_ids, categories, lengths)
+        norms = np.sqrt(np.square(totals).sum(1, keepdims=True))
+        unit: Floats = np.divide(totals, norms, out=np.zeros_like(totals), where=norms > 0)
+        return unit
+
+    def _totals(self, item_ids: Sequence[str], categories: Sequence[str | None], lengths: Sequence[int]) -> Floats:
+        """Sum of the rows of each session, float64 (n, d_r)."""
+        nowhere = len(self._rows) - 1
+        rows = [self._item_row.get(item, nowhere) for item in item_ids]
+        if nowhere in rows:
+            for at, row in enumerate(rows):
+                if row == nowhere and (found := self._row(item_ids[at], categories[at])) is not None:
+                    rows[at] = found
+        totals: Floats = np.add.reduceat(self._rows.take(rows, 0), np.cumsum([0, *lengths[:-1]]), 0)
+        return totals
 
     def item_themes(self, item_ids: Sequence[str], categories: Sequence[str | None]) -> Ints:
         """Theme of each item, int64 (n,): its own nearest prototype, 0 for an item without row and category row."""
@@ -172,21 +209,45 @@ class Router:
             ModelError: an item has a row already, names and rows do not belong together, or rows are not of unit
                 length.
         """
-        check_table(names, table)
         again = [name for name in names if self.has_row(name)]
         if again:
             raise ModelError(f"{len(again)} items have rows already, {again[0]!r} among them; give new items only")
+        return self.revised(names, table, prototypes=self._prototypes, tau=self.tau, sequence=self.sequence)
+
+    def revised(
+        self, names: Sequence[str], table: ArrayLike, *, prototypes: ArrayLike, tau: float, sequence: int
+    ) -> Self:
+        """Another version of the same epoch: some items have other rows, or rows for the first time.
+
+        Args:
+            names: the items, each once.
+            table: their unit rows, (items, d_r).
+            prototypes: unit rows of all themes, (K, d_r).
+            tau: as the attribute.
+            sequence: as the attribute.
+
+        Raises:
+            ModelError: names and rows do not belong together, or rows are not of unit length.
+        """
+        given = np.asarray(table, np.float32)
+        check_table(names, given)
+        items = self.items + [name for name in names if name not in self._item_row]
+        place = self._item_row | {name: row for row, name in enumerate(items[len(self.items) :], len(self.items))}
         tensors = self.tensors()
+        rows = np.concatenate([tensors["table"], np.zeros((len(items) - len(self.items), self.dimensions), np.float32)])
+        rows[[place[name] for name in names]] = given
         return type(self)(
-            items=[*self.items, *names],
-            table=np.concatenate([tensors["table"], table.astype(np.float32)]),
-            prototypes=tensors["prototypes"],
+            items=items,
+            table=rows,
+            prototypes=np.asarray(prototypes, np.float32),
             category_rows=self.category_rows,
             category_table=tensors["category_table"],
             categories=self.categories,
-            tau=self.tau,
+            tau=tau,
             labels=self.labels,
             config=self.config,
+            epoch=self.epoch,
+            sequence=sequence,
         )
 
     def _row(self, item_id: str, category: str | None) -> int | None:
@@ -224,22 +285,3 @@ class Router:
             digest.update(str(tensor.shape).encode() + tensor.tobytes())
         digest.update(msgspec.json.encode([self.items, self.category_rows, sorted(self.categories.items()), self.tau]))
         return f"r-{digest.hexdigest()[:8]}"
-
-
-def check_table(names: Sequence[str], table: Floats32) -> None:
-    """Check that each name has one row of unit length.
-
-    Raises:
-        ModelError: names and rows do not belong together, or rows are not of unit length.
-    """
-    if table.ndim != 2 or len(table) != len(names) or len(set(names)) != len(names):
-        raise ModelError(
-            f"a routing table of shape {table.shape} for {len(names)} names, {len(set(names))} of them distinct; "
-            f"give each item one row: (items, dimensions)"
-        )
-    lengths = np.linalg.norm(table, axis=1)
-    if not np.allclose(lengths, 1, atol=1e-3):
-        raise ModelError(
-            f"routing rows have lengths from {lengths.min():.3g} to {lengths.max():.3g}, must be 1; divide each row by "
-            f"its norm and leave out rows without a direction"
-        )

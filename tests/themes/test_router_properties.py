@@ -171,8 +171,8 @@ def test_a_damaged_artefact_is_refused(tmp_path: Path, name: str, harm: str) -> 
 def test_an_artefact_of_another_format_is_refused(tmp_path: Path) -> None:
     save_router(ROUTER, tmp_path)
     text = (tmp_path / "router.json").read_text()
-    (tmp_path / "router.json").write_text(text.replace('"format":1', '"format":2'))
-    with pytest.raises(ModelError, match="format 2"):
+    (tmp_path / "router.json").write_text(text.replace('"format":2', '"format":1'))
+    with pytest.raises(ModelError, match="format 1"):
         load_router(tmp_path)
 
 
