@@ -1,7 +1,7 @@
 """Messages on the wire. This package is the single source for decoding, validation and documentation.
 
-Messages are JSON in UTF-8. Every topic but ``dead-letters`` is keyed by ``user_id``, so that a user lives in one
-partition of every topic. All times are integers, milliseconds since 1970-01-01 UTC.
+Messages are JSON in UTF-8. Every topic of users is keyed by ``user_id``, so that a user lives in one partition of
+every such topic. All times are integers, milliseconds since 1970-01-01 UTC.
 """
 
 from mos_online.contracts.accepted_clicks import AcceptedClick, AcceptedClicks, check_accepted
@@ -23,6 +23,7 @@ from mos_online.contracts.event_types import DEFAULT_EVENT_TYPES, EventType, Eve
 from mos_online.contracts.fields import MAX_MESSAGE_BYTES, Context, Id, Milliseconds, Scalar
 from mos_online.contracts.impressions import Impression, decode_impression
 from mos_online.contracts.late_events import LateEvent
+from mos_online.contracts.learning_events import LearningAction, LearningEvent, LearningKind, LearningPart
 from mos_online.contracts.lenient import NOT_JSON, decode_leniently
 from mos_online.contracts.outcomes import Outcome, OutcomeItem
 from mos_online.contracts.recommendations import (
@@ -44,6 +45,7 @@ from mos_online.contracts.topics import (
     IMPRESSIONS,
     JOINER_CHECKPOINTS,
     LATE_EVENTS,
+    LEARNING_EVENTS,
     OUTCOMES,
     RECOMMENDATIONS,
     SESSION_EMBEDDINGS,
@@ -61,6 +63,7 @@ __all__ = [
     "IMPRESSIONS",
     "JOINER_CHECKPOINTS",
     "LATE_EVENTS",
+    "LEARNING_EVENTS",
     "MAX_MESSAGE_BYTES",
     "NOT_JSON",
     "OUTCOMES",
@@ -89,6 +92,10 @@ __all__ = [
     "Id",
     "Impression",
     "LateEvent",
+    "LearningAction",
+    "LearningEvent",
+    "LearningKind",
+    "LearningPart",
     "Milliseconds",
     "Outcome",
     "OutcomeItem",

@@ -46,3 +46,13 @@ class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         Fallback | None,
         Meta(description="What was used instead of the model with the profile, and why; null if nothing was."),
     ]
+    score_level: Annotated[
+        float | None,
+        Meta(
+            description="`score` minus this is the logarithm of the model's chance that, of all candidates, "
+            "the item is the next one to be clicked; null if the model did not rank."
+        ),
+    ] = None
+    fast_version: Annotated[
+        Name | None, Meta(description="The fast weights that gave `p_click`; null if there were none.")
+    ] = None

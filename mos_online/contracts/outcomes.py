@@ -53,3 +53,5 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     model_version: Annotated[Name, Meta(description="The model that answered.")]
     router_version: Annotated[Name, Meta(description="The router that gave the themes.")]
     fallback: Annotated[Fallback | None, Meta(description="As in the decision.")]
+    score_level: Annotated[float | None, Meta(description="As in the decision.")] = None
+    fast_version: Annotated[Name | None, Meta(description="As in the decision.")] = None

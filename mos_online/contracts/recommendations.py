@@ -31,6 +31,13 @@ class RankedItem(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defau
             "otherwise the field is left out."
         ),
     ] = None
+    p_click: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(
+            description="The probability that the item is clicked if it is displayed at its place of the answer; left "
+            "out until enough outcomes are known.",
+        ),
+    ] = None
 
 
 class Fallback(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -10,6 +10,8 @@ RECOMMENDATIONS = "recommendations"
 DECISIONS = "decisions"
 IMPRESSIONS = "impressions"
 OUTCOMES = "outcomes"
+LEARNING_EVENTS = "learning-events"
+"""Keyed by the arm."""
 DEAD_LETTERS = "dead-letters"
 ACCEPTED_CLICKS = "accepted-clicks"
 """Internal to the worker: the sessionizer tells the popularity what counts."""
@@ -27,6 +29,7 @@ TOPICS = (
     DECISIONS,
     IMPRESSIONS,
     OUTCOMES,
+    LEARNING_EVENTS,
     DEAD_LETTERS,
     ACCEPTED_CLICKS,
     SESSIONIZER_CHECKPOINTS,

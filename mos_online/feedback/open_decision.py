@@ -91,6 +91,7 @@ class OpenDecision:
                     item_id=item.item_id,
                     score=item.score,
                     theme=item.theme,
+                    p_click=item.p_click,
                     position=positions.get(item.item_id),
                     clicks=len(clicks),
                     weight=sum(sorted(click.weight for click in clicks)),
@@ -112,6 +113,8 @@ class OpenDecision:
             model_version=decision.model_version,
             router_version=decision.router_version,
             fallback=decision.fallback,
+            score_level=decision.score_level,
+            fast_version=decision.fast_version,
         )
 
     def _told(self, rules: JoinRules) -> list[Impression]:

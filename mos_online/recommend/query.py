@@ -49,9 +49,12 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
         themes: of the user, whose histories the model used.
         fallback: why popularity answered; None when the model did.
         candidates: how many items could be recommended, the excluded ones included.
+        score_level: log of the sum of exp(score) of them all, so that ``score - score_level`` is the logarithm of a
+            probability; None when popularity answered.
     """
 
     items: list[RankedItem]
     themes: list[ThemeShare]
     fallback: FallbackReason | None
     candidates: int
+    score_level: float | None = None

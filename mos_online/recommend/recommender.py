@@ -91,6 +91,7 @@ class Recommender:
             alone = scores_of(self._model, users, batch, candidates)
             evidence = evidence_of(batch, neighbours)
             scores = self._model.co_clicks.mix(alone, evidence, candidates.slot)
+            levels = scores.logsumexp(1).tolist()
             exclude(scores, queries, candidates)
             most = min(max((query.k for query in queries), default=1), scores.shape[1])
             best, columns = scores.topk(most)
@@ -105,7 +106,9 @@ class Recommender:
             together = clicked_together(evidence, row, rows, of_neighbours[row, : query.k])
             items = _ranked(candidates, best[row, : query.k], rows, together)
             shares = theme_shares(users.gates[row], history, self.router.labels)
-            rankings.append(Ranking(items=items, themes=shares, fallback=None, candidates=count))
+            rankings.append(
+                Ranking(items=items, themes=shares, fallback=None, candidates=count, score_level=levels[row])
+            )
         return rankings
 
 

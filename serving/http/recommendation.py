@@ -86,6 +86,7 @@ def _decision(request: RecommendRequest, name: str, query: Query, answer: Answer
         model_version=recommender.model_version,
         router_version=recommender.router_version,
         fallback=answer.fallback,
+        score_level=ranking.score_level,
     )
 
 

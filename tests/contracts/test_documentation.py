@@ -24,6 +24,7 @@ from mos_online.contracts import (
     Heartbeat,
     Impression,
     LateEvent,
+    LearningEvent,
     Outcome,
     OutcomeItem,
     RankedItem,
@@ -109,6 +110,23 @@ SENT: dict[str, list[Any]] = {
             router_version="r",
             fallback=None,
         )
+    ],
+    contracts.LEARNING_EVENTS: [
+        LearningEvent(
+            event_id="a",
+            timestamp=5,
+            kind="alarm",
+            part="router",
+            arm="champion",
+            signal="theme_share",
+            theme=2,
+            action="router",
+            reason="more sessions",
+            numbers={"before": 0.1, "after": 0.2},
+        ),
+        LearningEvent(
+            event_id="b", timestamp=5, kind="refused", part="model", arm="champion", version="m", reason="-", numbers={}
+        ),
     ],
     contracts.DEAD_LETTERS: [
         DeadLetter(

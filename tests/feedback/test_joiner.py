@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mos_online.contracts import AcceptedClick, AcceptedClicks, Decision, Impression, Outcome
 from mos_online.feedback.joiner import Joiner
@@ -74,6 +75,15 @@ def test_a_click_on_an_item_that_the_named_decision_has_not_counts_by_its_item()
     (named, other), _ = joined(decision("r", 1000, items="a"), decision("s", 1001, items="b"), click(0, 1020, "b", "r"))
 
     assert (clicks_of(named), clicks_of(other)) == ({}, {"b": 1})
+
+
+def test_an_outcome_has_what_the_decision_says_of_its_scores() -> None:
+    made = decision("d", 1000)
+    made = replace(made, items=[replace(made.items[0], p_click=0.25), made.items[1]], score_level=7.5, fast_version="f")
+    (found,), _ = joined(made)
+
+    assert (found.score_level, found.fast_version) == (7.5, "f")
+    assert [item.p_click for item in found.items] == [0.25, None]
 
 
 def test_what_names_no_open_decision_is_an_orphan_and_counts_for_nothing() -> None:

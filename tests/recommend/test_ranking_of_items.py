@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,7 +18,7 @@ from mos_online.errors import DatasetError, ModelError
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.co_clicks import CoClicks
 from mos_online.items.snapshot import PopularitySnapshot
-from mos_online.recommend.query import Query
+from mos_online.recommend.query import Query, Ranking
 from mos_online.recommend.recommender import Recommender
 from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
@@ -136,10 +137,28 @@ def test_an_item_that_neighbours_bring_names_what_it_goes_with(recommender: Reco
     assert (first.item_id, first.together_with) == (far, last)
     assert {item.together_with for item in others} == {None}
     assert [item for item in before if item.item_id != far] == others, "no other score changes"
+    assert chances(recommender.recommend([query(events=[other, last], k=300)])[0]) == pytest.approx(1)
     (alone, excluding) = recommender.recommend([query(events=["x"]), query(events=[last], exclude=[far])])
     assert all(item.together_with is None for ranking in (alone, excluding) for item in ranking.items)
     recommender.observe_co_clicks([])
     assert recommender.recommend([query(events=[other, last], k=300)])[0].items == before
+
+
+def chances(ranking: Ranking) -> float:
+    """What the chances of the items add up to."""
+    assert ranking.score_level is not None
+    return sum(math.exp(item.score - ranking.score_level) for item in ranking.items)
+
+
+def test_scores_are_logarithms_of_chances_above_the_level_of_the_answer(recommender: Recommender) -> None:
+    known = recommender.recommend([query()])[0].items[0].item_id
+    (whole,) = recommender.recommend([query(events=[known], k=300)])
+    first = whole.items[0].item_id
+    (without,) = recommender.recommend([query(events=[known], k=300, exclude=[first])])
+    assert len(whole.items) == whole.candidates
+    assert chances(whole) == pytest.approx(1)
+    assert without.score_level == pytest.approx(whole.score_level), "who excludes an item changes no chance"
+    assert recommender.recommend([query()])[0].score_level is None, "popularity knows no chances"
 
 
 def co_clicks(partition: int, *items: str) -> CoClickSnapshot:

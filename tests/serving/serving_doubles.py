@@ -84,6 +84,7 @@ class FakeRecommender:
             themes=shares,
             fallback=None if own else "unknown_user",
             candidates=1200,
+            score_level=2.5 if own else None,
         )
 
 

@@ -79,6 +79,7 @@ def test_an_answer_is_logged_as_it_was_given() -> None:
     assert recorder.sent[0][:2] == ("decisions", b"anna")
     assert (decision.request_id, decision.user_id) == ("mine", "anna")
     assert (decision.timestamp, decision.trigger, decision.candidates) == (T + 5, "request", 1200)
+    assert decision.score_level == 2.5
     assert (decision.model_version, decision.router_version) == (answer["model_version"], answer["router_version"])
     assert decision.fallback is None
     assert [(item.item_id, item.score, item.theme) for item in decision.items] == [

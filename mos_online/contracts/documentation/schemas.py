@@ -13,6 +13,7 @@ from mos_online.contracts.dead_letters import DeadLetter
 from mos_online.contracts.decisions import Decision
 from mos_online.contracts.impressions import Impression
 from mos_online.contracts.late_events import LateEvent
+from mos_online.contracts.learning_events import LearningEvent
 from mos_online.contracts.outcomes import Outcome
 from mos_online.contracts.recommendations import Recommendation
 from mos_online.contracts.session_embeddings import SessionEmbedding
@@ -23,6 +24,7 @@ from mos_online.contracts.topics import (
     DECISIONS,
     IMPRESSIONS,
     LATE_EVENTS,
+    LEARNING_EVENTS,
     OUTCOMES,
     RECOMMENDATIONS,
     SESSION_EMBEDDINGS,
@@ -38,6 +40,7 @@ MESSAGES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     DECISIONS: (Decision,),
     IMPRESSIONS: (Impression,),
     OUTCOMES: (Outcome,),
+    LEARNING_EVENTS: (LearningEvent,),
     DEAD_LETTERS: (DeadLetter,),
 }
 """What may be on each topic that others read or write."""
@@ -108,7 +111,8 @@ def _action(topic: str) -> str:
 def _message(kind: type[msgspec.Struct]) -> dict[str, Any]:
     message: dict[str, Any] = {"name": kind.__name__, "payload": _reference("schemas", kind.__name__)}
     if kind is not DeadLetter:
-        message["bindings"] = {"kafka": {"key": {"type": "string", "description": "The user_id."}}}
+        key = "The arm." if kind is LearningEvent else "The user_id."
+        message["bindings"] = {"kafka": {"key": {"type": "string", "description": key}}}
     return message
 
 

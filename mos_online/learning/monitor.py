@@ -1,0 +1,89 @@
+"""Watches themes and click probabilities for drift. Feed it in the order of the events."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import partial
+
+from mos_online.learning.alarms import ACTIONS, EVENTS_PER_FALSE_ALARM, DriftAlarm, Signal
+from mos_online.learning.detectors import AdaptiveWindow, Cusum, Detector, cusum_threshold
+
+NO_ARM = "champion"
+"""The arm of signals that belong to none."""
+
+OF_AN_IMPRESSION = 3
+"""Detectors that see an impression: the residuals of its arm and of its theme, and the losses of its theme."""
+
+CUSUM_THRESHOLD = cusum_threshold(OF_AN_IMPRESSION * EVENTS_PER_FALSE_ALARM)
+"""An impression goes through ``OF_AN_IMPRESSION`` detectors, which share the budget (Bonferroni)."""
+
+LOSS_DELTA = 1e-4
+
+SHARE_DELTA = 0.002
+"""Of all themes and of unrouted sessions together."""
+
+LEAST_P = 1e-3
+"""Smaller probabilities count as this: one click at 1e-6 must not alarm alone."""
+
+WIDEST_LOSS = 2 * math.log(1 / LEAST_P)
+"""Loss residuals are divided by this, so that they lie in a range of length 1."""
+
+
+class DriftMonitor:
+    """Detectors of all signals. It cannot be stored: after a restart feed it the last hour again.
+
+    Attributes:
+        themes: K.
+    """
+
+    def __init__(self, themes: int) -> None:
+        """Begin with themes 0 (none) to ``themes``."""
+        self.themes = themes
+        window = partial(AdaptiveWindow, SHARE_DELTA / (themes + 3))
+        self._shares: list[Detector] = [window() for _ in range(themes + 1)]
+        self._residuals: dict[tuple[str, int | None], Detector] = {}
+        self._losses: dict[tuple[str, int], Detector] = {}
+
+    def session(self, theme: int, at: int) -> Iterator[DriftAlarm]:
+        """Take the theme of a closed session, 0 to K; ``at`` is its event time (ms)."""
+        for number, detector in enumerate(self._shares):
+            if detector.update(float(number == theme)):
+                yield _alarm("theme_share", NO_ARM, number, at, detector)
+
+    def impression(self, arm: str, theme: int, at: int, *, p: float, clicked: bool) -> Iterator[DriftAlarm]:
+        """Take an impression.
+
+        Args:
+            arm: who ranked.
+            theme: of the item.
+            at: event time (ms).
+            p: the probability of a click that was expected before.
+            clicked: whether it was.
+        """
+        p = min(max(p, LEAST_P), 1 - LEAST_P)
+        residual = (clicked - p) / math.sqrt(p * (1 - p))
+        for of in (None, theme):
+            detector = self._residuals.get((arm, of))
+            if detector is None:
+                detector = self._residuals[arm, of] = Cusum(CUSUM_THRESHOLD)
+            if detector.update(residual):
+                yield _alarm("calibration", arm, of, at, detector)
+        losses = self._losses.get((arm, theme))
+        if losses is None:
+            losses = self._losses[arm, theme] = AdaptiveWindow(LOSS_DELTA)
+        if losses.update(loss_residual(p, clicked=clicked)):
+            yield _alarm("loss", arm, theme, at, losses)
+
+
+def loss_residual(p: float, *, clicked: bool) -> float:
+    """By how much the log loss is above what it is expected to be if p is right, divided by ``WIDEST_LOSS``.
+
+    -(y - p) log(p / (1 - p)): its mean is 0 as long as p is right. It grows if scores say less than they did, although
+    as many items are clicked as before.
+    """
+    return (p - clicked) * math.log(p / (1 - p)) / WIDEST_LOSS
+
+
+def _alarm(signal: Signal, arm: str, theme: int | None, at: int, detector: Detector) -> DriftAlarm:
+    return DriftAlarm(signal, arm, theme, at, detector.before, detector.after, ACTIONS[signal][0])
