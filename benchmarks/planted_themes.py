@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from evaluation.hopping.agreement import mutual_information
+from mos_online.metrics.agreement import mutual_information
 from mos_online.themes import RouterConfig, fit_router
 from simulator.population import SyntheticConfig, synthesize
 

@@ -126,8 +126,7 @@ class Population:
 
     Attributes:
         config: that it was made by.
-        dataset: the log. The item of place m on ring k is row ``k * items_per_theme + m`` of its items, and the users
-            of the rows below have its ids in ascending order.
+        dataset: the log. The item of place m on ring k is row ``k * items_per_theme + m`` of its items.
         owned: int64 (users, themes_per_user), the rings of each user.
         position: int64 (users, themes), where each user has left each ring.
         ring: int64 (users,), the ring of the last session.
@@ -138,6 +137,11 @@ class Population:
     owned: Ints
     position: Ints
     ring: Ints
+
+    @property
+    def user_ids(self) -> list[str]:
+        """The user_id of each user."""
+        return [_user_id(number, self.config.users) for number in range(self.config.users)]
 
 
 def synthesize(config: SyntheticConfig) -> Dataset:
@@ -159,7 +163,9 @@ def populate(config: SyntheticConfig) -> Population:
     )
     frame = numbered(
         events.lazy().select(
-            pl.format("u{}", pl.col("user").cast(pl.String).str.zfill(len(str(config.users - 1)))).alias("user_id"),
+            pl.Series([_user_id(number, config.users) for number in range(config.users)])
+            .gather(events["user"])
+            .alias("user_id"),
             items["item_id"].gather(events["item"]).alias("item_id"),
             "timestamp",
             pl.lit("click").alias("event_type"),
@@ -278,6 +284,10 @@ def _running_sum(values: Ints, restart: NDArray[np.bool_]) -> Ints:
     total = np.cumsum(values)
     heads = np.flatnonzero(restart)
     return total - np.repeat((total - values)[heads], np.diff(np.append(heads, len(values))))
+
+
+def _user_id(number: int, users: int) -> str:
+    return f"u{number:0{len(str(users - 1))}}"
 
 
 def _theme(number: int) -> str:

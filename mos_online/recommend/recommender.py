@@ -63,6 +63,11 @@ class Recommender:
         """
         return cls(ModelCheckpoint.from_pretrained(folder, spare=SPARE), new_item_users=new_item_users)
 
+    @property
+    def catalogue(self) -> frozenset[str]:
+        """The items that the model was trained on."""
+        return self._catalogue
+
     def observe_popularity(self, snapshots: Sequence[PopularitySnapshot]) -> None:
         """Take the newest counts of all partitions: popularity, and new items with their categories.
 

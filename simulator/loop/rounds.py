@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mos_online.arrays import Floats, Ints
+from mos_online.contracts.decisions import MAX_ITEMS
 from mos_online.errors import SettingsError
 from simulator.loop.config import Arm, Drift, Habits
 from simulator.loop.crowd import Answered, Asked, Crowd
@@ -117,15 +118,14 @@ def check(population: Population, arms: Sequence[Arm], length: int) -> None:
     """Check what a simulation is made of.
 
     Raises:
-        SettingsError: no arm, two arms of one name, or lists longer than a ring.
+        SettingsError: no arm, two arms of one name, or lists longer than a ring or an answer.
     """
     names = [arm.name for arm in arms]
     if not arms or len(set(names)) < len(names):
         raise SettingsError(f"arms {', '.join(names) or '(none)'}: give at least one, and each a name of its own")
-    if not 1 <= length <= population.config.items_per_theme:
-        raise SettingsError(
-            f"lists of {length} items: give 1 to {population.config.items_per_theme}, the items of a theme"
-        )
+    most = min(population.config.items_per_theme, MAX_ITEMS)
+    if not 1 <= length <= most:
+        raise SettingsError(f"lists of {length} items: give 1 to {most}, no more than a theme has")
 
 
 def _assigned(users: int, arms: int, seed: int, *, paired: bool) -> tuple[Ints, Ints]:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evaluation.hopping.agreement import mutual_information
 from mos_online.contracts import Session, SessionEvent
 from mos_online.errors import ModelError
+from mos_online.metrics.agreement import mutual_information
 from mos_online.themes import Router, RouterConfig, fit_router, load_router, router_from_table, save_router
 from mos_online.themes.cooccurrence import routing_table
 from simulator.population import SyntheticConfig, synthesize

@@ -12,9 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.hopping.agreement import mutual_information
 from evaluation.routing.contrastive import ContrastiveConfig, _batches, _halves, _unit_means, contrastive_table
 from mos_online.errors import ModelError
+from mos_online.metrics.agreement import mutual_information
 from mos_online.themes import RouterConfig, TableConfig, router_from_table
 from simulator.population import SyntheticConfig, synthesize
 

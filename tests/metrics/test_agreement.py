@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from evaluation.hopping.agreement import mutual_information
 from mos_online.errors import DatasetError
+from mos_online.metrics.agreement import mutual_information
 
 labels = st.lists(st.integers(0, 4), min_size=1, max_size=60)
 

@@ -1,0 +1,126 @@
+"""Puts together a simulation with the real recommender."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mos_online.contracts import Click, Context
+from mos_online.feedback.rules import JoinRules
+from mos_online.items.user_limits import UserLimits
+from mos_online.sessions import SessionConfig
+from simulator.loop.config import Arm, Drift, Habits
+from simulator.loop.crowd import Crowd
+from simulator.loop.rounds import check
+from simulator.loop.served import Served
+from simulator.loop.stream import VirtualStream
+from simulator.loop.virtual import VirtualLoop
+from simulator.loop.visit import Site
+from simulator.loop.world import World
+from simulator.population import Population
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """What happens in a simulation; the same values give the same requests.
+
+    Attributes:
+        habits: of the users.
+        drift: what changes; None for nothing.
+        arm: the users' own, with its effect.
+        length: of the lists.
+        categories: whether clicks name the category of their item, which moved items keep.
+        seed: of everything random.
+    """
+
+    habits: Habits = field(default_factory=Habits)
+    drift: Drift | None = None
+    arm: Arm = field(default_factory=lambda: Arm(name="all"))
+    length: int = 10
+    categories: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamRules:
+    """By what the stream works, as in the settings of a worker.
+
+    Attributes:
+        sessions: of the sessionizer.
+        outcomes: of the joiner.
+        limits: of what a user adds to the counts.
+    """
+
+    sessions: SessionConfig = field(default_factory=SessionConfig)
+    outcomes: JoinRules = field(default_factory=JoinRules)
+    limits: UserLimits = field(default_factory=lambda: UserLimits(per_item=5.0, in_all=100.0))
+
+
+def virtual_loop(
+    population: Population,
+    served: Sequence[Served],
+    config: LoopConfig,
+    rules: StreamRules,
+    *,
+    half_lives: tuple[float, float],
+    shown: int = -1,
+) -> VirtualLoop:
+    """A loop that begins where the population's log ends; its clicks are in the profiles and in the counts.
+
+    Args:
+        population: the users.
+        served: the ways of serving; see ``VirtualLoop``.
+        config: what happens.
+        rules: of the stream.
+        half_lives: of popularity and of co-clicks, ms, as the model states them.
+        shown: see ``VirtualLoop``.
+
+    Raises:
+        SettingsError: lists longer than a ring, or an effect too large to be exact.
+    """
+    check(population, [config.arm], config.length)
+    world = World.of(population, config.drift, config.seed)
+    users = np.arange(population.config.users)
+    crowd = Crowd(
+        population,
+        world,
+        config.habits,
+        [config.arm],
+        users=users,
+        arm=np.zeros_like(users),
+        length=config.length,
+        seed=config.seed,
+    )
+    half_life, co_click_half_life = half_lives
+    stream = VirtualStream(
+        rules.sessions,
+        rules.outcomes,
+        rules.limits,
+        half_life_ms=half_life,
+        co_click_half_life_ms=co_click_half_life,
+    )
+    events = population.dataset.events
+    site = Site(
+        population,
+        world,
+        begin=int(events["timestamp"][-1]) + rules.sessions.gap + rules.sessions.lateness + 1,
+        gap=rules.sessions.gap,
+        length=config.length,
+        categories=config.categories,
+    )
+    loop = VirtualLoop(crowd, site, stream, served, shown=shown)
+    loop.begin_with(_past(population, categories=config.categories))
+    return loop
+
+
+def _past(population: Population, *, categories: bool) -> Iterator[Click]:
+    """The clicks of the log."""
+    contexts: dict[str, Context | None] = {
+        item: {"category": category} if categories else None
+        for item, category in population.dataset.items.select("item_id", "category").iter_rows()
+    }
+    columns = population.dataset.events.select("user_id", "item_id", "event_id", "timestamp")
+    for user, item, event, timestamp in columns.iter_rows():
+        yield Click(user_id=user, item_id=item, event_id=event, timestamp=timestamp, context=contexts[item])

@@ -1,0 +1,80 @@
+"""One way of answering the simulated users: a recommender, profiles, and what learns for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mos_online.contracts import Session
+from mos_online.items.co_click_snapshot import CoClickSnapshot
+from mos_online.items.snapshot import PopularitySnapshot
+from mos_online.learning.part import LearningBatch, LearningPart
+from mos_online.recommend.query import Query, Ranking
+from mos_online.recommend.recommender import Recommender
+from mos_online.users.profile import UserProfile
+from mos_online.users.ring_sizes import RingSizes
+from mos_online.users.update import apply_sessions
+
+
+class Served:
+    """A model in service, with the profiles that its router has made. Without parts it is frozen.
+
+    Attributes:
+        name: for the report.
+        recommender: answers; parts may change its router and its weights.
+        profiles: by user_id.
+        alarms: what the parts have said, in order.
+    """
+
+    def __init__(
+        self, name: str, recommender: Recommender, sizes: RingSizes, parts: Sequence[LearningPart] = ()
+    ) -> None:
+        """Serve with a recommender of its own; ``parts`` learn from what comes out of the stream."""
+        self.name = name
+        self.recommender = recommender
+        self.profiles: dict[str, UserProfile] = {}
+        self.alarms: list[str] = []
+        self._sizes = sizes
+        self._parts = parts
+
+    def close(self, sessions: Sequence[Session]) -> list[int]:
+        """Update the profiles by closed sessions; returns the theme of each."""
+        if not sessions:
+            return []
+        changed, embeddings = apply_sessions(sessions, self.profiles, self.recommender.router, self._sizes)
+        self.profiles.update(changed)
+        return [embedding.theme for embedding in embeddings]
+
+    def learn(self, batches: Sequence[LearningBatch]) -> None:
+        """Give the parts what came to be known, and let them do what is due."""
+        for batch in batches:
+            for part in self._parts:
+                part.take(batch)
+        if not batches:
+            return
+        for part in self._parts:
+            for alarm in part.step(batches[-1].event_time):
+                self.alarms.append(f"{part.name}: {alarm.why}")
+                for other in self._parts:
+                    other.hear(alarm)
+
+    def observe(self, popularity: PopularitySnapshot, together: CoClickSnapshot) -> None:
+        """Take the newest counts, as a replica does every few seconds."""
+        self.recommender.observe_popularity([popularity])
+        self.recommender.observe_co_clicks([together])
+
+    def rank(self, queries: Sequence[Query]) -> list[Ranking]:
+        """Rank for these users, with their profiles."""
+        known = self.profiles.get
+        return self.recommender.recommend(
+            [
+                Query(
+                    user_id=one.user_id,
+                    profile=known(one.user_id),
+                    events=one.events,
+                    timestamp=one.timestamp,
+                    k=one.k,
+                    exclude=one.exclude,
+                )
+                for one in queries
+            ]
+        )
