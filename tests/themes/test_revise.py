@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.hopping.agreement import mutual_information
+from mos_online.metrics.agreement import mutual_information
 from mos_online.themes import Router, load_router, save_router
 from mos_online.themes.gate import judge
 from mos_online.themes.revise import revise
