@@ -15,6 +15,7 @@ COPY publishing publishing
 COPY streams streams
 COPY serving serving
 COPY learning learning
+COPY monitoring monitoring
 COPY simulator simulator
 COPY evaluation evaluation
 COPY mos_cli mos_cli

@@ -31,6 +31,7 @@ COMMANDS = {
     "kafka": "A Kafka broker for development: embedded in memory, or Apache Kafka with --real.",
     "worker": "The stream processor: sessions, profiles, recommendations.",
     "serve": "The recommendation service (Ray Serve): POST /v1/recommend.",
+    "learn": "Learn from the stream: what it has learned, and the process that learns.",
     "keys": "API keys of the recommendation service.",
     "import": "Make a dataset of a click log: CSV, JSON lines, Parquet, or a public format.",
     "validate": "Check a log or a running topic: what is wrong, what it will mean, what to do.",

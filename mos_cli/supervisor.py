@@ -177,12 +177,15 @@ def services_lock(home: Path) -> AbstractContextManager[int]:
     return locked(home / LOCK, what="`mos up` or `mos demo`", instead="choose another MOS_HOME")
 
 
-def local_services(settings: Settings, *, probe: Literal["readyz", "healthz"] = "readyz") -> list[ChildProcess]:
+def local_services(
+    settings: Settings, *, probe: Literal["readyz", "healthz"] = "readyz", learn: bool = False
+) -> list[ChildProcess]:
     """The services of a single machine, in the order in which they start.
 
     Args:
         settings: of all of them.
         probe: what service and worker must answer to be ready; without a model they only answer "healthz".
+        learn: whether the learner is one of them.
     """
     services = []
     if settings.kafka == "embedded":
@@ -191,6 +194,9 @@ def local_services(settings: Settings, *, probe: Literal["readyz", "healthz"] = 
     serve = f"{settings.local_serve_url}/{probe}"
     services.append(ChildProcess(name="serve", arguments=("serve",), ready=lambda: answers(serve)))
     services.append(ChildProcess(name="worker", arguments=("worker",), ready=lambda: answers(worker)))
+    if learn:
+        learner = f"{http_address(settings.learn_host, settings.learn_port)}/{probe}"
+        services.append(ChildProcess(name="learn", arguments=("learn",), ready=lambda: answers(learner)))
     return services
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,7 +16,11 @@ app = typer.Typer()
 
 
 @app.command()
-def up() -> None:
+def up(
+    learn: Annotated[
+        bool, typer.Option("--learn", help="Start the learner, too (default: what is served is fixed).")
+    ] = False,
+) -> None:
     """Start Kafka (if embedded), the recommendation service and the stream worker, and keep them until Ctrl-C.
 
     Without a model they wait for one: make it with `mos train`, at any time. Send clicks with `mos replay` or your own
@@ -33,10 +37,10 @@ def up() -> None:
     missing = _missing_model(configured)
     with services_lock(configured.home), Supervisor(configured.home / "logs") as supervisor:
         try:
-            for port in (configured.serve_port, configured.worker_port):
+            for port in (configured.serve_port, configured.worker_port, *([configured.learn_port] if learn else [])):
                 if not keep_port(port):
                     raise MosError(f"port {port} is kept by another `mos demo` or `mos up`; choose another one")
-            for service in local_services(configured, probe="healthz" if missing else "readyz"):
+            for service in local_services(configured, probe="healthz" if missing else "readyz", learn=learn):
                 console.print(f"starting {service.name} ...")
                 supervisor.start(service)
             if missing:
@@ -46,7 +50,7 @@ def up() -> None:
             while True:
                 time.sleep(1)
                 supervisor.tend(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))
-                if missing and all(service.ready() for service in local_services(configured)):
+                if missing and all(service.ready() for service in local_services(configured, learn=learn)):
                     missing = None
                     _announce(configured, console)
         except KeyboardInterrupt:

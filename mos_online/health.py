@@ -16,7 +16,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         details: what fails, or what is waited for; each is a sentence or a part of one.
     """
 
-    program: Literal["serve", "worker"]
+    program: Literal["serve", "worker", "learn"]
     status: Literal["alive", "ready", "waiting", "failing"]
     details: list[str] = []
 

@@ -171,6 +171,16 @@ class Settings(SystemSettings):
     )
     worker_port: int = Field(6066, ge=1, le=65535, description="The port of the worker's `/metrics` and `/healthz`.")
     profile_cache_mb: int = Field(256, ge=1, description="The profiler keeps profiles in this much memory, in MiB.")
+    learn_host: Annotated[str, AfterValidator(host_name)] = Field(
+        "127.0.0.1", description="The address of the learner's `/metrics` and `/healthz`. Nothing there asks for a key."
+    )
+    learn_port: int = Field(6067, ge=1, le=65535, description="The port of the learner's `/metrics` and `/healthz`.")
+    learn_days: float = Field(
+        30, gt=0, le=3650, description="The learner keeps sessions and outcomes for so many days of event time."
+    )
+    learn_log_mb: int = Field(
+        1024, ge=1, description="The learner keeps at most so many MiB of them; the oldest go first."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Programs log messages of this level and above."
     )

@@ -87,6 +87,11 @@ class SystemSettings(BaseSettings):
         """The folder of the Feast registry and, with SQLite, of the online store."""
         return Path(self._of_namespace(str(self.home / "feast")))
 
+    @property
+    def learning_dir(self) -> Path:
+        """The folder of the learner: its log, its status, its history."""
+        return Path(self._of_namespace(str(self.home / "learning")))
+
     def _of_namespace(self, folder: str) -> str:
         """The namespace's own part of a folder; its prefix keeps it apart from what else lies there."""
         return f"{folder.rstrip('/')}/ns-{self.namespace}" if self.namespace else folder

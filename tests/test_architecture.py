@@ -19,6 +19,7 @@ OURS = {
     "streams",
     "serving",
     "learning",
+    "monitoring",
     "simulator",
     "evaluation",
     "mos_cli",
@@ -39,9 +40,20 @@ ALLOWED = {
     "mos_online": set(),
     "features": {"mos_online", "feast", "redis"},
     "publishing": {"mos_online", "confluent_kafka"},
-    "streams": {"mos_online", "features", "publishing", "faust", "mode", "confluent_kafka", "httpx", "aiokafka"},
+    "monitoring": {"mos_online"},
+    "streams": {
+        "mos_online",
+        "features",
+        "publishing",
+        "monitoring",
+        "faust",
+        "mode",
+        "confluent_kafka",
+        "httpx",
+        "aiokafka",
+    },
     "serving": {"mos_online", "features", "publishing", "ray", "starlette"},
-    "learning": {"mos_online", "features", "publishing", "confluent_kafka"},
+    "learning": {"mos_online", "features", "publishing", "monitoring", "confluent_kafka"},
     "simulator": {"mos_online", "confluent_kafka", "httpx", "aiokafka"},  # aiokafka: the hash of keys
     "evaluation": {"mos_online"},
     "mos_cli": OURS | INFRASTRUCTURE,
@@ -106,7 +118,7 @@ INNER: dict[str, dict[str, set[str]]] = {
     "serving": SERVING,
 }
 
-IN_SERVICE = ("mos_online", "features", "publishing", "streams", "serving", "learning")
+IN_SERVICE = ("mos_online", "features", "publishing", "streams", "serving", "learning", "monitoring")
 EXTRA = set(extras.EVALUATION)
 REPORTS = ("evaluation", "mos_cli/demo")
 """Where packages of the extra ``evaluation`` may be imported."""

@@ -34,6 +34,7 @@ SOURCES = (
     "streams",
     "serving",
     "learning",
+    "monitoring",
     "simulator",
     "evaluation",
     "mos_cli",

@@ -14,9 +14,9 @@ from mos_online.errors import BrokerError, ContractError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
 from publishing.faults import broker_error, passes
+from publishing.outage import Outage
 from streams.kafka.decoding import json_decoder
 from streams.kafka.headers import closable_at
-from streams.kafka.outage import Outage
 from streams.kafka.records import Record, of_confluent
 
 TOPICS = (

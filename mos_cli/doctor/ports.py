@@ -16,13 +16,14 @@ from mos_online.settings import Settings
 TIMEOUT = 3.0
 """Seconds for an answer about health."""
 
-Program = Literal["serve", "worker"]
+Program = Literal["serve", "worker", "learn"]
 
 
 def ports(settings: Settings) -> Iterator[Finding]:
-    """Whether our two ports are ours to use, or already used by us."""
+    """Whether our ports are ours to use, or already used by us."""
     yield _port("serve", settings.serve_host, settings.serve_port, "MOS_SERVE_HOST or MOS_SERVE_PORT")
     yield _port("worker", settings.worker_host, settings.worker_port, "MOS_WORKER_HOST or MOS_WORKER_PORT")
+    yield _port("learn", settings.learn_host, settings.learn_port, "MOS_LEARN_HOST or MOS_LEARN_PORT")
 
 
 def remote_service(settings: Settings) -> Iterator[Finding]:

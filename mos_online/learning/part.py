@@ -56,7 +56,7 @@ class LearningPart(Protocol):
     first ``take`` with batches that are marked ``again``, without ``step``. What it has published it reads where it
     has published it.
 
-    A ``MosError`` of ``step`` or ``hear`` is logged, counted and shown by ``status``, and the learner goes on. Any
+    A ``MosError`` of ``step`` is logged, counted and shown by ``status``, and the learner goes on. Any
     other error ends the process, which is then started again.
     """
 
@@ -75,7 +75,9 @@ class LearningPart(Protocol):
         ...
 
     def step(self, event_time: int) -> Sequence[Alarm]:
-        """Do what is due, such as publishing a revision; called after the batches that came together were taken.
+        """Do what is due, such as publishing a revision.
+
+        It is called after the batches that came together were taken, and several times a second where none come.
 
         Args:
             event_time: of the last batch, ms.

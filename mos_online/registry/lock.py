@@ -17,6 +17,9 @@ from mos_online.errors import RegistryError
 from mos_online.registry.storage import Storage
 
 FOLDER = "lock"
+"""Of the claims of those who write the registry."""
+LEARNER = "learner"
+"""Of the claims of learners, of which there is one to a registry."""
 LEASE = 20.0
 """Seconds after which a claim that nobody renews is taken for that of a dead writer."""
 TIMEOUT = 300.0
@@ -55,8 +58,8 @@ class Lease:
         silent = time.monotonic() - self.renewed
         if self.lost or silent > self.seconds / 2:
             raise RegistryError(
-                f"the lock of the model registry {self.storage.label} is lost: it was not renewed for {silent:.0f} s, "
-                f"and another writer may have begun; nothing was put into service, run the command again"
+                f"our claim {self.claim} in {self.storage.label} is lost: it was not renewed for {silent:.0f} s, and "
+                f"somebody else may have begun; nothing was put into service, run the command again"
             )
 
     def keep(self) -> None:
@@ -68,7 +71,7 @@ class Lease:
                 self.lost = True
                 return
             try:
-                if _name(self.claim) not in self.storage.names(FOLDER):
+                if _name(self.claim) not in self.storage.names(self.claim.rpartition("/")[0]):
                     self.lost = True
                     return
                 self.storage.write(self.claim, _owner(beat))
@@ -93,9 +96,12 @@ class WriterLock:
     clock that its lease has run out, before it takes its next step.
     """
 
-    def __init__(self, storage: Storage, *, lease: float = LEASE, timeout: float = TIMEOUT) -> None:
-        """``lease`` and ``timeout`` in seconds; all writers of a registry must use the same lease."""
+    def __init__(
+        self, storage: Storage, folder: str = FOLDER, *, lease: float = LEASE, timeout: float = TIMEOUT
+    ) -> None:
+        """``folder`` of the claims; ``lease`` and ``timeout`` in seconds. All writers must use the same lease."""
         self._storage = storage
+        self._folder = folder
         self._lease = lease
         self._timeout = timeout
 
@@ -116,24 +122,24 @@ class WriterLock:
 
     def _acquire(self) -> Lease:
         deadline = time.monotonic() + self._timeout
-        watch = _Watch(self._storage, self._lease)
+        watch = _Watch(self._storage, self._folder, self._lease)
         while True:
             owners = watch.living()
             if not owners and (lease := self._claim()):
                 return lease
             if time.monotonic() > deadline:
                 raise RegistryError(
-                    f"the model registry {self._storage.label} is being written by {', '.join(owners) or 'others'} for "
-                    f"more than {self._timeout:.0f} s: wait until that has finished, or stop it, and try again"
+                    f"{self._storage.label}/{self._folder} is held by {', '.join(owners) or 'others'} for more than "
+                    f"{self._timeout:.0f} s: wait until that has finished, or stop it, and try again"
                 )
             time.sleep(PAUSE * random.uniform(0.5, 1.5))  # noqa: S311 - so that two do not step back together for ever
 
     def _claim(self) -> Lease | None:
-        lease = Lease(storage=self._storage, seconds=self._lease, claim=f"{FOLDER}/{secrets.token_hex(8)}")
+        lease = Lease(storage=self._storage, seconds=self._lease, claim=f"{self._folder}/{secrets.token_hex(8)}")
         alone = False
         try:
             self._storage.create(lease.claim, _owner(0))
-            alone = self._storage.names(FOLDER) == [_name(lease.claim)]
+            alone = self._storage.names(self._folder) == [_name(lease.claim)]
             alone = alone and time.monotonic() - lease.renewed < self._lease / 2
         finally:
             if not alone:
@@ -144,18 +150,19 @@ class WriterLock:
 class _Watch:
     """Remembers since when the claims of others have not changed, and removes those of dead writers."""
 
-    def __init__(self, storage: Storage, lease: float) -> None:
+    def __init__(self, storage: Storage, folder: str, lease: float) -> None:
         self._storage = storage
+        self._folder = folder
         self._lease = lease
         self._seen: dict[str, tuple[bytes, float]] = {}
 
     def living(self) -> list[str]:
         """Owners of the claims that count."""
         owners = []
-        for name in self._storage.names(FOLDER):
+        for name in self._storage.names(self._folder):
             begun = time.monotonic()
             try:
-                content = self._storage.read(f"{FOLDER}/{name}")
+                content = self._storage.read(f"{self._folder}/{name}")
             except FileNotFoundError:  # released in this moment
                 continue
             known, since = self._seen.get(name, (None, begun))
@@ -163,7 +170,7 @@ class _Watch:
                 self._seen[name] = (content, time.monotonic())
             elif begun - since > self._lease:
                 log.warning("removing the lock of a writer that is gone: %s", _shown(content))
-                self._storage.delete(f"{FOLDER}/{name}")
+                self._storage.delete(f"{self._folder}/{name}")
                 continue
             owners.append(_shown(content))
         return owners

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from mos_online.registry.aliases import NAMES, Aliases, AliasHistory
 from mos_online.registry.cache import VersionCache
 from mos_online.registry.local_storage import LocalStorage
 from mos_online.registry.location import open_storage
-from mos_online.registry.lock import WriterLock
+from mos_online.registry.lock import LEARNER, Lease, WriterLock
 from mos_online.registry.manifest import Manifest
 from mos_online.registry.storage import Storage
 from mos_online.registry.versions import FOLDER, Versions
@@ -133,6 +134,17 @@ class Registry:
         if aliases.champion is None:
             raise ModelError(self._no_champion(aliases))
         return revision, aliases.champion
+
+    def learner(self, timeout: float) -> AbstractContextManager[Lease]:
+        """Be the one learner of this registry for the length of a ``with`` block.
+
+        Args:
+            timeout: seconds to wait for another one to end; a killed one counts for some 20 s.
+
+        Raises:
+            RegistryError: there is another one, or the registry cannot be written.
+        """
+        return WriterLock(self._storage, LEARNER, timeout=timeout).held()
 
     def aliases(self) -> Aliases:
         """The version that each alias names.

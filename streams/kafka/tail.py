@@ -10,7 +10,7 @@ from mos_online.errors import BrokerError
 from mos_online.kafka_config import librdkafka_config
 from mos_online.settings import Settings
 from publishing.faults import broker_error
-from streams.kafka.outage import Outage
+from publishing.outage import Outage
 from streams.kafka.records import Record, of_confluent
 
 TIMEOUT = 15.0

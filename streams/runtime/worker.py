@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from monitoring.server import health_server
 from mos_online.health import Health
 from mos_online.settings import Settings
 from streams.kafka.limits import largest_records
@@ -20,7 +21,6 @@ from streams.processors.lease import Lease
 from streams.runtime.app import SESSION_TIMEOUT
 from streams.runtime.broker_watch import BrokerWatch
 from streams.runtime.consumer import ProcessorConsumer
-from streams.runtime.health import health_server
 from streams.runtime.model_wait import ModelWait
 
 NEED_MODEL = {"profiler", "popularity"}

@@ -178,7 +178,7 @@ def test_both_programs_say_what_the_doctor_reads(mos_home: Settings, free_port: 
 WORKER_HEALTH = """
 import sys, time
 from mos_online.health import Health
-from streams.runtime.health import health_server
+from monitoring.server import health_server
 
 health = Health(program="worker", status="alive", details=["recommender waits: the service"])
 with health_server("127.0.0.1", int(sys.argv[1]), lambda: health, lambda: health):

@@ -14,7 +14,7 @@ from mos_cli.demo import watch as demo_watch
 from mos_cli.demo.observer import Observer
 from mos_online.processes import StalledError
 from mos_online.settings import Settings
-from streams.kafka import outage
+from publishing import outage
 
 DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN)
 AWAY = KafkaException(KafkaError(KafkaError._TRANSPORT))

@@ -63,7 +63,7 @@ def test_of_two_that_claim_at_once_none_goes_in_beside_the_other(place: Storage)
 def test_a_writer_that_lives_is_waited_for_and_named(place: Storage) -> None:
     with WriterLock(place, lease=1.5).held():
         begun = time.monotonic()
-        with pytest.raises(RegistryError, match=r"being written by .+ process \d+"):
+        with pytest.raises(RegistryError, match=r"lock is held by .+ process \d+"):
             WriterLock(place, lease=1.5, timeout=2.5)._acquire()
         assert time.monotonic() - begun > 2.5  # longer than a lease: it is renewed
     with WriterLock(place, lease=1.5, timeout=0.0).held():

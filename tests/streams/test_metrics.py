@@ -9,18 +9,20 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from learning import metrics as of_the_learner
 from mos_cli.demo.open_sessions import count_open
 from serving.metrics import Metrics
 from streams import metrics
 from streams.kafka.headers import closable_at, passed_on
 
 ROOT = Path(__file__).parents[2]
-UNITS = ("seconds", "records", "decisions", "sessions", "events", "queries", "info", "total")
+UNITS = ("seconds", "records", "decisions", "sessions", "events", "queries", "info", "bytes", "total")
 NAME = re.compile(r"\bmos_[a-z_]+_(?:" + "|".join(UNITS) + r")\b")
 DOCUMENTS = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md"), ROOT / "README.md"]
 
 
 def names() -> set[str]:
+    assert of_the_learner.RECORDS  # imported, so that its names are there
     text = generate_latest().decode() + Metrics().render().decode()
     families = text_string_to_metric_families(text)
     found = {f.name + ("_total" if f.type == "counter" else "") for f in families}
@@ -30,7 +32,7 @@ def names() -> set[str]:
 def test_every_name_says_subsystem_and_unit() -> None:
     found = names()
     assert {"mos_consumer_lag_records", "mos_dead_letters_total", "mos_serving_requests_total"} <= found
-    subsystems = "consumer|dead|session|sessionizer|profiler|recommender|feedback|serving"
+    subsystems = "consumer|dead|session|sessionizer|profiler|recommender|feedback|learner|serving"
     for name in found:
         assert re.fullmatch(rf"mos_({subsystems})_[a-z_]*({'|'.join(UNITS)})", name), name
 

@@ -13,7 +13,8 @@ from confluent_kafka import KafkaError, KafkaException
 
 from mos_online.errors import BrokerError
 from mos_online.settings import Settings
-from streams.kafka import outage, tail
+from publishing import outage
+from streams.kafka import tail
 from streams.kafka.records import Record
 
 Step = bytes | int | None

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from monitoring import server as health
+from monitoring.server import health_server
 from mos_online.errors import SettingsError
 from mos_online.health import Health
-from streams.runtime import health
-from streams.runtime.health import health_server
 
 
 def fine() -> Health:

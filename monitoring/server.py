@@ -1,4 +1,4 @@
-"""The worker's own small HTTP server: /metrics for Prometheus, /healthz for whoever restarts things, and /readyz."""
+"""A small HTTP server in a thread: /metrics for Prometheus, /healthz for whoever restarts things, and /readyz."""
 
 from __future__ import annotations
 
@@ -49,9 +49,21 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def health_server(
-    host: str, port: int, alive: Callable[[], Health], ready: Callable[[], Health], *, namespace: str = ""
+    host: str,
+    port: int,
+    alive: Callable[[], Health],
+    ready: Callable[[], Health],
+    *,
+    namespace: str = "",
+    settings: str = "MOS_WORKER",
 ) -> Iterator[None]:
     """Serve on ``host`` in a thread: /healthz what ``alive`` says, and /readyz what ``ready`` says.
+
+    Args:
+        host, port: where it listens.
+        alive, ready: called for each request.
+        namespace: of the installation, a label of all metrics.
+        settings: how the names of the settings of host and port begin.
 
     Raises:
         SettingsError: the port is taken, or ``host`` is no address of this machine.
@@ -85,7 +97,7 @@ def health_server(
         server = _Server((host, port), Handler)
     except OSError as error:
         raise SettingsError(
-            f"MOS_WORKER_HOST={host}, MOS_WORKER_PORT={port}: {error.strerror}; another worker? Choose a free port"
+            f"{settings}_HOST={host}, {settings}_PORT={port}: {error.strerror}; the same program? Choose a free port"
         ) from None
     thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
     thread.start()

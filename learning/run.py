@@ -1,0 +1,140 @@
+"""Runs the learner in the foreground: one at a time, waiting for Kafka, until it is stopped."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import FrameType
+
+from learning.learner import Learner
+from monitoring.server import health_server
+from mos_online.errors import BrokerUnavailableError
+from mos_online.health import Health
+from mos_online.learning.part import LearningPart
+from mos_online.processes import locked
+from mos_online.registry import open_registry
+from mos_online.settings import Settings
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+PATIENCE = 30.0
+"""Seconds to wait for another learner to end: one that was killed counts for 20 s."""
+
+LONGEST_PAUSE = 5.0
+
+STUCK = 120.0
+"""Seconds without a turn after which the learner counts as failing."""
+
+log = logging.getLogger(__name__)
+
+
+class LearnerRun:
+    """One run of the learner.
+
+    Attributes:
+        stopped_by: the signal that has arrived.
+    """
+
+    def __init__(self, settings: Settings, make_parts: Callable[[Settings], Sequence[LearningPart]]) -> None:
+        """Begin with nothing; ``make_parts`` is called when Kafka answers."""
+        self.stopped_by: signal.Signals | None = None
+        self._settings = settings
+        self._make_parts = make_parts
+        self._learner: Learner | None = None
+        self._trouble: str | None = "it starts"
+        self._turned_at = time.monotonic()
+
+    def run(self, *, once: bool = False) -> signal.Signals | None:
+        """Learn until a signal arrives, and return it; or, if ``once``, until all that there is has been learned.
+
+        Raises:
+            MosError: another learner is at work; or no waiting mends what is wrong.
+        """
+        folder = self._settings.learning_dir
+        with ExitStack() as stack:
+            stack.enter_context(locked(folder / "learn.lock", what="`mos learn`", instead="choose another MOS_HOME"))
+            stack.enter_context(self._signals())
+            stack.enter_context(self._health())
+            lease = stack.enter_context(open_registry(self._settings).learner(PATIENCE))
+            learner = self._started(lease.check)
+            if learner is not None:
+                stack.callback(learner.close)
+                self._learn(learner, once=once)
+        return self.stopped_by
+
+    def _learn(self, learner: Learner, *, once: bool) -> None:
+        while self.stopped_by is None:
+            learner.turn()
+            self._turned_at = time.monotonic()
+            self._trouble = learner.intake.reader.trouble
+            if once and learner.caught_up:
+                return
+
+    def _started(self, check: Callable[[], None]) -> Learner | None:
+        """The learner, as soon as Kafka is there; None if a signal came before."""
+        pause = 0.1
+        while self.stopped_by is None:
+            try:
+                self._learner = Learner(self._settings, self._make_parts(self._settings), check=check)
+            except BrokerUnavailableError as error:
+                if self._trouble != str(error):
+                    log.warning("waiting for Kafka: %s", error)
+                self._trouble = str(error)
+            else:
+                self._trouble = None
+                return self._learner
+            self._turned_at = time.monotonic()
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        return None
+
+    def alive(self) -> Health:
+        """Whether the learner works, or waits for a Kafka that is away."""
+        silent = time.monotonic() - self._turned_at
+        if silent > STUCK:
+            return Health(
+                program="learn", status="failing", details=[f"the learner has done nothing for {silent:.0f} s"]
+            )
+        return Health(program="learn", status="alive", details=self._details())
+
+    def ready(self) -> Health:
+        """Whether the learner reads."""
+        health = self.alive()
+        if not health.good:
+            return health
+        waits = self._learner is None or self._trouble is not None
+        return Health(program="learn", status="waiting" if waits else "ready", details=health.details)
+
+    def _details(self) -> list[str]:
+        waiting = [f"the learner waits: {self._trouble}"] if self._trouble else []
+        failures = self._learner.failures if self._learner else {}
+        return [*waiting, *(f"{part}: {failure}" for part, failure in failures.items())]
+
+    def _health(self) -> ExitStack:
+        settings, stack = self._settings, ExitStack()
+        server = health_server(
+            settings.learn_host,
+            settings.learn_port,
+            self.alive,
+            self.ready,
+            namespace=settings.namespace,
+            settings="MOS_LEARN",
+        )
+        stack.enter_context(server)
+        return stack
+
+    def _signals(self) -> ExitStack:
+        """From here on a signal is noted, and ends the run between two turns."""
+        stack = ExitStack()
+        for number in STOPPING:
+            before = signal.getsignal(number)
+            if before is not signal.SIG_IGN:  # as `nohup` leaves SIGHUP
+                signal.signal(number, self._note)
+                stack.callback(signal.signal, number, before)
+        return stack
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.stopped_by = self.stopped_by or signal.Signals(number)

@@ -1,0 +1,5 @@
+"""``mos learn``."""
+
+from mos_cli.learn.command import app
+
+__all__ = ["app"]
