@@ -78,7 +78,7 @@ def ring_bytes(profile: UserProfile, router: Router) -> int:
         times: Any = {"val": [profile.timestamps[n] for n in kept]}
         total += Value(string_list_val=items).ByteSize() + Value(int64_list_val=times).ByteSize()
     rest = profile_row(profile)[1]
-    same = ("embedding", "theme_weights", "router_version", "last_session_id", "theme_ids", "theme_session_counts")
+    same = ("embedding", "theme_weights", "router_epoch", "last_session_id", "theme_ids", "theme_session_counts")
     return total + sum(int(rest[name].ByteSize()) for name in same)
 
 

@@ -158,10 +158,10 @@ def popular(url: str, api_key: str | None) -> tuple[list[str], str, int]:
         items = [item["item_id"] for item in json.load(answer)["items"]]
     with urlopen(Request(f"{url}/v1/model", headers=headers)) as answer:
         model = json.load(answer)
-    return items, model["router_version"], len(model["themes"]) - 1
+    return items, model["router_epoch"], len(model["themes"]) - 1
 
 
-def write_profiles(settings: Settings, count: int, items: list[str], router_version: str, themes: int) -> None:
+def write_profiles(settings: Settings, count: int, items: list[str], router_epoch: str, themes: int) -> None:
     """Give users u0, u1, ... full profiles: five sessions of four events for each theme, ten unrouted ones of five."""
     from features.store import OnlineStore  # noqa: PLC0415 - slow to import, and needed only here
 
@@ -177,7 +177,7 @@ def write_profiles(settings: Settings, count: int, items: list[str], router_vers
             [
                 UserProfile(
                     user_id=f"u{number}",
-                    router_version=router_version,
+                    router_epoch=router_epoch,
                     item_ids=rng.choices(items, k=events),
                     timestamps=sorted(now - rng.randrange(HOUR, 1000 * HOUR) for _ in range(events)),
                     categories=[None] * events,
@@ -244,11 +244,11 @@ def main() -> None:
         parser.error("at most 100000 profiles and 500 events")
 
     try:
-        items, router_version, themes = popular(url, settings.api_key)
+        items, router_epoch, themes = popular(url, settings.api_key)
     except OSError as error:
         parser.error(f"{url} does not answer ({error}): start `mos serve` first")
     if options.profiles:
-        write_profiles(settings, options.profiles, items, router_version, themes)
+        write_profiles(settings, options.profiles, items, router_epoch, themes)
     address = (parts.hostname or "127.0.0.1", parts.port or 80)
     rng = random.Random(0)
 

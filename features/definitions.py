@@ -72,7 +72,7 @@ user_state = FeatureView(
         Field(name="last_ended_at", dtype=Int64, description="Time of the newest event, ms since 1970 UTC."),
         Field(name="last_closed_at", dtype=Int64, description="Event time at which the last session could close."),
         Field(name="last_session_id", dtype=String),
-        Field(name="router_version", dtype=String, description="The router that the features below are of."),
+        Field(name="router_epoch", dtype=String, description="The epoch of the router that the features below are of."),
         Field(name="session_themes", dtype=Array(Int64), description="Theme of each kept session (0: unrouted)."),
         Field(name="theme_ids", dtype=Array(Int64), description="Themes visited (0: unrouted)."),
         Field(name="theme_session_counts", dtype=Array(Int64), description="Sessions routed to each of theme_ids."),

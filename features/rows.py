@@ -70,7 +70,7 @@ def profile_row(profile: UserProfile) -> Row:
         "session_closes": _ints(profile.session_closes),
         **compared_values(profile),
         "last_ended_at": Value(int64_val=profile.last_ended_at),
-        "router_version": Value(string_val=profile.router_version),
+        "router_epoch": Value(string_val=profile.router_epoch),
         "session_themes": _ints(profile.session_themes),
         "theme_ids": _ints(profile.theme_sessions),
         "theme_session_counts": _ints(profile.theme_sessions.values()),
@@ -99,7 +99,7 @@ def profile_of(user_id: str, values: Values) -> UserProfile:
             last_ended_at=values["last_ended_at"].int64_val,
             last_closed_at=values["last_closed_at"].int64_val,
             last_session_id=values["last_session_id"].string_val,
-            router_version=values["router_version"].string_val,
+            router_epoch=values["router_epoch"].string_val,
             session_themes=values["session_themes"].int64_list_val.val[:],
             theme_sessions=dict(
                 zip(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.realtime import realtime_of
+from mos_online.model.with_themes import with_themes
+from mos_online.themes import Router
 
 SPARE = 20_000
 """Rows for items younger than the model; when they are used up, further new items are not recommended."""
@@ -43,15 +47,41 @@ class CandidateItems:
     Items that appear in the popularity and were not known in training get a row of their category, and its theme.
     ``at`` may be called beside readers of earlier candidates, by one thread at a time: it writes rows of the model
     that those do not read.
+
+    Attributes:
+        model: the model, with the themes of these items.
     """
 
     def __init__(self, checkpoint: ModelCheckpoint) -> None:
         """Use the catalogue of ``checkpoint``, which must have ``SPARE`` rows to spare."""
-        self._model = checkpoint.model.eval()
+        self.model = checkpoint.model.eval()
         self._router = checkpoint.router
+        self._trained_themes = self.model.item_theme[: len(checkpoint.items) + 1].clone()
         self._names = ["", *checkpoint.items]
         self._rows = {item: row for row, item in enumerate(self._names) if row}
         self._category_row = {name: row for row, name in enumerate(checkpoint.categories, 1)}
+
+    def revised(self, router: Router) -> CandidateItems:
+        """The same items under a revision of the router; these stay as they are, but ``at`` must not be called again.
+
+        Items get the themes of their rows in the revision. Their rows in the model's routing table stay those that its
+        weights were trained on; only items younger than the model get those of the revision.
+        """
+        twin = copy.copy(self)
+        twin._router = router  # noqa: SLF001 - it is one of us
+        rows = np.flatnonzero([False, *map(router.has_row, self._names[1:])])
+        names = [self._names[row] for row in rows]
+        trained = len(self._trained_themes)
+        theme = self.model.item_theme.clone()
+        theme[:trained] = self._trained_themes
+        theme[rows] = torch.from_numpy(router.item_themes(names, [None] * len(names)))
+        table, young = None, rows[rows >= trained]
+        if self.model.config.table and len(young):
+            table = self.model.item_table.clone()
+            new = [self._names[row] for row in young]
+            table[young] = torch.from_numpy(router.vectors(new, [None] * len(new)))
+        twin.model = with_themes(self.model, theme, table)
+        return twin
 
     def at(self, popularity: PopularitySnapshot) -> Candidates:
         """The candidates while ``popularity`` is the newest."""
@@ -59,7 +89,7 @@ class CandidateItems:
         return self._laid_out(popularity)
 
     def _admit(self, popularity: PopularitySnapshot) -> None:
-        free = len(self._model.item_theme) - len(self._names)
+        free = len(self.model.item_theme) - len(self._names)
         listed = zip(popularity.item_ids, popularity.categories, strict=True)
         new = {item: category for item, category in listed if item not in self._rows}
         added = list(new)[:free]
@@ -67,16 +97,16 @@ class CandidateItems:
             return
         categories = [new[item] or None for item in added]
         begin, end = len(self._names), len(self._names) + len(added)
-        self._model.item_category[begin:end] = torch.tensor([self._category_row.get(c or "", 0) for c in categories])
-        self._model.item_theme[begin:end] = torch.from_numpy(self._router.item_themes(added, categories))
-        if self._model.config.table:
-            self._model.item_table[begin:end] = torch.from_numpy(self._router.vectors(added, categories))
+        self.model.item_category[begin:end] = torch.tensor([self._category_row.get(c or "", 0) for c in categories])
+        self.model.item_theme[begin:end] = torch.from_numpy(self._router.item_themes(added, categories))
+        if self.model.config.table:
+            self.model.item_table[begin:end] = torch.from_numpy(self._router.vectors(added, categories))
         self._names = [*self._names, *added]  # new objects: earlier candidates hold the old ones
         self._rows = self._rows | {item: row for row, item in enumerate(added, begin)}
 
     @torch.inference_mode()
     def _laid_out(self, popularity: PopularitySnapshot) -> Candidates:
-        model, count = self._model, len(self._names)
+        model, count = self.model, len(self._names)
         numbers = torch.arange(count)
         features = realtime_of(popularity, self._rows).features(numbers, model.item_known)
         realtime, bias = model.realtime_rows(features)

@@ -21,7 +21,7 @@ def history_of(query: Query, *, router: SessionRouter, sizes: RingSizes, rows: M
 
     Args:
         query: the user and the moment.
-        router: the router of the model; a profile that another one has updated is routed here and now.
+        router: the router of the model; a profile of another epoch is routed here and now.
         sizes: of the model.
         rows: item -> row of the model; other items become 0.
     """

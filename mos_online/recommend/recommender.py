@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mos_online.contracts import RankedItem
+from mos_online.errors import ModelError
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, established, merge
 from mos_online.model.batch import collate
@@ -24,6 +26,7 @@ from mos_online.recommend.filters import exclude
 from mos_online.recommend.history import history_of
 from mos_online.recommend.query import Query, Ranking
 from mos_online.recommend.scores import scores_of
+from mos_online.themes import Router
 from mos_online.users.ring_sizes import RingSizes
 
 
@@ -68,6 +71,26 @@ class Recommender:
         """The items that the model was trained on."""
         return self._catalogue
 
+    def revised(self, router: Router) -> Recommender:
+        """The same model with a revision of its router; this recommender goes on as it is.
+
+        From now on only the new one may observe popularity and co-clicks. The model shares its weights with this one.
+
+        Raises:
+            ModelError: the router is of another epoch: its theme ids mean something else than what the model learned.
+        """
+        if router.epoch != self.router.epoch:
+            raise ModelError(
+                f"router {router.version} is of epoch {router.epoch}, model {self.model_version} of {self.router.epoch}"
+                f": use a revision of that epoch, or put a model of the other one into service"
+            )
+        twin = copy.copy(self)
+        twin.router, twin.router_version = router, router.version
+        items = self._items.revised(router)
+        twin._items, twin._model = items, items.model  # noqa: SLF001 - it is one of us
+        twin.observe_popularity(self._popularity)
+        return twin
+
     def observe_popularity(self, snapshots: Sequence[PopularitySnapshot]) -> None:
         """Take the newest counts of all partitions: popularity, and new items with their categories.
 
@@ -75,6 +98,7 @@ class Recommender:
         """
         merged = merge(snapshots, half_life_ms=self.half_life_ms, top=LISTED_ITEMS)
         popularity = established(merged, self._catalogue, users=self._new_item_users)
+        self._popularity = snapshots
         self._now = self._items.at(popularity), PopularItems(popularity, self._trained_popular)
 
     def observe_co_clicks(self, snapshots: Sequence[CoClickSnapshot]) -> None:

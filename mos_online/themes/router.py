@@ -33,6 +33,7 @@ class Router:
     A fitted router begins an epoch, in which theme ids keep their meaning; ``revise`` makes the revisions of it.
 
     Attributes:
+        epoch: the version of the router that began the epoch: its own, if it is no revision.
         sequence: number of the revision in the epoch; 0 for the router that began it.
         labels: readable name of each theme; index 0 is "unrouted".
         tau: least cosine of a routed session.
@@ -83,7 +84,6 @@ class Router:
         self.categories = dict(categories)
         self.config = dict(config)
         self.sequence = sequence
-        self._epoch = epoch
         nowhere = np.zeros((1, rows.shape[1]))  # the last row: of items without one
         self._rows = np.concatenate([np.rint(rows * GRID) / GRID, nowhere])
         self._prototypes = np.rint(np.asarray(prototypes, np.float64) * GRID) / GRID
@@ -92,16 +92,16 @@ class Router:
         expected = (len(self.items) + len(self.category_rows) + 1, self.dimensions)
         if self._rows.shape != expected or len(table) != len(self.items) or len(self.labels) != self.n_themes + 1:
             raise ValueError(f"{len(self.labels)} labels, rows {self._rows.shape}, expected {expected}")
+        self.epoch = self.version if epoch is None else epoch
 
     @cached_property
     def version(self) -> str:
         """Short hash of the content, e.g. ``r-3f2a9c1b``; epoch and sequence are not in it."""
         return self._hash()
 
-    @property
-    def epoch(self) -> str:
-        """The version of the router that began the epoch: its own, if it is no revision."""
-        return self._epoch or self.version
+    def at(self, event_time: int) -> Self:
+        """The router in force at a time: a single router always is."""
+        return self
 
     @property
     def n_themes(self) -> int:

@@ -74,7 +74,7 @@ def merge_profiles(stored: UserProfile, other: UserProfile, router: SessionRoute
         last_ended_at=max(stored.last_ended_at, other.last_ended_at),
         last_closed_at=newer.last_closed_at,
         last_session_id=newer.last_session_id,
-        router_version=router.version,
+        router_epoch=router.epoch,
         session_themes=[one.theme for one in kept],
         theme_sessions=_counts(stored, other, kept, router),
         embedding=embedding,
@@ -118,7 +118,7 @@ def _counts(stored: UserProfile, other: UserProfile, kept: list[_Kept], router: 
 
 def _embedding(newer: UserProfile, kept: list[_Kept], router: SessionRouter) -> tuple[list[float], list[float]]:
     """The last session's embedding and theme weights under ``router``."""
-    if newer.router_version == router.version or not kept:
+    if newer.router_epoch == router.epoch or not kept:
         return newer.embedding, newer.theme_weights
     last = kept[-1]
     events = [

@@ -12,7 +12,7 @@ from mos_online.sessions import SessionConfig, offline_sessions
 from mos_online.users.profile import UserProfile
 from mos_online.users.ring_sizes import RingSizes
 from mos_online.users.update import apply_session
-from mos_online.users.view import SessionRouter
+from mos_online.users.view import SessionRouters
 
 
 def of_users(
@@ -82,16 +82,17 @@ def past_sessions(events: pl.DataFrame, items: pl.DataFrame, config: SessionConf
         )
 
 
-def profiles(sessions: Iterable[Session], router: SessionRouter, sizes: RingSizes) -> Iterator[UserProfile]:
+def profiles(sessions: Iterable[Session], routers: SessionRouters, sizes: RingSizes) -> Iterator[UserProfile]:
     """Make one profile per user.
 
     Args:
         sessions: grouped by user, each user's in the order in which they close; see `past_sessions`.
-        router: the router of the model in service.
+        routers: those of the model in service.
         sizes: how many events have to be covered.
     """
     for user_id, theirs in groupby(sessions, key=lambda session: session.user_id):
         profile = UserProfile(user_id=user_id)
         for session in theirs:
+            router = routers.at(session.watermark)
             profile = apply_session(profile, session, router.route(session), router, sizes)
         yield profile

@@ -15,8 +15,8 @@ import msgspec
 class UserProfile(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """State of one user after their last closed session.
 
-    The first four lists are what any router can be applied to. From ``router_version`` on it is what the router of
-    the last update made of it; another router makes its own, see ``mos_online.users.view``.
+    The first four lists are what any router can be applied to. From ``router_epoch`` on it is what the router of
+    the last update made of it; one of another epoch makes its own, see ``mos_online.users.view``.
 
     Attributes:
         item_ids, timestamps, categories: of every kept event, the sessions in the order in which they closed, the
@@ -28,9 +28,9 @@ class UserProfile(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         last_ended_at: time of the newest event (ms), -1 before the first session.
         last_closed_at, last_session_id: the last session's watermark and id, the high-water mark: sessions close in
             this order, so one that is not above it was applied before and changes nothing.
-        router_version: the router of the last update; "" before the first.
+        router_epoch: the epoch of the router of the last update; "" before the first.
         session_themes: theme of each kept session (0 = unrouted).
-        theme_sessions: theme -> how many sessions were routed there. After a change of the router it begins again
+        theme_sessions: theme -> how many sessions were routed there. After a change of the epoch it begins again
             with the sessions that were kept.
         embedding: unit mean of the last session's routing vectors, length d_r.
         theme_weights: its cosines to the K prototypes.
@@ -47,7 +47,7 @@ class UserProfile(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     last_ended_at: int = -1
     last_closed_at: int = -1
     last_session_id: str = ""
-    router_version: str = ""
+    router_epoch: str = ""
     session_themes: list[int] = []
     theme_sessions: dict[int, int] = {}
     embedding: list[float] = []

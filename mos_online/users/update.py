@@ -10,7 +10,7 @@ from mos_online.themes.routed import Routed
 from mos_online.users.profile import UserProfile, session_key
 from mos_online.users.retention import dropped_sessions
 from mos_online.users.ring_sizes import RingSizes
-from mos_online.users.view import SessionRouter, themes_by
+from mos_online.users.view import SessionRouter, SessionRouters, themes_by
 
 
 def apply_session(
@@ -18,13 +18,13 @@ def apply_session(
 ) -> UserProfile:
     """The profile after ``session``; the same profile if the session is not above its high-water mark.
 
-    A profile that another router has updated last is routed again first.
+    A profile that a router of another epoch has updated last is routed again first.
 
     Args:
         profile: of the session's user.
         session: closed after those applied before.
         routed: what ``router.route(session)`` gave.
-        router: the router in service.
+        router: the router in force when the session could close.
         sizes: how many events have to be covered.
     """
     if (session.watermark, session.session_id) <= (profile.last_closed_at, profile.last_session_id):
@@ -55,7 +55,7 @@ def apply_session(
         last_ended_at=max(session.ended_at, profile.last_ended_at),
         last_closed_at=session.watermark,
         last_session_id=session.session_id,
-        router_version=router.version,
+        router_epoch=router.epoch,
         session_themes=themes,
         theme_sessions=counts | {routed.theme: counts.get(routed.theme, 0) + 1},
         embedding=routed.embedding,
@@ -64,14 +64,14 @@ def apply_session(
 
 
 def apply_sessions(
-    sessions: Sequence[Session], profiles: dict[str, UserProfile], router: SessionRouter, sizes: RingSizes
+    sessions: Sequence[Session], profiles: dict[str, UserProfile], routers: SessionRouters, sizes: RingSizes
 ) -> tuple[dict[str, UserProfile], list[SessionEmbedding]]:
     """Apply sessions of several users in order.
 
     Args:
         sessions: closed sessions, a user's own in the order in which they closed.
         profiles: of those users who have one.
-        router: assigns each session its theme.
+        routers: assign each session its theme, by its watermark.
         sizes: how many events have to be covered.
 
     Returns:
@@ -81,7 +81,7 @@ def apply_sessions(
     changed: dict[str, UserProfile] = {}
     embeddings: list[SessionEmbedding] = []
     for session in sessions:
-        user = session.user_id
+        user, router = session.user_id, routers.at(session.watermark)
         old = changed.get(user) or profiles.get(user) or UserProfile(user_id=user)
         routed = router.route(session)
         new = apply_session(old, session, routed, router, sizes)

@@ -27,6 +27,11 @@ class SessionRouter(Protocol):
         """Version of the router artefact."""
         ...
 
+    @property
+    def epoch(self) -> str:
+        """Routers of one epoch give theme ids the same meaning."""
+        ...
+
     def route(self, session: Session) -> Routed:
         """Place of a session among the themes."""
         ...
@@ -35,6 +40,14 @@ class SessionRouter(Protocol):
         self, item_ids: Sequence[str], categories: Sequence[str | None], lengths: Sequence[int]
     ) -> list[int]:
         """Themes of sessions laid end to end, each as ``route`` gives it."""
+        ...
+
+
+class SessionRouters(Protocol):
+    """The routers of an epoch by event time: one `mos_online.themes.Router`, or a `RouterTimeline` of revisions."""
+
+    def at(self, event_time: int) -> SessionRouter:
+        """The router for the sessions that could close at ``event_time`` (ms)."""
         ...
 
 
@@ -56,9 +69,9 @@ class ProfileView:
 def view_by(profile: UserProfile, router: SessionRouter, sizes: RingSizes) -> ProfileView:
     """The rings of a profile under a router; O(kept events), which has a bound that no history exceeds.
 
-    Under the router that the profile was last updated with, and sizes no larger than those it was updated with, the
-    rings are those of the whole history and the counts are of all sessions ever. Another router routes the kept
-    sessions, and its counts are of these.
+    Under a router of the epoch that the profile was last updated in, and sizes no larger than those it was updated
+    with, the rings are those of the whole history and the counts are of all sessions ever. A router of another epoch
+    routes the kept sessions, and its counts are of these.
     """
     themes, theme_sessions = themes_by(profile, router)
     count = len(profile.item_ids)
@@ -77,8 +90,11 @@ def view_by(profile: UserProfile, router: SessionRouter, sizes: RingSizes) -> Pr
 
 
 def themes_by(profile: UserProfile, router: SessionRouter) -> tuple[list[int], dict[int, int]]:
-    """The theme of each kept session under a router, and how many sessions each theme has."""
-    if profile.router_version == router.version:
+    """The theme of each kept session under a router, and how many sessions each theme has.
+
+    Inside an epoch a session keeps the theme that it was given when it closed: theme ids mean the same.
+    """
+    if profile.router_epoch == router.epoch:
         return profile.session_themes, profile.theme_sessions
     themes = router.session_themes(profile.item_ids, profile.categories, profile.session_lengths)
     return themes, dict(Counter(themes))

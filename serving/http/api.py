@@ -130,6 +130,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     model_version: str
     router_version: str
+    router_epoch: Annotated[str, Meta(description="Routers of one epoch give theme ids the same meaning.")]
+    router_sequence: Annotated[int, Meta(description="Number of the router's revision in its epoch; 0: none yet.")]
     loaded_at: Annotated[int, Meta(description="When it went into service, in milliseconds since 1970 UTC.")]
     themes: list[ThemeLabel]
 

@@ -43,7 +43,7 @@ def profile(user_id: str, *, at: int = NOW, session: str = "s", router: str = "r
     """As it looks after some sessions; everything in it depends on ``sessions``."""
     return UserProfile(
         user_id=user_id,
-        router_version=router,
+        router_epoch=router,
         item_ids=[f"i{sessions}-{n}" for n in range(110)],
         timestamps=[at - 110 + n for n in range(110)],
         categories=[[None, "news", "jazz"][n % 3] for n in range(110)],
@@ -119,7 +119,7 @@ def test_the_plain_feast_sdk_reads_the_same(store: OnlineStore, place: Settings)
         "last_session_id": "s",
         "embedding": [0.5, -0.25],
         "theme_weights": [0.125, 0.75, -0.5],
-        "router_version": "r1",
+        "router_epoch": "r1",
     }
 
 

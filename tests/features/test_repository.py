@@ -17,7 +17,7 @@ from mos_online.errors import SettingsError, StoreError
 from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
 
-ANN = UserProfile(user_id="ann", router_version="r1")
+ANN = UserProfile(user_id="ann", router_epoch="r1")
 SQLITE = parse_location("sqlite")
 
 

@@ -37,7 +37,7 @@ def profiles(draw: st.DrawFn) -> UserProfile:
         last_ended_at=draw(st.integers(-1, 253_402_300_799_999)),
         last_closed_at=draw(st.integers(-1, 253_402_300_799_999)),
         last_session_id=draw(st.text(max_size=20)),
-        router_version=draw(st.text(max_size=12)),
+        router_epoch=draw(st.text(max_size=12)),
         theme_sessions=draw(st.dictionaries(st.integers(0, 9), st.integers(1, 2**40), max_size=4)),
         embedding=draw(FLOATS),
         theme_weights=draw(FLOATS),

@@ -32,7 +32,7 @@ POPULARITY = PopularitySnapshot(
     categories=[],
     users=[],
 )
-ANN = UserProfile(user_id="ann", router_version="r1", last_ended_at=5, last_closed_at=5)
+ANN = UserProfile(user_id="ann", router_epoch="r1", last_ended_at=5, last_closed_at=5)
 
 
 @pytest.mark.slow

@@ -105,7 +105,7 @@ def test_it_answers_from_the_profile_in_the_store(serve: Serve) -> None:
     model = serve.client.get("/v1/model").json()
     profile = UserProfile(
         user_id="known",
-        router_version=model["router_version"],
+        router_epoch=model["router_epoch"],
         item_ids=["a1", "a2", "a3"],
         timestamps=[NOW, NOW + 1, NOW + 2],
         categories=[None] * 3,

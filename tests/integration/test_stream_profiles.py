@@ -112,7 +112,7 @@ def test_sessions_become_profiles_and_recommendations(tmp_path: Path, free_port:
         assert system.metric("mos_consumer_retries_total") >= 1
         store = OnlineStore.open(system.settings)
         profile = store.read_profiles(["u"])["u"]
-        assert (profile.session_count, profile.router_version) == (2, router.version)
+        assert (profile.session_count, profile.router_epoch) == (2, router.epoch)
         assert profile.item_ids == ["a", "a"]
         assert stop(worker) == 0
     server.shutdown()

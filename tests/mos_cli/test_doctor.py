@@ -337,7 +337,7 @@ def test_the_store_is_examined_and_not_touched(mos_home: Settings) -> None:
 @pytest.mark.parametrize("at", [0, 4096], ids=["its head", "a page"])
 def test_a_damaged_sqlite_file_is_noticed_and_not_touched(at: int, mos_home: Settings) -> None:
     opened = OnlineStore.open(mos_home)
-    opened.write_profiles([UserProfile(user_id=f"u{n}", router_version="r1") for n in range(200)])
+    opened.write_profiles([UserProfile(user_id=f"u{n}", router_epoch="r1") for n in range(200)])
     opened.close()
     file = mos_home.feast_dir / "online_store.db"
     with closing(sqlite3.connect(file)) as connection:

@@ -218,7 +218,7 @@ def test_answers_do_not_depend_on_the_batch(recommender: Recommender) -> None:
     names = [item.item_id for item in recommender.recommend([query(events=["x"], k=12)])[0].items]
     profile = UserProfile(
         user_id="u",
-        router_version=recommender.router_version,
+        router_epoch=recommender.router.epoch,
         item_ids=names[:6],
         timestamps=[NOW - 10_000 + n for n in range(6)],
         categories=[None] * 6,
@@ -242,7 +242,7 @@ def test_a_profile_of_another_router_is_routed_when_it_is_read(recommender: Reco
     names = [item.item_id for item in recommender.recommend([query(events=["x"], k=6)])[0].items]
     foreign = UserProfile(
         user_id="u",
-        router_version="r-old",
+        router_epoch="r-old",
         item_ids=names,
         timestamps=[NOW - 10_000 + n for n in range(6)],
         categories=[None] * 6,
@@ -254,7 +254,7 @@ def test_a_profile_of_another_router_is_routed_when_it_is_read(recommender: Reco
     )
     (theme,) = recommender.router.session_themes(names, [None] * 6, [6])
     ours = msgspec.structs.replace(
-        foreign, router_version=recommender.router_version, session_themes=[theme], theme_sessions={theme: 1}
+        foreign, router_epoch=recommender.router.epoch, session_themes=[theme], theme_sessions={theme: 1}
     )
     routed, cached = recommender.recommend([query(foreign), query(ours)])
     assert theme > 0
@@ -271,7 +271,7 @@ def test_events_that_the_profile_has_already_are_not_counted_twice(recommender: 
         categories=[None],
         session_lengths=[1],
         session_themes=[0],
-        router_version=recommender.router_version,
+        router_epoch=recommender.router.epoch,
         session_count=1,
         last_ended_at=NOW,
     )

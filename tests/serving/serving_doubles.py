@@ -39,6 +39,7 @@ class Labels:
 
     def __init__(self) -> None:
         self.labels = ["unrouted", "garden, tools", "cameras"]
+        self.epoch, self.sequence = "r-0", 0
 
 
 class FakeRecommender:

@@ -167,7 +167,7 @@ def test_the_service_ranks_as_the_model_scores(trained: Trained) -> None:
     past, ring = checkpoint.items[:11], checkpoint.items[12:15]
     profile = UserProfile(
         user_id="u",
-        router_version=recommender.router_version,
+        router_epoch=recommender.router.epoch,
         item_ids=[*ring, *past],
         timestamps=[*RING_TIMES, *PAST_TIMES],
         categories=[None] * 14,

@@ -66,7 +66,7 @@ def test_profiles_of_two_routers_are_merged_under_the_one_in_service(clicks: lis
         merged = merge_profiles(one, other, NEW, SIZES)
         if merged is one:
             continue
-        assert merged.router_version == NEW.version
+        assert merged.router_epoch == NEW.epoch
         assert merged.session_themes == NEW.session_themes(merged.item_ids, merged.categories, merged.session_lengths)
         assert set(merged.session_keys) <= set(old.session_keys) | set(new.session_keys)
         last = max(sessions, key=lambda session: (session.watermark, session.session_id))

@@ -30,7 +30,11 @@ ITEMS = pl.DataFrame({"item_id": list(CATEGORIES), "category": list(CATEGORIES.v
 class Themes:
     """Routes by everything that a session has, so that any difference shows."""
 
-    version = "r1"
+    version = epoch = "r1"
+
+    def at(self, event_time: int) -> Themes:
+        assert event_time > 0
+        return self
 
     def route(self, session: Session) -> Routed:
         seen = [f"{e.item_id}{e.timestamp}{e.event_type}{e.context}" for e in session.events]

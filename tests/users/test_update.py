@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from mos_online.contracts import SESSION_END, Context, Scalar, Session, SessionEvent
 from mos_online.themes import Router
+from mos_online.themes.timeline import InForce, RouterTimeline
+from mos_online.users.offline_profiles import profiles
 from mos_online.users.profile import UserProfile
 from mos_online.users.retention import dropped_sessions
 from mos_online.users.ring_sizes import RingSizes
@@ -111,9 +113,40 @@ def test_the_category_is_the_one_that_the_event_named() -> None:
 def test_another_router_routes_the_kept_sessions_before_it_adds_one() -> None:
     old, _ = apply_sessions([session("u", "a", 1), session("u", "b", 100)], {}, router(), SIZES)
     new, _ = apply_sessions([session("u", "b", 200)], old, router(swapped=True), SIZES)
-    assert new["u"].router_version == router(swapped=True).version != old["u"].router_version
+    assert new["u"].router_epoch == router(swapped=True).epoch != old["u"].router_epoch
     assert new["u"].session_themes == [2, 1, 1]
     assert (new["u"].theme_sessions, new["u"].session_count) == ({2: 1, 1: 2}, 3)
+
+
+def revision(base: Router) -> Router:
+    """Of the epoch of ``base``; it has changed its mind about all items."""
+    swapped = router(swapped=True).tensors()
+    return base.revised(base.items, swapped["table"], prototypes=swapped["prototypes"], tau=base.tau, sequence=1)
+
+
+def test_a_revision_of_the_epoch_leaves_the_themes_of_earlier_sessions() -> None:
+    """Its ids mean the same, so nothing is routed again: neither by who writes a profile nor by who reads it."""
+    old, _ = apply_sessions([session("u", "a", 1), session("u", "b", 100)], {}, router(), SIZES)
+    later = revision(router())
+    assert later.route(session("u", "a", 1)).theme == 2
+    assert view_by(old["u"], later, SIZES).rings.keys() == {1, 2}
+    assert view_by(old["u"], later, SIZES).theme_sessions == old["u"].theme_sessions == {1: 1, 2: 1}
+    new, (embedding,) = apply_sessions([session("u", "b", 200)], old, later, SIZES)
+    assert new["u"].session_themes == [1, 2, 1]
+    assert (new["u"].theme_sessions, new["u"].router_epoch) == ({1: 2, 2: 1}, router().version)
+    assert embedding.router_version == later.version
+
+
+def test_each_session_is_routed_by_the_revision_that_was_in_force_when_it_could_close() -> None:
+    later = revision(router())
+    begins = InForce(sequence=1, version=later.version, effective_from=session("u", "b", 100).watermark)
+    timeline = RouterTimeline(router(), [begins], lambda _: later)
+    closed = [session("u", "b", 1), session("u", "b", 100), session("u", "b", 200)]
+    made, embeddings = apply_sessions(closed, {}, timeline, SIZES)
+    assert made["u"].session_themes == [e.theme for e in embeddings] == [2, 1, 1]
+    assert [e.router_version for e in embeddings] == [router().version, later.version, later.version]
+    (replayed,) = profiles(closed, timeline, SIZES)
+    assert replayed == made["u"]
 
 
 def test_a_view_reads_the_last_events_of_each_theme() -> None:

@@ -23,6 +23,8 @@ def model(service: Service) -> Endpoint:
         info = ModelInfo(
             model_version=recommender.model_version,
             router_version=recommender.router_version,
+            router_epoch=recommender.router.epoch,
+            router_sequence=recommender.router.sequence,
             loaded_at=service.loaded_at,
             themes=[ThemeLabel(theme=theme, label=label) for theme, label in enumerate(recommender.router.labels)],
         )
