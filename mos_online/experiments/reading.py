@@ -1,0 +1,147 @@
+"""Reading ``experiments.yaml``, and what a well-formed file may still say wrongly."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from mos_online.errors import SettingsError
+from mos_online.experiments.assignment import BUCKETS, Arm, Split
+from mos_online.experiments.plan import ArmPlan, ExperimentPlan, Guardrail, Layer, Plan, milliseconds
+
+_PARTS: dict[str, type[msgspec.Struct]] = {
+    "$": Plan,
+    "$.layers[...]": Layer,
+    "$.layers[...].experiments[...]": ExperimentPlan,
+    "$.layers[...].experiments[...].arms[...]": ArmPlan,
+    "$.layers[...].experiments[...].guardrails[...]": Guardrail,
+}
+"""Which keys are allowed where, by the path that msgspec names."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping, of which YAML would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for key, times in keys.items():
+            if times > 1:
+                raise yaml.MarkedYAMLError(None, None, f"the key {key!r} stands {times} times", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_plan(path: Path) -> Plan:
+    """The experiments of a file.
+
+    Raises:
+        SettingsError: no such file, it is no YAML, or what it says cannot be; the message says where and what to do.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}. Give a file of experiments in UTF-8.") from error
+    try:
+        return parse_plan(text)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error
+
+
+def parse_plan(text: str) -> Plan:
+    """The experiments of a YAML text.
+
+    Raises:
+        SettingsError: as ``read_plan``.
+    """
+    try:
+        plan = msgspec.convert(yaml.load(text, _Loader), Plan)  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        raise SettingsError(f"this is no YAML: {error}") from error
+    except RecursionError as error:
+        raise SettingsError("this is nested too deeply: give layers, their experiments and their arms") from error
+    except msgspec.ValidationError as error:
+        raise SettingsError(_explained(str(error))) from error
+    faults = list(_faults(plan))
+    if faults:
+        raise SettingsError("; ".join(faults))
+    return plan
+
+
+def splits(layer: Layer) -> list[Split]:
+    """The layer's experiments, as far as assignment goes."""
+    return [
+        Split(
+            experiment.name,
+            experiment.version,
+            tuple((low, high) for low, high in experiment.buckets),
+            [Arm(arm.name, size) for arm, size in zip(experiment.arms, shares(experiment.arms), strict=True)],
+        )
+        for experiment in layer.experiments
+    ]
+
+
+def shares(arms: Sequence[ArmPlan]) -> list[int]:
+    """The buckets of the arms: in proportion to their weights, and rounded so that the sum is ``BUCKETS``."""
+    ends, total, sum_so_far = [0], sum(arm.weight for arm in arms), 0.0
+    for arm in arms:
+        sum_so_far += arm.weight
+        ends.append(round(BUCKETS * sum_so_far / total))
+    return [end - start for start, end in pairwise(ends)]
+
+
+def _explained(message: str) -> str:
+    """What msgspec found, with the keys that are allowed there."""
+    where = re.search(r" - at `([^`]*)`$", message)
+    part = _PARTS.get(re.sub(r"\[\d+\]", "[...]", where[1]) if where else "$")
+    if "unknown field" in message and part is not None:
+        return f"{message}; allowed are {', '.join(part.__struct_fields__)}"
+    return message
+
+
+def _faults(plan: Plan) -> Iterator[str]:
+    yield from _twice("layer", [layer.name for layer in plan.layers])
+    yield from _twice("experiment", [experiment.name for layer in plan.layers for experiment in layer.experiments])
+    for layer in plan.layers:
+        taken: list[tuple[int, int, str]] = []
+        for experiment in layer.experiments:
+            yield from _experiment_faults(experiment)
+            for low, high in experiment.buckets:
+                if low >= high:
+                    yield f"the buckets [{low}, {high}] of {experiment.name} are none: the end is excluded"
+                for other_low, other_high, other in taken:
+                    if low < other_high and other_low < high:
+                        yield (
+                            f"the buckets [{low}, {high}] of {experiment.name} overlap [{other_low}, {other_high}] of "
+                            f"{other}, in the layer {layer.name}: give ranges that do not, or another layer"
+                        )
+                taken.append((low, high, experiment.name))
+
+
+def _experiment_faults(experiment: ExperimentPlan) -> Iterator[str]:
+    name, arms = experiment.name, [arm.name for arm in experiment.arms]
+    yield from _twice(f"arm of {name}", arms)
+    yield from _twice(f"metric of {name}", [experiment.primary, *experiment.secondary])
+    yield from _twice(f"guardrail of {name}", [guardrail.metric for guardrail in experiment.guardrails])
+    if experiment.control not in arms:
+        yield f"the control {experiment.control!r} of {name} is no arm: choose one of {', '.join(arms)}"
+    for arm, size in zip(arms, shares(experiment.arms), strict=True):
+        if size == 0:
+            yield f"the arm {arm} of {name} gets less than one of {BUCKETS:,} users: raise its weight"
+    if milliseconds(experiment.minimum) > milliseconds(experiment.maximum):
+        yield f"{name} may not end before {experiment.minimum}, and must by {experiment.maximum}"
+    if milliseconds(experiment.window) > milliseconds(experiment.maximum):
+        yield f"no user of {name} is finished in time: the window {experiment.window} is over {experiment.maximum}"
+    if experiment.smallest_effect is not None and not experiment.smallest_effect > 0:
+        yield f"the smallest_effect of {name} must be above 0"
+
+
+def _twice(kind: str, names: Sequence[str]) -> Iterator[str]:
+    for name, times in Counter(names).items():
+        if times > 1:
+            yield f"the {kind} {name} stands {times} times"

@@ -1,0 +1,86 @@
+"""``experiments.yaml``: a good file, and every fault told with its place and its remedy."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mos_online.errors import SettingsError
+from mos_online.experiments import BUCKETS, assigned
+from mos_online.experiments.plan import ArmPlan
+from mos_online.experiments.reading import parse_plan, shares, splits
+
+GOOD = """
+holdout: 100
+layers:
+  - name: home
+    experiments:
+      - name: online-routing
+        buckets: [[0, 2000], [4000, 5000]]
+        control: frozen
+        arms:
+          - {name: frozen, router: frozen, fast_weights: false}
+          - {name: online, weight: 2}
+        primary: ctr
+        secondary: [conversion]
+        guardrails: [{metric: latency, margin: 0.2}]
+        window: 7d
+"""
+
+
+def test_a_good_file_gives_the_splits() -> None:
+    (split,) = splits(parse_plan(GOOD).layers[0])
+    assert split.ranges == ((0, 2000), (4000, 5000))
+    assert [tuple(arm) for arm in split.arms] == [("frozen", 3333), ("online", 6667)]
+    found = {a.arm for n in range(200) if (a := assigned("home", [split], f"u{n}"))}
+    assert found == {"frozen", "online"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("buckets:", "bukets:", "unknown field `bukets` - at `$.layers[0].experiments[0]`; allowed are name,"),
+        ("weight: 2", "wait: 2", "allowed are name, weight, model, router"),
+        ("holdout: 100", "holdout: 100\nholdout: 200", "'holdout' stands 2 times"),
+        ("holdout: 100", "holdout: [", "no YAML"),
+        ("holdout: 100", "holdout: 9000", "<= 5000"),
+        ("weight: 2", "weight: 0", "> 0.0"),
+        ("weight: 2", "weight: 1.0e-6", "less than one of 10,000 users"),
+        ("weight: 2", "weight: .nan", "weight"),
+        ("name: online,", "name: frozen,", "the arm of online-routing frozen stands 2 times"),
+        ("control: frozen", "control: frozn", "choose one of frozen, online"),
+        ("[4000, 5000]", "[1999, 5000]", "overlap [0, 2000]"),
+        ("[4000, 5000]", "[5000, 5000]", "the end is excluded"),
+        ("[4000, 5000]", "[4000, 50000]", "<= 10000"),
+        ("primary: ctr", "primary: clicks", "'clicks'"),
+        ("[conversion]", "[ctr]", "the metric of online-routing ctr stands 2 times"),
+        ("window: 7d", "window: 7 days", "window"),
+        ("window: 7d", "window: 90d", "no user of online-routing is finished in time"),
+        ("window: 7d", "smallest_effect: -1", "above 0"),
+        ("window: 7d", "smallest_effect: .nan", "above 0"),
+        ("name: home", "name: Home page", "name"),
+        (GOOD, "", "Expected `object`"),
+        (GOOD, "a: " + "[" * 5000, "nested too deeply"),
+    ],
+)
+def test_a_fault_is_told(old: str, new: str, words: str) -> None:
+    assert old in GOOD
+    with pytest.raises(SettingsError) as told:
+        parse_plan(GOOD.replace(old, new, 1))
+    assert words in str(told.value)
+
+
+def test_two_experiments_on_the_same_users_of_a_layer_are_told() -> None:
+    experiment = GOOD[GOOD.index("      - name: online-routing") :]
+    with pytest.raises(SettingsError, match=r"overlap \[0, 2000\] of online-routing, in the layer home"):
+        parse_plan(GOOD + experiment.replace("online-routing", "second"))
+
+
+@given(st.lists(st.floats(0.001, 1e6), min_size=2, max_size=10))
+def test_shares_are_those_of_the_weights(weights: list[float]) -> None:
+    arms = [ArmPlan(name=f"a{number}", weight=weight) for number, weight in enumerate(weights)]
+    found = shares(arms)
+    assert sum(found) == BUCKETS
+    for share, weight in zip(found, weights, strict=True):
+        assert abs(share - BUCKETS * weight / sum(weights)) <= 1
