@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import typer
-import yaml  # type: ignore[import-untyped, unused-ignore]
+import yaml
 
 from features.location import parse_location
 from mos_cli.main import COMMANDS, command_line
