@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
+import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from mos_online.exposition import exposition
+from mos_online.items.co_click_snapshot import CoClickSnapshot
+from mos_online.items.snapshot import PopularitySnapshot
 
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable of prometheus_client: replicas that share this folder answer /metrics for all of them."""
@@ -22,6 +28,7 @@ class Metrics:
     """The counters of one replica."""
 
     def __init__(self) -> None:
+        _forget_dead_replicas()
         registry = CollectorRegistry()
         self._registry = registry
         self._requests = Counter("mos_serving_requests", "Requests answered.", ["route", "status"], registry=registry)
@@ -66,6 +73,13 @@ class Metrics:
             "1 while the online store lacks sessions that it had.",
             registry=registry,
             multiprocess_mode="mostrecent",
+        )
+        self._counts = Gauge(
+            "mos_serving_counts_timestamp_seconds",
+            "Event time up to which the clicks of a partition are counted in what answers; that of the oldest replica.",
+            ["of", "partition"],
+            registry=registry,
+            multiprocess_mode="livemin",
         )
         self.refused = Counter(
             "mos_serving_refused_queries", "Queries refused because too many were waiting.", registry=registry
@@ -130,6 +144,11 @@ class Metrics:
         self._versions = (model_version, router_version)
         self._model.labels(model_version, router_version).set(1)
 
+    def counts_reach(self, of: str, snapshots: Sequence[PopularitySnapshot] | Sequence[CoClickSnapshot]) -> None:
+        """Note up to when the counts that answers use from now on reach."""
+        for one in snapshots:
+            self._counts.labels(of, str(one.partition)).set(one.as_of / 1000)
+
     def render(self, *, namespace: str = "") -> bytes:
         """Return all metrics as text: those of every replica on this machine if they share a folder, else our own.
 
@@ -144,3 +163,12 @@ class Metrics:
 
     def _labelled(self, route: str, status: int) -> tuple[Counter, Histogram]:
         return self._requests.labels(route, str(status)), self._seconds.labels(route)
+
+
+def _forget_dead_replicas() -> None:
+    """Remove what replicas have said of their counts that do not run any more: it would be the oldest for ever."""
+    folder = os.environ.get(MULTIPROCESS_DIR)
+    for path in Path(folder).glob("gauge_live*_*.db") if folder else ():
+        found = re.search(r"_(\d+)\.db$", path.name)
+        if found and not psutil.pid_exists(int(found[1])):
+            mark_process_dead(int(found[1]), folder)  # type: ignore[no-untyped-call]

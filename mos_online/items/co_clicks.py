@@ -102,6 +102,7 @@ class CoClicks:
         newest = max([timestamp, *(time for time, item in before if item == item_id)])  # it may come late
         self._last[user_id] = [*others, (newest, item_id)][-LAST:]
         self._newest = max(self._newest, timestamp)
+        self.pass_time(timestamp)
         self._forget_users()
         return others if len(others) == len(before) else []
 
@@ -110,10 +111,13 @@ class CoClicks:
         if not timestamps:
             return
         times = np.array(timestamps, np.int64)
-        self.as_of = max(self.as_of, int(times.max()))
         self._counts.add_all(np.frombuffer(pairs, np.int64), times, np.array(weights))
         if len(self._owner) > 2 * self._most_pairs:
             self._keep(self.snapshot())
+
+    def pass_time(self, timestamp: int) -> None:
+        """Let event time reach ``timestamp`` (ms), to which co-clicks are decayed then; it never goes back."""
+        self.as_of = max(self.as_of, timestamp)
 
     def resume(self, snapshot: CoClickSnapshot) -> None:
         """Add what an earlier count of this partition had written before it was stopped."""

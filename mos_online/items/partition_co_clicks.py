@@ -56,6 +56,11 @@ class PartitionCoClicks:
             self._counts.resume(stored)
 
     @property
+    def as_of(self) -> int:
+        """Newest event time (ms) of the clicks that were taken."""
+        return self._counts.as_of
+
+    @property
     def read_from(self) -> int:
         """The first record with clicks that later ones may go with."""
         return self._records[0][0] if self._records else self._read_from
@@ -65,6 +70,8 @@ class PartitionCoClicks:
         if message.log_id != self._log_id:
             self._log_id, self._counted_to, self._noted_to = message.log_id, 0, 0
             self._records.clear()
+        newest = message.timestamp + max(message.times)
+        self._counts.pass_time(newest)
         pairs: array[int] = array("q")
         times: list[int] = []
         weights: list[float] = []
@@ -79,7 +86,7 @@ class PartitionCoClicks:
         self._counts.weigh(pairs, times, weights)
         end = message.position + message.places[-1] + 1
         self._counted_to, self._noted_to = max(self._counted_to, end), max(self._noted_to, end)
-        self._remember(offset, message.timestamp + max(message.times))
+        self._remember(offset, newest)
 
     def snapshot(self) -> CoClickSnapshot:
         """The strongest co-clicks, and the position."""

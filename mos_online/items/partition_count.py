@@ -49,12 +49,18 @@ class PartitionCount:
             self._log_id, self._counted_to = message.log_id, 0
         counted_to, allowed = self._counted_to, self._sums.allowed
         counted: list[CountedClick] = []
+        self._items.pass_time(message.timestamp + max(message.times))
         for position, timestamp, weight, user, item, category, _ in message.clicks():
             if position >= counted_to and (added := allowed(user, item, timestamp, weight)):
                 counted.append((user, item, timestamp, added, category))
         self._items.add_all(counted)
         self._counted_to = max(counted_to, message.position + message.places[-1] + 1)
         self.read_to = max(self.read_to, offset + 1)
+
+    @property
+    def as_of(self) -> int:
+        """Newest event time (ms) of the clicks that were taken, also of those beyond the limits of their users."""
+        return self._items.as_of
 
     def snapshot(self, *, top: int = LISTED_ITEMS) -> PopularitySnapshot:
         """The most popular items, and the position."""

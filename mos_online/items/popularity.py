@@ -49,7 +49,7 @@ class ItemPopularity:
         self._bytes = 0
         self._fast = DecayedCounts(half_life_ms)
         self._slow = DecayedCounts(half_life_ms * SLOW)
-        self._as_of = 0
+        self.as_of = 0
         self._rows: dict[str, int] = {}
         self._items: list[str] = []
         self._first_seen: list[int] = []
@@ -68,7 +68,7 @@ class ItemPopularity:
 
     def add(self, user_id: str, item_id: str, timestamp: int, *, weight: float, category: str | None = None) -> None:
         """Count what a user did with an item at ``timestamp`` (ms), and note the item's category if there is one."""
-        self._as_of = max(self._as_of, timestamp)
+        self.as_of = max(self.as_of, timestamp)
         row = self._noted(user_id, item_id, timestamp, category)
         self._fast.add(row, timestamp, weight)
         self._slow.add(row, timestamp, weight)
@@ -81,15 +81,19 @@ class ItemPopularity:
         rows = np.array([self._noted(user, item, time, category) for user, item, time, _, category in clicks], np.int64)
         times = np.array([click[2] for click in clicks], np.int64)
         weights = np.array([click[3] for click in clicks])
-        self._as_of = max(self._as_of, int(times.max()))
+        self.as_of = max(self.as_of, int(times.max()))
         self._fast.add_all(rows, times, weights)
         self._slow.add_all(rows, times, weights)
         self._bound_memory()
 
+    def pass_time(self, timestamp: int) -> None:
+        """Let event time reach ``timestamp`` (ms), to which counts are decayed then; it never goes back."""
+        self.as_of = max(self.as_of, timestamp)
+
     def resume(self, snapshot: PopularitySnapshot) -> None:
         """Add what an earlier count of this partition had written before it was stopped."""
         at = snapshot.as_of
-        self._as_of = max(self._as_of, at)
+        self.as_of = max(self.as_of, at)
         for index, item in enumerate(snapshot.item_ids):
             row = self._row(item, snapshot.first_seen[index])
             self._fast.add(row, at, snapshot.counts[index])
@@ -105,13 +109,13 @@ class ItemPopularity:
         Among equals those first seen come first.
         """
         count = len(self._items)
-        unit, slow_unit = self._fast.unit(self._as_of), self._slow.unit(self._as_of)
+        unit, slow_unit = self._fast.unit(self.as_of), self._slow.unit(self.as_of)
         fast, slow = self._fast.first(count), self._slow.first(count)
         rows = most_popular(self._shares(), self._first_seen, self._items, top)
         best = np.array(rows, np.int64)
         return PopularitySnapshot(
             partition=self.partition,
-            as_of=self._as_of,
+            as_of=self.as_of,
             total=self._fast.total / unit,
             slow_total=self._slow.total / slow_unit,
             item_ids=[self._items[row] for row in rows],

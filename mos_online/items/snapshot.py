@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import msgspec
 import numpy as np
 
 from mos_online.arrays import Floats
+from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.distinct_users import least_bits
 
 SLOW = 24
@@ -69,6 +70,11 @@ def most_popular(share: Floats, first_seen: Sequence[int], items: Sequence[str],
     return [row for _, row in ranked[:top]]
 
 
+def newest(snapshots: Iterable[PopularitySnapshot] | Iterable[CoClickSnapshot]) -> int:
+    """The newest event time (ms) that counts of several partitions reach; 0 if there are none."""
+    return max((one.as_of for one in snapshots), default=0)
+
+
 def merge(snapshots: Sequence[PopularitySnapshot], *, half_life_ms: float, top: int) -> PopularitySnapshot:
     """Add up snapshots of several partitions, decayed to the newest of them.
 
@@ -82,7 +88,7 @@ def merge(snapshots: Sequence[PopularitySnapshot], *, half_life_ms: float, top: 
         half_life_ms: half-life of the fast counts.
         top: at most so many items are listed, by slow plus fast share; among equals those first seen first.
     """
-    as_of = max((s.as_of for s in snapshots), default=0)
+    as_of = newest(snapshots)
     decays = [0.5 ** ((as_of - s.as_of) / half_life_ms) for s in snapshots]
     slow_decays = [0.5 ** ((as_of - s.as_of) / half_life_ms / SLOW) for s in snapshots]
     total = sum(s.total * decay for s, decay in zip(snapshots, decays, strict=True))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mos_online.items.co_click_snapshot import CoClickSnapshot
+from mos_online.items.snapshot import newest
 
 SMOOTHED = 1.0
 """Added to the co-clicks of an item: one with few of them says less about what comes next."""
@@ -49,7 +50,7 @@ class Neighbours:
             rows: item -> row (1, 2, ...); other items are left out.
             half_life_ms: of the co-clicks.
         """
-        as_of = max((one.as_of for one in snapshots), default=0)
+        as_of = newest(snapshots)
         owners, others, weights = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
         for one in snapshots:
             lengths, neighbours, weight = one.columns()

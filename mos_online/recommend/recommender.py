@@ -48,7 +48,7 @@ class Recommender:
         self._items = CandidateItems(checkpoint)
         self._catalogue = frozenset(checkpoint.items)
         self._new_item_users = new_item_users
-        self._co_click_half_life_ms = checkpoint.co_click_half_life_ms
+        self.co_click_half_life_ms = checkpoint.co_click_half_life_ms
         self.observe_popularity([])
         self.observe_co_clicks([])
 
@@ -107,7 +107,7 @@ class Recommender:
         Batches that are asked for from now on see them. By the thread that calls ``observe_popularity``.
         """
         candidates, _ = self._now
-        self._neighbours = Neighbours.of(snapshots, candidates.rows, half_life_ms=self._co_click_half_life_ms)
+        self._neighbours = Neighbours.of(snapshots, candidates.rows, half_life_ms=self.co_click_half_life_ms)
 
     def recommend(self, queries: Sequence[Query]) -> list[Ranking]:
         """Rank for a batch of queries; each is independent of the others up to float rounding."""

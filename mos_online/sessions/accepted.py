@@ -22,6 +22,11 @@ class AcceptedLog:
         """Clicks that wait."""
         return len(self._clicks)
 
+    @property
+    def span(self) -> int:
+        """Event time (ms) between the first and the last of them, as far as it went forward."""
+        return self._times[-1] - self._times[0] if self._times else 0
+
     def add(self, click: Click, offset: int, arrival: int, weight: float) -> None:
         """Add a click of the record at ``offset``. One that is ahead of its ``arrival`` (ms) counts as sent at once."""
         position, timestamp = MAX_CLICKS * offset, click.timestamp

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +13,8 @@ from pathlib import Path
 import torch
 
 from mos_online.items.co_click_snapshot import CoClickSnapshot
-from mos_online.items.snapshot import PopularitySnapshot
+from mos_online.items.snapshot import PopularitySnapshot, newest
+from mos_online.items.update_schedule import ReadSchedule
 from mos_online.recommend.probe import require_finite_scores
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
@@ -69,7 +71,8 @@ class Service:
         self._partitions = self._configured = partitions
         self._popularity: list[PopularitySnapshot] = []
         self._co_clicks: list[CoClickSnapshot] = []
-        self._co_clicks_due = 0.0
+        self._popularity_reads = ReadSchedule(longest=limits.refresh)
+        self._co_click_reads = ReadSchedule(longest=limits.co_clicks)
         self._model = ModelInService(registry, self._load_model)
         self._model_problem: str | None = None
         self.store_problem: str | None = None
@@ -136,40 +139,51 @@ class Service:
         return self._scorer.recommender
 
     def _keep_fresh(self) -> None:
-        timeout = OPEN_TIMEOUT
+        timeout, due = OPEN_TIMEOUT, 0.0
         while not self._stopped.is_set():
+            looks = time.monotonic() >= due
             try:
-                self._profiles.check(timeout=timeout)
-                self._tried.set()
+                if looks:
+                    self._profiles.check(timeout=timeout)
+                    self._tried.set()
                 self._follow_popularity()
                 self._follow_co_clicks()
-                self._follow_progress()
-                self._follow_registry()
+                if looks:
+                    self._follow_progress()
+                    self._follow_registry()
             except Exception:  # the thread must outlive any fault, or the service would go stale unseen
                 log.exception("refreshing failed")
-            timeout = self.limits.refresh
-            self._stopped.wait(self.limits.refresh)
+                self._stopped.wait(self.limits.refresh)
+            now = time.monotonic()
+            if looks:
+                timeout, due = self.limits.refresh, now + self.limits.refresh
+            self._stopped.wait(min(due - now, self._popularity_reads.waits(now), self._co_click_reads.waits(now)))
 
     def _follow_popularity(self) -> None:
-        snapshots = self._profiles.popularity(self._partitions)
-        if snapshots is None or snapshots == self._popularity:
+        began = time.monotonic()
+        if self._popularity_reads.waits(began):
             return
-        self._popularity = snapshots
-        if self._scorer.recommender is not None:  # the first model is told when it is loaded
-            self._scorer.recommender.observe_popularity(snapshots)
+        snapshots, recommender = self._profiles.popularity(self._partitions), self._scorer.recommender
+        if snapshots is not None and snapshots != self._popularity:
+            self._popularity = snapshots
+            if recommender is not None:  # the first model is told when it is loaded
+                recommender.observe_popularity(snapshots)
+                self.metrics.counts_reach("popularity", snapshots)
+        half_life = recommender.half_life_ms if recommender is not None else math.inf
+        self._popularity_reads.read(began, time.monotonic(), newest(self._popularity), half_life)
 
     def _follow_co_clicks(self) -> None:
-        if time.monotonic() < self._co_clicks_due:
+        began = time.monotonic()
+        if self._co_click_reads.waits(began):
             return
-        snapshots = self._profiles.co_clicks(self._partitions)
-        if snapshots is None:
-            return
-        self._co_clicks_due = time.monotonic() + self.limits.co_clicks
-        if snapshots == self._co_clicks:
-            return
-        self._co_clicks = snapshots
-        if self._scorer.recommender is not None:
-            self._scorer.recommender.observe_co_clicks(snapshots)
+        snapshots, recommender = self._profiles.co_clicks(self._partitions), self._scorer.recommender
+        if snapshots is not None and snapshots != self._co_clicks:
+            self._co_clicks = snapshots
+            if recommender is not None:
+                recommender.observe_co_clicks(snapshots)
+                self.metrics.counts_reach("co_clicks", snapshots)
+        half_life = recommender.co_click_half_life_ms if recommender is not None else math.inf
+        self._co_click_reads.read(began, time.monotonic(), newest(self._co_clicks), half_life)
 
     def _follow_progress(self) -> None:
         lost = self._profiles.lost(self._partitions)
@@ -197,8 +211,10 @@ class Service:
         require_finite_scores(recommender)  # and the first user does not pay for lazy initialisation
         if self._popularity:
             recommender.observe_popularity(self._popularity)
+            self.metrics.counts_reach("popularity", self._popularity)
         if self._co_clicks:
             recommender.observe_co_clicks(self._co_clicks)
+            self.metrics.counts_reach("co_clicks", self._co_clicks)
         return recommender
 
 

@@ -23,14 +23,18 @@ from streams.kafka.log_reader import LogReader
 from streams.kafka.records import Record, of_confluent
 from streams.processors.base import Processor, Timer, WorkerContext
 from streams.processors.click_positions import ClickPositions
+from streams.processors.due_rows import DueRows
 from streams.processors.own_records import check_time
 from streams.processors.retry import RetryPolicy, to_its_end
 
 PERIOD = 1.0
-"""Seconds between writes of popularity."""
+"""Seconds between writes of popularity, while event time runs no faster than the clock."""
 
 CO_CLICK_PERIOD = 5.0
-"""Seconds between writes of co-clicks, whose rows are up to 2 MB."""
+"""The same of co-clicks, whose rows are up to 3 MB."""
+
+LOOK = 0.1
+"""Seconds between looks whether something is to be written."""
 
 log = logging.getLogger(__name__)
 _decode = json_decoder(AcceptedClicks)
@@ -68,8 +72,7 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         self._positions = ClickPositions(context.settings, self._reader)
         self._counts: dict[int, PartitionCount] = {}
         self._together: dict[int, PartitionCoClicks] = {}
-        self._changed: set[int] = set()
-        self._changed_together: set[int] = set()
+        self._due, self._due_together = DueRows(longest=PERIOD), DueRows(longest=CO_CLICK_PERIOD)
         self._writing = asyncio.Lock()
 
     def decode(self, value: bytes | None) -> AcceptedClicks:
@@ -82,10 +85,10 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         check_time("timestamp", message.timestamp + max(message.times), record, self.rules)
 
     def timers(self) -> tuple[Timer, ...]:
-        """Write the rows that have changed, at fixed intervals."""
+        """Write the rows that have changed, when that is due."""
         return (
-            Timer(name="write", seconds=PERIOD, action=self._write),
-            Timer(name="write-co-clicks", seconds=CO_CLICK_PERIOD, action=self._write_together),
+            Timer(name="write", seconds=LOOK, action=self._write),
+            Timer(name="write-co-clicks", seconds=LOOK, action=self._write_together),
         )
 
     @property
@@ -97,8 +100,10 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         """Write the rows once more: the next owner goes on from them. Nothing is written after that."""
         async with self._writing:
             snapshots = self._snapshots()
-            together = [self._together[number].frozen() for number in sorted(self._changed_together)]
-            self._counts, self._together, self._changed_together = {}, {}, set()
+            together = [self._together[number].frozen() for number in sorted(self._due_together.changed)]
+            self._counts, self._together = {}, {}
+            self._due.clear()
+            self._due_together.clear()
             try:
                 await to_its_end(lambda: self._store.write_popularity(snapshots))
                 for snapshot in together:
@@ -121,8 +126,9 @@ class PopularityProcessor(Processor[AcceptedClicks]):
             await self._kafka.in_thread(partial(self._positions.learn, number))
         for record, message in found:
             if self._count(record, message):
-                self._changed.add(record.partition)
-                self._changed_together.add(record.partition)
+                number = record.partition
+                self._due.count(number, self._counts[number].as_of)
+                self._due_together.count(number, self._together[number].as_of)
 
     async def _take_over(self, number: int, offset: int) -> None:
         """Go on from the rows of a partition, with the records between them and ``offset``."""
@@ -187,8 +193,8 @@ class PopularityProcessor(Processor[AcceptedClicks]):
 
     async def _write(self) -> None:
         await self._follow_model()
-        if self._changed:
-            with metrics.STAGE_SECONDS.labels(self.name, "write").time():
+        if self._due.due(self._half_lives[0]):
+            with metrics.STAGE_SECONDS.labels(self.name, "write").time(), self._due.writing():
                 await self._stores.call(self._try_to_write)
 
     async def _try_to_write(self) -> None:
@@ -198,29 +204,34 @@ class PopularityProcessor(Processor[AcceptedClicks]):
             try:
                 await to_its_end(lambda: self._store.write_popularity(snapshots))
             except StoreError:
-                self._changed.update(snapshot.partition for snapshot in snapshots)
+                self._due.changed.update(snapshot.partition for snapshot in snapshots)
                 raise
 
     def _snapshots(self) -> list[PopularitySnapshot]:
-        changed, self._changed = self._changed & self._counts.keys(), set()
-        return [self._counts[number].snapshot() for number in sorted(changed)]
+        changed = sorted(self._due.changed & self._counts.keys())
+        for number in changed:
+            self._due.take(number)
+        return [self._counts[number].snapshot() for number in changed]
 
     async def _write_together(self) -> None:
-        for number in sorted(self._changed_together):
-            with metrics.STAGE_SECONDS.labels(self.name, "write-co-clicks").time():
-                await self._stores.call(partial(self._try_to_write_together, number))
+        if not self._due_together.due(self._half_lives[1]):
+            return
+        with self._due_together.writing():
+            for number in sorted(self._due_together.changed):
+                with metrics.STAGE_SECONDS.labels(self.name, "write-co-clicks").time():
+                    await self._stores.call(partial(self._try_to_write_together, number))
 
     async def _try_to_write_together(self, number: int) -> None:
         """Write the co-clicks of a partition, if it is still ours."""
         async with self._writing:
-            if number not in self._changed_together:
+            if number not in self._due_together.changed:
                 return
-            self._changed_together.remove(number)
+            self._due_together.take(number)
             snapshot = self._together[number].frozen()
             try:
                 await to_its_end(partial(_write, self._store, snapshot))
             except StoreError:
-                self._changed_together.add(number)
+                self._due_together.changed.add(number)
                 raise
 
     async def _follow_model(self) -> None:

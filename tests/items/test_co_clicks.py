@@ -55,7 +55,7 @@ def plainly(clicks: Sequence[AcceptedClick]) -> Pairs:
             for step, before in enumerate(near, 1):
                 found += [(click.timestamp, before, click.item_id, 1 / step)]
                 found += [(click.timestamp, click.item_id, before, 1 / step)]
-    as_of = max((time for time, _, _, _ in found), default=0)
+    as_of = max((click.timestamp for click in clicks), default=0)
     pairs: dict[tuple[str, str], float] = defaultdict(float)
     for time, owner, neighbour, weight in found:
         pairs[owner, neighbour] += weight * 0.5 ** ((as_of - time) / HALF_LIFE)

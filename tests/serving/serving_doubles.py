@@ -48,6 +48,7 @@ class FakeRecommender:
     def __init__(self, version: str = "m1") -> None:
         self.model_version = version
         self.router_version = f"r-{version}"
+        self.half_life_ms = self.co_click_half_life_ms = 900_000.0
         self.router = Labels()
         self.batches: list[list[Query]] = []
         self.observed: list[list[PopularitySnapshot]] = []

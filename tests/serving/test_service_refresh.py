@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from mos_online.errors import ModelError, StoreError
 from mos_online.items.co_click_snapshot import CoClickSnapshot
+from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.recommend.query import Query, Ranking
 from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
@@ -104,6 +105,32 @@ def test_popularity_and_co_clicks_reach_the_model_once_and_the_next_model_too() 
         await asyncio.to_thread(wait_for, lambda: service.recommender.model_version == "m2")
         assert models["m2"].observed == [[SNAPSHOT]]
         assert models["m2"].co_clicks == [[CO_CLICKS]]
+        await asyncio.to_thread(service.stop)
+
+    run(work)
+
+
+def test_counts_are_read_more_often_while_event_time_runs_faster_than_the_clock() -> None:
+    """The store gets ten minutes further with each look at it, and its health is looked at by the clock alone."""
+    model = FakeRecommender("m1")
+
+    class Moving(FakeStore):
+        def read_popularity(self, partitions: int) -> list[PopularitySnapshot]:
+            self.reads += 1
+            return [msgspec.structs.replace(SNAPSHOT, as_of=self.reads * 600_000)]
+
+        def read_co_clicks(self, partition: int) -> CoClickSnapshot | None:
+            return None if partition else msgspec.structs.replace(CO_CLICKS, as_of=self.reads * 600_000)
+
+    async def work() -> None:
+        store = Moving()
+        service = make_service(store=store, load=lambda _: model, limits=Limits(refresh=0.5, co_clicks=0.5))
+        service.start()
+        await asyncio.to_thread(wait_for, lambda: len(model.observed) > 40 and len(model.co_clicks) > 40)
+        assert store.looks < 20
+        text = service.metrics.render().decode()
+        assert 'mos_serving_counts_timestamp_seconds{of="popularity",partition="1"} ' in text
+        assert 'mos_serving_counts_timestamp_seconds{of="co_clicks",partition="0"} ' in text
         await asyncio.to_thread(service.stop)
 
     run(work)

@@ -195,6 +195,8 @@ class PopularityCase(Case):
         self.log.end = 1000
         self.monkeypatch.setattr("streams.processors.popularity.LogReader", lambda _: self.log)
         self.monkeypatch.setattr("streams.processors.popularity.OnlineStore.open", lambda _: self.store)
+        for period in ("PERIOD", "CO_CLICK_PERIOD"):  # whoever runs a timer wants a row
+            self.monkeypatch.setattr(f"streams.processors.popularity.{period}", 0.0)
         publish_model(self.folder, self.settings)
 
     def build(self, context: WorkerContext) -> Processor[Any]:

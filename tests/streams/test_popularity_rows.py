@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.settings import Settings
 from streams.kafka.log_reader import truncated
 from streams.kafka.records import Record
+from streams.processors import popularity
+from streams.processors.due_rows import DueRows
 from tests.streams.processor_cases import HOUR, NOW, PARTITION, PRESENT, PopularityCase
 from tests.streams.stream_doubles import Message, eventually, quiet
 
@@ -369,3 +373,31 @@ def test_a_forged_log_lets_no_click_be_left_out(
     counts = dict(zip(row.item_ids, row.counts, strict=True))
     assert counts == pytest.approx(dict.fromkeys(["a", "b", "c", "forged"], 1.0), abs=0.1)
     assert case.producer.letters() == []
+
+
+def test_rows_are_written_once_in_a_period_and_sooner_when_event_time_runs_faster(
+    mos_home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Popularity has a half-life of a second here, so a span of 17 ms, and co-clicks of a day: 24 minutes."""
+    case = PopularityCase(mos_home, tmp_path / "model", monkeypatch)
+    processor, store = case.processor, case.store
+    assert isinstance(processor, popularity.PopularityProcessor)
+    free = partial(DueRows, longest=math.inf, share=1.0)
+    processor._due, processor._due_together = free(), free()
+    written: list[tuple[int, int]] = []
+
+    def record(offset: int, time: int) -> Record:
+        click = AcceptedClick(1000 * offset, PRESENT - 24 * HOUR + time, 1.0, f"u{offset % 2}", f"i{offset}")
+        return case.record(offset, "u", contracts.encode(AcceptedClicks.of("a log", [click])))
+
+    async def run() -> None:
+        for offset, time in enumerate((0, 10, 16, 17, 1_440_010, 1_440_020)):
+            await processor.process([record(offset, time)])
+            for timer in processor.timers():
+                await processor.run_timer(timer)
+            rows = store.popularity[PARTITION].counted_to, store.co_clicks[PARTITION].counted_to
+            written.append((rows[0] // 1000, rows[1] // 1000))
+        assert case.failures == []
+
+    asyncio.run(run())
+    assert written == [(0, 0), (0, 0), (0, 0), (3, 0), (4, 4), (4, 4)]

@@ -32,6 +32,10 @@ BATCH = 500
 MANY_ACCEPTED = 2000
 """So many accepted clicks are published without waiting for the next tick."""
 
+LONG_SPAN, SHORTEST_WAIT = 10_000, 0.05
+"""Milliseconds of event time after which accepted clicks are published without waiting for the next tick, but for so
+many seconds. Live clicks never span so much between two ticks."""
+
 log = logging.getLogger(__name__)
 
 
@@ -63,6 +67,7 @@ class SessionizerPartition:
         self.wanted = True
         self.sessionizer = Sessionizer(settings.sessions, partition=number)
         self._accepted, self._log_id = AcceptedLog(), ""
+        self._published_at = 0.0
         self.unsecured: bytes | None = None
         self.lock = asyncio.Lock()
         self._settings = settings
@@ -194,6 +199,8 @@ class SessionizerPartition:
                 raise
             except Exception as fault:
                 self._outputs.refuse(record, fault)
+        if self._accepted.span >= LONG_SPAN and time.monotonic() - self._published_at >= SHORTEST_WAIT:
+            self.publish_accepted()
         metrics.CLICKS.inc(clicks)
         metrics.PRODUCER_TIMES.inc(batch.by_producer)
 
@@ -222,6 +229,7 @@ class SessionizerPartition:
 
     def publish_accepted(self) -> None:
         """Publish the clicks that were accepted since the last time, for the popularity."""
+        self._published_at = time.monotonic()
         self._outputs.publish_accepted(self._accepted.taken(self._log_id))
 
     def checkpoint(self) -> bytes | None:
