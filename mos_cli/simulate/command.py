@@ -1,0 +1,158 @@
+"""``mos simulate arms | model``: users who answer what is recommended to them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(no_args_is_help=True)
+
+_HABITS, _PLANTED = "Habits of the users", "What is true"
+
+PopulationOption = Annotated[
+    str,
+    typer.Option(
+        help="Settings of the population, such as users=50000,hop=0.8 (default: those of `synthetic`). Its users go on "
+        "where the log `--dataset synthetic:users=50000,hop=0.8` of other commands ends.",
+    ),
+]
+HoursOption = Annotated[float, typer.Option(min=0.1, help="Hours of event time.")]
+LengthOption = Annotated[int, typer.Option(min=1, max=100, help="Items of a list.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document (default: tables).")]
+ClicksOption = Annotated[
+    str,
+    typer.Option(
+        help="position: each place is looked at with a probability of its own. cascade: from the top down to the first "
+        "click.",
+        rich_help_panel=_HABITS,
+    ),
+]
+OrganicOption = Annotated[
+    float,
+    typer.Option(
+        min=0, max=1, help="Probability that a user clicks an item that is not from the list.", rich_help_panel=_HABITS
+    ),
+]
+AbsenceOption = Annotated[
+    float, typer.Option(min=0, help="Mean hours between two visits of a user.", rich_help_panel=_HABITS)
+]
+DriftOption = Annotated[
+    float | None, typer.Option(min=0, help="Hours until the drift (default: none).", rich_help_panel=_PLANTED)
+]
+MovedOption = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of the items that the drift moves.", rich_help_panel=_PLANTED)
+]
+ReplacedOption = Annotated[
+    float,
+    typer.Option(
+        min=0, max=1, help="Share of the items that the drift replaces by new ones.", rich_help_panel=_PLANTED
+    ),
+]
+TrendOption = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="Share of the users whom the drift sends to one theme.", rich_help_panel=_PLANTED),
+]
+
+
+@app.command()
+def arms(
+    *,
+    population: PopulationOption = "users=50000",
+    hours: HoursOption = 168.0,
+    length: LengthOption = 10,
+    effect: Annotated[
+        float,
+        typer.Option(help="The relevance of all items is (1 + effect) times as large.", rich_help_panel=_PLANTED),
+    ] = 0.1,
+    novelty: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, help="Hours after which half of the effect is gone (default: it stays).", rich_help_panel=_PLANTED
+        ),
+    ] = None,
+    lost: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of the treated users who are missing.", rich_help_panel=_PLANTED),
+    ] = 0.0,
+    drift_at: DriftOption = None,
+    moved: MovedOption = 0.3,
+    replaced: ReplacedOption = 0.2,
+    trend: TrendOption = 0.1,
+    clicks: ClicksOption = "position",
+    organic: OrganicOption = 0.3,
+    absence: AbsenceOption = 12.0,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Let many users answer a ranker without a model, in two arms, and judge the difference as an experiment would.
+
+    The effect is planted, so the true answer is known. With --effect 0 both arms are the same (A/A). Nothing needs to
+    be trained or to run.
+    """
+    from mos_cli.simulate.arms import simulate_arms  # noqa: PLC0415
+    from mos_cli.simulate.options import drift_of, habits_of  # noqa: PLC0415
+    from mos_online.settings import settings  # noqa: PLC0415
+    from simulator.loop.config import HOUR, Arm  # noqa: PLC0415
+
+    settings()
+    treated = Arm(name="treated", effect=effect, novelty=None if novelty is None else novelty * HOUR, lost=lost)
+    simulate_arms(
+        population,
+        [Arm(name="control"), treated],
+        habits=habits_of(clicks=clicks, organic=organic, absence=absence),
+        drift=drift_of(drift_at, moved=moved, replaced=replaced, trend=trend),
+        duration=round(hours * HOUR),
+        length=length,
+        seed=seed,
+        as_json=as_json,
+        console=Console(),
+    )
+
+
+@app.command()
+def model(
+    *,
+    population: PopulationOption = "",
+    version: Annotated[str, typer.Option(help="A version of the model, or an alias.")] = "champion",
+    hours: HoursOption = 24.0,
+    windows: Annotated[int, typer.Option(min=1, max=1000, help="Rows of the table: parts of the time.")] = 12,
+    length: LengthOption = 10,
+    drift_at: DriftOption = None,
+    moved: MovedOption = 0.3,
+    replaced: ReplacedOption = 0.2,
+    trend: TrendOption = 0.1,
+    clicks: ClicksOption = "position",
+    organic: OrganicOption = 0.3,
+    absence: AbsenceOption = 12.0,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Let users of a synthetic log answer a trained model, on a virtual clock.
+
+    Sessions, profiles, counts and outcomes are made by the code of the worker, without Kafka; no service runs. Train
+    the model on the log of the same population before: `mos train --dataset synthetic`.
+    """
+    from mos_cli.simulate.model import simulate_model  # noqa: PLC0415
+    from mos_cli.simulate.options import drift_of, habits_of  # noqa: PLC0415
+    from mos_online.settings import settings  # noqa: PLC0415
+    from simulator.loop.compose import LoopConfig  # noqa: PLC0415
+    from simulator.loop.config import HOUR  # noqa: PLC0415
+
+    simulate_model(
+        population,
+        version,
+        LoopConfig(
+            habits=habits_of(clicks=clicks, organic=organic, absence=absence),
+            drift=drift_of(drift_at, moved=moved, replaced=replaced, trend=trend),
+            length=length,
+            seed=seed,
+        ),
+        duration=round(hours * HOUR),
+        windows=windows,
+        settings=settings(),
+        as_json=as_json,
+        console=Console(),
+    )

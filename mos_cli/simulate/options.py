@@ -1,0 +1,37 @@
+"""From options of ``mos simulate`` to what is simulated."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+from mos_online.errors import SettingsError
+from simulator.loop.config import HOUR, Drift, Habits
+from simulator.population import Population, SyntheticConfig, populate
+
+CLICKS = ("position", "cascade")
+
+
+def habits_of(*, clicks: str, organic: float, absence: float) -> Habits:
+    """The habits that these options ask for.
+
+    Raises:
+        SettingsError: ``clicks`` is no model of clicks, or a value is out of range.
+    """
+    if clicks not in CLICKS:
+        raise SettingsError(f"--clicks {clicks}: there are {' and '.join(CLICKS)}")
+    chosen = cast('Literal["position", "cascade"]', clicks)
+    return Habits(clicks=chosen, organic=organic, absence=absence * HOUR)
+
+
+def drift_of(hours: float | None, *, moved: float, replaced: float, trend: float) -> Drift | None:
+    """The drift after so many hours; None if there is none."""
+    return None if hours is None else Drift(at=round(hours * HOUR), moved=moved, replaced=replaced, trend=trend)
+
+
+def population_of(settings: str) -> Population:
+    """The population that ``--population`` describes.
+
+    Raises:
+        DatasetError: a setting is unknown or out of range.
+    """
+    return populate(SyntheticConfig.parse(settings) if settings else SyntheticConfig())
