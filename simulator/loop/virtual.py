@@ -156,6 +156,7 @@ class VirtualLoop:
                 trigger="request",
                 items=ranking.items,
                 candidates=ranking.candidates,
+                score_level=ranking.score_level,
                 model_version=recommender.model_version,
                 router_version=recommender.router_version,
                 fallback=None if reason is None else Fallback(source="popularity", reason=reason),
