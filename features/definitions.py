@@ -14,6 +14,7 @@ USER_STATE = "user_state"
 ITEM_POPULARITY = "item_popularity"
 ITEM_CO_CLICKS = "item_co_clicks"
 PROFILE_PROGRESS = "profile_progress"
+FAST_WEIGHTS = "fast_weights"
 
 NO_EXPIRY = timedelta(0)
 """A profile is worth reading however long its user stays away."""
@@ -37,6 +38,13 @@ sessions_partition = Entity(
     join_keys=["sessions_partition"],
     value_type=ValueType.INT64,
     description="A partition of the topic `sessions`.",
+)
+
+arm = Entity(
+    name="arm",
+    join_keys=["arm"],
+    value_type=ValueType.STRING,
+    description='An arm of an experiment; "champion" where there is none.',
 )
 
 
@@ -140,6 +148,19 @@ profile_progress = FeatureView(
     ],
 )
 
+fast_weights = FeatureView(
+    name=FAST_WEIGHTS,
+    description="What turns the scores of an arm's answers into click probabilities.",
+    entities=[arm],
+    ttl=NO_EXPIRY,
+    source=_pushed(FAST_WEIGHTS),
+    schema=[
+        Field(name="arm", dtype=String),
+        Field(name="as_of", dtype=Int64, description="Newest event time learned, ms since 1970 UTC."),
+        Field(name="weights", dtype=Bytes, description="JSON: for each model version its curve and its offsets."),
+    ],
+)
+
 recommendation = FeatureService(
     name="recommendation",
     description="What the recommendation service reads of a user.",
@@ -156,10 +177,12 @@ DEFINITIONS = (
     user,
     partition,
     sessions_partition,
+    arm,
     user_state,
     item_popularity,
     item_co_clicks,
     profile_progress,
+    fast_weights,
     recommendation,
     trending,
 )

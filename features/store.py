@@ -13,7 +13,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from features.co_click_rows import co_click_row, co_clicks_of
 from features.decoding import OnDamaged, RowDecoder
-from features.definitions import ITEM_CO_CLICKS, ITEM_POPULARITY, PROFILE_PROGRESS, USER_STATE
+from features.definitions import FAST_WEIGHTS, ITEM_CO_CLICKS, ITEM_POPULARITY, PROFILE_PROGRESS, USER_STATE
+from features.fast_weights import FastWeightsRows
 from features.feast_rows import FeastRows
 from features.location import Location, parse_location
 from features.progress import COMPARED_PROGRESS, progress_key, progress_of, progress_row, progress_values
@@ -44,7 +45,7 @@ T = TypeVar("T")
 BATCH = 500
 """Rows in one round trip. They are few enough that Redis answers in time and SQLite holds its lock briefly."""
 
-VIEWS = (USER_STATE, ITEM_POPULARITY, ITEM_CO_CLICKS, PROFILE_PROGRESS)
+VIEWS = (USER_STATE, ITEM_POPULARITY, ITEM_CO_CLICKS, PROFILE_PROGRESS, FAST_WEIGHTS)
 
 
 class OnlineStore:
@@ -57,6 +58,10 @@ class OnlineStore:
     A row that cannot be decoded, whoever wrote it, is logged and counts as none. Methods block; call them from
     threads, any number at once. After a `StoreError` the same object may be used again: connections are made anew
     when they are needed.
+
+    Attributes:
+        location: where the rows are.
+        fast_weights: the rows of the arms' fast weights.
     """
 
     def __init__(self, *, location: Location, repository: Any) -> None:
@@ -68,9 +73,10 @@ class OnlineStore:
         """
         self.location = location
         views = list(map(repository.get_feature_view, VIEWS))
-        self._users, self._popularity, self._co_clicks, self._progress = views
+        self._users, self._popularity, self._co_clicks, self._progress, fast_weights = views
         self._rows = FeastRows(location, repository.config, views)
         self._decoder = RowDecoder()
+        self.fast_weights = FastWeightsRows(self._rows, fast_weights, self._decoder)
 
     @classmethod
     def open(cls, settings: Settings) -> OnlineStore:

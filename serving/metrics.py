@@ -139,6 +139,8 @@ class Metrics:
 
     def in_service(self, model_version: str, router_version: str) -> None:
         """Note which versions answer from now on."""
+        if self._versions == (model_version, router_version):
+            return
         if self._versions is not None:
             self._model.labels(*self._versions).set(0)
         self._versions = (model_version, router_version)

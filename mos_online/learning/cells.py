@@ -9,7 +9,7 @@ import msgspec
 PRIOR = 200.0
 """n0: so many impressions that behave as expected are added to those that were seen."""
 
-HALF_LIFE = 4_000.0
+HALF_LIFE = 2_000.0
 """After so many impressions of a cell an impression counts half."""
 
 KEPT = 0.5 ** (1 / HALF_LIFE)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import msgspec
 
+from mos_online.contracts import RankedItem
 from mos_online.learning.canonical import canonical
 from mos_online.learning.cells import sigmoid
 from mos_online.learning.score_map import Curve
+
+DIGITS = 6
+"""Probabilities are rounded to so many digits behind the point."""
 
 
 class ModelWeights(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +44,24 @@ class ModelWeights(msgspec.Struct, frozen=True, kw_only=True):
             theme: of the item; a theme that is not known adds nothing.
         """
         return sigmoid(self.curve.log_odds(x, position) + self.offsets.get(theme, 0.0))
+
+    def applied(self, items: Sequence[RankedItem], level: float) -> list[RankedItem]:
+        """The items of an answer with their probabilities, if they are displayed as they are ranked.
+
+        Args:
+            items: best first.
+            level: ``score_level`` of the answer.
+        """
+        return [
+            RankedItem(
+                item_id=item.item_id,
+                score=item.score,
+                theme=item.theme,
+                together_with=item.together_with,
+                p_click=round(self.p_click(item.score - level, position, item.theme), DIGITS),
+            )
+            for position, item in enumerate(items)
+        ]
 
 
 class FastWeights(msgspec.Struct, frozen=True, kw_only=True):

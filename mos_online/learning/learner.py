@@ -8,11 +8,12 @@ import msgspec
 
 from mos_online.contracts import Outcome
 from mos_online.learning.alarms import DriftAlarm, HoldOff
+from mos_online.learning.arms import CHAMPION
 from mos_online.learning.calibration import Calibration, Shown
 from mos_online.learning.canonical import canonical
 from mos_online.learning.fast_weights import FastWeights, ModelWeights
 from mos_online.learning.limits import Answered, FixedLimits
-from mos_online.learning.monitor import NO_ARM, DriftMonitor
+from mos_online.learning.monitor import DriftMonitor
 from mos_online.learning.theme_shares import ThemeShares
 
 WATCHED = 8_000
@@ -21,7 +22,7 @@ WATCHED = 8_000
 MODELS = 4
 """Model versions of an arm that are remembered: those seen last."""
 
-FORGOTTEN = 0.25
+KEPT_AFTER_ALARM = 0.1
 """After an alarm of the calibration, what the cells have counted counts this share."""
 
 
@@ -98,7 +99,7 @@ class FastLearner:
         self.state.themes.add(theme)
         return self._judged(self._monitor.session(theme, at))
 
-    def outcome(self, outcome: Outcome, arm: str = NO_ARM) -> list[DriftAlarm]:
+    def outcome(self, outcome: Outcome, arm: str = CHAMPION) -> list[DriftAlarm]:
         """Learn from what became of an answer, unless a fixed limit is passed."""
         if outcome.trigger == "test" or outcome.shown_by == "nothing":
             return []
@@ -126,7 +127,7 @@ class FastLearner:
             self._answer(alarm)
         return raised
 
-    def remember(self, outcome: Outcome, arm: str = NO_ARM) -> None:
+    def remember(self, outcome: Outcome, arm: str = CHAMPION) -> None:
         """Show the detectors an outcome that was learned before they were made anew."""
         state = self.state.arms.get(arm)
         if state is None or outcome.trigger == "test" or outcome.shown_by == "nothing":
@@ -139,7 +140,7 @@ class FastLearner:
         """Show the detectors the theme of a session that was learned before they were made anew."""
         list(self._monitor.session(theme, at))
 
-    def weights(self, arm: str = NO_ARM) -> FastWeights | None:
+    def weights(self, arm: str = CHAMPION) -> FastWeights | None:
         """What the service should use; None before anything is known."""
         state = self.state.arms.get(arm, ArmState())
         found = {}
@@ -181,7 +182,7 @@ class FastLearner:
             return
         for model in self.state.arms[alarm.arm].models.values():
             for calibration in (model.by_impressions, model.by_request):
-                calibration.forget(FORGOTTEN, theme=alarm.theme)
+                calibration.forget(KEPT_AFTER_ALARM, theme=alarm.theme)
 
 
 def shown_of(outcome: Outcome) -> list[Shown]:

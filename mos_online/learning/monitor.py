@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from mos_online.learning.alarms import ACTIONS, EVENTS_PER_FALSE_ALARM, DriftAlarm, Signal
+from mos_online.learning.arms import CHAMPION
 from mos_online.learning.detectors import AdaptiveWindow, Cusum, Detector, cusum_threshold
-
-NO_ARM = "champion"
-"""The arm of signals that belong to none."""
 
 OF_AN_IMPRESSION = 3
 """Detectors that see an impression: the residuals of its arm and of its theme, and the losses of its theme."""
@@ -25,9 +23,6 @@ SHARE_DELTA = 0.002
 
 LEAST_P = 1e-3
 """Smaller probabilities count as this: one click at 1e-6 must not alarm alone."""
-
-WIDEST_LOSS = 2 * math.log(1 / LEAST_P)
-"""Loss residuals are divided by this, so that they lie in a range of length 1."""
 
 
 class DriftMonitor:
@@ -49,7 +44,7 @@ class DriftMonitor:
         """Take the theme of a closed session, 0 to K; ``at`` is its event time (ms)."""
         for number, detector in enumerate(self._shares):
             if detector.update(float(number == theme)):
-                yield _alarm("theme_share", NO_ARM, number, at, detector)
+                yield _alarm("theme_share", CHAMPION, number, at, detector)
 
     def impression(self, arm: str, theme: int, at: int, *, p: float, clicked: bool) -> Iterator[DriftAlarm]:
         """Take an impression.
@@ -77,12 +72,12 @@ class DriftMonitor:
 
 
 def loss_residual(p: float, *, clicked: bool) -> float:
-    """By how much the log loss is above what it is expected to be if p is right, divided by ``WIDEST_LOSS``.
+    """By how much the log loss is above what it is expected to be if p is right.
 
     -(y - p) log(p / (1 - p)): its mean is 0 as long as p is right. It grows if scores say less than they did, although
     as many items are clicked as before.
     """
-    return (p - clicked) * math.log(p / (1 - p)) / WIDEST_LOSS
+    return (p - clicked) * math.log(p / (1 - p))
 
 
 def _alarm(signal: Signal, arm: str, theme: int | None, at: int, detector: Detector) -> DriftAlarm:

@@ -87,6 +87,7 @@ def _decision(request: RecommendRequest, name: str, query: Query, answer: Answer
         router_version=recommender.router_version,
         fallback=answer.fallback,
         score_level=ranking.score_level,
+        fast_version=answer.fast_version,
     )
 
 
@@ -102,6 +103,7 @@ def _response(request: RecommendRequest, name: str, answer: Answer) -> Recommend
                 score=item.score,
                 theme=item.theme,
                 together_with=item.together_with,
+                p_click=item.p_click,
                 theme_label=labels[item.theme],
             )
             for item in ranking.items

@@ -21,11 +21,13 @@ class Answer:
         ranking: the items and the user's themes.
         fallback: what answered instead of the model's best, and why; None if nothing did.
         recommender: the model that was in service: its versions, and the labels of its themes.
+        fast_version: of the fast weights that gave click probabilities; None if there are no probabilities.
     """
 
     ranking: Ranking
     fallback: Fallback | None
     recommender: Recommender
+    fast_version: str | None
 
 
 class OverloadedError(MosError):

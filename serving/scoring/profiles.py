@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
+from mos_online.learning.fast_weights import FastWeights
 from mos_online.users.profile import UserProfile
 from mos_online.users.progress import Progress, describe
 from serving.metrics import Metrics
@@ -20,6 +21,13 @@ log = logging.getLogger(__name__)
 
 MORE = 32
 """So many partitions beyond those that are known are looked for."""
+
+
+class WeightsStore(Protocol):
+    """The method of ``features.fast_weights.FastWeightsRows`` that serving needs."""
+
+    def read(self, arm: str) -> FastWeights | None:
+        """Return the fast weights of an arm, if there are any."""
 
 
 class Store(Protocol):
@@ -38,6 +46,10 @@ class Store(Protocol):
 
     def read_progress(self, partitions: Iterable[int]) -> dict[int, Progress]:
         """Return how far the profiles of each partition have come, where that has been written."""
+
+    @property
+    def fast_weights(self) -> WeightsStore:
+        """The rows of fast weights."""
 
     def ping(self) -> None:
         """Raise if the store cannot be read."""
@@ -95,6 +107,13 @@ class Profiles:
             if snapshot is not None:
                 found.append(snapshot)
         return found if self.problem is None else None
+
+    def fast_weights(self, arm: str) -> FastWeights | None:
+        """Return the fast weights of an arm; None if there are none, or the store cannot tell."""
+        store = self._store
+        if store is None or self.problem is not None:
+            return None
+        return self._call(lambda: store.fast_weights.read(arm), 4 * self._timeout)
 
     @property
     def partitions(self) -> int:

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from mos_online.contracts import Fallback, FallbackReason
+from mos_online.learning.fast_weights import FastWeights, ModelWeights
 from mos_online.recommend.query import Query, Ranking
 from mos_online.recommend.recommender import Recommender
 from serving.metrics import Metrics
 from serving.scoring.answer import Answer, OverloadedError, ScoringError
 from serving.scoring.fair_share import RETRY_AFTER, FairShare
+from serving.scoring.in_service import InService
 from serving.scoring.lanes import Lanes
 from serving.scoring.limits import Limits
 from serving.scoring.profiles import Profiles
@@ -45,7 +47,7 @@ class Scorer:
     """
 
     def __init__(self, *, profiles: Profiles, limits: Limits, metrics: Metrics) -> None:
-        self._recommender: Recommender | None = None
+        self._in_service: InService | None = None
         self._profiles = profiles
         self._limits = limits
         self._metrics = metrics
@@ -57,7 +59,12 @@ class Scorer:
     @property
     def recommender(self) -> Recommender | None:
         """The model in service; None until ``use`` was called, and then nothing may be asked."""
-        return self._recommender
+        return self._in_service.recommender if self._in_service is not None else None
+
+    @property
+    def weights(self) -> ModelWeights | None:
+        """The fast weights in service."""
+        return self._in_service.weights if self._in_service is not None else None
 
     def start(self) -> None:
         """Start the thread; call it from the event loop that will call ``answer``."""
@@ -102,9 +109,9 @@ class Scorer:
             self._queue.put(client, (call, position))
         return await call.future
 
-    def use(self, recommender: Recommender) -> None:
-        """Score with ``recommender`` from the next batch on. Safe from any thread."""
-        self._recommender = recommender
+    def use(self, recommender: Recommender, weights: FastWeights | None) -> None:
+        """Answer with these from the next batch on. Safe from any thread."""
+        self._in_service = InService.of(recommender, weights)
         self._metrics.in_service(recommender.model_version, recommender.router_version)
 
     def _run(self) -> None:
@@ -146,18 +153,16 @@ class Scorer:
             call.left -= 1
 
     def _answer(self, wanted: list[_Waiting]) -> None:
-        recommender = self._recommender
-        assert recommender is not None  # noqa: S101 - the service asks only then
+        in_service = self._in_service
+        assert in_service is not None  # noqa: S101 - the service asks only then
         queries = [call.queries[position] for call, position in wanted]
         profiles = self._profiles.read(list({query.user_id for query in queries}))
         if profiles is not None:
             queries = [msgspec.structs.replace(query, profile=profiles.get(query.user_id)) for query in queries]
         try:
-            rankings = recommender.recommend(queries)
-            answers = [
-                Answer(ranking=ranking, fallback=_fallback(ranking, profiles is None), recommender=recommender)
-                for _, ranking in zip(wanted, rankings, strict=True)
-            ]
+            rankings = in_service.recommender.recommend(queries)
+            answers = [_answer(in_service, ranking, store_down=profiles is None) for ranking in rankings]
+            assert len(answers) == len(wanted)  # noqa: S101 - the model answers each query
         except Exception as error:  # whatever the model raises, the thread must live on
             if len(wanted) > 1:  # find the one that the model cannot take; the others get their answers
                 for one in wanted:
@@ -171,6 +176,16 @@ class Scorer:
             if answer.fallback is not None:
                 self._metrics.fell_back(answer.fallback.reason)
             call.answers[position] = answer
+
+
+def _answer(in_service: InService, ranking: Ranking, *, store_down: bool) -> Answer:
+    weighed = in_service.with_probabilities(ranking)
+    return Answer(
+        ranking=weighed,
+        fallback=_fallback(ranking, store_down),
+        recommender=in_service.recommender,
+        fast_version=in_service.weights.version if in_service.weights is not None and weighed is not ranking else None,
+    )
 
 
 def _fallback(ranking: Ranking, store_down: bool) -> Fallback | None:

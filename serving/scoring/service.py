@@ -15,6 +15,8 @@ import torch
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot, newest
 from mos_online.items.update_schedule import ReadSchedule
+from mos_online.learning.arms import CHAMPION
+from mos_online.learning.fast_weights import FastWeights, ModelWeights
 from mos_online.recommend.probe import require_finite_scores
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
@@ -73,6 +75,7 @@ class Service:
         self._co_clicks: list[CoClickSnapshot] = []
         self._popularity_reads = ReadSchedule(longest=limits.refresh)
         self._co_click_reads = ReadSchedule(longest=limits.co_clicks)
+        self._weights: FastWeights | None = None
         self._model = ModelInService(registry, self._load_model)
         self._model_problem: str | None = None
         self.store_problem: str | None = None
@@ -138,6 +141,11 @@ class Service:
             raise NoModelError(f"waiting for a model: {self.model_problem}")
         return self._scorer.recommender
 
+    @property
+    def weights(self) -> ModelWeights | None:
+        """The fast weights in service, which are of this model; None if there are none."""
+        return self._scorer.weights
+
     def _keep_fresh(self) -> None:
         timeout, due = OPEN_TIMEOUT, 0.0
         while not self._stopped.is_set():
@@ -149,6 +157,7 @@ class Service:
                 self._follow_popularity()
                 self._follow_co_clicks()
                 if looks:
+                    self._follow_fast_weights()
                     self._follow_progress()
                     self._follow_registry()
             except Exception:  # the thread must outlive any fault, or the service would go stale unseen
@@ -185,6 +194,14 @@ class Service:
         half_life = recommender.co_click_half_life_ms if recommender is not None else math.inf
         self._co_click_reads.read(began, time.monotonic(), newest(self._co_clicks), half_life)
 
+    def _follow_fast_weights(self) -> None:
+        weights = self._profiles.fast_weights(CHAMPION)
+        if weights is None or weights == self._weights:  # while the store is away, the last ones hold
+            return
+        self._weights = weights
+        if self._scorer.recommender is not None:
+            self._scorer.use(self._scorer.recommender, weights)
+
     def _follow_progress(self) -> None:
         lost = self._profiles.lost(self._partitions)
         self._partitions = max(self._configured, self._profiles.partitions)
@@ -198,7 +215,7 @@ class Service:
         if recommender is not None:
             if self._scorer.recommender is not None:
                 self.metrics.reloaded(ok=True)
-            self._scorer.use(recommender)
+            self._scorer.use(recommender, self._weights)
             self.loaded_at = _now()
         problem = self._model.problem
         if problem is not None and problem != self._model_problem:

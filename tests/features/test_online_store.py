@@ -19,6 +19,8 @@ from mos_online.errors import StoreError
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.co_clicks import CoClicks
 from mos_online.items.snapshot import PopularitySnapshot
+from mos_online.learning.fast_weights import FastWeights, ModelWeights
+from mos_online.learning.score_map import Curve
 from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
 
@@ -224,6 +226,19 @@ def test_popularity_is_one_row_per_partition_and_always_replaced(store: OnlineSt
     store.write_popularity([popularity(0, as_of=NOW - 1, items=0)])
     assert store.read_popularity(1) == [popularity(0, as_of=NOW - 1, items=0)]
     store.write_popularity([])
+
+
+def test_fast_weights_are_one_row_per_arm(store: OnlineStore) -> None:
+    curve = Curve(intercept=-1.25, slope=1 / 3, positions=[-0.5, 1e-17])
+    first = FastWeights(arm="champion", as_of=NOW, models={"m1": ModelWeights.of(curve, {0: 0.1, 12: -2.0})})
+    other = FastWeights(arm="b", as_of=NOW + 1, models={})
+    assert store.fast_weights.read("champion") is None
+    store.fast_weights.write(first)
+    store.fast_weights.write(other)
+    assert [store.fast_weights.read(arm) for arm in ("champion", "b", "c")] == [first, other, None]
+    newer = FastWeights(arm="champion", as_of=NOW - 5, models={})
+    store.fast_weights.write(newer)
+    assert store.fast_weights.read("champion") == newer
 
 
 def test_co_clicks_are_one_row_per_partition_and_a_backfill_replaces_none(store: OnlineStore) -> None:

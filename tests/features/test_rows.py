@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from features.co_click_rows import co_click_row, co_clicks_of
-from features.rows import COMPARED, compared_values, popularity_of, popularity_row, profile_of, profile_row
+from features.fast_weights import fast_weights_of
+from features.rows import COMPARED, Value, compared_values, popularity_of, popularity_row, profile_of, profile_row
 from mos_online.errors import StoreError
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
+from mos_online.learning.fast_weights import FastWeights
 from mos_online.users.profile import UserProfile
 
 IDS = st.text(min_size=1, max_size=12).filter(lambda s: s.isprintable())
@@ -194,3 +198,17 @@ def test_co_clicks_that_are_damaged_are_refused() -> None:
     _, values, _, _ = co_click_row(msgspec.structs.replace(CO_CLICKS, neighbours=b"\x05\0\0\0"))
     with pytest.raises(StoreError, match="partition 3 are damaged: neighbour 5"):
         co_clicks_of(3, values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"weights": Value(bytes_val=b"")},
+        {"weights": Value(bytes_val=b'{"arm":"champion"}')},
+        {"weights": Value(bytes_val=FastWeights(arm="other", as_of=1, models={}).encoded())},
+    ],
+)
+def test_fast_weights_that_are_damaged_or_of_another_arm_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(StoreError, match="champion"):
+        fast_weights_of("champion", values)

@@ -10,6 +10,7 @@ from mos_online.contracts import RankedItem
 from mos_online.errors import ModelError, StoreError
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
+from mos_online.learning.fast_weights import FastWeights
 from mos_online.recommend.query import Query, Ranking, ThemeShare
 from mos_online.registry import Aliases
 from mos_online.sessions import SessionConfig
@@ -90,6 +91,18 @@ class FakeRecommender:
         )
 
 
+class FakeWeights:
+    """Rows of fast weights in memory."""
+
+    def __init__(self, answer: Callable[[], None]) -> None:
+        self.rows: dict[str, FastWeights] = {}
+        self._answer = answer
+
+    def read(self, arm: str) -> FastWeights | None:
+        self._answer()
+        return self.rows.get(arm)
+
+
 class FakeStore:
     """A store in memory that can fail or hang."""
 
@@ -98,6 +111,7 @@ class FakeStore:
         self.snapshots: list[PopularitySnapshot] = []
         self.co_clicks: dict[int, CoClickSnapshot] = {}
         self.progress: dict[int, Progress] = {}
+        self.fast_weights = FakeWeights(self._answer)
         self.looks = 0
         self.error: str | None = None
         self.hang = threading.Event()
