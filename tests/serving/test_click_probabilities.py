@@ -16,10 +16,10 @@ from serving.scoring.answer import Answer
 from serving.scoring.limits import Limits
 from serving.scoring.service import Service
 from tests.serving.serving_doubles import FakeRegistry, FakeStore, make_service, wait_for
-from tests.serving.test_decisions import Recorder, client
+from tests.serving.test_decisions import Recorder, T, client
 
 QUICK = Limits(refresh=0.01, co_clicks=0.01)
-KNOWN = {"user_id": "anna", "k": 3, "events": [{"item_id": "a9", "timestamp": 5}], "timestamp": 9}
+KNOWN = {"user_id": "anna", "k": 3, "events": [{"item_id": "a9", "timestamp": T}], "timestamp": T + 5}
 
 
 def weights(model: str, intercept: float, arm: str = CHAMPION) -> FastWeights:
