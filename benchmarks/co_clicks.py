@@ -23,6 +23,7 @@ from mos_online.items.co_clicks import CoClicks
 from mos_online.model import MoS, MoSConfig
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.co_clicks import FACTS
+from mos_online.model.mixing import SOURCES
 from mos_online.recommend.candidates import SPARE
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
@@ -81,7 +82,7 @@ def request_cost(names: list[str], snapshots: list[CoClickSnapshot]) -> None:
     router = random_router(names, themes=THEMES, seed=0)
     model = MoS(MoSConfig(backbone="pooling", items=len(names) + SPARE, themes=THEMES, width=WIDTH, table=16))
     model.item_theme[1 : len(names) + 1] = torch.from_numpy(router.item_themes(names, [None] * len(names)))
-    model.co_clicks.set_weights(torch.full((FACTS,), CONSTANT))
+    model.mixing.set_weights(torch.full((SOURCES, FACTS), CONSTANT))
     checkpoint = ModelCheckpoint(
         model=model,
         router=router,

@@ -142,12 +142,16 @@ class ExperimentData:
 
     @cached_property
     def beside_neighbours(self) -> tuple[list[RequestBatch], list[RequestBatch]]:
-        """Validation and test, with the neighbours of what their users clicked last. Counted in one walk."""
+        """Validation and test, as the service knows them: popularity is fresh, and there are neighbours.
+
+        They are what the users clicked last goes with, counted in one walk.
+        """
         rules = CoClickRules(half_life_ms=self.knn.half_life_ms, window_ms=self.sessions.gap)
-        both = [*self.validation, *self.test]
+        validation = self._sampler.batches(self.split.validation, fresh=self.config.fresh)
+        both = [*validation, *self.test]
         walk = with_neighbours((one for batch in both for one in batch.moments), self.log, self.catalogue, rules)
         made = [replace(batch, moments=list(islice(walk, len(batch.moments)))) for batch in both]
-        return made[: len(self.validation)], made[len(self.validation) :]
+        return made[: len(validation)], made[len(validation) :]
 
     def sequences(self, routing: Routing) -> SequenceLog:
         """The histories, with each session in the ring of its theme."""

@@ -68,7 +68,7 @@ def fit_model(
     config: FitConfig,
     rate: float,
     seed: int,
-    neighbours: bool = False,
+    mixed: bool = False,
 ) -> Fitted:
     """Fit a model as ``mos train`` does: from the better start, stopped by validation, which is then learned too.
 
@@ -79,7 +79,7 @@ def fit_model(
         config: the budget.
         rate: learning rate.
         seed: of weights and order.
-        neighbours: whether the weight of co-clicks beside the model is learned on validation.
+        mixed: whether the weights of co-clicks and popularity beside the model are learned on validation.
     """
     sequences = data.sequences(routing)
 
@@ -93,7 +93,7 @@ def fit_model(
 
     parts = data.train, data.validation
     best = fit_requests(made, *parts, sequences, config=config, rate=rate, seed=seed)
-    if neighbours:
+    if mixed:
         watched = [moment for batch in data.beside_neighbours[0] for moment in batch.moments]
         learn_mixing(best.model, ExampleLog(moments=watched, log=sequences, config=best.model.config))
     _learn_the_newest(best.model, data, sequences, routing, config=config, rate=rate, seed=seed)
@@ -133,13 +133,13 @@ def fit_run(
     config: FitConfig,
     rate: float,
     seed: int,
-    neighbours: bool = False,
+    mixed: bool = False,
 ) -> Run:
     """Fit as ``fit_model`` does, then score the test positions once."""
     started = time.monotonic()
-    fitted = fit_model(make, data, routing, config=config, rate=rate, seed=seed, neighbours=neighbours)
+    fitted = fit_model(make, data, routing, config=config, rate=rate, seed=seed, mixed=mixed)
     seconds = time.monotonic() - started
-    requests = data.beside_neighbours[1] if neighbours else data.test
+    requests = data.beside_neighbours[1] if mixed else data.test
     test = RequestSet(requests, fitted.sequences, fitted.model.config)
     started = time.monotonic()
     scores = test.score(fitted.model)

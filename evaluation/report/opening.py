@@ -27,7 +27,7 @@ COLUMNS = (
 """Those that only count, SASRec with the same information as MoS, and the backbone that MoS is built on."""
 
 
-SERVED_NAME = "MoS with co-clicks"
+SERVED_NAME = "MoS as served"
 
 
 def opening(results: Results) -> Iterator[str]:
@@ -39,9 +39,9 @@ def opening(results: Results) -> Iterator[str]:
     yield (
         "NDCG@10 for the next click on the test positions. All items that were clicked before are ranked. Each learned "
         f"model is fitted on the same positions and stopped by validation. MoS is built on {REFERENCE}, as `mos train` "
-        "builds it; SASRec and that backbone get the routing vectors too. The service mixes co-clicks into the "
-        "scores of MoS, by a weight that is learned on validation. The counting methods learn every click at "
-        "once, with settings chosen before validation.\n"
+        "builds it; SASRec and that backbone get the routing vectors too. The service mixes co-clicks and "
+        "popularity into the scores of MoS, by weights that are learned on validation. The counting methods learn "
+        "every click at once, with settings chosen before validation.\n"
     )
     yield from _ranked(results, logs)
     for model, name in ((OURS, "MoS"), (SERVED, SERVED_NAME)):

@@ -12,7 +12,7 @@ from evaluation.protocol.split import SplitConfig
 from mos_online.errors import SettingsError
 from mos_online.training import TrainConfig
 
-BASELINE, OURS, SERVED = "backbone+table", "mos", "mos-neighbours"
+BASELINE, OURS, SERVED = "backbone+table", "mos", "mos-served"
 
 REFERENCE = TrainConfig.backbone
 """The backbone of the shipped model, on which most questions are asked."""

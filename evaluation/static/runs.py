@@ -80,7 +80,7 @@ def run_once(key: RunKey, data: ExperimentData, config: FitConfig, rate: float, 
         config=config,
         rate=rate,
         seed=key.seed,
-        neighbours=candidate.neighbours,
+        mixed=candidate.mixed,
     )
 
 

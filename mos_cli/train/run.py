@@ -53,7 +53,7 @@ def train_and_show(
         f"{len(report.theme_labels) - 1} themes, {report.items:,} items"
     )
     rows = [("MoS", report.mos_hit_rate, report.mos_ndcg)]
-    rows += [("without neighbours", report.alone_hit_rate, report.alone_ndcg)]
+    rows += [("nothing mixed in", report.alone_hit_rate, report.alone_ndcg)]
     rows += [(who, m["hit_rate_at_10"].mean, m["ndcg_at_10"].mean) for who, m in report.baselines.items()]
     words = ", ".join(f"{who} {hits:.3f} / {gain:.3f}" for who, hits, gain in rows)
     console.print(

@@ -19,7 +19,7 @@ from mos_online.model.mos import MoS
 from mos_online.themes import Router, load_router, save_router
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
-FORMAT = 5
+FORMAT = 6
 
 
 class _Document(msgspec.Struct, kw_only=True):

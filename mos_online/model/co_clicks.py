@@ -1,14 +1,11 @@
-"""What neighbours say of the next click, mixed into the scores of a model by a learned weight.
-
-p(x) = (1 - lambda) p_model(x) + lambda p_neighbours(x), where lambda depends on how much the neighbours know.
-"""
+"""What the neighbours of a user's last items say of the next click."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mos_online.model.batch import Batch
 from mos_online.model.neighbours import MOMENT, Neighbours
@@ -17,8 +14,8 @@ ASKED = 10
 """The neighbours of so many last items of a user are asked, at most."""
 
 FACTS = 5
-"""What lambda depends on: a constant, co-clicks of the items asked, the chance that a neighbour is next, events of the
-history, and the time since the last of them."""
+"""What a mixture depends on: a constant, co-clicks of the items asked, the chance that a neighbour is next at all, the
+events of the history, and the time since the last of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,47 +86,6 @@ def _last_items(batch: Batch) -> tuple[Tensor, Tensor]:
     return items, weights / weights.sum(1, keepdim=True).clamp(min=1e-9)
 
 
-class CoClickMixing(nn.Module):
-    """lambda = sigmoid(weights . facts); until it has been learned, neighbours change no score.
-
-    Its numbers are buffers: gradient descent on the model's loss, which knows no neighbours, does not touch them.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("weights", torch.zeros(FACTS))
-        self.register_buffer("learned", torch.zeros(1))
-        self.weights: Tensor
-        self.learned: Tensor
-
-    def set_weights(self, weights: Tensor) -> None:
-        """Mix by these weights, float32 (FACTS,), from now on."""
-        self.weights.copy_(weights)
-        self.learned.fill_(1)
-
-    def log_odds(self, evidence: Evidence) -> Tensor:
-        """log(lambda / (1 - lambda)) of each user, float32 (B,)."""
-        return evidence.facts @ self.weights
-
-    def mix(self, scores: Tensor, evidence: Evidence, slot: Tensor, unknown: Tensor | None = None) -> Tensor:
-        """Mix the neighbours into scores (B, C), which are the model's log p(x) up to a constant of the user.
-
-        The result is log of the mixed p(x), up to another constant of the user: only scores of neighbours change.
-
-        Args:
-            scores: float32 (B, C).
-            evidence: of the same users.
-            slot: int64 (items + 1,), the column of each item row, -1 for those that are no candidates.
-            unknown: bool (B, C), items that are no candidates of a user; None: all are.
-        """
-        if not self.learned or not len(evidence.rows):
-            return scores
-        rows, columns, log_chance, _ = neighbour_chances(evidence, slot, scores.shape[1], unknown)
-        level = (scores if unknown is None else scores.masked_fill(unknown, -torch.inf)).logsumexp(1)
-        added = (level + self.log_odds(evidence))[rows] + log_chance
-        return scores.index_put((rows, columns), torch.logaddexp(scores[rows, columns], added))
-
-
 def neighbour_chances(
     evidence: Evidence, slot: Tensor, columns: int, unknown: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -137,8 +93,9 @@ def neighbour_chances(
 
     Args:
         evidence: of B users.
-        slot: see ``CoClickMixing.mix``, as is ``unknown``.
+        slot: int64 (items + 1,), the column of each item row, -1 for those that are no candidates.
         columns: C.
+        unknown: bool (B, C), items that are no candidates of a user; None: all are.
 
     Returns:
         User and column, int64 (m,), and the logarithm float32 (m,), the same for all entries of one column; and which

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from mos_online.model.backbone import Backbone, at_place, build_backbone
 from mos_online.model.backbones.pooling import AttentivePooling
 from mos_online.model.batch import Batch
-from mos_online.model.config import AGE_BUCKETS, MoSConfig
-from mos_online.model.sequence_model import SequenceModel, age_bucket
+from mos_online.model.config import MoSConfig
+from mos_online.model.repeats import RepeatBias
+from mos_online.model.sequence_model import SequenceModel
 from mos_online.model.theme_prior import RECENT_FACTS, ThemePrior, theme_facts
 from mos_online.model.user_vectors import PairVectors, UserVectors
 
@@ -63,8 +64,7 @@ class MoS(SequenceModel):
         for gate in (self.short_gate, self.theme_gate):
             nn.init.zeros_(gate.weight)
             nn.init.constant_(gate.bias, CLOSED)
-        self.ring_repeat = nn.Embedding(AGE_BUCKETS, 1)
-        nn.init.zeros_(self.ring_repeat.weight)
+        self.ring_repeat = RepeatBias()
 
     def encode(self, batch: Batch) -> UserVectors:
         """Mix the experts' states of B users into K + 1 vectors each, see ``UserVectors``.
@@ -134,14 +134,14 @@ class MoS(SequenceModel):
         scores = super().add_repeats(scores, batch, slot)
         columns = slot[batch.ring_items]
         rows, at = torch.nonzero((columns >= 0) & batch.ring_mask, as_tuple=True)
-        bias = self.ring_repeat(age_bucket(batch.ring_ages[rows, at])).squeeze(-1)
+        bias = self.ring_repeat(batch.ring_ages[rows, at])
         return scores.index_put((batch.ring_user[rows], columns[rows, at]), bias, accumulate=True)
 
     def _pair_repeats(self, batch: Batch, candidates: Tensor) -> Tensor:
         again = (batch.ring_items.unsqueeze(1) == candidates[batch.ring_user].unsqueeze(2)) & batch.ring_mask.unsqueeze(
             1
         )
-        bias = (again * self.ring_repeat(age_bucket(batch.ring_ages)).squeeze(-1).unsqueeze(1)).sum(2)
+        bias = (again * self.ring_repeat(batch.ring_ages).unsqueeze(1)).sum(2)
         return super()._pair_repeats(batch, candidates).index_add(0, batch.ring_user, bias)
 
     def _global(self, events: Tensor, mask: Tensor, target: Tensor | None) -> Tensor:

@@ -12,10 +12,11 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody uses
 from mos_online.errors import ModelError
 from mos_online.model.backbone import spread
 from mos_online.model.batch import Batch
-from mos_online.model.co_clicks import CoClickMixing
 from mos_online.model.config import AGE_BUCKETS, REALTIME_FEATURES, MoSConfig
 from mos_online.model.dropout import Dropout
+from mos_online.model.mixing import Mixing
 from mos_online.model.realtime import LOG_SHARE, SHARE_ONE, Realtime, idle_facts, realtime_features
+from mos_online.model.repeats import RepeatBias, age_bucket
 from mos_online.model.user_vectors import PairVectors, UserVectors
 
 
@@ -61,9 +62,8 @@ class SequenceModel(nn.Module):
         self.realtime_user = nn.Linear(d, config.realtime)
         self.prior = nn.Parameter(torch.tensor([0.5, 0.5]))
         self.scale = nn.Parameter(torch.tensor(math.log(8.0)))
-        self.repeat = nn.Embedding(AGE_BUCKETS, 1)
-        nn.init.zeros_(self.repeat.weight)
-        self.dropout, self.co_clicks = Dropout(0.1), CoClickMixing()
+        self.repeat = RepeatBias()
+        self.dropout, self.mixing = Dropout(0.1), Mixing()
 
     def set_catalogue(self, category: Tensor, theme: Tensor, known: Tensor, table: Tensor | None = None) -> None:
         """Set what is known of each item row, (items + 1,).
@@ -263,8 +263,7 @@ class SequenceModel(nn.Module):
         """
         columns = slot[batch.items]
         rows, at = torch.nonzero((columns >= 0) & batch.mask, as_tuple=True)
-        bias = self.repeat(age_bucket(batch.ages[rows, at])).squeeze(-1)
-        return scores.index_put((rows, columns[rows, at]), bias, accumulate=True)
+        return scores.index_put((rows, columns[rows, at]), self.repeat(batch.ages[rows, at]), accumulate=True)
 
     def score_pairs(self, batch: Batch, candidates: Tensor, features: Tensor) -> Tensor:
         """Scores (B, C) of each user's own candidates, with repeats: the same as ``score`` and ``add_repeats`` give.
@@ -287,14 +286,5 @@ class SequenceModel(nn.Module):
     def _pair_repeats(self, batch: Batch, candidates: Tensor) -> Tensor:
         """What ``add_repeats`` adds to each user's own candidates, (B, C)."""
         again = (batch.items.unsqueeze(1) == candidates.unsqueeze(2)) & batch.mask.unsqueeze(1)
-        bias: Tensor = self.repeat(age_bucket(batch.ages)).squeeze(-1)
-        return (again * bias.unsqueeze(1)).sum(2)
-
-
-def age_bucket(seconds: Tensor) -> Tensor:
-    """Logarithmic bucket 0..AGE_BUCKETS-1 of a time span in seconds; 0 is under 10 s, 15 is two months and more.
-
-    >>> age_bucket(torch.tensor([0.0, 10.0, 1800.0, 86400.0, 1e9])).tolist()
-    [0, 0, 6, 10, 15]
-    """
-    return (torch.log(seconds.clamp(min=1) / 4) / math.log(2.6)).clamp(0, AGE_BUCKETS - 1).long()
+        added: Tensor = (again * self.repeat(batch.ages).unsqueeze(1)).sum(2)
+        return added

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.model.checkpoint import ModelCheckpoint
+from mos_online.model.mixing import PopularityChances
 from mos_online.model.realtime import realtime_of
 from mos_online.model.with_themes import with_themes
 from mos_online.themes import Router
@@ -31,6 +32,7 @@ class Candidates:
         slot: int64 (rows of the model,), column of each row, -1 where it has none.
         parts: per theme, float32 (d + realtime + 1, items of the theme): rows, real-time features and bias as
             columns, so that scoring is one matrix product per theme.
+        popular: what popularity says of them.
     """
 
     names: list[str]
@@ -39,6 +41,7 @@ class Candidates:
     order: list[int]
     slot: Tensor
     parts: list[Tensor]
+    popular: PopularityChances
 
 
 class CandidateItems:
@@ -108,7 +111,8 @@ class CandidateItems:
     def _laid_out(self, popularity: PopularitySnapshot) -> Candidates:
         model, count = self.model, len(self._names)
         numbers = torch.arange(count)
-        features = realtime_of(popularity, self._rows).features(numbers, model.item_known)
+        now = realtime_of(popularity, self._rows)
+        features = now.features(numbers, model.item_known)
         realtime, bias = model.realtime_rows(features)
         rows = model.item_rows(numbers) * model.scale.exp()
         matrix = torch.cat([rows, realtime, bias.unsqueeze(1)], 1)
@@ -125,4 +129,5 @@ class CandidateItems:
             order=order.tolist(),
             slot=slot,
             parts=[part.T.contiguous() for part in matrix[order].split(sizes)],
+            popular=PopularityChances.of(now, slot),
         )

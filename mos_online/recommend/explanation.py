@@ -43,7 +43,7 @@ def clicked_together(evidence: Evidence, user: int, rows: Sequence[int], of_neig
         of_neighbours: float32 (items,), the share of their chance that neighbours make up.
 
     Returns:
-        Rows of items of the history, 0 where the model itself was the main reason.
+        Rows of items of the history, 0 where neighbours were not.
     """
     reasons = (of_neighbours > MAIN).tolist()
     if not any(reasons):

@@ -119,12 +119,13 @@ class Recommender:
             users = self._model.encode(batch)
             alone = scores_of(self._model, users, batch, candidates)
             evidence = evidence_of(batch, neighbours)
-            scores = self._model.co_clicks.mix(alone, evidence, candidates.slot)
+            sizes = [len(queries)]
+            scores, others = self._model.mixing.mix(alone, evidence, [candidates.popular], sizes, candidates.slot)
             levels = scores.logsumexp(1).tolist()
             exclude(scores, queries, candidates)
             most = min(max((query.k for query in queries), default=1), scores.shape[1])
             best, columns = scores.topk(most)
-            of_neighbours = 1 - (alone.gather(1, columns) - best).exp()
+            of_neighbours = 1 - (others.gather(1, columns) - best).exp()
         rankings, count = [], len(candidates.order)
         for row, (query, history) in enumerate(zip(queries, histories, strict=True)):
             if (reason := fallback_reason(history)) is not None:

@@ -14,7 +14,7 @@ from mos_online.recommend.candidates import Candidates
 def scores_of(model: MoS, users: UserVectors, batch: Batch, candidates: Candidates) -> Tensor:
     """Score every candidate by the user vector of its own theme: one matrix product per theme, exact.
 
-    Neighbours are not in it; ``CoClickMixing.mix`` mixes them in.
+    Neighbours and popularity are not in it; ``Mixing.mix`` mixes them in.
 
     Returns:
         float32 (B, items), columns in the order of ``candidates.order``.

@@ -15,7 +15,7 @@ def model_card(report: TrainReport, *, name: str, span: tuple[int, int], backbon
     """Markdown; ``span``: first and last event used, ms."""
     begin, end = (datetime.fromtimestamp(t / 1000, UTC).strftime("%Y-%m-%d %H:%M") for t in span)
     rows = [("MoS", report.mos_hit_rate, report.mos_ndcg)]
-    rows += [("MoS without neighbours", report.alone_hit_rate, report.alone_ndcg)]
+    rows += [("MoS, nothing mixed in", report.alone_hit_rate, report.alone_ndcg)]
     rows += [(who, m["hit_rate_at_10"].mean, m["ndcg_at_10"].mean) for who, m in report.baselines.items()]
     table = "\n".join(f"| {who} | {hits:.4f} | {gain:.4f} |" for who, hits, gain in rows)
     themes = "\n".join(f"{number}. {label}" for number, label in enumerate(report.theme_labels[1:], 1))
@@ -27,8 +27,9 @@ MoS on {backbone}, router {report.router_version}. Dataset {name}, {report.event
 
 Split by time: themes from the oldest {report.router_events:,} events, {report.examples:,} examples after them,
 {report.validation_examples:,} validation positions after those. Early stopping looked at the validation positions, and
-the weight of neighbours was learned on them, so the model's figures below are slightly optimistic; neighbours and
-baselines learn from every click at once. The settings of the baselines were chosen on clicks before the validation.
+the weights of neighbours and popularity were learned on them, so the model's figures below are slightly optimistic.
+Neighbours and baselines learn from every click at once, popularity beside the model every few clicks. The settings of
+the baselines were chosen on clicks before the validation.
 
 | next click, full ranking | hit-rate@10 | NDCG@10 |
 |---|---|---|

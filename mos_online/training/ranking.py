@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mos_online.model.co_clicks import evidence_of
+from mos_online.model.mixing import PopularityChances
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.training.examples import ExampleLog, Examples
 
@@ -42,7 +43,9 @@ class CatalogueRanking:
         self.slot[self._everything] = torch.arange(len(theme), device=model.device)
 
     def scores(self, data: Examples) -> tuple[Tensor, Tensor]:
-        """Score all items for the users of some examples, as the service does: neighbours, if there are, are mixed in.
+        """Score all items for the users of some examples, as the service does, with neighbours and popularity mixed in.
+
+        Examples without neighbours are scored by the model alone.
 
         Args:
             data: on the model's device.
@@ -51,10 +54,15 @@ class CatalogueRanking:
             Scores float32 (B, items), in columns by ``slot``; of which items nobody knew then, bool (B, items).
         """
         scores, unknown = self.model_scores(data)
-        if data.neighbours is None or not self._model.co_clicks.learned:
+        if data.neighbours is None or not self._model.mixing.learned:
             return scores, unknown
         evidence = evidence_of(data.batch, data.neighbours, data.moment)
-        return self._model.co_clicks.mix(scores, evidence, self.slot, unknown), unknown
+        mixed, _ = self._model.mixing.mix(scores, evidence, self.popular(data), data.sizes, self.slot, unknown)
+        return mixed, unknown
+
+    def popular(self, data: Examples) -> list[PopularityChances]:
+        """What popularity says at each moment."""
+        return [PopularityChances.of(one, self.slot) for one in data.popular]
 
     def model_scores(self, data: Examples) -> tuple[Tensor, Tensor]:
         """The same of the model alone."""

@@ -15,8 +15,8 @@ class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
         events, router_events, examples, validation_examples: how many were used for what.
         items: rows of the model.
         half_life_hours: of item popularity, chosen on events before the validation.
-        mos_hit_rate, mos_ndcg: of the model, with neighbours mixed in as in service.
-        alone_hit_rate, alone_ndcg: of the model without neighbours.
+        mos_hit_rate, mos_ndcg: of the model, with neighbours and popularity mixed in as in service.
+        alone_hit_rate, alone_ndcg: of the model by itself.
         alike: whether items that share sessions started out alike, which the validation positions decided.
         baselines: what popularity, item-kNN and VMIS-kNN reach on the same positions, every click known at once.
         passes, seconds: spent.

@@ -40,8 +40,8 @@ def train(
     """Make a model and add it to the registry as the candidate; ``Registry.promote`` puts it into service.
 
     The log is split by time: themes from the oldest part, examples after it, validation the newest. On the validation
-    part the model is stopped, learns how much neighbours count beside it, and is measured. Then it makes one pass over
-    that part, so that in service it has seen the newest events too.
+    part the model is stopped, learns how much neighbours and popularity count beside it, and is measured. Then it
+    makes one pass over that part, so that in service it has seen the newest events too.
 
     Args:
         events: columns user_id, item_id, event_id (str), timestamp (ms), event_type (str), ascending in time.

@@ -11,6 +11,7 @@ import torch
 from mos_online.errors import ModelError
 from mos_online.model import BACKBONES, History, MoS, MoSConfig, collate, realtime_features
 from mos_online.model.backbone import build_backbone
+from mos_online.model.repeats import FASTER
 
 ITEMS, THEMES = 30, 3
 
@@ -118,7 +119,7 @@ def test_score_keeps_the_order_of_the_candidates(model: MoS) -> None:
 def test_repeats_touch_only_what_the_user_had(model: MoS) -> None:
     model = MoS(replace(model.config)).eval()
     with torch.no_grad():
-        model.repeat.weight.fill_(2.0)
+        model.repeat.weight.fill_(2.0 / FASTER)
     slot = torch.cat([torch.tensor([-1]), torch.arange(ITEMS)])
     slot[7] = -1  # no candidate
     batch = collate([history([3, 3, 7], {})])

@@ -18,6 +18,8 @@ from mos_online.errors import DatasetError, ModelError
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.co_clicks import CoClicks
 from mos_online.items.snapshot import PopularitySnapshot
+from mos_online.model.co_clicks import FACTS
+from mos_online.model.mixing import NEIGHBOURS, RECENT, SLOW, SOURCES
 from mos_online.recommend.query import Query, Ranking
 from mos_online.recommend.recommender import Recommender
 from mos_online.registry import Registry
@@ -132,7 +134,7 @@ def test_an_item_that_neighbours_bring_names_what_it_goes_with(recommender: Reco
     before = recommender.recommend([query(events=[other, last], k=300)])[0].items
     assert {item.together_with for item in before} == {None}
     recommender.observe_co_clicks([co_clicks(0, last, far), co_clicks(1, last, far), co_clicks(2, other, "unheard of")])
-    recommender._model.co_clicks.set_weights(torch.tensor([2.0, 0.0, 0.0, 0.0, 0.0]))
+    recommender._model.mixing.set_weights(mixture(NEIGHBOURS, 2.0))
     first, *others = recommender.recommend([query(events=[other, last], k=300)])[0].items
     assert (first.item_id, first.together_with) == (far, last)
     assert {item.together_with for item in others} == {None}
@@ -159,6 +161,49 @@ def test_scores_are_logarithms_of_chances_above_the_level_of_the_answer(recommen
     assert chances(whole) == pytest.approx(1)
     assert without.score_level == pytest.approx(whole.score_level), "who excludes an item changes no chance"
     assert recommender.recommend([query()])[0].score_level is None, "popularity knows no chances"
+
+
+def mixture(source: int, log_odds: float) -> torch.Tensor:
+    """Weights by which one source has these odds against the model, and the others have none."""
+    weights = torch.zeros(SOURCES, FACTS)
+    weights[:, 0] = -1e4
+    weights[source, 0] = log_odds
+    return weights
+
+
+@pytest.mark.parametrize(("source", "first"), [(RECENT, "now"), (SLOW, "long")])
+def test_popularity_has_its_share_of_the_chances(recommender: Recommender, source: int, first: str) -> None:
+    """A popular item that the model would never recommend, by the half-life at which it is popular."""
+    asked = query(events=[recommender.recommend([query(events=["x"], k=1)])[0].items[0].item_id], k=300)
+    recommender._model.mixing.learned.zero_()
+    alone = recommender.recommend([asked])[0].items
+    now, long = alone[-1].item_id, alone[-2].item_id
+    seen = PopularitySnapshot(
+        partition=0,
+        as_of=NOW,
+        total=100.0,
+        slow_total=100.0,
+        item_ids=[now, long],
+        counts=[60.0, 20.0],
+        slow_counts=[20.0, 60.0],
+        first_seen=[0, 0],
+        categories=["", ""],
+        users=[0, 0],
+    )
+    recommender.observe_popularity([seen])
+    before = {item.item_id: item.score for item in recommender.recommend([asked])[0].items}
+    recommender._model.mixing.set_weights(mixture(source, 3.0))
+    items = recommender.recommend([asked])[0].items
+    after = {item.item_id: item.score for item in items}
+    assert items[0].item_id == {"now": now, "long": long}[first]
+    assert {item.together_with for item in items} == {None}
+    shares = {now: 0.75, long: 0.25} if source == RECENT else {now: 0.25, long: 0.75}
+    level = math.log(sum(math.exp(score) for score in before.values()))
+    for item, score in before.items():
+        chance = math.exp(score - level) + math.exp(3.0) * shares.get(item, 0.0)
+        assert after[item] - level == pytest.approx(math.log(chance), abs=1e-4)
+    recommender.observe_popularity([])
+    assert recommender.recommend([asked])[0].items == alone, "nothing popular, nothing mixed in"
 
 
 def co_clicks(partition: int, *items: str) -> CoClickSnapshot:

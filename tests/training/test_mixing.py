@@ -1,4 +1,4 @@
-"""How much neighbours count beside a model is learned, and what is mixed is the mixture of two distributions."""
+"""How much neighbours and popularity count beside a model is learned; what is mixed are probability distributions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from mos_online.model import MoS
-from mos_online.model.co_clicks import ASKED, FACTS, evidence_of
+from mos_online.model.co_clicks import ASKED, FACTS, Evidence, evidence_of
+from mos_online.model.mixing import NEIGHBOURS, RECENT, SLOW, SOURCES
 from mos_online.sessions import SessionConfig
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
@@ -23,6 +24,7 @@ from mos_online.training.ranking import CatalogueRanking, in_chunks
 from mos_online.training.sequence_log import SequenceLog
 
 ITEMS, USERS, LENGTH = 40, 60, 6
+WEIGHTS = torch.linspace(-0.9, 0.7, SOURCES * FACTS).view(FACTS, SOURCES).T.contiguous()
 RULES = CoClickRules(half_life_ms=1e9, window_ms=1_800_000)
 NO_ITEMS = pl.DataFrame(schema={"item_id": pl.String, "title": pl.String, "category": pl.String})
 
@@ -54,6 +56,12 @@ def examples(*, planted: bool, rules: CoClickRules | None = RULES, size: int = 8
     return model, ExampleLog(moments=made, log=sequences, config=model.config)
 
 
+def shares(model: MoS, evidence: Evidence) -> torch.Tensor:
+    """Of the model and of each source, (B, 1 + SOURCES), where all of them have something to say."""
+    odds = model.mixing.log_odds(evidence)
+    return torch.cat([torch.zeros(len(odds), 1), odds], 1).softmax(1)
+
+
 def test_neighbours_count_for_much_where_they_know_what_comes_next() -> None:
     model, data = examples(planted=True)
     log_share = torch.zeros(ITEMS + 1)
@@ -65,24 +73,24 @@ def test_neighbours_count_for_much_where_they_know_what_comes_next() -> None:
     assert chunk.neighbours is not None
     evidence = evidence_of(chunk.batch, chunk.neighbours, chunk.moment)
     asked = torch.unique(evidence.rows)
-    assert (torch.sigmoid(model.co_clicks.log_odds(evidence))[asked] > 0.5).float().mean() > 0.8
+    assert (shares(model, evidence)[asked, 1 + NEIGHBOURS] > 0.5).float().mean() > 0.8
 
 
 def test_neighbours_count_for_little_where_nobody_knows_what_comes_next() -> None:
     model, data = examples(planted=False)
     learn_mixing(model, data)
-    weights = model.co_clicks.weights
+    weights = model.mixing.weights
     assert weights.isfinite().all()
     for chunk in in_chunks(data):
         assert chunk.neighbours is not None
-        share = torch.sigmoid(model.co_clicks.log_odds(evidence_of(chunk.batch, chunk.neighbours, chunk.moment)))
-        assert (share < 0.5).all()
+        evidence = evidence_of(chunk.batch, chunk.neighbours, chunk.moment)
+        assert (shares(model, evidence)[:, 1 + NEIGHBOURS] < 0.5).all()
 
 
 def test_without_neighbours_nothing_is_learned_and_no_score_changes() -> None:
     model, data = examples(planted=True, rules=None)
     learn_mixing(model, data)
-    assert not model.co_clicks.learned
+    assert not model.mixing.learned
     ranking = CatalogueRanking(model)
     (chunk, *_) = in_chunks(data)
     assert torch.equal(ranking.scores(chunk)[0], ranking.model_scores(chunk)[0])
@@ -93,13 +101,13 @@ def test_without_neighbours_nothing_is_learned_and_no_score_changes() -> None:
 def test_the_mixture_is_that_of_the_definition(size: int) -> None:
     """Plainly from the tables of each moment, for every user and item."""
     model, data = examples(planted=True, size=size)
-    model.co_clicks.set_weights(torch.linspace(-0.5, 0.8, FACTS))
+    model.mixing.set_weights(WEIGHTS)
     ranking = CatalogueRanking(model)
     chunk = next(in_chunks(data))
     assert chunk.neighbours is not None
     alone, unknown = ranking.model_scores(chunk)
     mixed, _ = ranking.scores(chunk)
-    odds = model.co_clicks.log_odds(evidence_of(chunk.batch, chunk.neighbours, chunk.moment))
+    share = shares(model, evidence_of(chunk.batch, chunk.neighbours, chunk.moment))
     changed = 0
     for row, number in enumerate(chunk.moment.tolist()):
         table = data.moments[number].neighbours
@@ -114,10 +122,13 @@ def test_the_mixture_is_that_of_the_definition(size: int) -> None:
                 for other, chance in zip(table.items[entries].tolist(), table.chances[entries].tolist(), strict=True):
                     whole[ranking.slot[other]] += chance / (back + 1) ** 2 * ~unknown[row, ranking.slot[other]]
         expected = alone[row].masked_fill(unknown[row], -torch.inf).softmax(0)
-        if whole.sum() > 0:
-            share = torch.sigmoid(odds[row])
-            expected = (1 - share) * expected + share * whole / whole.sum()
-            changed += 1
+        now, rates = data.moments[number].popular, torch.zeros(2, alone.shape[1])
+        rates[:, ranking.slot[now.popular]] = now.facts[:, :2].T
+        parts = share[row] * torch.tensor([1.0, *(float(one.sum() > 0) for one in (whole, *rates))])
+        sources = (one / one.sum().clamp(min=1e-9) for one in (whole, *rates))
+        expected = sum((one * part for one, part in zip(sources, parts[1:], strict=True)), parts[0] * expected)
+        expected /= parts.sum()
+        changed += int(whole.sum() > 0)
         found = mixed[row].masked_fill(unknown[row], -torch.inf).softmax(0)
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
     assert changed > len(chunk.targets) // 2
@@ -125,7 +136,7 @@ def test_the_mixture_is_that_of_the_definition(size: int) -> None:
 
 def test_a_user_of_one_batch_gets_what_they_get_alone() -> None:
     model, data = examples(planted=True)
-    model.co_clicks.set_weights(torch.linspace(-0.5, 0.8, FACTS))
+    model.mixing.set_weights(WEIGHTS)
     together = CatalogueRanking(model).scores(data.of(range(6)))[0]
     for number in range(6):
         alone = replace(data, moments=data.moments[number : number + 1])
@@ -133,3 +144,29 @@ def test_a_user_of_one_batch_gets_what_they_get_alone() -> None:
         with torch.inference_mode():
             scores = CatalogueRanking(model).scores(alone.of([0]))[0]
         torch.testing.assert_close(together[begin : begin + len(scores)], scores, atol=1e-4, rtol=1e-4)
+
+
+def test_popularity_counts_for_much_where_it_is_all_there_is_to_know() -> None:
+    """Everybody clicks the item of the hour, which a model that knows nothing cannot tell from the others."""
+    log, catalogue = log_of(planted=False)
+    hour = pl.col("timestamp") // 60_000
+    events = log.events.drop("session_id").with_columns(item_id=pl.format("i{}", hour % ITEMS)).sort("timestamp")
+    log = ClickLog.cut(events, NO_ITEMS, SessionConfig(min_timestamp=0))
+    catalogue = Catalogue.of_log(log)
+    model, _ = examples(planted=False)
+    model = MoS(backbone="pooling", items=len(catalogue.items), themes=1, width=8).eval()
+    model.item_known.fill_(1)
+    torch.nn.init.zeros_(model.prior)
+    walk = moments(log, catalogue, log.order[len(log.order) // 2 :], size=1, half_life_ms=10_000)
+    made = list(with_neighbours(walk, log, catalogue, RULES))
+    sequences = SequenceLog(log.events, catalogue, np.zeros(len(log.events), np.int64), 1)
+    data = ExampleLog(moments=made, log=sequences, config=model.config)
+    log_share = torch.zeros(len(catalogue.items) + 1)
+    alone = measure(model, data, log_share)
+    learn_mixing(model, data)
+    assert measure(model, data, log_share).ndcg > alone.ndcg + 0.2
+    for chunk in in_chunks(data):
+        assert chunk.neighbours is not None
+        mean = shares(model, evidence_of(chunk.batch, chunk.neighbours, chunk.moment)).mean(0)
+        assert mean[1 + RECENT] > mean[1 + SLOW]
+        assert mean[1 + RECENT] + mean[1 + SLOW] > 0.4

@@ -21,6 +21,7 @@ from mos_online.items.snapshot import LISTED_ITEMS, merge
 from mos_online.model import History, MoS, collate
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.co_clicks import evidence_of
+from mos_online.model.mixing import NEIGHBOURS
 from mos_online.model.realtime import realtime_of
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
@@ -214,7 +215,7 @@ def test_the_service_mixes_neighbours_as_training_does(trained: Trained) -> None
     """The last position of the log: by the examples of training, and by the recommender from stored co-clicks."""
     folder = trained.registry.fetch("candidate")
     recommender, checkpoint = Recommender.load(folder), ModelCheckpoint.from_pretrained(folder)
-    assert checkpoint.model.co_clicks.learned
+    assert checkpoint.model.mixing.learned
     log = ClickLog.cut(trained.log.events.head(EVENTS), trained.log.items, SessionConfig())
     catalogue, half_life = Catalogue.of_log(log), checkpoint.co_click_half_life_ms
     assert list(catalogue.items) == checkpoint.items
@@ -245,20 +246,22 @@ def test_the_service_mixes_neighbours_as_training_does(trained: Trained) -> None
     ]
     asked = Query(user_id="u", profile=None, events=events, timestamp=int(log.times[at]), k=10**6, exclude=[])
     mixed = {item.item_id: item.score for item in recommender.recommend([asked])[0].items}
-    recommender.observe_co_clicks([])
+    recommender._model.mixing.learned.zero_()
     plain = {item.item_id: item.score for item in recommender.recommend([asked])[0].items}
 
     assert not unknown.any()
     assert data.neighbours is not None
-    share = torch.sigmoid(checkpoint.model.co_clicks.log_odds(evidence_of(data.batch, data.neighbours))).item()
-    assert share > 0.01
+    odds = checkpoint.model.mixing.log_odds(evidence_of(data.batch, data.neighbours))
+    model_share = 1 / (1 + odds.exp().sum()).item()
+    assert model_share < 0.99
+    assert odds[0, NEIGHBOURS].exp() * model_share > 0.01
 
     def of_service(scored: Mapping[str, float]) -> Tensor:
         return torch.tensor([scored[item] for item in checkpoint.items]).softmax(0)
 
     expected, without = (one[0].softmax(0)[ranking.slot[1:]] for one in (scores, alone))
-    found = of_service(mixed) - (1 - share) * of_service(plain)  # the model's part differs: this user has no themes
-    torch.testing.assert_close(found, expected - (1 - share) * without, atol=1e-5, rtol=1e-3)
+    found = of_service(mixed) - model_share * of_service(plain)  # the model's part differs: this user has no themes
+    torch.testing.assert_close(found, expected - model_share * without, atol=1e-5, rtol=1e-3)
 
 
 def test_a_short_log_is_refused_and_nothing_is_published(trained: Trained, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_mos_as_it_is_served_has_a_column_and_a_table_of_its_own(tmp_path: Path)
     text = "\n".join(opening(Results(results.store)))
     assert "| one | 80 | 20 | 1 | 0.6309 |  |  |  |  | 0.5000 | 1.0000 |" in text
     assert "- popularity ranks better than MoS on 2 of 2 logs: one, two." in text
-    assert "- popularity ranks better than MoS with co-clicks on 0 of 1 logs." in text
+    assert "- popularity ranks better than MoS as served on 0 of 1 logs." in text
 
 
 def test_nothing_is_said_before_mos_was_run(tmp_path: Path) -> None:

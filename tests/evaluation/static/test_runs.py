@@ -121,7 +121,7 @@ def test_a_run_is_the_same_again(experiment: ExperimentData, tmp_path: Path) -> 
     np.testing.assert_allclose(one.scores(key).logits, other.scores(key).logits, rtol=1e-3, atol=1e-4)
 
 
-def test_what_is_served_is_the_same_model_with_co_clicks(experiment: ExperimentData, tmp_path: Path) -> None:
+def test_what_is_served_is_the_same_model_with_more_mixed_in(experiment: ExperimentData, tmp_path: Path) -> None:
     budget, sizes = FitConfig(epochs=1, rates=(1e-2,)), Sizes(width=16, recent=12, short=4, theme_ring=6)
     store = Store(tmp_path)
     alone, served = (
