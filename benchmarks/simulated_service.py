@@ -17,6 +17,7 @@ from mos_online.model import MoS
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.co_clicks import FACTS
 from mos_online.model.config import MoSConfig
+from mos_online.model.mixing import SOURCES
 from mos_online.recommend.candidates import SPARE
 from mos_online.recommend.recommender import Recommender
 from mos_online.themes import RouterConfig, fit_router
@@ -36,7 +37,7 @@ def checkpoint(population: Population) -> ModelCheckpoint:
     router = fit_router(log.events, log.items, RouterConfig(themes=12))
     model = MoS(MoSConfig(backbone="pooling", items=len(items) + SPARE, themes=12, width=48, table=router.dimensions))
     model.item_theme[1 : len(items) + 1] = torch.from_numpy(router.item_themes(items, [None] * len(items)))
-    model.co_clicks.set_weights(torch.full((FACTS,), 0.5))
+    model.mixing.set_weights(torch.full((SOURCES, FACTS), 0.5))
     return ModelCheckpoint(
         model=model,
         router=router,

@@ -8,6 +8,7 @@ from mos_online.model import MoS
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.co_clicks import FACTS
 from mos_online.model.config import MoSConfig
+from mos_online.model.mixing import SOURCES
 from mos_online.recommend.candidates import SPARE
 from mos_online.themes import RouterConfig, fit_router
 from simulator.loop.config import HOUR
@@ -28,7 +29,7 @@ def small_checkpoint(population: Population, *, spare: int = SPARE) -> ModelChec
         MoSConfig(backbone="pooling", items=len(items) + spare, themes=themes, width=8, table=router.dimensions)
     )
     model.item_theme[1 : len(items) + 1] = torch.from_numpy(router.item_themes(items, [None] * len(items)))
-    model.co_clicks.set_weights(torch.full((FACTS,), 2.0))
+    model.mixing.set_weights(torch.full((SOURCES, FACTS), 2.0))
     return ModelCheckpoint(
         model=model.eval(),
         router=router,
