@@ -15,6 +15,7 @@ ITEM_POPULARITY = "item_popularity"
 ITEM_CO_CLICKS = "item_co_clicks"
 PROFILE_PROGRESS = "profile_progress"
 FAST_WEIGHTS = "fast_weights"
+ROUTERS = "routers"
 
 NO_EXPIRY = timedelta(0)
 """A profile is worth reading however long its user stays away."""
@@ -161,6 +162,21 @@ fast_weights = FeatureView(
     ],
 )
 
+routers = FeatureView(
+    name=ROUTERS,
+    description="The revision of the router that an arm is served with; the row's time is when it begins to route.",
+    entities=[arm],
+    ttl=NO_EXPIRY,
+    source=_pushed(ROUTERS),
+    schema=[
+        Field(name="arm", dtype=String),
+        Field(name="epoch", dtype=String, description="The version of the router that began the epoch."),
+        Field(name="sequence", dtype=Int64, description="Number of the revision in the epoch."),
+        Field(name="router_version", dtype=String, description="A hash of its content."),
+        Field(name="update", dtype=Bytes, description="Its record of the topic `router-updates`."),
+    ],
+)
+
 recommendation = FeatureService(
     name="recommendation",
     description="What the recommendation service reads of a user.",
@@ -183,6 +199,7 @@ DEFINITIONS = (
     item_co_clicks,
     profile_progress,
     fast_weights,
+    routers,
     recommendation,
     trending,
 )

@@ -42,10 +42,10 @@ class FeastRows:
         if location.kind == "sqlite":
             self._file = SqliteFile(Path(config.repo_path) / SQLITE_FILE, config, views)
 
-    def read(self, view: Any, keys: Sequence[Any]) -> list[Values | Damaged]:
-        """One row per key, as `read_rows`."""
+    def read(self, view: Any, keys: Sequence[Any], features: Sequence[str] | None = None) -> list[Values | Damaged]:
+        """One row per key, as `read_rows`; only some features of it if they are named."""
         with self._access() as online:
-            return read_rows(online, self._config, view, keys, location=self._location)
+            return read_rows(online, self._config, view, keys, location=self._location, features=features)
 
     def put(self, view: Any, rows: list[Row]) -> None:
         """Write rows, whatever is there."""

@@ -27,7 +27,13 @@ class Damaged:
 
 
 def read_rows(
-    online: Any, config: Any, view: Any, keys: Sequence[Any], *, location: Location
+    online: Any,
+    config: Any,
+    view: Any,
+    keys: Sequence[Any],
+    *,
+    location: Location,
+    features: Sequence[str] | None = None,
 ) -> list[Values | Damaged]:
     """Read one row per key.
 
@@ -40,6 +46,7 @@ def read_rows(
         view: the feature view.
         keys: entity keys.
         location: tells which store it is.
+        features: only these of the view; None: all.
 
     Returns:
         For each key the features that are set: none if there is no such row.
@@ -49,9 +56,10 @@ def read_rows(
     """
     if not keys:
         return []
+    wanted = [one for one in fields_of(view) if features is None or one[0] in features]
     if location.kind == "redis":
-        return _in_redis(online, config, view, keys)
-    return _in_sqlite(online, config, view, keys)
+        return _in_redis(online, config, wanted, keys)
+    return _in_sqlite(online, config, view, [name for name, _ in wanted], keys)
 
 
 def is_unreachable(error: Exception) -> bool:
@@ -62,8 +70,10 @@ def is_unreachable(error: Exception) -> bool:
     return "WRONGTYPE" not in str(error)
 
 
-def _in_redis(online: Any, config: Any, view: Any, keys: Sequence[Any]) -> list[Values | Damaged]:
-    features, fields = zip(*fields_of(view), strict=True)
+def _in_redis(
+    online: Any, config: Any, wanted: Sequence[tuple[str, bytes]], keys: Sequence[Any]
+) -> list[Values | Damaged]:
+    features, fields = zip(*wanted, strict=True)
     client = online._get_client(config.online_store)  # noqa: SLF001 - Feast has no public way
     with client.pipeline(transaction=False) as pipe:
         for name in hash_names(config, keys):
@@ -80,14 +90,16 @@ def _in_redis(online: Any, config: Any, view: Any, keys: Sequence[Any]) -> list[
     return rows
 
 
-def _in_sqlite(online: Any, config: Any, view: Any, keys: Sequence[Any]) -> list[Values | Damaged]:
+def _in_sqlite(
+    online: Any, config: Any, view: Any, features: Sequence[str], keys: Sequence[Any]
+) -> list[Values | Damaged]:
     connection: sqlite3.Connection = online._get_conn(config)  # noqa: SLF001
     names = entity_names(config, keys)
     stored: dict[bytes, list[tuple[str, bytes]]] = {name: [] for name in names}
     found = connection.execute(
         f'SELECT entity_key, feature_name, value FROM "{table_of(config, view)}" '  # noqa: S608
-        f"WHERE entity_key IN ({','.join('?' * len(names))})",
-        names,
+        f"WHERE entity_key IN ({','.join('?' * len(names))}) AND feature_name IN ({','.join('?' * len(features))})",
+        [*names, *features],
     )
     for name, feature, content in found:
         stored[name].append((feature, content))

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from features.co_click_rows import co_click_row, co_clicks_of
 from features.decoding import OnDamaged, RowDecoder
-from features.definitions import FAST_WEIGHTS, ITEM_CO_CLICKS, ITEM_POPULARITY, PROFILE_PROGRESS, USER_STATE
+from features.definitions import FAST_WEIGHTS, ITEM_CO_CLICKS, ITEM_POPULARITY, PROFILE_PROGRESS, ROUTERS, USER_STATE
 from features.fast_weights import FastWeightsRows
 from features.feast_rows import FeastRows
 from features.location import Location, parse_location
@@ -21,6 +21,7 @@ from features.progress import COMPARED_PROGRESS, progress_key, progress_of, prog
 from features.reading import Damaged
 from features.replacing import Replacement
 from features.repository import open_repository
+from features.router_rows import RouterRows
 from features.rows import (
     COMPARED,
     Row,
@@ -45,7 +46,7 @@ T = TypeVar("T")
 BATCH = 500
 """Rows in one round trip. They are few enough that Redis answers in time and SQLite holds its lock briefly."""
 
-VIEWS = (USER_STATE, ITEM_POPULARITY, ITEM_CO_CLICKS, PROFILE_PROGRESS, FAST_WEIGHTS)
+VIEWS = (USER_STATE, ITEM_POPULARITY, ITEM_CO_CLICKS, PROFILE_PROGRESS, FAST_WEIGHTS, ROUTERS)
 
 
 class OnlineStore:
@@ -62,6 +63,7 @@ class OnlineStore:
     Attributes:
         location: where the rows are.
         fast_weights: the rows of the arms' fast weights.
+        routers: the rows of the arms' revisions of the router.
     """
 
     def __init__(self, *, location: Location, repository: Any) -> None:
@@ -73,10 +75,11 @@ class OnlineStore:
         """
         self.location = location
         views = list(map(repository.get_feature_view, VIEWS))
-        self._users, self._popularity, self._co_clicks, self._progress, fast_weights = views
+        self._users, self._popularity, self._co_clicks, self._progress, fast_weights, routers = views
         self._rows = FeastRows(location, repository.config, views)
         self._decoder = RowDecoder()
         self.fast_weights = FastWeightsRows(self._rows, fast_weights, self._decoder)
+        self.routers = RouterRows(self._rows, routers, self._decoder)
 
     @classmethod
     def open(cls, settings: Settings) -> OnlineStore:

@@ -69,7 +69,7 @@ CORE = {
     "items": {"contracts"},
     "themes": {"contracts", "items", "metrics"},
     "users": {"contracts", "sessions", "themes"},
-    "registry": {"users"},
+    "registry": {"contracts", "themes", "users"},
     "learning": {"contracts", "feedback"},
     "model": {"items", "themes", "users"},
     "recommend": {"contracts", "items", "model", "themes", "users"},

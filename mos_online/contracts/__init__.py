@@ -35,11 +35,13 @@ from mos_online.contracts.recommendations import (
     ServedAnswer,
     request_id_of,
 )
+from mos_online.contracts.router_updates import MAX_ROWS, RouterUpdate, decode_router_update
 from mos_online.contracts.session_embeddings import SessionEmbedding
 from mos_online.contracts.sessions import CloseReason, Session, actions_of, check_session
 from mos_online.contracts.topics import (
     ACCEPTED_CLICKS,
     CLICKS,
+    COMPACTED,
     DEAD_LETTERS,
     DECISIONS,
     IMPRESSIONS,
@@ -48,6 +50,7 @@ from mos_online.contracts.topics import (
     LEARNING_EVENTS,
     OUTCOMES,
     RECOMMENDATIONS,
+    ROUTER_UPDATES,
     SESSION_EMBEDDINGS,
     SESSIONIZER_CHECKPOINTS,
     SESSIONS,
@@ -57,6 +60,7 @@ from mos_online.contracts.topics import (
 __all__ = [
     "ACCEPTED_CLICKS",
     "CLICKS",
+    "COMPACTED",
     "DEAD_LETTERS",
     "DECISIONS",
     "DEFAULT_EVENT_TYPES",
@@ -65,9 +69,11 @@ __all__ = [
     "LATE_EVENTS",
     "LEARNING_EVENTS",
     "MAX_MESSAGE_BYTES",
+    "MAX_ROWS",
     "NOT_JSON",
     "OUTCOMES",
     "RECOMMENDATIONS",
+    "ROUTER_UPDATES",
     "SESSIONIZER_CHECKPOINTS",
     "SESSIONS",
     "SESSION_EMBEDDINGS",
@@ -101,6 +107,7 @@ __all__ = [
     "OutcomeItem",
     "RankedItem",
     "Recommendation",
+    "RouterUpdate",
     "Scalar",
     "ServedAnswer",
     "Session",
@@ -114,6 +121,7 @@ __all__ = [
     "decode_clicks",
     "decode_impression",
     "decode_leniently",
+    "decode_router_update",
     "encode",
     "request_id_of",
     "with_user",

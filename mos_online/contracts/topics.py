@@ -12,6 +12,8 @@ IMPRESSIONS = "impressions"
 OUTCOMES = "outcomes"
 LEARNING_EVENTS = "learning-events"
 """Keyed by the arm."""
+ROUTER_UPDATES = "router-updates"
+"""Keyed by the arm, and compacted."""
 DEAD_LETTERS = "dead-letters"
 ACCEPTED_CLICKS = "accepted-clicks"
 """Internal to the worker: the sessionizer tells the popularity what counts."""
@@ -30,9 +32,13 @@ TOPICS = (
     IMPRESSIONS,
     OUTCOMES,
     LEARNING_EVENTS,
+    ROUTER_UPDATES,
     DEAD_LETTERS,
     ACCEPTED_CLICKS,
     SESSIONIZER_CHECKPOINTS,
     JOINER_CHECKPOINTS,
 )
 """Every topic of the system, in the order in which data goes through it."""
+
+COMPACTED = (ROUTER_UPDATES, SESSIONIZER_CHECKPOINTS, JOINER_CHECKPOINTS)
+"""Topics of which Kafka keeps the last record of each key."""

@@ -16,6 +16,7 @@ from mos_online.registry.local_storage import LocalStorage
 from mos_online.registry.location import open_storage
 from mos_online.registry.lock import LEARNER, Lease, WriterLock
 from mos_online.registry.manifest import Manifest
+from mos_online.registry.routers import RouterHistory
 from mos_online.registry.storage import Storage
 from mos_online.registry.versions import FOLDER, Versions
 from mos_online.settings import Settings
@@ -134,6 +135,10 @@ class Registry:
         if aliases.champion is None:
             raise ModelError(self._no_champion(aliases))
         return revision, aliases.champion
+
+    def routers(self, epoch: str) -> RouterHistory:
+        """The revisions of the router that began an epoch."""
+        return RouterHistory(self._storage, epoch)
 
     def learner(self, timeout: float) -> AbstractContextManager[Lease]:
         """Be the one learner of this registry for the length of a ``with`` block.

@@ -85,8 +85,8 @@ class Router:
         self.config = dict(config)
         self.sequence = sequence
         nowhere = np.zeros((1, rows.shape[1]))  # the last row: of items without one
-        self._rows = np.concatenate([np.rint(rows * GRID) / GRID, nowhere])
-        self._prototypes = np.rint(np.asarray(prototypes, np.float64) * GRID) / GRID
+        self._rows = np.concatenate([_on_grid(rows), nowhere])
+        self._prototypes = _on_grid(np.asarray(prototypes, np.float64))
         self._item_row = {item: row for row, item in enumerate(self.items)}
         self._category_row = {name: row for row, name in enumerate(self.category_rows, len(self.items))}
         expected = (len(self.items) + len(self.category_rows) + 1, self.dimensions)
@@ -285,3 +285,9 @@ class Router:
             digest.update(str(tensor.shape).encode() + tensor.tobytes())
         digest.update(msgspec.json.encode([self.items, self.category_rows, sorted(self.categories.items()), self.tau]))
         return f"r-{digest.hexdigest()[:8]}"
+
+
+def _on_grid(rows: Floats) -> Floats:
+    """The nearest points of the grid, with one zero: a message of whole numbers has no other one."""
+    rounded: Floats = np.rint(rows * GRID) / GRID + 0.0
+    return rounded

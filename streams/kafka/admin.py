@@ -134,7 +134,7 @@ def create_topics(settings: Settings, *, replication: int | None) -> dict[str, i
             f"{max(large.values())} and run `mos topics create` again; it gives the other topics as many"
         )
     missing = [name for name, count in states.items() if count == 0]
-    compacted = {settings.topic(name) for name in (contracts.SESSIONIZER_CHECKPOINTS, contracts.JOINER_CHECKPOINTS)}
+    compacted = set(map(settings.topic, contracts.COMPACTED))
     topics = [
         NewTopic(
             name,

@@ -29,6 +29,7 @@ from mos_online.contracts import (
     OutcomeItem,
     RankedItem,
     Recommendation,
+    RouterUpdate,
     Session,
     SessionEmbedding,
     SessionEvent,
@@ -127,6 +128,24 @@ SENT: dict[str, list[Any]] = {
         LearningEvent(
             event_id="b", timestamp=5, kind="refused", part="model", arm="champion", version="m", reason="-", numbers={}
         ),
+    ],
+    contracts.ROUTER_UPDATES: [
+        RouterUpdate(
+            arm="champion",
+            epoch="r-1",
+            sequence=2,
+            version="r-2",
+            effective_from=5,
+            through_watermark=4,
+            through_session="s",
+            sessions=1,
+            tau=0.5,
+            prototypes=b"\1\0\2\0",
+            item_ids=["i"],
+            rows=b"\1\0\2\0",
+            restores=restores,
+        )
+        for restores in (None, 1)
     ],
     contracts.DEAD_LETTERS: [
         DeadLetter(

@@ -15,10 +15,10 @@ _INTRODUCTION = """# Topics
 This page is made from `mos_online/contracts/` by `make schemas`; do not edit it. For programs there is a JSON Schema
 of each topic in [schemas](schemas), and an [AsyncAPI document](schemas/asyncapi.json) of all of them.
 
-Messages are JSON in UTF-8. The key of a record is the `user_id`, except on `learning-events`, where it is the arm, on
-`dead-letters`, whose records keep the key of the record that could not be used, and on the three internal topics at the
-end of this page. Times are integers, in milliseconds since 1970-01-01 UTC. A scalar is a string, a number, a boolean
-or null.
+Messages are JSON in UTF-8. The key of a record is the `user_id`, except on `learning-events` and `router-updates`,
+where it is the arm, on `dead-letters`, whose records keep the key of the record that could not be used, and on the
+three internal topics at the end of this page. Times are integers, in milliseconds since 1970-01-01 UTC. A scalar is a
+string, a number, a boolean or null. Bytes are base64.
 """
 
 

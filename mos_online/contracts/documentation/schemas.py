@@ -16,6 +16,7 @@ from mos_online.contracts.late_events import LateEvent
 from mos_online.contracts.learning_events import LearningEvent
 from mos_online.contracts.outcomes import Outcome
 from mos_online.contracts.recommendations import Recommendation
+from mos_online.contracts.router_updates import RouterUpdate
 from mos_online.contracts.session_embeddings import SessionEmbedding
 from mos_online.contracts.sessions import Session
 from mos_online.contracts.topics import (
@@ -27,6 +28,7 @@ from mos_online.contracts.topics import (
     LEARNING_EVENTS,
     OUTCOMES,
     RECOMMENDATIONS,
+    ROUTER_UPDATES,
     SESSION_EMBEDDINGS,
     SESSIONS,
 )
@@ -41,6 +43,7 @@ MESSAGES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     IMPRESSIONS: (Impression,),
     OUTCOMES: (Outcome,),
     LEARNING_EVENTS: (LearningEvent,),
+    ROUTER_UPDATES: (RouterUpdate,),
     DEAD_LETTERS: (DeadLetter,),
 }
 """What may be on each topic that others read or write."""
@@ -111,7 +114,7 @@ def _action(topic: str) -> str:
 def _message(kind: type[msgspec.Struct]) -> dict[str, Any]:
     message: dict[str, Any] = {"name": kind.__name__, "payload": _reference("schemas", kind.__name__)}
     if kind is not DeadLetter:
-        key = "The arm." if kind is LearningEvent else "The user_id."
+        key = "The arm." if kind in {LearningEvent, RouterUpdate} else "The user_id."
         message["bindings"] = {"kafka": {"key": {"type": "string", "description": key}}}
     return message
 
