@@ -2,6 +2,9 @@
 
 p(x) = l_model p_model(x) + l_neighbours p_neighbours(x) + l_recent p_recent(x) + l_slow p_slow(x). The four weights of
 a user add up to 1 and depend on facts about the user: a mixture of experts (Jacobs et al. 1991) whose experts count.
+
+The model knows how likely users come back to an item that they had. The others learn it here: their chances of such
+items are multiplied by one number, and add up to 1 again.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from mos_online.model.batch import Batch
 from mos_online.model.co_clicks import FACTS, Evidence, neighbour_chances
 from mos_online.model.realtime import Realtime
 
@@ -31,12 +35,11 @@ class PopularityChances:
 
     Attributes:
         columns: int64 (n,), of the scores.
-        recent, slow: float32 (n,), log of each one's share of the clicks on all of them, by the two half-lives.
+        logs: float32 (2, n), log of each one's share of the clicks on all of them, by the two half-lives.
     """
 
     columns: Tensor
-    recent: Tensor
-    slow: Tensor
+    logs: Tensor
 
     @classmethod
     def of(cls, now: Realtime, slot: Tensor) -> Self:
@@ -44,8 +47,7 @@ class PopularityChances:
         columns = slot[now.popular]
         listed = columns >= 0
         shares = now.facts[listed, :2]
-        logs = (shares / shares.sum(0).clamp(min=LEAST)).log()
-        return cls(columns=columns[listed], recent=logs[:, 0], slow=logs[:, 1])
+        return cls(columns=columns[listed], logs=(shares / shares.sum(0).clamp(min=LEAST)).log().T)
 
 
 class Mixing(nn.Module):
@@ -58,13 +60,21 @@ class Mixing(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("weights", torch.zeros(SOURCES, FACTS))
+        self.register_buffer("again", torch.zeros(1))
         self.register_buffer("learned", torch.zeros(1))
         self.weights: Tensor
+        self.again: Tensor
         self.learned: Tensor
 
-    def set_weights(self, weights: Tensor) -> None:
-        """Mix by these weights, float32 (SOURCES, FACTS), from now on."""
+    def set_weights(self, weights: Tensor, again: float = 0.0) -> None:
+        """Mix like this from now on.
+
+        Args:
+            weights: float32 (SOURCES, FACTS).
+            again: log of what the chances of items that a user had are multiplied by, in all sources.
+        """
         self.weights.copy_(weights)
+        self.again.fill_(again)
         self.learned.fill_(1)
 
     def log_odds(self, evidence: Evidence) -> Tensor:
@@ -74,6 +84,7 @@ class Mixing(nn.Module):
     def mix(
         self,
         scores: Tensor,
+        batch: Batch,
         evidence: Evidence,
         popular: Sequence[PopularityChances],
         sizes: Sequence[int],
@@ -86,7 +97,7 @@ class Mixing(nn.Module):
 
         Args:
             scores: float32 (B, C).
-            evidence: of the same users.
+            batch: the users; evidence: of them.
             popular: at the moment of the first users, at that of the next ones, and so on; sizes: how many these are.
             slot: int64 (items + 1,), the column of each item row, -1 for those that are no candidates.
             unknown: bool (B, C), items that are no candidates of a user; None: all are. No popular item is unknown.
@@ -98,23 +109,60 @@ class Mixing(nn.Module):
             return scores, scores
         level = (scores if unknown is None else scores.masked_fill(unknown, -torch.inf)).logsumexp(1, keepdim=True)
         odds = level + self.log_odds(evidence)
-        popularised = _with_popularity(scores, odds, popular, sizes)
+        had = had_before(batch, slot, scores.shape[1])
+        popularised = self._with_popularity(scores, odds, had, popular, sizes)
         if not len(evidence.rows):
             return popularised, popularised
-        rows, columns, log_chance, _ = neighbour_chances(evidence, slot, scores.shape[1], unknown)
-        added = odds[rows, NEIGHBOURS] + log_chance
+        rows, columns, log_chance, entries = neighbour_chances(evidence, slot, scores.shape[1], unknown)
+        again = had[rows, columns]
+        share = had_share(evidence, rows, entries, again)
+        added = odds[:, NEIGHBOURS] - left_over(self.again, share)
+        added = added[rows] + log_chance + self.again * again
         mixed = popularised.index_put((rows, columns), torch.logaddexp(popularised[rows, columns], added))
         return mixed, popularised
 
+    def _with_popularity(
+        self, scores: Tensor, odds: Tensor, had: Tensor, popular: Sequence[PopularityChances], sizes: Sequence[int]
+    ) -> Tensor:
+        """The scores (B, C) with both kinds of popularity; ``odds`` (B, SOURCES) and ``had`` (B, C): see ``mix``."""
+        mixed, begin = scores.clone(), 0
+        for now, size in zip(popular, sizes, strict=True):
+            part, again = mixed[begin : begin + size], had[begin : begin + size, now.columns]
+            both = torch.full_like(again, -torch.inf, dtype=scores.dtype)
+            for source, logs in zip((RECENT, SLOW), now.logs, strict=True):
+                of_users = odds[begin : begin + size, source] - left_over(self.again, again.float() @ logs.exp())
+                both = torch.logaddexp(both, of_users.unsqueeze(1) + logs + self.again * again)
+            part[:, now.columns] = torch.logaddexp(part[:, now.columns], both)
+            begin += size
+        return mixed
 
-def _with_popularity(
-    scores: Tensor, odds: Tensor, popular: Sequence[PopularityChances], sizes: Sequence[int]
-) -> Tensor:
-    """The scores (B, C) with both kinds of popularity; ``odds``: see ``Mixing.mix``, float32 (B, SOURCES)."""
-    mixed, begin = scores.clone(), 0
-    for now, size in zip(popular, sizes, strict=True):
-        part, of_source = mixed[begin : begin + size], odds[begin : begin + size]
-        both = torch.logaddexp(of_source[:, RECENT, None] + now.recent, of_source[:, SLOW, None] + now.slow)
-        part[:, now.columns] = torch.logaddexp(part[:, now.columns], both)
-        begin += size
-    return mixed
+
+def had_before(batch: Batch, slot: Tensor, columns: int) -> Tensor:
+    """Which of C candidates are among the recent events of each user, bool (B, C)."""
+    had = torch.zeros(len(batch.items), columns + 1, dtype=torch.bool, device=slot.device)
+    had.scatter_(1, torch.where(batch.mask, slot[batch.items], columns) % (columns + 1), 1)
+    return had[:, :columns]
+
+
+def had_share(evidence: Evidence, rows: Tensor, entries: Tensor, again: Tensor) -> Tensor:
+    """The share of the neighbours' chances that is on items that the user had, float32 (B,).
+
+    Args:
+        evidence: of B users.
+        rows: int64 (m,), from ``neighbour_chances``, as are ``entries``.
+        entries: int64 (m,).
+        again: bool (m,), whether the user had the neighbour.
+    """
+    chances, nothing = evidence.chances[entries], torch.zeros(len(evidence.facts), device=rows.device)
+    whole = nothing.index_add(0, rows, chances)
+    return nothing.index_add(0, rows, chances * again) / whole.clamp(min=LEAST)
+
+
+def left_over(again: Tensor, share: Tensor) -> Tensor:
+    """Log of what chances add up to, (B,), when those of the share on items that a user had are multiplied.
+
+    Args:
+        again: a scalar or (1,), log of what they are multiplied by.
+        share: (B,), from 0 to 1.
+    """
+    return torch.log1p(torch.expm1(again) * share.clamp(max=1 - 1e-6))

@@ -120,7 +120,9 @@ class Recommender:
             alone = scores_of(self._model, users, batch, candidates)
             evidence = evidence_of(batch, neighbours)
             sizes = [len(queries)]
-            scores, others = self._model.mixing.mix(alone, evidence, [candidates.popular], sizes, candidates.slot)
+            scores, others = self._model.mixing.mix(
+                alone, batch, evidence, [candidates.popular], sizes, candidates.slot
+            )
             levels = scores.logsumexp(1).tolist()
             exclude(scores, queries, candidates)
             most = min(max((query.k for query in queries), default=1), scores.shape[1])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
 from mos_online.model.co_clicks import FACTS, evidence_of, neighbour_chances
-from mos_online.model.mixing import SOURCES
+from mos_online.model.mixing import SOURCES, had_before, had_share, left_over
 from mos_online.model.neighbours import Neighbours
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.training.examples import ExampleLog, Examples
@@ -31,11 +31,15 @@ class _Targets:
     Attributes:
         logs: log p of the model and of each source, (N, 1 + SOURCES).
         speaks: whether a source gives a chance to any item, bool (N, 1 + SOURCES); the model always does.
+        shares: of the chances of each source on items that the user had, (N, SOURCES).
+        again: whether the user had the target, (N, 1).
         facts: (N, FACTS).
     """
 
     logs: Tensor
     speaks: Tensor
+    shares: Tensor
+    again: Tensor
     facts: Tensor
 
 
@@ -51,24 +55,32 @@ def learn_mixing(model: SequenceModel, data: ExampleLog) -> None:
     found = [_targets(model, chunk, chunk.neighbours) for chunk in chunks if chunk.neighbours is not None]
     if sum(len(one.facts) for one in found) < FEWEST:
         return
-    logs = torch.cat([one.logs for one in found]).double().cpu()
-    facts = torch.cat([one.facts for one in found]).double().cpu()
-    silent = ~torch.cat([one.speaks for one in found]).cpu()
+    names = [one.name for one in fields(_Targets)]
+    whole = _Targets(**{name: torch.cat([getattr(part, name) for part in found]).cpu() for name in names})
+    weights, again = _most_likely(whole)
+    model.mixing.set_weights(weights.float(), again.item())
+
+
+def _most_likely(targets: _Targets) -> tuple[Tensor, Tensor]:
+    """The weights, float64 (SOURCES, FACTS), and ``again``, float64 (1,), of ``Mixing``."""
+    logs, shares, facts = targets.logs.double(), targets.shares.double(), targets.facts.double()
     weights = torch.zeros(SOURCES, FACTS, dtype=torch.float64)
     weights[:, 0] = FIRST
     weights.requires_grad_()
-    optimizer = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
+    again = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights, again], max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
         odds = torch.cat([torch.zeros(len(facts), 1, dtype=torch.float64), facts @ weights.T], 1)
-        mixed = (logs + odds.masked_fill(silent, -torch.inf).log_softmax(1)).logsumexp(1)
-        lost = PULL * weights.square().sum() - mixed.mean()
+        odds = odds.masked_fill(~targets.speaks, -torch.inf).log_softmax(1)
+        chances = torch.cat([logs[:, :1], logs[:, 1:] + again * targets.again - left_over(again, shares)], 1)
+        lost = PULL * (weights.square().sum() + again.square().sum()) - (odds + chances).logsumexp(1).mean()
         lost.backward()
         return lost
 
     optimizer.step(loss)
-    model.mixing.set_weights(weights.detach().float())
+    return weights.detach(), again.detach()
 
 
 @torch.inference_mode()
@@ -79,16 +91,25 @@ def _targets(model: SequenceModel, data: Examples, neighbours: Neighbours) -> _T
     evidence = evidence_of(data.batch, neighbours, data.moment)
     known = scores.masked_fill(unknown, -torch.inf).log_softmax(1)
     target = ranking.slot[data.targets.clamp(min=1)]
-    rows, columns, log_chance, _ = neighbour_chances(evidence, ranking.slot, scores.shape[1], unknown)
+    rows, columns, log_chance, entries = neighbour_chances(evidence, ranking.slot, scores.shape[1], unknown)
+    had = had_before(data.batch, ranking.slot, scores.shape[1])
+    shares = [had_share(evidence, rows, entries, had[rows, columns])]
     near = torch.full_like(scores, -torch.inf).index_put((rows, columns), log_chance)
     sources, speaks = [known, near], [torch.ones_like(target, dtype=torch.bool), near.isfinite().any(1)]
     popular = ranking.popular(data)
-    for logs in ([one.recent for one in popular], [one.slow for one in popular]):
+    for rate in range(SOURCES - 1):
         whole = torch.full((len(popular), scores.shape[1]), -torch.inf, device=scores.device)
-        for number, (one, log) in enumerate(zip(popular, logs, strict=True)):
-            whole[number, one.columns] = log
+        for number, one in enumerate(popular):
+            whole[number, one.columns] = one.logs[rate]
         sources.append(whole[data.moment])
         speaks.append(whole.isfinite().any(1)[data.moment])
-    of_target = torch.stack([one.gather(1, target.unsqueeze(1)).squeeze(1) for one in sources], 1)
+        shares.append((sources[-1].exp() * had).sum(1))
+    of_target = torch.cat([one.gather(1, target.unsqueeze(1)) for one in sources], 1)
     fair = (data.targets > 0) & of_target[:, 0].isfinite()
-    return _Targets(logs=of_target[fair], speaks=torch.stack(speaks, 1)[fair], facts=evidence.facts[fair])
+    return _Targets(
+        logs=of_target[fair],
+        speaks=torch.stack(speaks, 1)[fair],
+        shares=torch.stack(shares, 1)[fair],
+        again=had.gather(1, target.unsqueeze(1))[fair],
+        facts=evidence.facts[fair],
+    )

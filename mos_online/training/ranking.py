@@ -57,7 +57,9 @@ class CatalogueRanking:
         if data.neighbours is None or not self._model.mixing.learned:
             return scores, unknown
         evidence = evidence_of(data.batch, data.neighbours, data.moment)
-        mixed, _ = self._model.mixing.mix(scores, evidence, self.popular(data), data.sizes, self.slot, unknown)
+        mixed, _ = self._model.mixing.mix(
+            scores, data.batch, evidence, self.popular(data), data.sizes, self.slot, unknown
+        )
         return mixed, unknown
 
     def popular(self, data: Examples) -> list[PopularityChances]:

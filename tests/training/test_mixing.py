@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +25,7 @@ from mos_online.training.ranking import CatalogueRanking, in_chunks
 from mos_online.training.sequence_log import SequenceLog
 
 ITEMS, USERS, LENGTH = 40, 60, 6
+AGAIN = -1.5
 WEIGHTS = torch.linspace(-0.9, 0.7, SOURCES * FACTS).view(FACTS, SOURCES).T.contiguous()
 RULES = CoClickRules(half_life_ms=1e9, window_ms=1_800_000)
 NO_ITEMS = pl.DataFrame(schema={"item_id": pl.String, "title": pl.String, "category": pl.String})
@@ -101,7 +103,7 @@ def test_without_neighbours_nothing_is_learned_and_no_score_changes() -> None:
 def test_the_mixture_is_that_of_the_definition(size: int) -> None:
     """Plainly from the tables of each moment, for every user and item."""
     model, data = examples(planted=True, size=size)
-    model.mixing.set_weights(WEIGHTS)
+    model.mixing.set_weights(WEIGHTS, AGAIN)
     ranking = CatalogueRanking(model)
     chunk = next(in_chunks(data))
     assert chunk.neighbours is not None
@@ -124,6 +126,8 @@ def test_the_mixture_is_that_of_the_definition(size: int) -> None:
         expected = alone[row].masked_fill(unknown[row], -torch.inf).softmax(0)
         now, rates = data.moments[number].popular, torch.zeros(2, alone.shape[1])
         rates[:, ranking.slot[now.popular]] = now.facts[:, :2].T
+        for one in (whole, *rates):
+            one[ranking.slot[torch.tensor(sorted(set(history)), dtype=torch.int64)]] *= math.exp(AGAIN)
         parts = share[row] * torch.tensor([1.0, *(float(one.sum() > 0) for one in (whole, *rates))])
         sources = (one / one.sum().clamp(min=1e-9) for one in (whole, *rates))
         expected = sum((one * part for one, part in zip(sources, parts[1:], strict=True)), parts[0] * expected)
@@ -136,7 +140,7 @@ def test_the_mixture_is_that_of_the_definition(size: int) -> None:
 
 def test_a_user_of_one_batch_gets_what_they_get_alone() -> None:
     model, data = examples(planted=True)
-    model.mixing.set_weights(WEIGHTS)
+    model.mixing.set_weights(WEIGHTS, AGAIN)
     together = CatalogueRanking(model).scores(data.of(range(6)))[0]
     for number in range(6):
         alone = replace(data, moments=data.moments[number : number + 1])
@@ -170,3 +174,28 @@ def test_popularity_counts_for_much_where_it_is_all_there_is_to_know() -> None:
         mean = shares(model, evidence_of(chunk.batch, chunk.neighbours, chunk.moment)).mean(0)
         assert mean[1 + RECENT] > mean[1 + SLOW]
         assert mean[1 + RECENT] + mean[1 + SLOW] > 0.4
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_it_is_learned_whether_users_come_back_to_what_they_had(comes_back: bool) -> None:
+    """Neighbours know the items of a pair and others; what comes third is the first again, or the next pair's."""
+    rows = []
+    for user in range(USERS):
+        first = 2 * (user % 5)
+        steps = [first, first + 1, first] if comes_back else [first, first + 1, (first + 2) % 10]
+        for who, items in (("u", steps), ("v", [first + 1, first + 10])):
+            for n, item in enumerate(items):
+                rows.append((f"{who}{user}", f"i{item}", f"{who}{user}-{n}", 10_000 * user + n, "click"))
+    frame = pl.DataFrame(rows, orient="row", schema=["user_id", "item_id", "event_id", "timestamp", "event_type"])
+    log = ClickLog.cut(frame, NO_ITEMS, SessionConfig(min_timestamp=0))
+    catalogue = Catalogue.of_log(log)
+    torch.manual_seed(0)
+    model = MoS(backbone="pooling", items=len(catalogue.items), themes=1, width=8).eval()
+    model.item_known.fill_(1)
+    third = log.order[log.history[log.order] == 2]
+    walk = moments(log, catalogue, third[5:], size=1, half_life_ms=1e9)
+    made = list(with_neighbours(walk, log, catalogue, RULES))
+    sequences = SequenceLog(log.events, catalogue, np.zeros(len(log.events), np.int64), 1)
+    learn_mixing(model, ExampleLog(moments=made, log=sequences, config=model.config))
+    again = model.mixing.again.item()
+    assert again > 0.5 if comes_back else again < -0.5
