@@ -15,8 +15,10 @@ from mos_online import contracts
 from mos_online.contracts import Session
 from mos_online.errors import BrokerError
 from mos_online.registry import load_config, open_registry
+from mos_online.registry.revisions import routers_of
 from mos_online.settings import Settings
-from mos_online.themes import Router, load_router
+from mos_online.themes import load_router
+from mos_online.themes.timeline import RouterTimeline
 from mos_online.users.profile import UserProfile
 from mos_online.users.progress import Progress
 from mos_online.users.ring_sizes import RingSizes
@@ -39,8 +41,10 @@ def backfill_from_topic(settings: Settings, console: Console) -> None:
         BrokerError: Kafka cannot be reached, or drops records faster than they are read.
         StoreError: the store cannot be written. Running it again does no harm.
     """
-    folder = open_registry(settings).fetch("champion")
+    registry = open_registry(settings)
+    folder = registry.fetch("champion")
     router, sizes = load_router(folder), load_config(folder).sizes
+    routers = routers_of(registry, router)
     partitions = check_topics(settings).partitions
     store, reader = OnlineStore.open(settings), LogReader(settings)
     topic = settings.topic(contracts.SESSIONS)
@@ -54,7 +58,7 @@ def backfill_from_topic(settings: Settings, console: Console) -> None:
             for partition, (low, high) in bounds.items():
                 sessions = read_sessions(reader, settings, partition, low, high)
                 for some in _portions(sessions):
-                    made = _profiles(some, router, sizes)
+                    made = _profiles(some, routers, sizes)
                     written += fill(store, made, router, sizes, advance=lambda _: None)
                     bar.advance(task, len(some))
         incomplete = [p for p, (_, high) in bounds.items() if not _end(store, before[p], high)]
@@ -92,8 +96,8 @@ def _portions(sessions: Iterable[Session]) -> Iterator[list[Session]]:
         yield portion
 
 
-def _profiles(sessions: list[Session], router: Router, sizes: RingSizes) -> Iterable[UserProfile]:
-    made, _ = apply_sessions(sessions, {}, router, sizes)
+def _profiles(sessions: list[Session], routers: RouterTimeline, sizes: RingSizes) -> Iterable[UserProfile]:
+    made, _ = apply_sessions(sessions, {}, routers, sizes)
     return made.values()
 
 

@@ -14,6 +14,7 @@ from mos_online.items.co_clicks import CoClicks
 from mos_online.items.popularity import WARM_UP_CLICKS, ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS
 from mos_online.registry import load_config, open_registry
+from mos_online.registry.revisions import routers_of
 from mos_online.settings import Settings
 from mos_online.themes import load_router
 from mos_online.users.offline_profiles import past_sessions, profiles
@@ -44,7 +45,8 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
         DatasetError: sessions are cut by the publisher's ids, and the log has none.
         StoreError: the store cannot be written; running it again does no harm.
     """
-    folder = open_registry(settings).fetch("champion")
+    registry = open_registry(settings)
+    folder = registry.fetch("champion")
     router, config = load_router(folder), load_config(folder)
     total, rules = clicks["user_id"].n_unique(), log.session_rules(settings.sessions)
     store = OnlineStore.open(settings)
@@ -55,7 +57,7 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
         paired = _write_co_clicks(store, log, pairs, partitions=settings.partitions)
         with progress_bar(console, transient=True) as bar:
             task = bar.add_task("profiles", total=total)
-            made = profiles(past_sessions(clicks, log.items, rules), router, config.sizes)
+            made = profiles(past_sessions(clicks, log.items, rules), routers_of(registry, router), config.sizes)
             written = fill(store, made, router, config.sizes, advance=lambda count: bar.advance(task, count))
         # If the store is emptied before there is a session, these rows are missed.
         store.write_progress([Progress(partition=number) for number in range(settings.partitions)], over={})

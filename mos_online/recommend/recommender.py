@@ -39,7 +39,7 @@ class Recommender:
     def __init__(self, checkpoint: ModelCheckpoint, *, new_item_users: int = 1) -> None:
         """Use ``load``; ``checkpoint`` must have ``SPARE`` rows to spare."""
         self.model_version = checkpoint.version
-        self.router = checkpoint.router
+        self.router = self.base = checkpoint.router
         self.router_version = checkpoint.router.version
         self.half_life_ms = checkpoint.half_life_ms
         self._model = checkpoint.model

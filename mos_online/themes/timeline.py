@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from mos_online.themes.router import Router
 
-HELD = 4
-"""Routers in memory, those used last. Event time moves on, so few are needed at a time."""
+HELD = 8
+"""Routers in memory, those loaded last. Event time moves on, so few are needed at a time."""
 
 
 class InForce(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,31 +54,46 @@ class RouterTimeline:
         return self.base.epoch
 
     @property
-    def newest(self) -> int:
-        """The highest sequence; 0 if there is no revision."""
-        return self._newest
+    def newest_from(self) -> int:
+        """From when on (ms) the newest revision routes; 0 if there is none."""
+        return self._begins[-1] if self._begins else 0
 
     def at(self, event_time: int) -> Router:
         """The router for the sessions that could close at ``event_time`` (ms).
 
         Raises:
-            ModelError: its revision cannot be loaded.
+            ModelError: its revision has not been loaded, and cannot be.
         """
-        if (place := bisect_right(self._begins, event_time)) == 0:
+        revision = self._in_force(event_time)
+        if revision is None:
             return self.base
-        return self._router(self._revisions[place - 1])
+        return self._routers.get(revision.version) or self.load(revision)
 
-    def updated(self, revisions: Sequence[InForce], loaded: Router | None = None) -> RouterTimeline:
-        """The timeline of these revisions; routers that this one has loaded are not loaded again.
+    def missing(self, event_times: Iterable[int]) -> list[InForce]:
+        """The revisions that are in force at these times (ms) and have not been loaded."""
+        needed = dict.fromkeys(map(self._in_force, event_times))
+        return [one for one in needed if one is not None and one.version not in self._routers]
 
-        Args:
-            revisions: all of the epoch.
-            loaded: the router of one of them, if it is at hand.
+    def load(self, revision: InForce) -> Router:
+        """Load the router of a revision.
+
+        Raises:
+            ModelError: that cannot be done.
         """
+        router = self._load(revision)
+        self._routers[router.version] = router
+        while len(self._routers) > HELD:
+            self._routers.popitem(last=False)
+        return router
+
+    def _in_force(self, event_time: int) -> InForce | None:
+        place = bisect_right(self._begins, event_time)
+        return self._revisions[place - 1] if place else None
+
+    def updated(self, revisions: Sequence[InForce]) -> RouterTimeline:
+        """The timeline of these revisions; routers that this one has loaded are not loaded again."""
         twin = RouterTimeline(self.base, revisions, self._load)
         twin._routers |= self._routers
-        if loaded is not None:
-            twin._hold(loaded)
         return twin
 
     def _use(self, revisions: Sequence[InForce]) -> None:
@@ -90,17 +105,3 @@ class RouterTimeline:
             kept.append(one)
         self._revisions = kept
         self._begins = [one.effective_from for one in kept]
-        self._newest = max((one.sequence for one in revisions), default=0)
-
-    def _router(self, revision: InForce) -> Router:
-        router = self._routers.get(revision.version)
-        if router is None:
-            router = self._load(revision)
-            self._hold(router)
-        return router
-
-    def _hold(self, router: Router) -> None:
-        self._routers[router.version] = router
-        self._routers.move_to_end(router.version)
-        while len(self._routers) > HELD:
-            self._routers.popitem(last=False)

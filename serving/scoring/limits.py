@@ -17,6 +17,7 @@ class Limits:
         store_timeout: how long the profiles of a batch may take; without them it is scored as if users were new.
         refresh: how often item popularity, the store's health and the model registry are looked at.
         co_clicks: how often the co-clicks of the items are looked at.
+        router: how often a revision of the router is looked for.
         body_seconds: how long a body may take to arrive.
         bodies: bytes of all bodies that are being read; one client may hold half of them.
         max_events: clicks and impressions that wait for Kafka; further ones are refused with 503.
@@ -32,6 +33,7 @@ class Limits:
     store_timeout: float = 0.25
     refresh: float = 1.0
     co_clicks: float = 5.0
+    router: float = 0.2
     body_seconds: float = 10.0
     bodies: int = 128 << 20
     max_events: int = 10_000

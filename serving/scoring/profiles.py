@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Protocol, TypeVar
 
+from mos_online.contracts import RouterUpdate
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.learning.fast_weights import FastWeights
@@ -28,6 +29,16 @@ class WeightsStore(Protocol):
 
     def read(self, arm: str) -> FastWeights | None:
         """Return the fast weights of an arm, if there are any."""
+
+
+class RouterStore(Protocol):
+    """The methods of ``features.router_rows.RouterRows`` that serving needs."""
+
+    def stamp(self, arm: str) -> tuple[str, int] | None:
+        """Return epoch and sequence of the router's revision of an arm, if there is one."""
+
+    def read(self, arm: str) -> RouterUpdate | None:
+        """Return the router's revision of an arm, if there is one."""
 
 
 class Store(Protocol):
@@ -50,6 +61,10 @@ class Store(Protocol):
     @property
     def fast_weights(self) -> WeightsStore:
         """The rows of fast weights."""
+
+    @property
+    def routers(self) -> RouterStore:
+        """The rows of revisions of the router."""
 
     def ping(self) -> None:
         """Raise if the store cannot be read."""
@@ -114,6 +129,20 @@ class Profiles:
         if store is None or self.problem is not None:
             return None
         return self._call(lambda: store.fast_weights.read(arm), 4 * self._timeout)
+
+    def router_stamp(self, arm: str) -> tuple[str, int] | None:
+        """Return epoch and sequence of the router's revision of an arm; None if there is none or the store is away."""
+        store = self._store
+        if store is None or self.problem is not None:
+            return None
+        return self._call(lambda: store.routers.stamp(arm), 4 * self._timeout)
+
+    def router(self, arm: str) -> RouterUpdate | None:
+        """Return the router's revision of an arm; None if there is none or the store is away."""
+        store = self._store
+        if store is None or self.problem is not None:
+            return None
+        return self._call(lambda: store.routers.read(arm), 4 * self._timeout)
 
     @property
     def partitions(self) -> int:

@@ -28,6 +28,7 @@ from serving.scoring.answer import Answer, NoModelError
 from serving.scoring.limits import Limits
 from serving.scoring.model import ModelInService
 from serving.scoring.profiles import Profiles, Store
+from serving.scoring.revisions import ReadRevision, Revisions
 from serving.scoring.scorer import Scorer
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Service:
         registry: Followed,
         load: Callable[[Path], Recommender],
         open_store: Callable[[], Store],
+        read_revision: ReadRevision,
         partitions: int,
         limits: Limits,
     ) -> None:
@@ -63,6 +65,7 @@ class Service:
             registry: where the version in service is looked up.
             load: reads a version folder.
             open_store: called again until it succeeds.
+            read_revision: reads a revision of the router that is too large for the store.
             partitions: of the click topic at least; as many rows of popularity and of co-clicks are read. The store may
                 say more.
             limits: bounds.
@@ -80,6 +83,7 @@ class Service:
         self._model_problem: str | None = None
         self.store_problem: str | None = None
         self._profiles = Profiles(open_store=open_store, timeout=limits.store_timeout, metrics=self.metrics)
+        self._revisions = Revisions(self._profiles, read_revision)
         self.loaded_at = _now()
         self._scorer = Scorer(profiles=self._profiles, limits=limits, metrics=self.metrics)
         self._follow_registry()
@@ -154,6 +158,7 @@ class Service:
                 if looks:
                     self._profiles.check(timeout=timeout)
                     self._tried.set()
+                self._follow_router()
                 self._follow_popularity()
                 self._follow_co_clicks()
                 if looks:
@@ -166,7 +171,15 @@ class Service:
             now = time.monotonic()
             if looks:
                 timeout, due = self.limits.refresh, now + self.limits.refresh
-            self._stopped.wait(min(due - now, self._popularity_reads.waits(now), self._co_click_reads.waits(now)))
+            soon = min(due - now, self.limits.router)
+            self._stopped.wait(min(soon, self._popularity_reads.waits(now), self._co_click_reads.waits(now)))
+
+    def _follow_router(self) -> None:
+        """Serve with the newest revision of the router from the next batch on."""
+        current = self._scorer.recommender
+        revised = None if current is None else self._revisions.look(current)
+        if revised is not None:
+            self._scorer.use(revised, self._weights)
 
     def _follow_popularity(self) -> None:
         began = time.monotonic()
@@ -232,7 +245,7 @@ class Service:
         if self._co_clicks:
             recommender.observe_co_clicks(self._co_clicks)
             self.metrics.counts_reach("co_clicks", self._co_clicks)
-        return recommender
+        return self._revisions.applied(recommender)
 
 
 def open_service(settings: Settings) -> Service:
@@ -244,8 +257,10 @@ def open_service(settings: Settings) -> Service:
 
         return OnlineStore.open(settings)
 
+    registry = open_registry(settings)
     return Service(
-        registry=open_registry(settings),
+        registry=registry,
+        read_revision=lambda epoch, sequence: registry.routers(epoch).read(sequence),
         load=partial(Recommender.load, new_item_users=settings.new_item_users),
         open_store=open_store,
         partitions=settings.partitions,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import NamedTuple
@@ -9,8 +10,9 @@ from typing import NamedTuple
 from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import Session, SessionEmbedding
-from mos_online.errors import StoreError
+from mos_online.errors import RegistryError, StoreError
 from mos_online.registry import RegistryFollower, load_config, open_registry
+from mos_online.registry.revisions import RevisionFollower
 from mos_online.themes import Router, load_router
 from mos_online.users.profile import UserProfile
 from mos_online.users.ring_sizes import RingSizes
@@ -26,6 +28,9 @@ from streams.processors.session_log import check_session, decode_session
 
 log = logging.getLogger(__name__)
 
+FOLLOW = 0.5
+"""Seconds between two looks at the registry: a revision that begins later than that (and a little) is here in time."""
+
 
 class _Model(NamedTuple):
     """What a profile's update needs of a model."""
@@ -36,6 +41,13 @@ class _Model(NamedTuple):
     @classmethod
     def load(cls, folder: Path) -> _Model:
         return cls(router=load_router(folder), sizes=load_config(folder).sizes)
+
+
+class _InService(NamedTuple):
+    """A model, and the revisions of its router."""
+
+    model: _Model
+    revisions: RevisionFollower
 
 
 class ProfilerProcessor(Processor[Session]):
@@ -56,8 +68,10 @@ class ProfilerProcessor(Processor[Session]):
         """
         self._stores = RetryPolicy(on=StoreError, retries=metrics.RETRIES.labels(self.name, "store"))
         super().__init__(context, retry=self._stores)
-        self._follower = RegistryFollower(open_registry(context.settings), _Model.load)
-        self._model = self._follower.loaded
+        self._registry = open_registry(context.settings)
+        self._registries = RetryPolicy(on=RegistryError, retries=metrics.RETRIES.labels(self.name, "registry"))
+        self._follower = RegistryFollower(self._registry, _Model.load)
+        self._next = self._in_service = self._newest()
         self._store = OnlineStore.open(context.settings)
         self._progress = ProfileProgress(self._store, context.settings, self.name, retry=self._stores)
         self._cache = ProfileCache(context.settings.profile_cache_mb * 2**20)
@@ -73,14 +87,14 @@ class ProfilerProcessor(Processor[Session]):
     def timers(self) -> tuple[Timer, ...]:
         """Look for another model in service, and at the store's progress, whether or not there are sessions."""
         return (
-            Timer(name="follow", seconds=1.0, action=self._follow),
+            Timer(name="follow", seconds=FOLLOW, action=self._follow),
             Timer(name="look", seconds=PERIOD, action=self._progress.look),
         )
 
     @property
     def waiting(self) -> str | None:
         """What the store or Kafka says instead of answering."""
-        return super().waiting or self._progress.waiting
+        return super().waiting or self._registries.waiting or self._progress.waiting
 
     @property
     def store_problem(self) -> str | None:
@@ -94,7 +108,7 @@ class ProfilerProcessor(Processor[Session]):
     @property
     def model_problem(self) -> str | None:
         """Why the router may not be that of the model in service."""
-        return self._follower.problem
+        return self._follower.problem or self._in_service.revisions.problem
 
     async def on_revoked(self) -> None:
         """Forget the profiles: another worker may write them now."""
@@ -107,6 +121,7 @@ class ProfilerProcessor(Processor[Session]):
         reached = {record.partition: record.offset + 1 for record in records}
         await self._progress.take_over(reached)
         waiting = self.read(records)
+        await self._have_routers([session.watermark for _, session in waiting])
         while waiting:
             written, waiting = await self._update(waiting)
             for record, embedding in written:
@@ -175,14 +190,30 @@ class ProfilerProcessor(Processor[Session]):
     ) -> tuple[dict[str, UserProfile], list[SessionEmbedding]]:
         """Profiles that change, and an embedding for each session."""
         with record_at_fault():
-            return apply_sessions(sessions, known, *self._model)
+            routers, sizes = self._in_service.revisions.routers, self._in_service.model.sizes
+            return apply_sessions(sessions, known, routers, sizes)
+
+    async def _have_routers(self, event_times: list[int]) -> None:
+        """Load the revisions that route a batch, if they are not here; it waits for a registry that is away."""
+        revisions = self._in_service.revisions
+        if revisions.routers.missing(event_times):
+            await self._registries.in_thread(lambda: revisions.have(event_times))
 
     async def _follow(self) -> None:
         await self._follower.poll_async()
+        self._next = await asyncio.to_thread(self._newest, self._next)
+
+    def _newest(self, before: _InService | None = None) -> _InService:
+        """The model in service with the newest revisions of its router; blocks."""
+        model = self._follower.loaded
+        if before is None or model.router.epoch != before.model.router.epoch:
+            before = _InService(model, RevisionFollower(self._registry, model.router))
+        before.revisions.poll()
+        return before if model is before.model else _InService(model, before.revisions)
 
     def _use_model_in_service(self) -> None:
         """A version that is put into service takes effect between two batches."""
-        if self._follower.loaded is not self._model:
-            self._model = self._follower.loaded
+        if self._next is not self._in_service:
+            self._in_service = self._next
             self._cache.clear()  # a backfill often follows a new router
-            log.info("router %s in service", self._model.router.version)
+            log.info("router %s in service", self._in_service.model.router.version)

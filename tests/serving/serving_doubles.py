@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from mos_online.contracts import RankedItem
+from mos_online.contracts import RankedItem, RouterUpdate
 from mos_online.errors import ModelError, StoreError
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
@@ -103,6 +103,26 @@ class FakeWeights:
         return self.rows.get(arm)
 
 
+class FakeRouters:
+    """Rows of revisions in memory."""
+
+    def __init__(self, answer: Callable[[], None]) -> None:
+        self.update: RouterUpdate | None = None
+        self.looks = self.reads = 0
+        self._answer = answer
+
+    def stamp(self, arm: str) -> tuple[str, int] | None:
+        self._answer()
+        self.looks += 1
+        found = self.update
+        return None if found is None or found.arm != arm else (found.epoch, found.sequence)
+
+    def read(self, arm: str) -> RouterUpdate | None:
+        self._answer()
+        self.reads += 1
+        return self.update if self.update is not None and self.update.arm == arm else None
+
+
 class FakeStore:
     """A store in memory that can fail or hang."""
 
@@ -112,6 +132,7 @@ class FakeStore:
         self.co_clicks: dict[int, CoClickSnapshot] = {}
         self.progress: dict[int, Progress] = {}
         self.fast_weights = FakeWeights(self._answer)
+        self.routers = FakeRouters(self._answer)
         self.looks = 0
         self.error: str | None = None
         self.hang = threading.Event()
@@ -169,18 +190,24 @@ class FakeRegistry:
         return Path(version)
 
 
+def _no_revision(epoch: str, sequence: int) -> RouterUpdate:
+    raise ModelError(f"no revision {sequence} of {epoch}")
+
+
 def make_service(
     *,
     store: FakeStore | None = None,
     registry: FakeRegistry | None = None,
     load: Callable[[Path], FakeRecommender] | None = None,
     limits: Limits | None = None,
+    read_revision: Callable[[str, int], RouterUpdate] | None = None,
 ) -> Service:
     opened = store or FakeStore()
     return Service(
         registry=registry or FakeRegistry(),
         load=load or (lambda folder: FakeRecommender(folder.name)),  # type: ignore[arg-type]
         open_store=lambda: opened,
+        read_revision=read_revision or _no_revision,
         partitions=4,
         limits=limits or Limits(refresh=0.02, store_timeout=0.1),
     )

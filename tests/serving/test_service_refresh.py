@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from starlette.testclient import TestClient
 
+from mos_online.contracts import RouterUpdate
 from mos_online.errors import ModelError, StoreError
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
@@ -28,6 +29,10 @@ from tests.serving.serving_doubles import SNAPSHOT, FakeRecommender, FakeRegistr
 QUICK = Limits(refresh=0.01, co_clicks=0.01)
 QUERY = Query(user_id="u", profile=None, events=[], timestamp=1, k=1, exclude=[])
 CO_CLICKS = CoClickSnapshot(partition=0, as_of=5, item_ids=[], lengths=b"", neighbours=b"", weights=b"")
+
+
+def _never(epoch: str, sequence: int) -> RouterUpdate:
+    raise AssertionError(f"there is no revision {sequence} of {epoch}")
 
 
 def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -170,6 +175,7 @@ def test_a_store_that_starts_later_is_found() -> None:
             registry=FakeRegistry(),
             load=lambda _: FakeRecommender(),  # type: ignore[arg-type,return-value]
             open_store=open_store,
+            read_revision=_never,
             partitions=1,
             limits=QUICK,
         )
@@ -213,6 +219,7 @@ def test_the_first_answer_waits_for_a_store_that_opens_slowly() -> None:
         registry=FakeRegistry(),
         load=lambda _: FakeRecommender(),  # type: ignore[arg-type,return-value]
         open_store=open_store,
+        read_revision=_never,
         partitions=1,
         limits=Limits(),
     )
@@ -230,6 +237,7 @@ def test_a_store_that_cannot_be_opened_does_not_hold_up_the_start() -> None:
         registry=FakeRegistry(),
         load=lambda _: FakeRecommender(),  # type: ignore[arg-type,return-value]
         open_store=open_store,
+        read_revision=_never,
         partitions=1,
         limits=Limits(),
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mos_online.themes.router import Router
-from mos_online.themes.timeline import HELD, InForce, RouterTimeline
+from mos_online.themes.timeline import InForce, RouterTimeline
 from tests.themes.test_router_properties import ROUTER
 
 NOTHING = np.zeros((0, 16), np.float32)
@@ -45,21 +46,30 @@ def test_the_highest_sequence_that_has_begun_routes(begins: list[int], first: in
         begun = [one.sequence for one in revisions if one.effective_from <= time]
         expected = MADE[max(begun)] if begun else ROUTER
         assert timeline.at(time) is expected
-    assert (timeline.newest, timeline.epoch) == (len(begins), ROUTER.version)
+    assert timeline.newest_from == max([one.effective_from for one in revisions[-1:]], default=0)
+    assert timeline.epoch == ROUTER.version
 
 
 def test_routers_are_loaded_once_while_event_time_moves_on() -> None:
     loads = Loads()
-    timeline = RouterTimeline(ROUTER, in_force([10, 20, 30, 40, 50, 60]), loads)
-    for time in range(0, 70):
+    timeline = RouterTimeline(ROUTER, in_force([10, 20, 30, 40, 50, 60, 70]), loads)
+    for time in range(80):
         timeline.at(time)
-    assert loads.loaded == [1, 2, 3, 4, 5, 6]
-    timeline.at(65)
-    assert timeline.updated(in_force([10, 20, 30, 40, 50, 60, 70]), MADE[7]).at(75) is MADE[7]
-    assert loads.loaded == [1, 2, 3, 4, 5, 6]
-    timeline.at(15)
-    assert loads.loaded[6:] == [1]
-    assert HELD < 6
+    assert loads.loaded == [1, 2, 3, 4, 5, 6, 7]
+    longer = timeline.updated(in_force([10, 20, 30, 40, 50, 60, 70, 80]))
+    (missing,) = longer.missing([5, 65, 75, 85, 95])
+    assert (missing.sequence, longer.load(missing)) == (8, MADE[8])
+    assert longer.missing([65, 75, 85]) == []
+    assert [longer.at(time) for time in (5, 65, 85)] == [ROUTER, MADE[6], MADE[8]]
+    assert loads.loaded == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_few_routers_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mos_online.themes.timeline.HELD", 3)
+    timeline = RouterTimeline(ROUTER, in_force([10, 20, 30, 40, 50]), Loads())
+    for time in range(60):
+        timeline.at(time)
+    assert [one.sequence for one in timeline.missing(range(60))] == [1, 2]
 
 
 def test_a_router_alone_is_in_force_for_ever() -> None:
