@@ -51,7 +51,7 @@ class Learner:
     """The learner as it is in use; ``hears``: its cells forget at an alarm."""
 
     def __init__(self, *, hears: bool) -> None:
-        self._learner = FastLearner(themes=THEMES)
+        self._learner = FastLearner()
         self._hears = hears
 
     def answer(self, outcome: Outcome) -> list[float]:

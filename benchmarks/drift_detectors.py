@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from planted_outcomes import planted
+from planted_outcomes import INTERCEPT, planted
 from river import drift
 from river.drift import binary
 
@@ -161,20 +161,23 @@ def of_residuals(ctr: float) -> Iterator[Candidate]:
     yield "`KSWIN()`", river(lambda: drift.KSWIN(seed=1))
 
 
-def quiet_learner(impressions: int) -> None:
+def quiet_learner(impressions: int, intercept: float) -> None:
     """Count the alarms of everything together: curve, cells, all detectors."""
-    learner, alarms = FastLearner(themes=THEMES), 0
-    rng = np.random.default_rng(5)
+    learner, alarms = FastLearner(), 0
+    learner.begin_epoch("planted", THEMES)
+    clicks, rng = 0, np.random.default_rng(5)
     answers = impressions // 10
     themes = shares()(rng, answers).astype(int).tolist()
     began = time.process_time()
-    for number, one in enumerate(planted(answers, seed=5, themes=THEMES)):
+    for number, one in enumerate(planted(answers, seed=5, themes=THEMES, intercept=intercept)):
+        clicks += sum(item.clicks for item in one.items)
         alarms += len(learner.session(themes[number] + 1, one.window_end)) + len(learner.outcome(one))
     spent = time.process_time() - began
     held = sum(learner.state.hold_off.held.values())
     events = answers * 11
-    print(f"\nA whole learner on {events:,} quiet events (a session and 10 displayed items for each answer): {alarms}")
-    print(f"alarms, {held} more held off; that is {1e5 * (alarms + held) / events:.2f} in 100,000.")
+    print(f"\nA whole learner on {events:,} quiet events (a session and 10 displayed items for each answer),")
+    print(f"of which {clicks / answers / 10:.1%} are clicked: {alarms} alarms, {held} more held off; that is")
+    print(f"{1e5 * (alarms + held) / events:.2f} in 100,000.")
     print(f"An answer takes {1e6 * spent / answers:.0f} µs.")
 
 
@@ -224,7 +227,8 @@ def main() -> None:
         ],
         args,
     )
-    quiet_learner(2 * args.quiet)
+    for intercept in (INTERCEPT, INTERCEPT - 2):
+        quiet_learner(2 * args.quiet, intercept)
 
 
 if __name__ == "__main__":

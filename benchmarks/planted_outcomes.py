@@ -15,13 +15,23 @@ EVERY = 100
 """Milliseconds from one answer to the next."""
 
 
-def log_odds(x: float, position: int) -> float:
+INTERCEPT = -0.6
+"""Of the log odds: about one item in ten is clicked."""
+
+
+def log_odds(x: float, position: int, intercept: float = INTERCEPT) -> float:
     """Of a click, before any theme has changed."""
-    return -0.6 + 0.5 * x - 0.7 * math.log1p(position)
+    return intercept + 0.5 * x - 0.7 * math.log1p(position)
 
 
 def planted(
-    answers: int, *, seed: int, themes: int, offsets: Sequence[float] | None = None, drift_at: int = 0
+    answers: int,
+    *,
+    seed: int,
+    themes: int,
+    offsets: Sequence[float] | None = None,
+    drift_at: int = 0,
+    intercept: float = INTERCEPT,
 ) -> Iterator[Outcome]:
     """Answers of ten items each.
 
@@ -31,6 +41,7 @@ def planted(
         themes: K; theme k has a share that is proportional to 1 / (k + 1).
         offsets: what is added to the log odds of themes 1, 2, ... from answer ``drift_at`` on.
         drift_at: see ``offsets``.
+        intercept: of the log odds.
     """
     rng = np.random.default_rng(seed)
     share = 1 / (np.arange(themes) + 2.0)
@@ -40,7 +51,7 @@ def planted(
         draws = rng.random(ITEMS).tolist()
         items = []
         for position, (x, theme, draw) in enumerate(zip(xs, of, draws, strict=True)):
-            z = log_odds(x, position)
+            z = log_odds(x, position, intercept)
             if offsets is not None and number >= drift_at:
                 z += offsets[theme - 1]
             clicked = int(draw < 1 / (1 + math.exp(-z)))

@@ -19,3 +19,11 @@ LOG_BYTES = Gauge("mos_learner_log_bytes", "Size of the learner's log on the dis
 STEP_SECONDS = Counter("mos_learner_step_seconds_total", "Time that the parts have worked.", ["part"])
 FAILURES = Counter("mos_learner_failures_total", "Steps of a part that failed, to be tried again.", ["part"])
 ALARMS = Counter("mos_learner_alarms_total", "What a part asked others to act on.", ["part", "trigger"])
+CLICK_RATIO = Gauge(
+    "mos_learner_click_ratio", "Clicks, by those that the served probabilities expected, of late.", ["arm"]
+)
+DRIFT_ALARMS = Counter("mos_learner_drift_alarms_total", "Drifts that were found.", ["signal"])
+HELD_ALARMS = Gauge("mos_learner_held_off_alarms", "Alarms that were held off, since learning began.", ["signal"])
+LEARNING_STOPPED = Gauge(
+    "mos_learner_stopped_info", "1 while a fixed limit is passed and an arm learns nothing.", ["arm"]
+)

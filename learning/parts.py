@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from features.store import OnlineStore
+from learning.fast_weights import FastWeightsPart
+from learning.learning_events import ROOM, LearningEvents
+from learning.session_themes import SessionThemes
 from mos_online.learning.part import LearningPart
+from mos_online.registry import open_registry
 from mos_online.settings import Settings
+from publishing.unwaiting import UnwaitingProducer
 
 
 def learning_parts(settings: Settings) -> Sequence[LearningPart]:
@@ -13,6 +19,18 @@ def learning_parts(settings: Settings) -> Sequence[LearningPart]:
 
     Args:
         settings: of everything.
+
+    Raises:
+        MosError: the online store cannot be opened.
     """
-    del settings
-    return ()
+    store = OnlineStore.open(settings)
+    producer = UnwaitingProducer(settings, room=ROOM)
+    producer.start()
+    return (
+        FastWeightsPart(
+            folder=settings.learning_dir,
+            themes=SessionThemes(open_registry(settings)),
+            write=store.fast_weights.write,
+            events=LearningEvents(settings, producer),
+        ),
+    )

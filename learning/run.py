@@ -39,7 +39,7 @@ class LearnerRun:
     """
 
     def __init__(self, settings: Settings, make_parts: Callable[[Settings], Sequence[LearningPart]]) -> None:
-        """Begin with nothing; ``make_parts`` is called when Kafka answers."""
+        """Begin with nothing; ``make_parts`` is called once."""
         self.stopped_by: signal.Signals | None = None
         self._settings = settings
         self._make_parts = make_parts
@@ -75,10 +75,10 @@ class LearnerRun:
 
     def _started(self, check: Callable[[], None]) -> Learner | None:
         """The learner, as soon as Kafka is there; None if a signal came before."""
-        pause = 0.1
+        pause, parts = 0.1, self._make_parts(self._settings)
         while self.stopped_by is None:
             try:
-                self._learner = Learner(self._settings, self._make_parts(self._settings), check=check)
+                self._learner = Learner(self._settings, parts, check=check)
             except BrokerUnavailableError as error:
                 if self._trouble != str(error):
                     log.warning("waiting for Kafka: %s", error)

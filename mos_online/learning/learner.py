@@ -11,6 +11,7 @@ from mos_online.learning.alarms import DriftAlarm, HoldOff
 from mos_online.learning.arms import CHAMPION
 from mos_online.learning.calibration import Calibration, Shown
 from mos_online.learning.canonical import canonical
+from mos_online.learning.cells import Cell
 from mos_online.learning.fast_weights import FastWeights, ModelWeights
 from mos_online.learning.limits import Answered, FixedLimits
 from mos_online.learning.monitor import DriftMonitor
@@ -57,12 +58,16 @@ class LearnerState(msgspec.Struct, kw_only=True):
     Attributes:
         at: event time (ms) of the newest outcome or session.
         arms: by name.
+        epoch: of the router that gave the sessions their themes; "" before the first.
+        served: the probabilities that the service has given, beside what was clicked, by arm.
         themes: of the sessions.
         hold_off: alarms so far.
     """
 
     at: int = 0
     arms: dict[str, ArmState] = {}
+    epoch: str = ""
+    served: dict[str, Cell] = {}
     themes: ThemeShares = msgspec.field(default_factory=ThemeShares)
     hold_off: HoldOff = msgspec.field(default_factory=HoldOff)
 
@@ -83,18 +88,22 @@ class FastLearner:
         state: what was learned.
     """
 
-    def __init__(self, *, themes: int, state: LearnerState | None = None) -> None:
-        """Begin, or go on from a stored state. Then call ``remember`` with the last hour, for the detectors.
+    def __init__(self, state: LearnerState | None = None) -> None:
+        """Begin, or go on from the stored state of an earlier learner, which is changed.
 
-        Args:
-            themes: K.
-            state: of an earlier learner; it is changed.
+        Then call ``remember`` with the last hour, for the detectors.
         """
         self.state = state or LearnerState()
-        self._monitor = DriftMonitor(themes)
+        self._monitor = DriftMonitor()
+
+    def begin_epoch(self, epoch: str, themes: int) -> None:
+        """Sessions have themes 0 to ``themes`` of this epoch from now on. Call it before the first session."""
+        if self.state.epoch != epoch:
+            self.state.epoch, self.state.themes = epoch, ThemeShares()
+        self._monitor.begin_epoch(themes)
 
     def session(self, theme: int, at: int) -> list[DriftAlarm]:
-        """Take the theme of a closed session, 0 to K, at its event time (ms)."""
+        """Take the theme of a closed session, of the epoch that has begun, at its event time (ms)."""
         self.state.at = max(self.state.at, at)
         self.state.themes.add(theme)
         return self._judged(self._monitor.session(theme, at))
@@ -116,6 +125,7 @@ class FastLearner:
                 if not broken:
                     found += self._residual(calibration, arm, shown, p, outcome.window_end)
                     calibration.learn(shown)
+        self._compare_served(outcome, arm)
         state.limits.add(Answered(outcome.fallback.reason if outcome.fallback else None, expected, clicks))
         if not broken:
             found += [
@@ -166,6 +176,12 @@ class FastLearner:
             model = state.models[outcome.model_version] = ModelState()
         model.seen_at = max(model.seen_at, outcome.window_end)
         return model.by_impressions if outcome.shown_by == "impressions" else model.by_request
+
+    def _compare_served(self, outcome: Outcome, arm: str) -> None:
+        """Compare the probabilities of the answer with its clicks, where items were displayed as they were ranked."""
+        for rank, item in enumerate(outcome.items):
+            if item.p_click is not None and item.position == rank:
+                self.state.served.setdefault(arm, Cell()).add(item.p_click, clicked=item.clicks > 0)
 
     def _residual(self, calibration: Calibration, arm: str, shown: Shown, p: float | None, at: int) -> list[DriftAlarm]:
         if p is None or calibration.bins.seen < WATCHED:

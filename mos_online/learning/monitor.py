@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import partial
 
 from mos_online.learning.alarms import ACTIONS, EVENTS_PER_FALSE_ALARM, DriftAlarm, Signal
 from mos_online.learning.arms import CHAMPION
@@ -26,22 +25,19 @@ LEAST_P = 1e-3
 
 
 class DriftMonitor:
-    """Detectors of all signals. It cannot be stored: after a restart feed it the last hour again.
+    """Detectors of all signals. It cannot be stored: after a restart feed it the last hour again."""
 
-    Attributes:
-        themes: K.
-    """
-
-    def __init__(self, themes: int) -> None:
-        """Begin with themes 0 (none) to ``themes``."""
-        self.themes = themes
-        window = partial(AdaptiveWindow, SHARE_DELTA / (themes + 3))
-        self._shares: list[Detector] = [window() for _ in range(themes + 1)]
+    def __init__(self) -> None:
+        self._shares: list[Detector] = []
         self._residuals: dict[tuple[str, int | None], Detector] = {}
         self._losses: dict[tuple[str, int], Detector] = {}
 
+    def begin_epoch(self, themes: int) -> None:
+        """Watch the shares of themes 0 (none) to ``themes`` anew: they mean something else than before."""
+        self._shares = [AdaptiveWindow(SHARE_DELTA / (themes + 3)) for _ in range(themes + 1)]
+
     def session(self, theme: int, at: int) -> Iterator[DriftAlarm]:
-        """Take the theme of a closed session, 0 to K; ``at`` is its event time (ms)."""
+        """Take the theme of a closed session, 0 to K of the epoch; ``at`` is its event time (ms)."""
         for number, detector in enumerate(self._shares):
             if detector.update(float(number == theme)):
                 yield _alarm("theme_share", CHAMPION, number, at, detector)

@@ -56,7 +56,7 @@ def test_the_residual_of_a_loss_has_mean_0() -> None:
 
 def test_scores_that_say_less_than_before_are_a_drift_of_the_loss_alone() -> None:
     """As many items are clicked, but no more those with high scores."""
-    rng, monitor = np.random.default_rng(5), DriftMonitor(2)
+    rng, monitor = np.random.default_rng(5), DriftMonitor()
     p = rng.beta(0.5, 4.5, 60_000)
     mixed = np.concatenate([p[:30_000], rng.permutation(p[30_000:])])
     found = set()
@@ -68,7 +68,7 @@ def test_scores_that_say_less_than_before_are_a_drift_of_the_loss_alone() -> Non
 
 
 def test_a_probability_of_0_or_1_is_taken() -> None:
-    monitor = DriftMonitor(1)
+    monitor = DriftMonitor()
     for p in (0.0, 1.0, 1e-300):
         for clicked in (True, False):
             list(monitor.impression("a", 1, 0, p=p, clicked=clicked))

@@ -16,8 +16,14 @@ from tests.learning.outcome_streams import THEMES, item, outcome, outcomes
 SHOP = list(outcomes(1_200))
 
 
+def new(state: LearnerState | None = None) -> FastLearner:
+    learner = FastLearner(state)
+    learner.begin_epoch("e1", THEMES)
+    return learner
+
+
 def learn(stream: list[Outcome], state: LearnerState | None = None) -> FastLearner:
-    learner = FastLearner(themes=THEMES, state=state)
+    learner = new(state)
     for number, one in enumerate(stream):
         learner.session(number % 3, one.window_end)
         learner.outcome(one)
@@ -28,7 +34,7 @@ def learn(stream: list[Outcome], state: LearnerState | None = None) -> FastLearn
 def test_a_state_that_was_stored_goes_on_as_if_nothing_had_happened(cut: int) -> None:
     whole = learn(SHOP)
     stored = learn(SHOP[:cut]).state.encoded()
-    resumed = FastLearner(themes=THEMES, state=LearnerState.decode(stored))
+    resumed = new(LearnerState.decode(stored))
     for number, one in enumerate(SHOP[cut:], cut):
         resumed.session(number % 3, one.window_end)
         resumed.outcome(one)
@@ -106,7 +112,7 @@ def test_each_arm_and_each_model_learns_for_itself_and_old_models_are_forgotten(
 
 def test_more_clicks_alarm_and_the_cells_forget() -> None:
     stream = list(outcomes(3_000, chance=lambda n, theme: 0.9 if n > 15_000 else 0.0))
-    learner = FastLearner(themes=THEMES)
+    learner = new()
     quiet = [alarm for one in stream[:1_500] for alarm in learner.outcome(one)]
     cells = learner.state.arms["champion"].models["m1"].by_request.cells
     found, fell = [], False
@@ -122,7 +128,7 @@ def test_more_clicks_alarm_and_the_cells_forget() -> None:
 
 
 def test_a_theme_that_more_sessions_have_alarms() -> None:
-    learner = FastLearner(themes=THEMES)
+    learner = new()
     early = [alarm for n in range(6_000) for alarm in learner.session(n % 3, n)]
     late = [alarm for n in range(6_000, 9_000) for alarm in learner.session(n % 3 if n % 4 else 3, n)]
 
@@ -155,7 +161,7 @@ def test_clicks_that_do_not_arrive_are_not_learned_and_learning_goes_on_when_the
 
 def test_a_store_that_is_away_is_a_fault_and_a_few_answers_without_it_are_none() -> None:
     away = Fallback(source="model", reason="store_unavailable")
-    learner = FastLearner(themes=THEMES)
+    learner = new()
     few = [
         outcome(n, [item(0.0, 1, 0, clicked=False)], level=0.0, fallback=away if n % 9 == 0 else None)
         for n in range(2_000)
@@ -169,12 +175,12 @@ def test_a_store_that_is_away_is_a_fault_and_a_few_answers_without_it_are_none()
 def test_detectors_that_were_made_anew_are_told_of_the_last_hour() -> None:
     """A drift that began before the stop is found as soon as without the stop, and not much later."""
     stream = list(outcomes(2_400, seed=2, chance=lambda n, theme: 0.6 if n > 16_000 else 0.0))
-    learner = FastLearner(themes=THEMES)
+    learner = new()
     stop = next(n for n, one in enumerate(stream) if learner.outcome(one)) - 2
     state = learn(stream[:stop]).state.encoded()
 
     def delay(known: list[Outcome]) -> int:
-        resumed = FastLearner(themes=THEMES, state=LearnerState.decode(state))
+        resumed = new(LearnerState.decode(state))
         for one in known:
             resumed.remember(one)
         assert resumed.state.encoded() == state
@@ -182,3 +188,32 @@ def test_detectors_that_were_made_anew_are_told_of_the_last_hour() -> None:
 
     assert stop > 1_600
     assert delay(stream[stop - 600 : stop]) <= 20 < delay([])
+
+
+def test_themes_of_another_epoch_are_counted_and_watched_anew() -> None:
+    learner = new()
+    for n in range(4_000):
+        learner.session(1, n)
+    learner.begin_epoch("e2", 2)
+    alarms = [alarm for n in range(4_000) for alarm in learner.session(2, n)]
+
+    assert alarms == []
+    assert learner.state.themes.priors(2)[1] < 0.01
+
+
+def test_what_was_served_is_compared_with_the_clicks_where_it_was_displayed_as_ranked() -> None:
+    learner, stream = new(), []
+    for one in outcomes(300):
+        items = [
+            replace(shown, p_click=0.5, position=place if place < 5 else 9 - place)
+            for place, shown in enumerate(one.items)
+        ]
+        stream.append(replace(one, items=items))
+    for one in stream:
+        learner.outcome(one)
+    served = learner.state.served["champion"]
+
+    assert served.expected == pytest.approx(0.5 * served.impressions)
+    clicks = sum(shown.clicks for one in stream for shown in one.items[:5])
+    assert served.clicks / served.impressions == pytest.approx(clicks / 1_500, abs=0.03)
+    assert learner.state.served.keys() == {"champion"}

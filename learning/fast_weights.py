@@ -1,0 +1,219 @@
+"""The part of the learner that learns click probabilities, and watches for drift."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from learning import metrics
+from learning.learning_events import LearningEvents
+from mos_online.contracts import LearningEvent, Session
+from mos_online.errors import StoreError
+from mos_online.learning.alarms import DriftAlarm
+from mos_online.learning.canonical import canonical
+from mos_online.learning.drift_events import alarm_of, event_of
+from mos_online.learning.fast_weights import FastWeights
+from mos_online.learning.learner import FastLearner, LearnerState
+from mos_online.learning.part import Alarm, LearningBatch
+
+PUBLISH_EVERY = 1.0
+"""Seconds between two writings of an arm's weights, at least."""
+
+STORE_EVERY = 10.0
+"""Seconds between two writings of the state; what came later is learned again from the learner's log."""
+
+REMEMBERED = 3_600_000
+"""Event time (ms) before the state's that detectors are shown again after a restart."""
+
+EVERYTHING = 1 << 60
+"""All of the learner's log: how much of it is new to the state, only the state knows."""
+
+FILE = "fast_weights.json"
+
+log = logging.getLogger(__name__)
+
+
+class Stored(msgspec.Struct, kw_only=True):
+    """The part on the disk.
+
+    Attributes:
+        taken_to: event time (ms) of the last batch that was learned; -1 before the first.
+        learner: what was learned.
+        unsent: alarms that Kafka does not have.
+        alarms: the last ones.
+    """
+
+    taken_to: int = -1
+    learner: LearnerState = msgspec.field(default_factory=LearnerState)
+    unsent: list[LearningEvent] = []
+    alarms: list[LearningEvent] = []
+
+
+class Themes(Protocol):
+    """``learning.session_themes.SessionThemes``, as far as it is used here."""
+
+    def follow(self) -> tuple[str, int] | None:
+        """The epoch and its number of themes, if another one has come into service since the last call."""
+
+    def of(self, sessions: Sequence[Session]) -> list[int] | None:
+        """The theme of each session; None without a router."""
+
+
+class FastWeightsPart:
+    """Learns from outcomes, watches outcomes and sessions, and publishes weights and alarms."""
+
+    name = "fast-weights"
+    horizon = EVERYTHING
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        themes: Themes,
+        write: Callable[[FastWeights], None],
+        events: LearningEvents,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Go on from what the folder has.
+
+        Args:
+            folder: of the learner.
+            themes: of sessions.
+            write: puts weights into the online store; raises StoreError.
+            events: publishes alarms.
+            clock: gives seconds.
+        """
+        self._path = folder / FILE
+        self._themes = themes
+        self._write = write
+        self._events = events
+        self._clock = clock
+        self._stored = self._read()
+        for event in self._stored.unsent:
+            events.add(event)
+        self._learner = FastLearner(self._stored.learner)
+        self._published: dict[str, FastWeights] = {}
+        self._published_at = self._stored_at = float("-inf")
+        self._alarms: list[DriftAlarm] = []
+        self._epoch()
+
+    def take(self, batch: LearningBatch) -> None:
+        """Learn from a batch; one that was learned before a restart only shows detectors what they knew."""
+        self._epoch()
+        if batch.again and batch.event_time <= self._stored.taken_to:
+            if batch.event_time > self._stored.taken_to - REMEMBERED:
+                self._remember(batch)
+            return
+        self._stored.taken_to = batch.event_time
+        found: list[DriftAlarm] = []
+        for theme, session in zip(self._themes.of(batch.sessions) or (), batch.sessions, strict=False):
+            found += self._learner.session(theme, session.watermark)
+        for outcome in batch.outcomes:
+            found += self._learner.outcome(outcome)
+        if not batch.again:
+            self._alarms += found
+
+    def step(self, event_time: int) -> Sequence[Alarm]:
+        """Publish weights that have changed, and alarms; store the state from time to time.
+
+        Raises:
+            StoreError: the online store cannot be written; it is tried again.
+        """
+        del event_time
+        found, self._alarms = self._alarms, []
+        for alarm in found:
+            event = event_of(alarm)
+            self._events.add(event)
+            self._stored.alarms = [*self._stored.alarms, event][-20:]
+            metrics.DRIFT_ALARMS.labels(alarm.detail or alarm.signal).inc()
+        self._events.send()
+        now = self._clock()
+        if now - self._stored_at >= STORE_EVERY or found:
+            self._stored_at = now
+            self._store()
+            self._measure()
+        if now - self._published_at >= PUBLISH_EVERY:
+            self._published_at = now
+            self._publish()
+        return [alarm_of(alarm) for alarm in found]
+
+    def hear(self, alarm: Alarm) -> None:
+        """What this part can do about an alarm it has done when it gave it."""
+
+    def status(self) -> Mapping[str, object]:
+        """What was learned of each model, the last alarms, and what is passed of the fixed limits."""
+        state = self._learner.state
+        return {
+            "event time": state.at,
+            "models": {
+                f"{arm} {version}": weights.version
+                for arm, found in self._published.items()
+                for version, weights in found.models.items()
+            },
+            "impressions": {
+                f"{arm} {version}": model.calibration().bins.seen
+                for arm, found in state.arms.items()
+                for version, model in found.models.items()
+            },
+            "clicks by expected": self._ratios(),
+            "alarms": [f"{event.signal}: {event.reason}" for event in self._stored.alarms],
+            "raised": state.hold_off.raised,
+            "held off": state.hold_off.held,
+            "stopped by": self._learner.broken(),
+            "epoch": state.epoch,
+        }
+
+    def _publish(self) -> None:
+        for arm in self._learner.state.arms:
+            weights = self._learner.weights(arm)
+            before = self._published.get(arm)
+            if weights is None or (before is not None and before.models == weights.models):
+                continue
+            self._write(weights)
+            self._published[arm] = weights
+
+    def _remember(self, batch: LearningBatch) -> None:
+        for theme, session in zip(self._themes.of(batch.sessions) or (), batch.sessions, strict=False):
+            self._learner.remember_session(theme, session.watermark)
+        for outcome in batch.outcomes:
+            self._learner.remember(outcome)
+
+    def _epoch(self) -> None:
+        if (begun := self._themes.follow()) is not None:
+            self._learner.begin_epoch(*begun)
+
+    def _ratios(self) -> dict[str, float]:
+        served = self._learner.state.served.items()
+        return {arm: round(cell.clicks / cell.expected, 4) for arm, cell in served if cell.expected}
+
+    def _measure(self) -> None:
+        state = self._learner.state
+        for arm, ratio in self._ratios().items():
+            metrics.CLICK_RATIO.labels(arm).set(ratio)
+        for signal, count in state.hold_off.held.items():
+            metrics.HELD_ALARMS.labels(signal).set(count)
+        for arm, found in state.arms.items():
+            metrics.LEARNING_STOPPED.labels(arm).set(bool(found.limits.broken()))
+
+    def _read(self) -> Stored:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=Stored)
+        except FileNotFoundError:
+            return Stored()
+        except (msgspec.DecodeError, OSError) as error:
+            log.warning("%s cannot be read, so all of the learner's log is learned again: %s", self._path, error)
+            return Stored()
+
+    def _store(self) -> None:
+        self._stored.unsent = self._events.unsent()
+        draft = self._path.with_suffix(".draft")
+        try:
+            draft.write_bytes(canonical(self._stored))
+            draft.replace(self._path)
+        except OSError as error:
+            raise StoreError(f"{self._path} cannot be written: {error}; free some space there") from None

@@ -1,0 +1,222 @@
+"""The part of the learner: what it publishes, how often, and that a restart loses and repeats nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from learning.fast_weights import FILE, PUBLISH_EVERY, STORE_EVERY, FastWeightsPart
+from learning.learning_events import LearningEvents
+from mos_online.contracts import LearningEvent, Outcome, Session
+from mos_online.errors import StoreError
+from mos_online.learning.fast_weights import FastWeights
+from mos_online.learning.part import Alarm, LearningBatch
+from mos_online.settings import Settings
+from publishing.unwaiting import Done
+from tests.learning.outcome_streams import outcomes
+from tests.learning.records import session
+
+STREAM = list(outcomes(2_000, chance=lambda n, theme: 0.9 if n > 13_000 else 0.0))
+
+
+class ByNumber:
+    """Sessions have themes 1, 2, 3 in turn, by the time of their closing; another epoch may begin."""
+
+    def __init__(self) -> None:
+        self.epoch: tuple[str, int] | None = ("e1", 4)
+
+    def follow(self) -> tuple[str, int] | None:
+        begun, self.epoch = self.epoch, None
+        return begun
+
+    def of(self, sessions: Sequence[Session]) -> list[int]:
+        return [one.watermark // 1000 % 3 + 1 for one in sessions]
+
+
+class Kafka:
+    """Takes records, or none, or loses them."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.keys: list[bytes] = []
+        self.room = True
+        self.error: str | None = None
+
+    def send(self, topic: str, key: bytes, value: bytes, done: Done) -> bool:
+        assert topic == "learning-events"
+        if not self.room:
+            return False
+        if self.error is None:
+            self.sent.append(value)
+            self.keys.append(key)
+        done(self.error)
+        return True
+
+    def events(self) -> list[LearningEvent]:
+        return [msgspec.json.decode(raw, type=LearningEvent) for raw in self.sent]
+
+
+class World:
+    """Everything around a part; time goes on when the test says so."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.kafka = Kafka()
+        self.written: list[FastWeights] = []
+        self.now = 100.0
+        self.failure: StoreError | None = None
+
+    def write(self, weights: FastWeights) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.written.append(weights)
+
+    def part(self) -> FastWeightsPart:
+        events = LearningEvents(Settings(), self.kafka)
+        return FastWeightsPart(
+            folder=self.folder, themes=ByNumber(), write=self.write, events=events, clock=lambda: self.now
+        )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def batches(stream: Sequence[Outcome], *, again: bool = False) -> list[LearningBatch]:
+    """One for each outcome, with a session beside it."""
+    return [
+        LearningBatch(
+            sessions=[session(one.user_id, 1, closed_at=one.window_end)],
+            outcomes=[one],
+            event_time=one.window_end + 1000,
+            again=again,
+        )
+        for one in stream
+    ]
+
+
+def give(part: FastWeightsPart, given: Sequence[LearningBatch]) -> list[Alarm]:
+    for batch in given:
+        part.take(batch)
+    return list(part.step(given[-1].event_time))
+
+
+def test_weights_are_written_when_they_change_and_at_most_once_a_second(world: World) -> None:
+    part = world.part()
+    give(part, batches(STREAM[:100]))
+    assert world.written == []
+    world.now += PUBLISH_EVERY
+    give(part, batches(STREAM[100:400]))
+    (first,) = world.written
+    give(part, batches(STREAM[400:410]))
+    assert len(world.written) == 1
+    world.now += PUBLISH_EVERY
+    part.step(0)
+    assert [one.arm for one in world.written] == ["champion", "champion"]
+    assert first.models.keys() == {"m1"}
+    world.now += PUBLISH_EVERY
+    part.step(0)
+    assert len(world.written) == 2, "nothing has changed"
+    assert part.status()["models"] == {"champion m1": world.written[1].models["m1"].version}
+
+
+def test_a_store_that_is_away_is_tried_again(world: World) -> None:
+    part = world.part()
+    world.failure = StoreError("away")
+    with pytest.raises(StoreError):
+        give(part, batches(STREAM[:300]))
+    world.failure = None
+    world.now += PUBLISH_EVERY
+    part.step(0)
+    assert len(world.written) == 1
+
+
+def test_an_alarm_is_published_once_heard_by_the_others_and_shown(world: World) -> None:
+    part = world.part()
+    world.kafka.room = False
+    found = give(part, batches(STREAM))
+    assert {alarm.trigger for alarm in found} >= {"fast-weights"}
+    assert world.kafka.sent == []
+    world.kafka.room, world.kafka.error = True, "lost"
+    part.step(0)
+    world.kafka.error = None
+    part.step(0)
+    part.step(0)
+    events = world.kafka.events()
+    assert [(event.action, event.timestamp) for event in events] == [(one.trigger, one.event_time) for one in found]
+    assert len({event.event_id for event in events}) == len(events)
+    assert set(world.kafka.keys) == {b"champion"}
+    assert all("clicks than expected" in event.reason for event in events if event.signal == "calibration")
+    assert len(part.status()["alarms"]) == len(found)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("stored_at", [0, 700])
+def test_a_part_that_was_killed_goes_on_as_if_it_had_not_been(world: World, tmp_path: Path, stored_at: int) -> None:
+    """The state on the disk is older than what was taken: the rest comes from the log of the learner."""
+    killed = World(tmp_path / "killed")
+    killed.folder.mkdir()
+    part = killed.part()
+    if stored_at:
+        give(part, batches(STREAM[:stored_at]))  # the first step stores
+    for batch in batches(STREAM[stored_at:1_000]):
+        part.take(batch)
+    resumed = killed.part()
+    for batch in batches(STREAM[:1_000], again=True):
+        resumed.take(batch)
+    whole = world.part()
+    give(whole, batches(STREAM[:1_000]))
+    for one, at in ((resumed, killed), (whole, world)):
+        for batch in batches(STREAM[1_000:1_290]):  # before the drift
+            one.take(batch)
+        at.now += STORE_EVERY
+        one.step(0)
+
+    assert stored(killed)["learner"] == stored(world)["learner"]
+    assert killed.written[-1] == world.written[-1]
+
+
+def stored(world: World) -> dict[str, object]:
+    return dict(msgspec.json.decode((world.folder / FILE).read_bytes()))
+
+
+def test_what_is_learned_again_alarms_nobody_and_unsent_alarms_are_sent_after_a_restart(world: World) -> None:
+    part = world.part()
+    world.kafka.room = False
+    found = give(part, batches(STREAM))
+    world.kafka.room = True
+    resumed = world.part()
+    for batch in batches(STREAM, again=True):
+        resumed.take(batch)
+    assert resumed.step(0) == []
+    assert [event.action for event in world.kafka.events()] == [alarm.trigger for alarm in found]
+    (world.folder / FILE).unlink()
+    anew = world.part()
+    for batch in batches(STREAM, again=True):
+        anew.take(batch)
+    assert anew.step(0) == []
+
+
+def test_a_damaged_state_is_learned_again_from_the_log(world: World) -> None:
+    (world.folder / FILE).write_bytes(b"[")
+    part = world.part()
+    for batch in batches(STREAM[:300], again=True):
+        part.take(batch)
+    part.step(0)
+    assert len(world.written) == 1
+
+
+def test_sessions_are_watched_in_the_themes_of_the_epoch(world: World) -> None:
+    themes = ByNumber()
+    part = FastWeightsPart(
+        folder=world.folder, themes=themes, write=world.write, events=LearningEvents(Settings(), world.kafka)
+    )
+    give(part, batches(STREAM[:300]))
+    assert part.status()["epoch"] == "e1"
+    themes.epoch = ("e2", 3)
+    give(part, [replace(batch, outcomes=[]) for batch in batches(STREAM[300:400])])
+    assert part.status()["epoch"] == "e2"
