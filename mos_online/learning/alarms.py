@@ -67,7 +67,8 @@ class HoldOff(msgspec.Struct, kw_only=True):
         """The alarm with the action that follows, or None if it is held off."""
         key = held_together(alarm)
         last = self.last.get(key)
-        if last is not None and alarm.at - last < HOLD_OFF:
+        cured = self.last.get(held_together(alarm._replace(theme=None)))
+        if any(at is not None and alarm.at - at < HOLD_OFF for at in (last, cured)):
             self.held[alarm.signal] = self.held.get(alarm.signal, 0) + 1
             return None
         again = last is not None and alarm.at - last < REPEATED
@@ -77,7 +78,7 @@ class HoldOff(msgspec.Struct, kw_only=True):
 
 
 def held_together(alarm: DriftAlarm) -> str:
-    """Alarms of one key hold each other off: those of one cure. Each theme is calibrated for itself."""
+    """Alarms of one key hold each other off: those of one cure. Each theme is calibrated for itself, or all are."""
     if alarm.signal == "calibration":
         return f"{alarm.signal} {alarm.arm} {'all' if alarm.theme is None else alarm.theme}"
     return f"{alarm.signal} {alarm.arm} {alarm.detail}"

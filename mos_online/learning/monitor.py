@@ -54,12 +54,14 @@ class DriftMonitor:
         """
         p = min(max(p, LEAST_P), 1 - LEAST_P)
         residual = (clicked - p) / math.sqrt(p * (1 - p))
-        for of in (None, theme):
+        for of in (theme, None):
             detector = self._residuals.get((arm, of))
             if detector is None:
                 detector = self._residuals[arm, of] = Cusum(CUSUM_THRESHOLD)
             if detector.update(residual):
                 yield _alarm("calibration", arm, of, at, detector)
+                if of is None:  # its cure is that of all themes, which begin anew
+                    self._residuals = {key: kept for key, kept in self._residuals.items() if key[0] != arm}
         losses = self._losses.get((arm, theme))
         if losses is None:
             losses = self._losses[arm, theme] = AdaptiveWindow(LOSS_DELTA)

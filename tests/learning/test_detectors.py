@@ -103,11 +103,31 @@ def test_cures_that_do_not_help_each_other_do_not_hold_each_other_off() -> None:
         hold_off,
         alarm("calibration", 0, theme=1),
         alarm("calibration", 1, theme=2),
-        alarm("calibration", 2),
         alarm("calibration", 3, theme=1, arm="b"),
         alarm("calibration", 4, theme=2),
         alarm("loss", 5, theme=1),
         alarm("loss", 6, theme=2),
         alarm("limit", 7, detail="missing_clicks"),
         alarm("limit", 8, detail="unknown_items"),
-    ) == ["fast-weights", "fast-weights", "fast-weights", "fast-weights", None, "fine-tune", None, "stop", "stop"]
+    ) == ["fast-weights", "fast-weights", "fast-weights", None, "fine-tune", None, "stop", "stop"]
+
+
+def test_the_cure_of_all_themes_is_that_of_each() -> None:
+    hold_off = HoldOff()
+    assert actions(
+        hold_off,
+        alarm("calibration", 0, theme=1),
+        alarm("calibration", 1),
+        alarm("calibration", 2, theme=2),
+        alarm("calibration", 3, theme=2, arm="b"),
+        alarm("calibration", 1 + HOLD_OFF, theme=2),
+    ) == ["fast-weights", "fast-weights", None, "fast-weights", "fast-weights"]
+
+
+def test_themes_are_watched_anew_after_an_alarm_of_all_of_them() -> None:
+    rng, monitor, found = np.random.default_rng(6), DriftMonitor(), []
+    for at in range(6_000):
+        clicked = bool(rng.random() < (0.2 if at < 1_000 else 0.1))
+        found += list(monitor.impression("a", at % 2, at, p=0.1, clicked=clicked))
+
+    assert {(one.theme, one.at < 1_000) for one in found if one.signal == "calibration"} == {(None, True)}
