@@ -28,7 +28,10 @@ PAUSE = 0.001
 
 def measure(log: DecisionLog, answers: int) -> tuple[float, float, float]:
     """The mean CPU time of this thread, and the median and the 99th percentile of the wall time, in µs."""
-    items = [RankedItem(item_id=f"item-{number}", score=1 / (3 + number), theme=number % 12) for number in range(10)]
+    items = [
+        RankedItem(item_id=f"item-{number}", score=1 / (3 + number), theme=number % 12, p_click=0.012345 * (1 + number))
+        for number in range(10)
+    ]
     walls, cpu = [], 0.0
     for number in range(answers):
         began, thread = time.perf_counter(), time.thread_time()
@@ -44,6 +47,8 @@ def measure(log: DecisionLog, answers: int) -> tuple[float, float, float]:
                     model_version="20261127-101500-0123abcd",
                     router_version="r-3f2a9c1b",
                     fallback=None,
+                    score_level=12.345678901234567,
+                    fast_version="f-0123456789ab",
                 )
             ]
         )

@@ -12,8 +12,8 @@ from mos_online.learning.canonical import canonical
 from mos_online.learning.cells import sigmoid
 from mos_online.learning.score_map import Curve
 
-DIGITS = 6
-"""Probabilities are rounded to so many digits behind the point."""
+GRID = 1e6
+"""Probabilities in answers are whole multiples of 1 / GRID: short in JSON."""
 
 
 class ModelWeights(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class ModelWeights(msgspec.Struct, frozen=True, kw_only=True):
                 score=item.score,
                 theme=item.theme,
                 together_with=item.together_with,
-                p_click=round(self.p_click(item.score - level, position, item.theme), DIGITS),
+                p_click=int(self.p_click(item.score - level, position, item.theme) * GRID + 0.5) / GRID,
             )
             for position, item in enumerate(items)
         ]
