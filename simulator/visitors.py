@@ -4,80 +4,97 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_right
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from mos_online.baselines import LastItemKnn, RecentPopularity
 from mos_online.contracts import Click, Recommendation
 from mos_online.errors import ServingError
-from mos_online.metrics import PrequentialJudge
 from mos_online.ports import is_loopback
 
 K = 10
 INSIDE, START, NEXT = "inside_session", "session_start", "next_session"
-MOS, POPULARITY, KNN = "mos", "popularity", "knn"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """An answer of the service, and what the user clicked next.
+
+    Attributes:
+        user_id: who asked.
+        kind: ``INSIDE``, ``START`` or ``NEXT``.
+        items: the answer, best first.
+        counted_to: event time (ms) up to which the service had counted clicks: the newer one of popularity and
+            co-clicks.
+        published: how many clicks had been published when the answer came.
+        label: the item that was clicked.
+    """
+
+    user_id: str
+    kind: str
+    items: list[str]
+    counted_to: int
+    published: int
+    label: str
 
 
 class Visitors:
-    """Asks on behalf of visitors, and judges every answer by the user's next click.
+    """Asks on behalf of visitors, and notes every answer with the user's next click.
 
-    Asking is done before the click is published and waited for, so no answer can know its label. Both baselines
-    answer at the same moment, with every click published until then.
+    Asking is done before the click is published and waited for, so no answer can know its label.
 
-    Args:
-        url, api_key: of the recommendation service.
-        gap: session gap, ms: when a visitor's in-session clicks start anew.
-        every: one click in ``every`` is preceded by a request.
-        popularity, knn: baselines, already fed with the clicks before the replay.
+    Attributes:
+        asked: answers whose label has come.
+        http_ms: how long each answer took.
+        popularity_age_ms, co_clicks_age_ms: for each of them, how long before (in event time) the oldest click was
+            that was published and not counted; 0 if all were counted.
+        fallbacks, failures: answers that were not the model's best, and requests without an answer, by reason.
     """
 
-    def __init__(
-        self,
-        *,
-        url: str,
-        api_key: str | None,
-        gap: int,
-        every: int,
-        popularity: RecentPopularity,
-        knn: LastItemKnn,
-    ) -> None:
-        self.judge = PrequentialJudge()
+    def __init__(self, *, url: str, api_key: str | None, gap: int, every: int) -> None:
+        """Connect when it is needed.
+
+        Args:
+            url: of the recommendation service.
+            api_key: for it.
+            gap: session gap, ms: when a visitor's in-session clicks start anew.
+            every: one click in ``every`` is preceded by a request.
+        """
+        self.asked: list[Asked] = []
         self.http_ms: list[float] = []
+        self.popularity_age_ms: list[int] = []
+        self.co_clicks_age_ms: list[int] = []
         self.fallbacks: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         headers = {"X-API-Key": api_key} if api_key else {}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=5.0, trust_env=not is_loopback(url))
         self._gap = gap
         self._every = every
-        self._popularity = popularity
-        self._knn = knn
         self._open: dict[str, list[Click]] = {}
-        self._waiting: dict[str, list[str]] = {}  # user -> requests of the topic whose label is the next click
-        self._count = 0
+        self._waiting: dict[str, list[tuple[Recommendation, int]]] = {}  # user -> those whose label is the next click
+        self._times: list[int] = []  # of the clicks that are published, ascending
         self._lock = threading.Lock()  # recommendations arrive in the observer's thread
 
     def before_click(self, click: Click) -> None:
-        """Ask (for a sample of clicks), settle what waited for this click, then let the baselines learn it."""
+        """Ask (for a sample of clicks), and settle what waited for this click, which is then published."""
         session = self._session_of(click)
-        self._count += 1
-        if self._count % self._every == 0:
+        if (len(self._times) + 1) % self._every == 0:
             self._ask(click, session)
         with self._lock:
-            for request_id in self._waiting.pop(click.user_id, ()):
-                self.judge.settle(request_id, click.item_id)
-            self._popularity.observe(click)
-            self._knn.observe(click)
+            for answer, published in self._waiting.pop(click.user_id, ()):
+                items = [item.item_id for item in answer.items]
+                counted_to = max(answer.popularity_as_of, answer.co_clicks_as_of)
+                self._note(click, NEXT, items, counted_to, published)
+            self._times.append(click.timestamp)
         session.append(click)
 
     def on_recommendation(self, recommendation: Recommendation) -> None:
-        """Judge a record of the ``recommendations`` topic by the user's next click, if one comes."""
-        user = recommendation.user_id
+        """Note a record of the ``recommendations`` topic; its label is the user's next click, if one comes."""
         with self._lock:
-            rankings = {MOS: [item.item_id for item in recommendation.items], **self._baselines(user)}
-            self.judge.ask(recommendation.request_id, user, NEXT, rankings)
-            self._waiting.setdefault(user, []).append(recommendation.request_id)
+            self._waiting.setdefault(recommendation.user_id, []).append((recommendation, len(self._times)))
 
     def close(self) -> None:
         """Close the connection to the service."""
@@ -90,7 +107,6 @@ class Visitors:
         return session
 
     def _ask(self, click: Click, session: list[Click]) -> None:
-        request_id = f"visit-{self._count}"
         body = {
             "user_id": click.user_id,
             "k": K,
@@ -105,10 +121,28 @@ class Visitors:
         self.http_ms.append((time.perf_counter() - started) * 1000)
         if answer["fallback"] is not None:
             self.fallbacks[answer["fallback"]["reason"]] += 1
+        popularity, co_clicks = answer["popularity_as_of"], answer["co_clicks_as_of"]
+        self.popularity_age_ms.append(self._age(click, popularity))
+        self.co_clicks_age_ms.append(self._age(click, co_clicks))
+        items = [item["item_id"] for item in answer["items"]]
         with self._lock:
-            rankings = {MOS: [item["item_id"] for item in answer["items"]], **self._baselines(click.user_id)}
-            self.judge.ask(request_id, click.user_id, INSIDE if session else START, rankings)
-            self.judge.settle(request_id, click.item_id)
+            self._note(click, INSIDE if session else START, items, max(popularity, co_clicks), len(self._times))
+
+    def _age(self, click: Click, counted_to: int) -> int:
+        first = bisect_right(self._times, counted_to)
+        return click.timestamp - self._times[first] if first < len(self._times) else 0
+
+    def _note(self, click: Click, kind: str, items: list[str], counted_to: int, published: int) -> None:
+        self.asked.append(
+            Asked(
+                user_id=click.user_id,
+                kind=kind,
+                items=items,
+                counted_to=counted_to,
+                published=published,
+                label=click.item_id,
+            )
+        )
 
     def _post(self, body: dict[str, Any]) -> dict[str, Any] | None:
         """The answer; None for a refusal under load or a broken connection, which is counted and reported."""
@@ -123,9 +157,6 @@ class Visitors:
         if answer.status_code != httpx.codes.OK:
             raise ServingError(f"POST /v1/recommend answered {answer.status_code}: {answer.text[:500]}")
         return dict(answer.json())
-
-    def _baselines(self, user_id: str) -> dict[str, list[str]]:
-        return {POPULARITY: self._popularity.top(K), KNN: self._knn.top(user_id, K)}
 
 
 def _event(click: Click) -> dict[str, Any]:

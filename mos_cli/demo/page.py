@@ -16,6 +16,7 @@ SECTIONS = {
     "Profiles read back from Feast": "profiles",
     "Recommendations": "recommendations",
     "Latency, ms": "latency_ms",
+    "Freshness of the counts": "freshness",
     "Training": "training",
     "Phases, seconds": "phases",
     "Machine": "machine",

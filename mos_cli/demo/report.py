@@ -36,6 +36,7 @@ class Outcome:
         backfilled: profiles that were written before the replay.
         watched: the replay.
         sessions, profiles: what came out, compared with what had to.
+        quality: of each kind of requests.
         phases: how long each step took.
     """
 
@@ -45,6 +46,7 @@ class Outcome:
     watched: Watched
     sessions: SessionCheck
     profiles: ProfileCheck
+    quality: Mapping[str, Judged]
     phases: Phases
 
 
@@ -78,7 +80,8 @@ def build_report(outcome: Outcome) -> Report:
             "failed": dict(visitors.failures),
             "fallbacks": dict(visitors.fallbacks),
         },
-        "quality": {kind: _quality(visitors.judge.result(kind)) for kind in visitors.judge.kinds},
+        "freshness": _freshness(outcome),
+        "quality": {kind: _quality(judged) for kind, judged in outcome.quality.items()},
         "latency_ms": _latency(seen, visitors),
         "samples": samples(seen, log.before.items, outcome.trained.theme_labels),
     }
@@ -116,6 +119,19 @@ def _sessions(check: SessionCheck, seen: Seen) -> dict[str, int]:
     }
 
 
+def _freshness(outcome: Outcome) -> dict[str, Any]:
+    trained, visitors, waits = outcome.trained, outcome.watched.visitors, outcome.watched.waits
+    return {
+        "bound_seconds": {kind: round(span / 1000, 1) for kind, span in waits.spans_ms.items()},
+        "waited_seconds": round(waits.seconds, 1),
+        "waited_in_vain": waits.given_up,
+        "popularity_half_life_seconds": round(trained.half_life_hours * 3600),
+        "popularity_age_seconds": percentiles([ms / 1000 for ms in visitors.popularity_age_ms]),
+        "co_clicks_half_life_seconds": round(trained.knn_half_life_hours * 3600),
+        "co_clicks_age_seconds": percentiles([ms / 1000 for ms in visitors.co_clicks_age_ms]),
+    }
+
+
 def _latency(seen: Seen, visitors: Visitors) -> dict[str, Any]:
     return {
         "http": percentiles(visitors.http_ms),
@@ -126,7 +142,7 @@ def _latency(seen: Seen, visitors: Visitors) -> dict[str, Any]:
 
 
 def percentiles(values: Sequence[float]) -> Mapping[str, float | int | None]:
-    """Count, median, p90, p99 and maximum of a list of milliseconds; None where there is nothing to measure."""
+    """Count, median, p90, p99 and maximum of a list of durations; None where there is nothing to measure."""
     if not values:
         return {"n": 0, "p50": None, "p90": None, "p99": None, "max": None}
     p50, p90, p99 = np.percentile(np.asarray(values, dtype=np.float64), [50, 90, 99])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from mos_cli.backfill.run import backfill_and_show
+from mos_cli.demo.judge import judged
 from mos_cli.demo.log import DemoLog, cut
 from mos_cli.demo.page import render
 from mos_cli.demo.phases import Phases
@@ -33,6 +35,9 @@ from serving.ray.environment import require_plain_paths
 from simulator.datasets import ReadOptions
 from simulator.replay import Speed
 from streams.kafka.admin import create_topics
+
+PARTS = 8
+"""The replay waits until the service has counted what is older than this part of a half-life."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +92,12 @@ def _run(config: DemoConfig, settings: Settings, console: Console) -> bool:
         returning = of_users(log.before.clicks, users=log.replayed["user_id"].unique().to_list())
         backfilled = backfill_and_show(log.before, returning, settings=settings, console=console)
     settings = settings.model_copy(update=_ports(settings))  # not before the training: others may take them meanwhile
-    watched = _serve_and_replay(log, trained, config.speed, settings, phases, console)
+    watched = _serve_and_replay(log, config.speed, _spans(trained), settings, phases, console)
     with phases.measure("check"):
         sessions = check_sessions(watched.seen.sessions, watched.expected, settings.sessions)
         profiles = check_profiles(settings, watched.seen.sessions)
+    with phases.measure("judge"):
+        judge = judged(log, watched.visitors.asked, trained, gap_ms=settings.sessions.gap)
     outcome = Outcome(
         log=log,
         trained=trained,
@@ -98,13 +105,14 @@ def _run(config: DemoConfig, settings: Settings, console: Console) -> bool:
         watched=watched,
         sessions=sessions,
         profiles=profiles,
+        quality={kind: judge.result(kind) for kind in judge.kinds},
         phases=phases,
     )
     return _report(outcome, settings.home / "report", console)
 
 
 def _serve_and_replay(
-    log: DemoLog, trained: TrainReport, speed: Speed, settings: Settings, phases: Phases, console: Console
+    log: DemoLog, speed: Speed, spans_ms: Mapping[str, float], settings: Settings, phases: Phases, console: Console
 ) -> Watched:
     """Start every service, replay into them, and stop them."""
     with Supervisor(settings.home / "logs", _environment(settings)) as supervisor:
@@ -118,12 +126,20 @@ def _serve_and_replay(
         return watch_replay(
             log,
             speed=speed,
-            half_life_ms=trained.half_life_hours * 3_600_000,
+            spans_ms=spans_ms,
             settings=settings,
             supervisor=supervisor,
             console=console,
             phases=phases,
         )
+
+
+def _spans(trained: TrainReport) -> dict[str, float]:
+    """Kind of counts -> by how much event time (ms) the service may be behind the replay."""
+    return {
+        "popularity": trained.half_life_hours * 3_600_000 / PARTS,
+        "co_clicks": trained.knn_half_life_hours * 3_600_000 / PARTS,
+    }
 
 
 def _report(outcome: Outcome, folder: Path, console: Console) -> bool:

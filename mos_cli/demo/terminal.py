@@ -59,6 +59,12 @@ def _rows(report: Report) -> Iterator[tuple[str, str]]:
     yield "profiles", f"{profiles['readable']:,} of {profiles['expected']:,} users readable from Feast"
     yield "recommendations", f"{report['recommendations']['published']:,} on the topic"
     yield "late, dead letters", f"{report['late_events']}, {sum(report['dead_letters'].values())}"
+    age, half_life = report["freshness"]["popularity_age_seconds"], report["freshness"]["popularity_half_life_seconds"]
+    if age["n"]:
+        yield (
+            "popularity is old",
+            f"p50 {age['p50']:,.0f} s, p99 {age['p99']:,.0f} s of event time; its half-life is {half_life:,} s",
+        )
     yield "HTTP", _milliseconds(report["latency_ms"]["http"])
     yield "click to recommendation", _milliseconds(report["latency_ms"]["click_to_recommendation"])
 

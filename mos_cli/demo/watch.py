@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 from rich.console import Console
 
+from mos_cli.demo.counted import CountedClicks
 from mos_cli.demo.display import Display, RunningTotals, median
 from mos_cli.demo.log import DemoLog
 from mos_cli.demo.observer import Observer
@@ -21,11 +22,26 @@ from mos_cli.supervisor import Supervisor
 from mos_online.processes import StalledError, wait_until
 from mos_online.sessions import offline_sessions
 from mos_online.settings import Settings
-from simulator.replay import ClicksTopic, Progress, Replay, ReplayConfig, Speed, lag_guard
+from simulator.replay import ClicksTopic, FreshnessGuard, Progress, Replay, ReplayConfig, Speed, lag_guard
 from simulator.visitors import Visitors
 
 PATIENCE = 30.0
 """Seconds without any progress, with a Kafka that answers, after which what has not come out counts as lost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waits:
+    """How the replay waited for the service.
+
+    Attributes:
+        spans_ms: kind of counts -> event time (ms) that a click might be on its way.
+        seconds: waited for the service, and for the readers of the topic.
+        given_up: clicks that were waited for in vain.
+    """
+
+    spans_ms: Mapping[str, float]
+    seconds: float
+    given_up: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,15 +50,17 @@ class Watched:
 
     Attributes:
         seen: what came out of the system.
-        visitors: who asked, what they were answered, and the judge.
+        visitors: who asked, and what they were answered.
         timeline: about five totals a second.
         expected: the clicks that must be in sessions; columns as for ``offline_sessions``.
+        waits: how the service was waited for.
     """
 
     seen: Seen
     visitors: Visitors
     timeline: Sequence[RunningTotals]
     expected: pl.DataFrame
+    waits: Waits
 
     @property
     def seconds(self) -> float:
@@ -64,7 +82,7 @@ def watch_replay(
     log: DemoLog,
     *,
     speed: Speed,
-    half_life_ms: float,
+    spans_ms: Mapping[str, float],
     settings: Settings,
     supervisor: Supervisor,
     console: Console,
@@ -73,9 +91,9 @@ def watch_replay(
     """Replay, with visitors asking before their clicks, until every session has its recommendation.
 
     Args:
-        log: the clicks to send, and those before, the newest of which teach the baselines.
-        speed: of the replay.
-        half_life_ms: of the popularity that the baselines count.
+        log: the clicks to send.
+        speed: of the replay, at most.
+        spans_ms: kind of counts -> event time (ms) by which the service may be behind.
         settings: of the running services.
         supervisor: the services; watched for exits.
         console: to show progress on.
@@ -84,9 +102,9 @@ def watch_replay(
     Raises:
         MosError: a service exited, or Kafka cannot be read or written.
     """
-    visitors = visitors_of(log, half_life_ms, settings)
+    visitors, counted = visitors_of(log, settings), CountedClicks(settings)
     observer = Observer(settings, visitors.on_recommendation)
-    watch = _Watch(settings, supervisor, observer, visitors)
+    watch = _Watch(settings, supervisor, observer, visitors, counted)
     observer.start()
 
     def say(line: str) -> None:
@@ -94,29 +112,47 @@ def watch_replay(
 
     try:
         with phases.measure("replay"), Display(console) as display:
-            watch.replay(log, speed, display, say=say)
+            waits = watch.replay(log, speed, spans_ms, display, say=say)
         with phases.measure("drain"):
             console.print("replayed; waiting for the last sessions ...")
             watch.drain(say=say)
     finally:
         observer.stop()
         visitors.close()
-    return Watched(seen=observer.seen, visitors=visitors, timeline=watch.timeline, expected=watch.expected)
+        counted.close()
+    return Watched(
+        seen=observer.seen,
+        visitors=visitors,
+        timeline=watch.timeline,
+        expected=watch.expected,
+        waits=waits,
+    )
 
 
 class _Watch:
     """The running system, its visitors and its observer; ``replay``, then ``drain``."""
 
-    def __init__(self, settings: Settings, supervisor: Supervisor, observer: Observer, visitors: Visitors) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        supervisor: Supervisor,
+        observer: Observer,
+        visitors: Visitors,
+        counted: CountedClicks,
+    ) -> None:
         self.timeline: list[RunningTotals] = []
         self.expected = pl.DataFrame()
         self._settings, self._supervisor, self._observer, self._visitors = settings, supervisor, observer, visitors
+        self._counted = counted
 
-    def replay(self, log: DemoLog, speed: Speed, display: Display, *, say: Callable[[str], None]) -> None:
+    def replay(
+        self, log: DemoLog, speed: Speed, spans_ms: Mapping[str, float], display: Display, *, say: Callable[[str], None]
+    ) -> Waits:
         """Send the clicks and show what comes of them."""
         settings = self._settings
         groups = [settings.group("sessionizer"), settings.group("popularity")]
         with ClicksTopic(settings, say=say) as topic, lag_guard(settings, groups) as guard:
+            freshness = FreshnessGuard(self._counted, spans_ms, partitions=topic.partitions)
             replay = Replay(
                 log.replayed,
                 topic,
@@ -124,6 +160,7 @@ class _Watch:
                 sessions=settings.sessions,
                 categories=log.before.categories,
                 guard=guard,
+                freshness=freshness,
                 before_click=self._visitors.before_click,
             )
             self.expected = replay.expected
@@ -131,6 +168,7 @@ class _Watch:
                 self._check()
                 self.timeline.append(self._totals(progress))
                 display.show(self.timeline[-1])
+        return Waits(spans_ms=spans_ms, seconds=replay.waited, given_up=freshness.given_up)
 
     def drain(self, *, say: Callable[[str], None]) -> None:
         """Wait until every session has its embedding and its recommendation, or nothing moves although Kafka answers.

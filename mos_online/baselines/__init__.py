@@ -2,7 +2,7 @@
 
 from mos_online.baselines.counting import LastItemKnn, RecentPopularity
 from mos_online.baselines.half_life import choose_half_life
-from mos_online.baselines.knn_choice import KnnChoice, choose_knn, knn_half_life, sessions_resume
+from mos_online.baselines.knn_choice import KnnChoice, choose_knn, sessions_resume
 from mos_online.baselines.vmis_knn import VmisKnn
 
 __all__ = [
@@ -12,6 +12,5 @@ __all__ = [
     "VmisKnn",
     "choose_half_life",
     "choose_knn",
-    "knn_half_life",
     "sessions_resume",
 ]

@@ -157,7 +157,11 @@ class LastItemKnn:
 
     def top(self, user_id: str, k: int, exclude: Collection[str] = ()) -> list[str]:
         """The ``k`` best items to follow the user's last one, ties by id."""
-        near = self.neighbours(user_id)
+        return self.after(self.last_item(user_id), k, exclude)
+
+    def after(self, item: str | None, k: int, exclude: Collection[str] = ()) -> list[str]:
+        """The ``k`` best items to follow an item, ties by id; popular ones if there is no item."""
+        near = self._together.get(item, {}) if item is not None else {}
         unwanted = frozenset(exclude)
         scored = ((-weight, item) for item, weight in near.items() if item not in unwanted)
         best = [item for _, item in heapq.nsmallest(k, scored)]
@@ -174,10 +178,15 @@ class LastItemKnn:
 
     def neighbours(self, user_id: str) -> Mapping[str, float]:
         """Co-click weights of the last item of the user's open session, or of the one before if ``resumes``."""
+        item = self.last_item(user_id)
+        return self._together.get(item, {}) if item is not None else {}
+
+    def last_item(self, user_id: str) -> str | None:
+        """The last item of the user's open session, or of the one before if ``resumes``; None if nothing counts."""
         seen_at, session = self._newest_session.get(user_id, (0, None))
         if not session or not (self._resumes or self._now - seen_at <= self._gap):
-            return {}
-        return self._together.get(session[-1], {})
+            return None
+        return session[-1]
 
     def _forget_sessions(self) -> None:
         """Drop the sessions that can no longer count."""

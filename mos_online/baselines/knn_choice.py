@@ -102,14 +102,6 @@ def sessions_resume(
     return gain(True) > gain(False)
 
 
-def knn_half_life(half_life_ms: float) -> float:
-    """The half-life (ms) of co-clicks where there is no time to choose one: four times that of popularity.
-
-    Co-clicks stay true for longer than counts; on globo_news last-item kNN did best at four times popularity's.
-    """
-    return 4 * half_life_ms
-
-
 def _knn_gain(
     past: Sequence[Click],
     newest: Sequence[Click],

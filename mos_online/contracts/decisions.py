@@ -46,6 +46,11 @@ class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         Fallback | None,
         Meta(description="What was used instead of the model with the profile, and why; null if nothing was."),
     ]
+    popularity_as_of: Annotated[
+        Milliseconds,
+        Meta(description="Newest event time of the clicks that the popularity of the items had counted; 0 if none."),
+    ] = 0
+    co_clicks_as_of: Annotated[Milliseconds, Meta(description="The same of the co-clicks.")] = 0
     score_level: Annotated[
         float | None,
         Meta(

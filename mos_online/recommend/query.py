@@ -51,10 +51,14 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
         candidates: how many items could be recommended, the excluded ones included.
         score_level: log of the sum of exp(score) of them all, so that ``score - score_level`` is the logarithm of a
             probability; None when popularity answered.
+        popularity_as_of, co_clicks_as_of: newest event time (ms) of the clicks that were counted in each; 0 if none
+            were.
     """
 
     items: list[RankedItem]
     themes: list[ThemeShare]
     fallback: FallbackReason | None
     candidates: int
+    popularity_as_of: int = 0
+    co_clicks_as_of: int = 0
     score_level: float | None = None

@@ -14,7 +14,7 @@ from torch import Tensor
 from mos_online.contracts import RankedItem
 from mos_online.errors import ModelError
 from mos_online.items.co_click_snapshot import CoClickSnapshot
-from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, established, merge
+from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, established, merge, newest
 from mos_online.model.batch import collate
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.co_clicks import evidence_of
@@ -99,19 +99,19 @@ class Recommender:
         merged = merge(snapshots, half_life_ms=self.half_life_ms, top=LISTED_ITEMS)
         popularity = established(merged, self._catalogue, users=self._new_item_users)
         self._popularity = snapshots
-        self._now = self._items.at(popularity), PopularItems(popularity, self._trained_popular)
+        self._now = self._items.at(popularity), PopularItems(popularity, self._trained_popular), merged.as_of
 
     def observe_co_clicks(self, snapshots: Sequence[CoClickSnapshot]) -> None:
         """Take the newest co-clicks of all partitions. Items that no popularity has brought yet are left out.
 
         Batches that are asked for from now on see them. By the thread that calls ``observe_popularity``.
         """
-        candidates, _ = self._now
-        self._neighbours = Neighbours.of(snapshots, candidates.rows, half_life_ms=self.co_click_half_life_ms)
+        neighbours = Neighbours.of(snapshots, self._now[0].rows, half_life_ms=self.co_click_half_life_ms)
+        self._together = neighbours, newest(snapshots)
 
     def recommend(self, queries: Sequence[Query]) -> list[Ranking]:
         """Rank for a batch of queries; each is independent of the others up to float rounding."""
-        (candidates, popular), neighbours = self._now, self._neighbours
+        (candidates, popular, as_of), (neighbours, together_as_of) = self._now, self._together
         read = partial(history_of, router=self.router, sizes=self._sizes, rows=candidates.rows)
         histories = [read(query) for query in queries]
         batch = collate(histories)
@@ -128,19 +128,20 @@ class Recommender:
             most = min(max((query.k for query in queries), default=1), scores.shape[1])
             best, columns = scores.topk(most)
             of_neighbours = 1 - (others.gather(1, columns) - best).exp()
-        rankings, count = [], len(candidates.order)
+        rankings: list[Ranking] = []
+        make = partial(
+            Ranking, candidates=len(candidates.order), popularity_as_of=as_of, co_clicks_as_of=together_as_of
+        )
         for row, (query, history) in enumerate(zip(queries, histories, strict=True)):
             if (reason := fallback_reason(history)) is not None:
                 popular_items = popular.ranking(query, candidates)
-                rankings.append(Ranking(items=popular_items, themes=[], fallback=reason, candidates=count))
+                rankings.append(make(items=popular_items, themes=[], fallback=reason))
                 continue
             rows = [candidates.order[column] for column in columns[row, : query.k].tolist()]
             together = clicked_together(evidence, row, rows, of_neighbours[row, : query.k])
             items = _ranked(candidates, best[row, : query.k], rows, together)
             shares = theme_shares(users.gates[row], history, self.router.labels)
-            rankings.append(
-                Ranking(items=items, themes=shares, fallback=None, candidates=count, score_level=levels[row])
-            )
+            rankings.append(make(items=items, themes=shares, fallback=None, score_level=levels[row]))
         return rankings
 
 

@@ -15,6 +15,8 @@ class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
         events, router_events, examples, validation_examples: how many were used for what.
         items: rows of the model.
         half_life_hours: of item popularity, chosen on events before the validation.
+        knn_half_life_hours, knn_resumes: of item-kNN, chosen on the same events, see ``LastItemKnn``. Co-clicks have
+            the same half-life.
         mos_hit_rate, mos_ndcg: of the model, with neighbours and popularity mixed in as in service.
         alone_hit_rate, alone_ndcg: of the model by itself.
         alike: whether items that share sessions started out alike, which the validation positions decided.
@@ -31,6 +33,8 @@ class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
     examples: int
     validation_examples: int
     half_life_hours: float
+    knn_half_life_hours: float
+    knn_resumes: bool
     mos_hit_rate: float
     mos_ndcg: float
     alone_hit_rate: float

@@ -138,6 +138,8 @@ def _report(
         examples=data.learned.count,
         validation_examples=trained.positions,
         half_life_hours=data.half_life_ms / 3_600_000,
+        knn_half_life_hours=data.counting.knn_half_life_ms / 3_600_000,
+        knn_resumes=data.counting.knn_resumes,
         mos_hit_rate=trained.hit_rate,
         mos_ndcg=trained.ndcg,
         alone_hit_rate=alone.hit_rate,

@@ -86,6 +86,8 @@ def _decision(request: RecommendRequest, name: str, query: Query, answer: Answer
         model_version=recommender.model_version,
         router_version=recommender.router_version,
         fallback=answer.fallback,
+        popularity_as_of=ranking.popularity_as_of,
+        co_clicks_as_of=ranking.co_clicks_as_of,
         score_level=ranking.score_level,
         fast_version=answer.fast_version,
     )
@@ -114,4 +116,6 @@ def _response(request: RecommendRequest, name: str, answer: Answer) -> Recommend
         model_version=recommender.model_version,
         router_version=recommender.router_version,
         fallback=answer.fallback,
+        popularity_as_of=ranking.popularity_as_of,
+        co_clicks_as_of=ranking.co_clicks_as_of,
     )

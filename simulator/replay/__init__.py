@@ -2,8 +2,9 @@
 
 from simulator.replay.clicks_topic import ClicksTopic
 from simulator.replay.config import ReplayConfig
+from simulator.replay.freshness import FreshnessGuard
 from simulator.replay.group_offsets import lag_guard
 from simulator.replay.replay import Progress, Replay, WallClock
 from simulator.replay.speed import Speed
 
-__all__ = ["ClicksTopic", "Progress", "Replay", "ReplayConfig", "Speed", "WallClock", "lag_guard"]
+__all__ = ["ClicksTopic", "FreshnessGuard", "Progress", "Replay", "ReplayConfig", "Speed", "WallClock", "lag_guard"]

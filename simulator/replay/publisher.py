@@ -77,6 +77,10 @@ class Publisher:
         elif (full := self._envelopes.add(click, self.event_time)) is not None:
             self._send_envelope(full)
 
+    def partition(self, user_id: str) -> int:
+        """The partition of a user."""
+        return self._home(user_id)[0]
+
     def alone(self, user_id: str, value: bytes | None) -> None:
         """Send a message of its own for this user, whatever it holds."""
         partition, key = self._home(user_id)

@@ -17,6 +17,7 @@ from simulator.faults.malformed import malform
 from simulator.faults.plan import Kind, plan
 from simulator.replay.config import ReplayConfig, check_clicks, check_times
 from simulator.replay.envelopes import Envelopes
+from simulator.replay.freshness import FreshnessGuard
 from simulator.replay.lag import LagGuard
 from simulator.replay.publisher import Publisher, Topic
 
@@ -83,6 +84,7 @@ class Replay:
         sessions: the rules of the sessionizer that will read this.
         categories: item_id -> category; becomes ``category`` in the context of the item's clicks.
         guard: makes the replay wait for its readers.
+        freshness: makes it wait until the service has counted what was sent, in a log without faults or envelopes.
         before_click: called with every click that is meant to be in time, in order, just before it is sent.
         clock: the wall clock; rebased timestamps count from the moment of construction.
 
@@ -93,6 +95,7 @@ class Replay:
         origin: timestamp of the first click that is sent, ms.
         closing: event time (ms) of the heartbeats that close the last sessions; None with ``rebase``, where the wall
             clock closes them a gap later, and for clicks so young that it would lie in the future.
+        waited: seconds that it has waited for its readers.
 
     Raises:
         SettingsError: the delays of envelopes and disorder exceed the lateness.
@@ -108,12 +111,14 @@ class Replay:
         sessions: SessionConfig,
         categories: Mapping[str, str] | None = None,
         guard: LagGuard | None = None,
+        freshness: FreshnessGuard | None = None,
         before_click: Callable[[Click], None] | None = None,
         clock: WallClock | None = None,
     ) -> None:
         self._clock = clock or WallClock()
         self._speed = config.speed
         self._guard = guard
+        self._freshness = freshness
         self._before_click = before_click
         self._contexts: dict[str, Context] = {i: {"category": c} for i, c in (categories or {}).items()}
         span = config.span(sessions)
@@ -135,6 +140,7 @@ class Replay:
             beats=not config.rebase,
             guard=guard,
         )
+        self.waited = 0.0
         self._sent = 0
         self._started = self._next_beat = self._next_report = self._reported_at = 0.0
         self._reported_sent = 0
@@ -145,14 +151,15 @@ class Replay:
         Raises:
             BrokerError: a message could not be delivered, or the readers have stopped.
         """
-        clock, publisher, guard = self._clock.monotonic, self._publisher, self._guard
+        clock, publisher = self._clock.monotonic, self._publisher
         due_at = self._speed.offsets(self._frame["release"].to_numpy(), self.origin).tolist()
         started = self._started = self._reported_at = self._next_beat = clock()
         for due, row in zip(due_at, map(_Scheduled._make, self._frame.iter_rows()), strict=True):
-            while guard is not None and not guard.has_room:
+            while not self._has_room(row):
                 since = clock()
                 self._clock.sleep(LOOK_EVERY)
-                guard.refresh(clock())
+                self._ask_readers(row)
+                self.waited += clock() - since
                 started += clock() - since  # the rest of the log is sent at the asked speed, not in a burst
                 if clock() >= self._next_report:
                     yield self._report(waiting=True)
@@ -167,6 +174,17 @@ class Replay:
                 yield self._report()
         publisher.finish(self.closing)
         yield self._report()
+
+    def _has_room(self, row: _Scheduled) -> bool:
+        room = self._guard is None or self._guard.has_room
+        return room and (self._freshness is None or self._freshness.allows(row.timestamp))
+
+    def _ask_readers(self, row: _Scheduled) -> None:
+        now = self._clock.monotonic()
+        if self._guard is not None and not self._guard.has_room:
+            self._guard.refresh(now)
+        if self._freshness is not None and not self._freshness.allows(row.timestamp):
+            self._freshness.refresh(row.timestamp, now)
 
     def _send(self, row: _Scheduled) -> None:
         kind = row.kind
@@ -184,6 +202,8 @@ class Replay:
             if self._before_click is not None:
                 self._before_click(click)
             self._publisher.click(click)
+            if self._freshness is not None:
+                self._freshness.sent(self._publisher.partition(click.user_id), click.timestamp)
         elif kind == Kind.MALFORMED:
             self._publisher.alone(row.user_id, malform(click, row.malformation))
         else:

@@ -114,6 +114,8 @@ class RecommenderProcessor(Processor[SessionEmbedding]):
                 session_id=embedding.session_id,
                 created_at=time.time_ns() // 1_000_000,
                 fallback=answer.fallback,
+                popularity_as_of=answer.popularity_as_of,
+                co_clicks_as_of=answer.co_clicks_as_of,
             )
             if self.publish(record, contracts.RECOMMENDATIONS, embedding.user_id, recommendation):
                 metrics.RECOMMENDATIONS.inc()

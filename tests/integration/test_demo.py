@@ -42,8 +42,15 @@ def test_the_demo_loses_nothing_and_leaves_nothing_behind(tmp_path: Path, free_p
     assert report["latency_ms"]["http"]["n"] == report["requests"]["answered"] > 0
     assert report["latency_ms"]["click_to_recommendation"]["n"] == sessions["closed"]
     for judged in report["quality"].values():
-        assert set(judged["recommenders"]) == {"mos", "popularity", "knn"}
+        baselines = {"popularity", "knn"}
+        assert set(judged["recommenders"]) == {"mos"} | baselines | {f"{who}_all_knowing" for who in baselines}
         assert judged["requests"] > 0
+    freshness = report["freshness"]
+    assert freshness["waited_in_vain"] == 0
+    for kind, bound in freshness["bound_seconds"].items():
+        age = freshness[f"{kind}_age_seconds"]
+        assert age["n"] > 0
+        assert age["max"] <= bound
     page = (tmp_path / "demo" / "report" / "report.html").read_text()
     assert "<svg" in page
     assert "passed" in page

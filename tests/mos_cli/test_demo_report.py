@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from mos_cli.demo.display import RunningTotals
+from mos_cli.demo.judge import judged
 from mos_cli.demo.log import DemoLog, cut
 from mos_cli.demo.page import render
 from mos_cli.demo.phases import Phases
@@ -24,7 +25,7 @@ from mos_cli.demo.seen import Seen
 from mos_cli.demo.terminal import print_report
 from mos_cli.demo.verify import ProfileCheck, SessionCheck, check_sessions
 from mos_cli.demo.visit import SELDOM, visitors_of
-from mos_cli.demo.watch import Watched
+from mos_cli.demo.watch import Waits, Watched
 from mos_online.contracts import RankedItem, Recommendation, Session, SessionEvent
 from mos_online.contracts.recommendations import request_id_of
 from mos_online.errors import DatasetError
@@ -47,6 +48,8 @@ TRAINED = TrainReport(
     examples=300,
     validation_examples=100,
     half_life_hours=2.5,
+    knn_half_life_hours=24.0,
+    knn_resumes=True,
     mos_hit_rate=0.5,
     mos_ndcg=0.25,
     alone_hit_rate=0.35,
@@ -105,8 +108,9 @@ def recommended(session: Session) -> Recommendation:
 def outcome(log: DemoLog, mos_home: Settings) -> Outcome:
     """A run in which everything was right."""
     sessions = streamed(log, mos_home)
-    visitors = visitors_of(log, 3_600_000, mos_home)
+    visitors = visitors_of(log, mos_home)
     visitors.http_ms += [5.0, 7.0, 100.0]
+    visitors.popularity_age_ms += [0, 5000, 10_000]
     seen = Seen(
         sessions=sessions,
         embedded=dict.fromkeys(sessions, 2),
@@ -135,17 +139,25 @@ def outcome(log: DemoLog, mos_home: Settings) -> Outcome:
         for seconds in range(11)
     ]
     phases = Phases()
-    for name in ("load", "train", "backfill", "start", "replay", "drain", "check"):
+    for name in ("load", "train", "backfill", "start", "replay", "drain", "check", "judge"):
         with phases.measure(name):
             pass
     users = len({session.user_id for session in sessions.values()})
+    judge = judged(log, visitors.asked, TRAINED, gap_ms=mos_home.sessions.gap)
     return Outcome(
         log=log,
         trained=TRAINED,
         backfilled=17,
-        watched=Watched(seen=seen, visitors=visitors, timeline=timeline, expected=log.replayed),
+        watched=Watched(
+            seen=seen,
+            visitors=visitors,
+            timeline=timeline,
+            expected=log.replayed,
+            waits=Waits(spans_ms={"popularity": 60_000.0}, seconds=1.25, given_up=0),
+        ),
         sessions=check_sessions(sessions, log.replayed, mos_home.sessions),
         profiles=ProfileCheck(expected=users, readable=users, stale=0),
+        quality={kind: judge.result(kind) for kind in judge.kinds},
         phases=phases,
     )
 
@@ -159,12 +171,15 @@ def test_a_run_in_which_everything_was_right_passes(outcome: Outcome) -> None:
     assert report["latency_ms"]["http"] == {"n": 3, "p50": 7.0, "p90": 81.4, "p99": 98.14, "max": 100.0}
     assert report["latency_ms"]["click_to_profile"]["n"] == 0
     assert report["profiles"]["backfilled"] == 17
+    assert report["freshness"]["popularity_age_seconds"]["p50"] == 5.0
+    assert report["freshness"]["bound_seconds"] == {"popularity": 60.0}
+    assert report["freshness"]["waited_in_vain"] == 0
 
 
 def test_the_documentation_explains_every_key(outcome: Outcome) -> None:
     page = (ROOT / "docs" / "demo-report.md").read_text()
     report = build_report(outcome)
-    for key in [*report, *report["phases"], *report["latency_ms"], *report["sessions"]]:
+    for key in [*report, *report["freshness"], *report["phases"], *report["latency_ms"], *report["sessions"]]:
         assert key in page, key
 
 
@@ -240,6 +255,7 @@ def test_the_short_form_says_the_same(outcome: Outcome) -> None:
     shown = " ".join(out.getvalue().split())
     assert f"{report['sessions']['closed']} closed, oracle {report['sessions']['oracle']}: 0 missing" in shown
     assert "p50 7 ms, p99 98 ms (3)" in shown
+    assert "p50 5 s, p99 10 s of event time; its half-life is 9,000 s" in shown
     assert "click to recommendation nothing measured" in shown
     assert "passed in" in shown
     assert "/somewhere/report.html" in shown
@@ -251,7 +267,7 @@ def test_too_little_to_learn_from_is_said() -> None:
 
 
 def test_visitors_ask_seldom_enough(log: DemoLog, mos_home: Settings, free_port: Callable[[], int]) -> None:
-    visitors = visitors_of(log, 3_600_000, mos_home.model_copy(update={"serve_port": free_port()}))
+    visitors = visitors_of(log, mos_home.model_copy(update={"serve_port": free_port()}))
     for click in to_clicks(log.replayed.head(10 * SELDOM), {}):
         visitors.before_click(click)
     visitors.close()

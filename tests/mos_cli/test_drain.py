@@ -67,5 +67,5 @@ def test_a_kafka_that_is_away_while_the_demo_drains_is_waited_for(monkeypatch: p
 
     monkeypatch.setattr(demo_watch, "wait_until", wait)
     monkeypatch.setattr(demo_watch, "offline_sessions", lambda *_: ["a session"])
-    demo_watch._Watch(settings, Mock(), observer, Mock()).drain(say=said.append)
+    demo_watch._Watch(settings, Mock(), observer, Mock(), Mock()).drain(say=said.append)
     assert said == [f"waiting for Kafka: {DOWN.str()}", "Kafka is back"]
