@@ -53,6 +53,7 @@ def worker(
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("faust", "mode", "aiokafka", "httpx"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)  # a look that comes late does no harm
     for handler in logging.getLogger().handlers:
         handler.addFilter(RepeatFilter("aiokafka"))
     with asyncio.Runner(loop_factory=_loop) as runner:

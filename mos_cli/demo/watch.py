@@ -14,7 +14,7 @@ from mos_cli.demo.counted import CountedClicks
 from mos_cli.demo.display import Display, RunningTotals, median
 from mos_cli.demo.log import DemoLog
 from mos_cli.demo.observer import Observer
-from mos_cli.demo.open_sessions import open_sessions
+from mos_cli.demo.open_sessions import OpenSessions
 from mos_cli.demo.phases import Phases
 from mos_cli.demo.seen import Seen
 from mos_cli.demo.visit import visitors_of
@@ -143,7 +143,7 @@ class _Watch:
         self.timeline: list[RunningTotals] = []
         self.expected = pl.DataFrame()
         self._settings, self._supervisor, self._observer, self._visitors = settings, supervisor, observer, visitors
-        self._counted = counted
+        self._counted, self._open_sessions = counted, OpenSessions(settings)
 
     def replay(
         self, log: DemoLog, speed: Speed, spans_ms: Mapping[str, float], display: Display, *, say: Callable[[str], None]
@@ -168,6 +168,7 @@ class _Watch:
                 self._check()
                 self.timeline.append(self._totals(progress))
                 display.show(self.timeline[-1])
+        self._open_sessions.close()
         return Waits(spans_ms=spans_ms, seconds=replay.waited, given_up=freshness.given_up)
 
     def drain(self, *, say: Callable[[str], None]) -> None:
@@ -203,7 +204,7 @@ class _Watch:
             events=progress.sent,
             of=progress.total,
             sessions=len(seen.sessions),
-            open=open_sessions(self._settings),
+            open=self._open_sessions(),
             embeddings=len(seen.embedded),
             recommendations=len(seen.recommendations),
             asked=len(visitors.http_ms),

@@ -69,7 +69,7 @@ class FreshnessGuard:
         found = self._ask()
         if any(moment > self._counted.get(which, -1) for which, moment in found.items()):
             self._moved_at = now
-        self._counted = found
+        self._counted = dict(found)
         for which, waiting in self._open.items():
             while waiting and waiting[0] <= found.get(which, -1):
                 waiting.popleft()
