@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 import torch
 
-from benchmarks.random_router import random_router
 from mos_cli.demo.run import PARTS
 from mos_online.contracts import AcceptedClick, AcceptedClicks, Click, SessionEvent, decode_clicks
 from mos_online.items.partition_co_clicks import PartitionCoClicks
@@ -21,10 +20,11 @@ from mos_online.metrics.ranking import Estimate, ndcg, paired_difference
 from mos_online.model import MoS, MoSConfig
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.co_clicks import FACTS
-from mos_online.recommend.candidates import SPARE
+from mos_online.model.mixing import SOURCES
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
 from mos_online.sessions import SessionConfig
+from mos_online.themes import Router
 from simulator.dataset import EVENT_COLUMNS
 from simulator.replay import FreshnessGuard, Replay, ReplayConfig, Speed
 from tests.simulator.test_replay import NOW, Time, Topic
@@ -64,10 +64,20 @@ def news() -> pl.DataFrame:
 def recommender() -> Recommender:
     """Ranks by what is popular now, as a model that has learned nothing does, and by neighbours."""
     torch.manual_seed(0)
-    model = MoS(MoSConfig(backbone="pooling", items=ARTICLES + SPARE, themes=2, width=8, table=16))
-    router = random_router(NAMES, themes=2, seed=0)
+    model = MoS(MoSConfig(backbone="pooling", items=ARTICLES, themes=2, width=8, table=16))
+    router = Router(
+        items=NAMES,
+        table=np.eye(2, 16, dtype=np.float32)[np.arange(ARTICLES) % 2],
+        prototypes=np.eye(2, 16, dtype=np.float32),
+        category_rows=[],
+        category_table=np.zeros((0, 16), np.float32),
+        categories={},
+        tau=0.5,
+        labels=["unrouted", "one", "two"],
+        config={},
+    )
     model.item_theme[1 : ARTICLES + 1] = torch.from_numpy(router.item_themes(NAMES, [None] * ARTICLES))
-    model.co_clicks.set_weights(torch.full((FACTS,), -1.0))
+    model.mixing.set_weights(torch.full((SOURCES, FACTS), -1.0))
     return Recommender(
         ModelCheckpoint(
             model=model,
