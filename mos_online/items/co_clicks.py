@@ -42,10 +42,10 @@ class CoClicks:
     A click costs O(``LAST``). Equal logs give equal states. What is counted is bounded by ``most_pairs``.
 
     >>> counts = CoClicks(half_life_ms=1000, window_ms=500)
-    >>> for time, item in ((0, "a"), (100, "b"), (200, "c"), (900, "d")):
+    >>> for time, item in ((0, "a"), (100, "b"), (200, "c"), (1200, "d")):
     ...     counts.add("u", item, time)
-    >>> counts.listed("c")
-    {'b': 1.0, 'a': 0.5}
+    >>> counts.listed("c")  # a half-life later
+    {'b': 0.5, 'a': 0.25}
     """
 
     def __init__(

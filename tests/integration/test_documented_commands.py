@@ -25,7 +25,7 @@ from tests.doc_commands import PAGES, ROOT, Block, blocks
 LOG = "synthetic:users=300,days=20"
 ORDER = (
     *("README.md", "docs/quickstart.md", "docs/import.md", "docs/your-data.md", "docs/http-api.md"),
-    *("docs/feedback.md", "docs/operations.md"),
+    *("docs/feedback.md", "docs/learning.md", "docs/simulate.md", "docs/operations.md"),
 )
 """As a reader goes through them: the first ones train a model and start the services."""
 

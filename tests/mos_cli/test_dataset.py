@@ -20,12 +20,10 @@ from tests.mos_cli.mos_runs import Mos
 POPULATION = "synthetic:users=150,themes=4,items_per_theme=20,days=8"
 
 
-@pytest.mark.parametrize("as_folder", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_a_log_is_trained_on_backfilled_and_replayed(
-    as_folder: bool, mos: Mos, mos_home: Settings, tmp_path: Path
-) -> None:
+@pytest.mark.slow
+def test_a_folder_is_trained_on_backfilled_and_replayed(mos: Mos, mos_home: Settings, tmp_path: Path) -> None:
     log = load(POPULATION, None)
-    dataset = written(tmp_path / "mine") if as_folder else POPULATION
+    dataset = written(tmp_path / "mine")
     trained = mos("train", "--dataset", dataset, "--minutes", "0.05", "--themes", "4")
     assert trained.status == 0, trained
     assert "in service: " in trained.out
