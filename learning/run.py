@@ -47,8 +47,11 @@ class LearnerRun:
         self._trouble: str | None = "it starts"
         self._turned_at = time.monotonic()
 
-    def run(self, *, once: bool = False) -> signal.Signals | None:
-        """Learn until a signal arrives, and return it; or, if ``once``, until all that there is has been learned.
+    def run(self, *, finished: Callable[[], bool] | None = None) -> signal.Signals | None:
+        """Learn until a signal arrives, and return it.
+
+        Args:
+            finished: is asked after each turn when all that there is has been read; True ends the run.
 
         Raises:
             MosError: another learner is at work; or no waiting mends what is wrong.
@@ -62,15 +65,15 @@ class LearnerRun:
             learner = self._started(lease.check)
             if learner is not None:
                 stack.callback(learner.close)
-                self._learn(learner, once=once)
+                self._learn(learner, finished)
         return self.stopped_by
 
-    def _learn(self, learner: Learner, *, once: bool) -> None:
+    def _learn(self, learner: Learner, finished: Callable[[], bool] | None) -> None:
         while self.stopped_by is None:
             learner.turn()
             self._turned_at = time.monotonic()
             self._trouble = learner.intake.reader.trouble
-            if once and learner.caught_up:
+            if finished is not None and learner.caught_up and finished():
                 return
 
     def _started(self, check: Callable[[], None]) -> Learner | None:

@@ -22,6 +22,21 @@ def utc_text(timestamp_ms: int, precision: Literal["minutes", "seconds"] = "minu
     return time.isoformat(sep=" ", timespec=precision)
 
 
+def span(text: str) -> int:
+    """A length of time as people write it (30m, 2h, 7d), in ms.
+
+    Raises:
+        SettingsError: it is none, or it is 0.
+
+    >>> span("30m")
+    1800000
+    """
+    found = _SPAN.fullmatch(text)
+    if found is None or int(found[1]) == 0:
+        raise SettingsError(f"{text!r} is no length of time: write 30m, 2h, 7d")
+    return int(found[1]) * _MINUTES[found[2]] * 60_000
+
+
 def moment(text: str, *, now: int) -> int:
     """A moment (ms since epoch) as people write it: how long ago (30m, 2h, 7d), or an ISO time.
 
@@ -37,8 +52,8 @@ def moment(text: str, *, now: int) -> int:
     >>> moment("2h", now=7_200_005), moment("1970-01-01T00:00:01", now=0)
     (5, 1000)
     """
-    if span := _SPAN.fullmatch(text):
-        return now - int(span[1]) * _MINUTES[span[2]] * 60_000
+    if found := _SPAN.fullmatch(text):
+        return now - int(found[1]) * _MINUTES[found[2]] * 60_000
     try:
         time = datetime.fromisoformat(text)
     except ValueError:

@@ -178,6 +178,8 @@ class Settings(SystemSettings):
     learn_days: float = Field(
         30, gt=0, le=3650, description="The learner keeps sessions and outcomes for so many days of event time."
     )
+    learn_minutes: float = Field(10, gt=0, le=1440, description="A fine-tuning may learn for so many minutes.")
+    learn_threads: int = Field(1, ge=1, le=1024, description="A fine-tuning uses so many threads.")
     learn_log_mb: int = Field(
         1024, ge=1, description="The learner keeps at most so many MiB of them; the oldest go first."
     )

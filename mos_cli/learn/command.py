@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -15,8 +16,14 @@ app = typer.Typer()
 @app.callback(invoke_without_command=True)
 def learn(
     context: typer.Context,
+    every: Annotated[
+        str, typer.Option(help="Fine-tune the champion so often: 30m, 2h, 1d, or never (default: 30m).")
+    ] = "30m",
+    on_drift: Annotated[
+        bool, typer.Option("--on-drift", help="Fine-tune when drift asks for it, too (default: by the clock only).")
+    ] = False,
     once: Annotated[
-        bool, typer.Option("--once", help="Stop when all that there is has been read (default: go on).")
+        bool, typer.Option("--once", help="Read what there is, fine-tune once, and end (default: go on).")
     ] = False,
     port: Annotated[
         int | None, typer.Option(help="Port of /metrics and /healthz (default: MOS_LEARN_PORT or 6067).")
@@ -24,18 +31,29 @@ def learn(
 ) -> None:
     """Learn from sessions and outcomes until Ctrl-C or SIGTERM.
 
-    The learner keeps what it reads in MOS_HOME/learning. There is one learner to a model registry: a second one waits
-    half a minute for the first one to end, and then says who it is.
+    The learner keeps what it reads in MOS_HOME/learning. Every half hour it makes a candidate of the model in service,
+    and puts it into service if it is better on the newest clicks. There is one learner to a model registry: a second
+    one waits half a minute for the first one to end, and then says who it is.
     """
     if context.invoked_subcommand is not None:
         return
+    from learning.fine_tuning import FineTuningPart  # noqa: PLC0415
     from learning.parts import learning_parts  # noqa: PLC0415
     from learning.run import LearnerRun  # noqa: PLC0415
+    from mos_cli.utc import span  # noqa: PLC0415
     from mos_online.settings import Settings  # noqa: PLC0415
 
     settings = Settings.load(learn_port=port)
+    seconds = None if once or every == "never" else span(every) / 1000
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if LearnerRun(settings, learning_parts).run(once=once) == signal.SIGINT:
+    tuning = FineTuningPart(settings.learning_dir, every=seconds, on_drift=on_drift and not once)
+    run = LearnerRun(settings, lambda configured: [*learning_parts(configured), tuning])
+    with closing(tuning):
+        stopped_by = run.run(finished=tuning.once if once else None)
+    if once and tuning.last is not None:
+        Console().print(f"{tuning.last.state}: {tuning.last.words}", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1 if tuning.last.state == "failed" else 0)
+    if stopped_by == signal.SIGINT:
         raise typer.Exit(130)
 
 

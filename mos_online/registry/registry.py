@@ -90,15 +90,17 @@ class Registry:
                     self._versions.remove(old, lease.check)
         return manifest.version
 
-    def promote(self, version: str, check: Check) -> str:
+    def promote(self, version: str, check: Check, *, instead_of: str | None = None) -> str:
         """Put a version into service and return it; the former champion becomes ``previous``.
 
         Args:
             version: its files are compared with the manifest first.
             check: then tries the model; outside tests it is ``recommend.probe.check_model``.
+            instead_of: only if this version is in service, and nobody has put another one there meanwhile.
 
         Raises:
-            ModelError: there is no such version, it is damaged, or ``check`` refuses it. The aliases stay as they are.
+            ModelError: there is no such version, it is damaged, ``check`` refuses it, or ``instead_of`` is not in
+                service. The aliases stay as they are.
             RegistryError: the registry cannot be read or written.
         """
         version = self.resolve(version)
@@ -106,6 +108,10 @@ class Registry:
         with self._lock.held() as lease:
             self._versions.manifest(version)  # it may have been removed while it was checked
             former = self._read_or_none()
+            if instead_of not in {None, former.champion}:
+                raise ModelError(
+                    f"{version} was made to follow {instead_of}, but {former.champion} is in service now: that stays"
+                )
             self._aliases.commit(_promoted(former, version), lease.check)
         return version
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -11,9 +11,19 @@ import numpy as np
 import polars as pl
 
 from mos_online.arrays import Ints
-from mos_online.contracts import Click, EventTypes
+from mos_online.contracts import Click, EventTypes, Session, actions_of, category_of
 from mos_online.items.clicks import item_categories, to_clicks
 from mos_online.sessions import SessionConfig, offline_sessions
+
+_CUT = {
+    "user_id": pl.String,
+    "event_id": pl.String,
+    "item_id": pl.String,
+    "timestamp": pl.Int64,
+    "event_type": pl.String,
+    "session_id": pl.String,
+}
+_NAMED = {"item_id": pl.String, "category": pl.String}
 
 
 def with_sessions(events: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
@@ -79,6 +89,36 @@ class ClickLog:
         named = with_sessions(events, sessions)
         by_time = named.with_row_index("at").sort("timestamp", "event_id")
         return cls(events=named, by_time=by_time, items=items, categories=item_categories(items), types=sessions.types)
+
+    @classmethod
+    def of_sessions(cls, sessions: Iterable[Session], types: EventTypes) -> Self:
+        """Take sessions that have been cut already, such as the stream has closed them.
+
+        Args:
+            sessions: in any order; of an event that is in several of them, cut by other rules, the last one counts.
+            types: what the types of events mean.
+        """
+        rows, category = [], dict[str, str]()
+        for session in sessions:
+            for event in actions_of(session):
+                about = event.event_id, event.item_id, event.timestamp, event.event_type
+                rows.append((session.user_id, *about, session.session_id))
+                if (named := category_of(event)) is not None:
+                    category[event.item_id] = named
+        found = pl.DataFrame(rows, schema=_CUT, orient="row").unique(
+            ["user_id", "timestamp", "event_id"], keep="last", maintain_order=True
+        )
+        actions = types.of_kind(found["event_type"].unique(), "action")
+        events = found.filter(pl.col("event_type").is_in(actions))
+        events = events.sort("user_id", "timestamp", "event_id", "session_id")
+        items = pl.DataFrame({"item_id": list(category), "category": list(category.values())}, schema=_NAMED)
+        return cls(
+            events=events,
+            by_time=events.with_row_index("at").sort("timestamp", "event_id"),
+            items=items.with_columns(pl.lit(None, pl.String).alias("title")),
+            categories=category,
+            types=types,
+        )
 
     @cached_property
     def order(self) -> Ints:

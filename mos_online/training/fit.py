@@ -125,7 +125,9 @@ def fit(
     return best, done - first
 
 
-def refresh(model: SequenceModel, moments: int, loss: Loss, *, rate: float, together: int) -> None:
+def refresh(
+    model: SequenceModel, moments: int, loss: Loss, *, rate: float, together: int, seconds: float = math.inf
+) -> int:
     """Learn from moments once, in order of time, so that the model has seen the newest ones too; nothing decays.
 
     Args:
@@ -134,12 +136,20 @@ def refresh(model: SequenceModel, moments: int, loss: Loss, *, rate: float, toge
         loss: of some moments (0..moments - 1).
         rate: learning rate, the same all along.
         together: moments of one step.
+        seconds: of wall-clock time; no step begins later.
+
+    Returns:
+        How many moments it has learned from.
     """
     optimizer = _adam(model, rate, 0.0)
     model.train()
-    for begin in range(0, moments, together):
-        _step(model, optimizer, loss, range(begin, min(begin + together, moments)))
+    done, last = 0, time.monotonic() + seconds
+    while done < moments and time.monotonic() < last:
+        end = min(done + together, moments)
+        _step(model, optimizer, loss, range(done, end))
+        done = end
     model.eval()
+    return done
 
 
 class _Descent:

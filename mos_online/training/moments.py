@@ -43,6 +43,7 @@ def moments(
     *,
     size: int,
     half_life_ms: float,
+    known: int = 0,
 ) -> Iterator[Moment]:
     """Walk through the log in time and stop before each chunk of the positions.
 
@@ -52,6 +53,7 @@ def moments(
         positions: int64 (p,), in order of time, equal times as ``log.order`` has them.
         size: positions of a moment.
         half_life_ms: of item popularity.
+        known: the item rows 1..known had been clicked before the log begins.
 
     Raises:
         DatasetError: the positions are in another order, so a moment would know clicks that come after it.
@@ -61,7 +63,7 @@ def moments(
     _require_order(log.rank[positions])
     counts = ItemPopularity(half_life_ms=half_life_ms, partition=-1)
     rows = catalogue.rows_of(log.by_time["item_id"].to_list())
-    newest = np.concatenate([[0], np.maximum.accumulate(rows)])
+    newest = np.maximum(np.concatenate([[0], np.maximum.accumulate(rows)]), known)
     done = max(0, int(log.rank[positions[0]]) - WARM_UP_CLICKS)
     for chosen in np.split(positions, np.arange(size, len(positions), size)):
         begin = int(log.rank[chosen[0]])

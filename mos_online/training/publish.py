@@ -12,6 +12,7 @@ from mos_online.model import MoS
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.registry import Registry
 from mos_online.training.card import model_card
+from mos_online.training.click_log import ClickLog
 from mos_online.training.config import TrainConfig
 from mos_online.training.prepare import TrainingData
 from mos_online.training.report import TrainReport
@@ -20,15 +21,21 @@ POPULAR_OF, POPULAR = 100_000, 200
 """The most clicked items of so many newest clicks are kept, so many of them, as the last resort of the service."""
 
 
+def most_clicked(log: ClickLog) -> list[str]:
+    """The last resort of the service: the most clicked items of the newest clicks."""
+    newest = log.by_time["item_id"].tail(POPULAR_OF)
+    found: list[str] = newest.value_counts(sort=True)["item_id"].head(POPULAR).to_list()
+    return found
+
+
 def as_checkpoint(model: MoS, data: TrainingData) -> ModelCheckpoint:
     """A model with all that it needs to serve."""
-    newest = data.log.by_time["item_id"].tail(POPULAR_OF)
     return ModelCheckpoint(
         model=model,
         router=data.router,
         items=list(data.catalogue.items),
         categories=list(data.catalogue.categories),
-        popular=newest.value_counts(sort=True)["item_id"].head(POPULAR).to_list(),
+        popular=most_clicked(data.log),
         half_life_ms=data.half_life_ms,
         co_click_half_life_ms=data.counting.knn_half_life_ms,
         training={},

@@ -224,7 +224,7 @@ def test_there_is_one_learner_to_a_home(cluster: Settings) -> None:
 
     part = Nosy()
     publish(cluster, traffic(0, 3))
-    assert first.run(once=True) is None
+    assert first.run(finished=lambda: True) is None
     assert seen
     assert by_ids(part.records) == by_ids(traffic(0, 3))
     status = read_status(cluster.learning_dir)

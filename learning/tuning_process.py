@@ -1,0 +1,92 @@
+"""The process of one fine-tuning: ``python -m learning.tuning_process WHY``. It gives way to everything else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from mos_online.errors import DatasetError, MosError
+from mos_online.settings import Settings, settings
+
+NICE = 10
+EVENTS_PER_EXAMPLE = 5
+"""So many more events are read than are learned from: histories are among them."""
+
+log = logging.getLogger("mos.fine-tuning")
+
+
+class TuningEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """How the process ended.
+
+    Attributes:
+        state: ``done``: it is in the history; ``skipped``: there was nothing to learn; ``failed``: something is wrong.
+        words: what there is to say.
+    """
+
+    FILE = "fine-tuning.json"
+
+    state: Literal["done", "skipped", "failed"]
+    words: str
+
+    def write(self, folder: Path) -> None:
+        """Replace what the last one has left."""
+        draft = folder / f"{self.FILE}.draft"
+        draft.write_bytes(msgspec.json.encode(self))
+        draft.replace(folder / self.FILE)
+
+    @classmethod
+    def read(cls, folder: Path) -> TuningEnd | None:
+        """What the last one has left; None if it was killed."""
+        try:
+            return msgspec.json.decode((folder / cls.FILE).read_bytes(), type=cls)
+        except FileNotFoundError:
+            return None
+
+
+def tune_once(configured: Settings, why: str) -> TuningEnd:
+    """Fine-tune the champion with what the learner has kept."""
+    from mos_online.fine_tuning.config import FineTuneConfig  # noqa: PLC0415 - torch takes seconds to import
+    from mos_online.fine_tuning.cycle import fine_tune  # noqa: PLC0415
+    from mos_online.fine_tuning.history import History  # noqa: PLC0415
+    from mos_online.learning.kept_sessions import newest_sessions  # noqa: PLC0415
+    from mos_online.registry import open_registry  # noqa: PLC0415
+
+    config = FineTuneConfig(minutes=configured.learn_minutes, threads=configured.learn_threads)
+    folder = configured.learning_dir
+    rules = configured.sessions
+    try:
+        result = fine_tune(
+            open_registry(configured),
+            newest_sessions(folder / "log", events=EVENTS_PER_EXAMPLE * config.examples),
+            History(folder),
+            types=rules.types,
+            gap_ms=rules.gap,
+            config=config,
+            why=why,
+            say=log.info,
+        )
+    except DatasetError as error:
+        return TuningEnd(state="skipped", words=str(error))
+    except MosError as error:
+        return TuningEnd(state="failed", words=str(error))
+    words = f"{result.candidate} was {result.result}" + (f": {'; '.join(result.reasons)}" if result.reasons else "")
+    return TuningEnd(state="done", words=words)
+
+
+def main() -> None:
+    """Run with the settings of the environment."""
+    os.nice(NICE)
+    configured = settings()
+    logging.basicConfig(level=configured.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    end = tune_once(configured, sys.argv[1])
+    log.info("%s: %s", end.state, end.words)
+    end.write(configured.learning_dir)
+
+
+if __name__ == "__main__":
+    main()

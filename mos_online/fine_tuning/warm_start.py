@@ -1,0 +1,111 @@
+"""The champion with rows for the items that have come since: where a candidate begins, and what it is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from mos_online.model import MoS
+from mos_online.model.checkpoint import ModelCheckpoint
+from mos_online.training.catalogue import Catalogue
+from mos_online.training.click_log import ClickLog
+from mos_online.training.routing import Routing
+
+NOT_COPIED = ("item_category", "item_theme", "item_known", "item_table")
+"""What ``describe_items`` sets."""
+
+
+def grown_catalogue(champion: ModelCheckpoint, log: ClickLog) -> Catalogue:
+    """The champion's rows, then those of new items by their first click, and of new categories.
+
+    An item keeps the category that the champion knows it by.
+    """
+    known = set(champion.items)
+    items = [*champion.items, *(item for item in log.item_ids() if item not in known)]
+    rows = champion.model.item_category[1:].tolist()
+    named = ["", *champion.categories]
+    category_of = {item: named[row] for item, row in zip(champion.items, rows, strict=True) if row}
+    category_of |= {item: log.categories[item] for item in items[len(known) :] if item in log.categories}
+    new = sorted(set(category_of.values()) - set(champion.categories))
+    categories = [*champion.categories, *new]
+    number = {name: row for row, name in enumerate(categories, 1)}
+    return Catalogue(
+        items=items,
+        categories=categories,
+        item_category=np.array([0, *(number.get(category_of.get(item, ""), 0) for item in items)], np.int64),
+    )
+
+
+def grown(champion: ModelCheckpoint, catalogue: Catalogue, routing: Routing) -> MoS:
+    """The champion with more rows. It ranks as before: it knows of a new item what the service knows of it.
+
+    Args:
+        champion: stays as it is.
+        catalogue: from ``grown_catalogue``.
+        routing: themes and routing vectors of all its items; those that the champion knows keep the champion's.
+    """
+    config = replace(champion.model.config, items=len(catalogue.items), categories=len(catalogue.categories))
+    model = MoS(config)
+    weights = model.state_dict()
+    for name, old in champion.model.state_dict().items():
+        if name in NOT_COPIED:
+            continue
+        weights[name] = old.clone() if old.shape == weights[name].shape else _longer(old, len(weights[name]))
+    model.load_state_dict(weights)
+    count = len(champion.items) + 1
+    theme, table = torch.from_numpy(routing.item_theme).clone(), routing.table.clone()
+    theme[:count] = champion.model.item_theme
+    known = torch.zeros(len(theme))
+    known[:count] = champion.model.item_known
+    if config.table:
+        table[:count] = champion.model.item_table
+    model.set_catalogue(torch.from_numpy(catalogue.item_category), theme, known, table)
+    return model.eval()
+
+
+def _longer(rows: Tensor, count: int) -> Tensor:
+    return torch.cat([rows, rows.new_zeros(count - len(rows), *rows.shape[1:])])
+
+
+@torch.no_grad()
+def admit(model: MoS, catalogue: Catalogue, log: ClickLog, *, first: int, border: int) -> None:
+    """Let new items have rows of their own: each begins where the items of its sessions lie, on average.
+
+    Args:
+        model: from ``grown``; changed in place.
+        catalogue: its rows.
+        log: the clicks.
+        first: the rows from here on are new.
+        border: only clicks before this event time (ms) count.
+    """
+    past = log.before(border)
+    rows = torch.from_numpy(catalogue.rows_of(past["item_id"].to_list()))
+    seen = torch.zeros(len(model.item_known)).index_fill(0, rows, 1.0)
+    new = torch.arange(first, len(seen))[seen[first:] > 0]
+    if not len(new):
+        return
+    company = _company(past, rows.numpy(), model.item_rows(torch.arange(len(seen))) * model.item_known.unsqueeze(1))
+    met = company[new]
+    own = torch.where(met.abs().sum(1, keepdim=True) > 0, met - model.item_rows(new), torch.zeros_like(met))
+    model.item.weight[new] = own
+    model.item_known[new] = 1.0
+
+
+def _company(past: pl.DataFrame, rows: np.ndarray[tuple[int], np.dtype[np.int64]], known: Tensor) -> Tensor:
+    """The mean row of the known items that each item shares sessions with, float32 (items + 1, d); zero for none.
+
+    ``known``: float32 (items + 1, d), zero for items that are not known.
+    """
+    session = past["session_id"].rank("dense").to_numpy().astype(np.int64) - 1
+    shape = (int(session.max()) + 1, len(known))
+    visits = csr_array((np.ones(len(rows)), (session, rows)), shape=shape)
+    visits.data[:] = 1.0
+    is_known = (known.abs().sum(1) > 0).numpy().astype(np.float64)
+    total = visits.T @ (visits @ known.double().numpy())
+    count = visits.T @ (visits @ is_known)
+    return torch.from_numpy((total / np.maximum(count, 1.0)[:, None]).astype(np.float32))

@@ -1,0 +1,208 @@
+"""One fine-tuning: what it learns, what stays as it was, what is refused, and what a crash leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import polars as pl
+import pytest
+import torch
+
+from mos_online.contracts import Session
+from mos_online.errors import DatasetError
+from mos_online.fine_tuning import cycle as cycles
+from mos_online.fine_tuning.cycle import fine_tune
+from mos_online.fine_tuning.data import prepare_tuning
+from mos_online.fine_tuning.gate import Verdict
+from mos_online.fine_tuning.history import FineTuning, History
+from mos_online.fine_tuning.judged import judge
+from mos_online.fine_tuning.tune import tune
+from mos_online.fine_tuning.warm_start import admit, grown
+from mos_online.model.checkpoint import ModelCheckpoint
+from mos_online.registry import Registry
+from tests.fine_tuning.tuning_world import GAP, TUNING, TYPES, half, population, renamed, sessions_of, train_champion
+
+
+class World(msgspec.Struct):
+    """A champion, and what has happened since."""
+
+    registry: Registry
+    champion: str
+    before: pl.DataFrame
+    after: list[Session]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    registry, log = Registry(tmp_path_factory.mktemp("models")), population()
+    before, after = half(log.clicks)
+    champion = train_champion(registry, before, log.items)
+    replaced = before["item_id"].unique().sort().to_list()[::3]
+    return World(registry, champion, before, sessions_of(renamed(after, replaced)))
+
+
+@pytest.fixture(autouse=True)
+def _no_stopwatch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine must not decide; ``test_gate`` tests what slow answers do."""
+    monkeypatch.setattr("mos_online.fine_tuning.gate.ALWAYS_FAST", 60.0)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    return History(tmp_path)
+
+
+def run(world: World, history: History, sessions: list[Session] | None = None) -> FineTuning:
+    return fine_tune(
+        world.registry,
+        world.after if sessions is None else sessions,
+        history,
+        types=TYPES,
+        gap_ms=GAP,
+        config=TUNING,
+        why="a test",
+    )
+
+
+def test_a_champion_that_knows_less_is_replaced_and_the_next_goes_on_from_there(world: World, history: History) -> None:
+    try:
+        first = run(world, history)
+        assert (first.result, first.champion, first.reasons) == ("promoted", world.champion, [])
+        assert world.registry.champion()[1] == first.candidate
+        assert world.registry.aliases().previous == world.champion
+        assert first.new_items > 10
+        assert first.verdict is not None
+        assert first.verdict.gauc.low > 0
+        assert first.verdict.slices["new items"].mean > 0
+        again = ModelCheckpoint.from_pretrained(world.registry.fetch("champion"))
+        assert again.training["learned_to"] == first.learned_to
+        with pytest.raises(DatasetError, match="too little has happened since the champion learned"):
+            run(world, history)
+        assert history.read() == [first]
+    finally:
+        world.registry.promote(world.champion, lambda _: None)
+
+
+def test_the_candidate_begins_as_the_champion_and_only_rows_that_were_clicked_move(world: World) -> None:
+    champion = ModelCheckpoint.from_pretrained(world.registry.fetch(world.champion))
+    few = world.after[: len(world.after) // 3]
+    data = prepare_tuning(champion, few, types=TYPES, gap_ms=GAP, learned_to=None, config=TUNING)
+    model, count = grown(champion, data.catalogue, data.routing), len(champion.items) + 1
+    assert data.catalogue.items[: count - 1] == champion.items
+    assert torch.equal(model.item.weight[:count], champion.model.item.weight)
+    assert torch.equal(model.item_table[:count], champion.model.item_table)
+    served = judge(model, data.held_out, data.log_share)
+    admit(model, data.catalogue, data.log, first=count, border=data.window.border)
+    assert model.item_known[count:].sum() > 0
+    assert judge(model, data.held_out, data.log_share).auc.mean() != served.auc.mean()
+    begun = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    assert tune(model, data, TUNING) == data.learned.count
+    moved = (model.item.weight != begun["item.weight"]).any(1)
+    clicked = torch.zeros(len(moved), dtype=torch.bool)
+    clicked[torch.from_numpy(data.learned.log.items[data.window.learned])] = True
+    assert moved[1:].any()
+    assert not (moved & ~clicked).any()
+    assert int((~clicked[1:]).sum()) > 0
+
+
+def test_nothing_later_than_the_border_is_learned(world: World) -> None:
+    champion = ModelCheckpoint.from_pretrained(world.registry.fetch(world.champion))
+    data = prepare_tuning(champion, world.after, types=TYPES, gap_ms=GAP, learned_to=None, config=TUNING)
+    times = data.log.times
+    assert times[data.window.learned].max() < data.window.border <= times[data.window.held_out].min()
+    end = max(session.ended_at for session in world.after)
+    begin = min(session.started_at for session in world.after)
+    assert (end - data.window.border) / (end - begin) == pytest.approx(0.1, abs=0.001)
+
+
+def test_what_is_older_is_replayed_by_theme(world: World) -> None:
+    champion = ModelCheckpoint.from_pretrained(world.registry.fetch(world.champion))
+    middle = sorted(session.ended_at for session in world.after)[len(world.after) * 2 // 3]
+    data = prepare_tuning(champion, world.after, types=TYPES, gap_ms=GAP, learned_to=middle, config=TUNING)
+    window, themes = data.window, data.routing.event_theme
+    assert data.log.times[window.replayed].max() < middle <= data.log.times[window.new].min()
+    assert len(window.replayed) / len(window.learned) == pytest.approx(0.3, abs=0.01)
+    assert not set(window.replayed) & set(window.earlier)
+    counts = [int((themes[window.replayed] == theme).sum()) for theme in range(1, 5)]
+    assert min(counts) > 0.5 * max(counts)
+
+
+def test_a_candidate_that_is_no_better_is_refused_and_leaves_no_trace_in_the_registry(
+    world: World, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cycles, "tune", lambda *_: 0)
+    monkeypatch.setattr(cycles, "admit", lambda *_, **__: None)
+    versions = world.registry.versions()
+    refused = run(world, history)
+    assert refused.result == "refused"
+    assert "it must be above 0" in refused.reasons[0]
+    assert world.registry.champion()[1] == world.champion
+    assert world.registry.versions() == versions
+    again = run(world, history)
+    assert again.reasons == ["it has been judged before, and a candidate has one look"]
+    assert (again.result, again.verdict) == ("failed", None)
+
+
+def test_a_candidate_that_diverged_is_refused_once(
+    world: World, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(model: torch.nn.Module, *_: object) -> int:
+        with torch.no_grad():
+            next(model.parameters()).fill_(torch.nan)
+        return 1
+
+    monkeypatch.setattr(cycles, "tune", diverge)
+    failed = run(world, history)
+    assert failed.result == "failed"
+    assert "no finite numbers" in failed.reasons[0]
+    assert world.registry.champion()[1] == world.champion
+    assert "judged before" in run(world, history).reasons[0]
+
+
+def test_a_model_that_was_promoted_meanwhile_stays(
+    world: World, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def somebody_promotes(*arguments: object, **named: object) -> object:
+        world.registry.promote(other, lambda _: None)
+        return _decide(*arguments, **named)
+
+    _decide: Callable[..., Verdict] = vars(cycles)["decide"]
+    candidate = run(world, history).candidate  # it is in the registry now, and in service
+    other, _ = str(candidate), world.registry.promote(world.champion, lambda _: None)
+    monkeypatch.setattr(cycles, "decide", somebody_promotes)
+    try:
+        refused = fine_tune(
+            world.registry, world.after, history, types=TYPES, gap_ms=GAP, config=replace(TUNING, seed=1), why="a test"
+        )
+        assert refused.result == "refused"
+        assert f"but {other} is in service now: that stays" in refused.reasons[0]
+        assert world.registry.champion()[1] == other
+    finally:
+        world.registry.promote(world.champion, lambda _: None)
+
+
+def test_a_crash_in_mid_training_leaves_the_champion(
+    world: World, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cycles, "tune", killed)
+    versions = world.registry.versions()
+    with pytest.raises(KeyboardInterrupt):
+        run(world, history)
+    assert world.registry.champion()[1] == world.champion
+    assert world.registry.versions() == versions
+    assert history.read() == []
+
+
+def test_a_line_that_a_crash_cut_off_costs_no_other(history: History, tmp_path: Path) -> None:
+    one = FineTuning(at=1, why="w", champion="m-1", candidate="m-2", result="refused", reasons=["worse"])
+    history.add(one)
+    with (tmp_path / "fine-tunings.jsonl").open("ab") as file:
+        file.write(b'{"at": 2, "wh')
+    history.add(one)
+    assert History(tmp_path).read() == [one, one]
