@@ -40,7 +40,13 @@ class RegistryFollower(Generic[Loaded]):
     """
 
     def __init__(
-        self, registry: Followed, load: Callable[[Path], Loaded], *, every: float = 0.5, retry: float = 10.0
+        self,
+        registry: Followed,
+        load: Callable[[Path], Loaded],
+        *,
+        every: float = 0.5,
+        retry: float = 10.0,
+        keep: float = 0.0,
     ) -> None:
         """Load the version in service, or the previous one if that is damaged; ``problem`` then says why.
 
@@ -49,6 +55,7 @@ class RegistryFollower(Generic[Loaded]):
             load: makes of a version's folder what is needed of it; raises ModelError if it cannot.
             every: seconds from one look at the registry to the next, at least.
             retry: seconds until a version that could not be fetched is tried again.
+            keep: seconds for which the version before stays loaded, so that to go back to it takes no time.
 
         Raises:
             ModelError: no version is in service, or it is damaged and so is the previous one, or there is none.
@@ -57,6 +64,8 @@ class RegistryFollower(Generic[Loaded]):
         self._load = load
         self._every = every
         self._retry = retry
+        self._keep = keep
+        self._kept: tuple[str, Loaded, float] | None = None
         self._looking = threading.Lock()
         self._registry_problem: str | None = None
         self._version_problem: str | None = None
@@ -92,6 +101,8 @@ class RegistryFollower(Generic[Loaded]):
         if not self.due or not self._looking.acquire(blocking=False):
             return False
         try:
+            if self._kept is not None and time.monotonic() > self._kept[2]:
+                self._kept = None
             return self._look()
         finally:
             self._next_look = time.monotonic() + self._every
@@ -137,15 +148,23 @@ class RegistryFollower(Generic[Loaded]):
         if version == self.version:
             self._version_problem = None
             return False
+        before = self._current
         try:
-            self._current = version, self._load(self._registry.fetch(version))
+            self._current = version, self._of(version)
         except ModelError as error:
             self._noted(str(error))
             self._failed(error)
             return False
         self._version_problem = None
+        self._kept = (*before, time.monotonic() + self._keep) if self._keep else None
         log.info("model %s in service", version)
         return True
+
+    def _of(self, version: str) -> Loaded:
+        """The version, loaded: it may be so already, because it was in service a short while ago."""
+        if self._kept is not None and self._kept[0] == version:
+            return self._kept[1]
+        return self._load(self._registry.fetch(version))
 
     def _noted(self, problem: str) -> str:
         if problem != self.problem:

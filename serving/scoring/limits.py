@@ -15,7 +15,8 @@ class Limits:
         max_call: queries of one call; one client may always have that many waiting where there is room.
         deadline: a query that waited longer is refused instead of scored.
         store_timeout: how long the profiles of a batch may take; without them it is scored as if users were new.
-        refresh: how often item popularity, the store's health and the model registry are looked at.
+        refresh: how often the store's health is looked at, and item popularity at least.
+        registry: how often the model registry is looked at: a model that was taken back is gone so soon.
         co_clicks: how often the co-clicks of the items are looked at.
         router: how often a revision of the router is looked for.
         body_seconds: how long a body may take to arrive.
@@ -32,6 +33,7 @@ class Limits:
     deadline: float = 1.0
     store_timeout: float = 0.25
     refresh: float = 1.0
+    registry: float = 0.5
     co_clicks: float = 5.0
     router: float = 0.2
     body_seconds: float = 10.0

@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 RETRY = 10.0
 """Seconds until a version that could not be loaded is tried again while there is no other."""
 
+KEEP = 600.0
+"""Seconds for which the version before stays loaded: what harms is noticed within minutes, and taken back at once."""
+
 
 class ModelInService:
     """Loads the first model once there is one, and each later one as ``RegistryFollower`` does.
@@ -25,7 +28,9 @@ class ModelInService:
         problem: why there is no model, or not the one that is in service; None if all is well.
     """
 
-    def __init__(self, registry: Followed, load: Callable[[Path], Recommender]) -> None:
+    def __init__(self, registry: Followed, load: Callable[[Path], Recommender], *, every: float) -> None:
+        """Look at the registry at most every so many seconds."""
+        self._every = every
         self._registry = registry
         self._load = load
         self._follower: RegistryFollower[Recommender] | None = None
@@ -47,7 +52,7 @@ class ModelInService:
             if found == self._tried and time.monotonic() < self._next_try:
                 return False
             self._tried, self._next_try = found, time.monotonic() + RETRY
-            self._follower = RegistryFollower(self._registry, self._load, every=0)
+            self._follower = RegistryFollower(self._registry, self._load, every=self._every, keep=KEEP)
         except ModelError as error:
             if str(error) != self.problem:
                 log.warning("waiting for a model: %s", error)

@@ -79,7 +79,7 @@ class Service:
         self._popularity_reads = ReadSchedule(longest=limits.refresh)
         self._co_click_reads = ReadSchedule(longest=limits.co_clicks)
         self._weights: FastWeights | None = None
-        self._model = ModelInService(registry, self._load_model)
+        self._model = ModelInService(registry, self._load_model, every=limits.registry)
         self._model_problem: str | None = None
         self.store_problem: str | None = None
         self._profiles = Profiles(open_store=open_store, timeout=limits.store_timeout, metrics=self.metrics)
@@ -158,20 +158,20 @@ class Service:
                 if looks:
                     self._profiles.check(timeout=timeout)
                     self._tried.set()
+                self._follow_registry()
                 self._follow_router()
                 self._follow_popularity()
                 self._follow_co_clicks()
                 if looks:
                     self._follow_fast_weights()
                     self._follow_progress()
-                    self._follow_registry()
             except Exception:  # the thread must outlive any fault, or the service would go stale unseen
                 log.exception("refreshing failed")
                 self._stopped.wait(self.limits.refresh)
             now = time.monotonic()
             if looks:
                 timeout, due = self.limits.refresh, now + self.limits.refresh
-            soon = min(due - now, self.limits.router)
+            soon = min(due - now, self.limits.router, self.limits.registry)
             self._stopped.wait(min(soon, self._popularity_reads.waits(now), self._co_click_reads.waits(now)))
 
     def _follow_router(self) -> None:
@@ -228,7 +228,7 @@ class Service:
         if recommender is not None:
             if self._scorer.recommender is not None:
                 self.metrics.reloaded(ok=True)
-            self._scorer.use(recommender, self._weights)
+            self._scorer.use(self._briefed(recommender), self._weights)
             self.loaded_at = _now()
         problem = self._model.problem
         if problem is not None and problem != self._model_problem:
@@ -239,6 +239,10 @@ class Service:
     def _load_model(self, folder: Path) -> Recommender:
         recommender = self._load(folder)
         require_finite_scores(recommender)  # and the first user does not pay for lazy initialisation
+        return recommender
+
+    def _briefed(self, recommender: Recommender) -> Recommender:
+        """Tell a model that goes into service what is known now; it may have been in service a while ago."""
         if self._popularity:
             recommender.observe_popularity(self._popularity)
             self.metrics.counts_reach("popularity", self._popularity)

@@ -46,7 +46,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(autouse=True)
 def _no_stopwatch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine must not decide; ``test_gate`` tests what slow answers do."""
+    """A busy machine must not decide; ``test_promotion_gate`` tests what slow answers do."""
     monkeypatch.setattr("mos_online.fine_tuning.gate.ALWAYS_FAST", 60.0)
 
 

@@ -49,8 +49,9 @@ def sessions_of(events: pl.DataFrame) -> list[Session]:
     return made
 
 
-def _category(item: str) -> Context:
-    return {"category": item.removeprefix("new-").rpartition("-")[0]}
+def _category(item: str) -> Context | None:
+    """New items have none: the champion can tell nothing about them."""
+    return None if item.startswith("new-") else {"category": item.rpartition("-")[0]}
 
 
 def half(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -82,6 +83,25 @@ def test_a_damaged_version_is_tried_once_and_again_when_the_aliases_change(
     put_into_service(registry, folder)  # `mos train` once more: the same version, mended
     assert follower.poll()
     assert (follower.version, follower.problem) == ("m-2", None)
+
+
+def test_the_version_before_stays_loaded_for_a_while(
+    registry: Registry, loads: Loads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = RegistryFollower(registry, loads, every=0, keep=600)
+    put_into_service(registry, model(tmp_path, "m-2"))
+    assert follower.poll()
+    for expected in ("m-1", "m-2", "m-1"):
+        registry.rollback(unchecked)
+        assert follower.poll()
+        assert (follower.version, follower.loaded) == (expected, expected)
+    assert loads.versions == ["m-1", "m-2"]
+    later = time.monotonic() + 601
+    monkeypatch.setattr("mos_online.registry.follower.time", SimpleNamespace(monotonic=lambda: later))
+    assert not follower.poll()
+    registry.rollback(unchecked)
+    assert follower.poll()
+    assert loads.versions == ["m-1", "m-2", "m-2"]
 
 
 def test_going_back_to_the_loaded_version_ends_the_problem(registry: Registry, loads: Loads, tmp_path: Path) -> None:

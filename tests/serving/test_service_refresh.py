@@ -26,7 +26,7 @@ from serving.scoring.limits import Limits
 from serving.scoring.service import Service
 from tests.serving.serving_doubles import SNAPSHOT, FakeRecommender, FakeRegistry, FakeStore, make_service, wait_for
 
-QUICK = Limits(refresh=0.01, co_clicks=0.01)
+QUICK = Limits(refresh=0.01, registry=0.01, co_clicks=0.01)
 QUERY = Query(user_id="u", profile=None, events=[], timestamp=1, k=1, exclude=[])
 CO_CLICKS = CoClickSnapshot(partition=0, as_of=5, item_ids=[], lengths=b"", neighbours=b"", weights=b"")
 
@@ -110,6 +110,31 @@ def test_popularity_and_co_clicks_reach_the_model_once_and_the_next_model_too() 
         await asyncio.to_thread(wait_for, lambda: service.recommender.model_version == "m2")
         assert models["m2"].observed == [[SNAPSHOT]]
         assert models["m2"].co_clicks == [[CO_CLICKS]]
+        await asyncio.to_thread(service.stop)
+
+    run(work)
+
+
+def test_a_model_that_is_taken_back_was_loaded_all_the_while_and_knows_what_is_popular_now() -> None:
+    loaded: list[str] = []
+    models = {name: FakeRecommender(name) for name in ("m1", "m2")}
+
+    def load(folder: Path) -> FakeRecommender:
+        loaded.append(folder.name)
+        return models[folder.name]
+
+    async def work() -> None:
+        registry, store = FakeRegistry("m1"), FakeStore()
+        service = make_service(registry=registry, store=store, load=load, limits=QUICK)
+        service.start()
+        registry.version = "m2"
+        await asyncio.to_thread(wait_for, lambda: service.recommender.model_version == "m2")
+        store.snapshots = [SNAPSHOT]
+        await asyncio.to_thread(wait_for, lambda: models["m2"].observed)
+        registry.version = "m1"
+        await asyncio.to_thread(wait_for, lambda: service.recommender.model_version == "m1")
+        assert models["m1"].observed == [[SNAPSHOT]]
+        assert loaded == ["m1", "m2"]
         await asyncio.to_thread(service.stop)
 
     run(work)

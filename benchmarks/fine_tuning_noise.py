@@ -1,0 +1,162 @@
+"""Does the gate of fine-tuning let worse models through? Cycles on traffic that does not change, judged afterwards.
+
+    python benchmarks/fine_tuning_noise.py [--cycles 50] [--users 400] [--judges 3000] [--noise 0.0,0.02,0.05,0.1]
+
+Trains a champion on a synthetic log until it learns no more. Each cycle then has a log of other users of the same
+habits: there is nothing new to learn. In every cycle the champion is fine-tuned (noise 0), or its weights are moved at
+random by so many standard deviations of each tensor. The gate judges by the newest tenth, as in service.
+What it promotes is compared with the champion before it on 20,000 clicks of users that nobody has seen. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import polars as pl
+import torch
+
+from mos_online.contracts import EventTypes, Session, SessionEvent
+from mos_online.fine_tuning import cycle as cycles
+from mos_online.fine_tuning.config import FineTuneConfig
+from mos_online.fine_tuning.cycle import fine_tune
+from mos_online.fine_tuning.data import TuningData, prepare_tuning
+from mos_online.fine_tuning.history import History
+from mos_online.fine_tuning.judged import judge
+from mos_online.fine_tuning.warm_start import grown
+from mos_online.metrics.bootstrap import paired_bootstrap
+from mos_online.model import MoS
+from mos_online.model.checkpoint import ModelCheckpoint
+from mos_online.registry import Registry
+from mos_online.sessions import SessionConfig
+from mos_online.training import TrainConfig, train
+from simulator.population import SyntheticConfig, synthesize
+
+GAP = 1_800_000
+DAYS = 10
+TYPES = EventTypes.parse("*:1")
+JUDGED = 20_000
+LIMIT = -0.002
+
+
+def habits(users: int, number: int) -> SyntheticConfig:
+    """The log of other users, later than those of lower numbers."""
+    started_at = SyntheticConfig.started_at + number * DAYS * 86_400_000
+    return SyntheticConfig(users=users, themes=8, items_per_theme=40, days=DAYS, started_at=started_at, seed=number)
+
+
+def sessions_of(events: pl.DataFrame) -> list[Session]:
+    """The true sessions of a synthetic log, as the stream would close them."""
+    made = []
+    columns = events.select("user_id", "session_id", "event_id", "item_id", "timestamp")
+    for (user, name), rows in columns.group_by(["user_id", "session_id"], maintain_order=True):
+        clicks = [
+            SessionEvent(event_id=event, item_id=item, timestamp=time, event_type="click")
+            for event, item, time in rows.sort("timestamp").select("event_id", "item_id", "timestamp").iter_rows()
+        ]
+        times = [click.timestamp for click in clicks]
+        made.append(
+            Session(
+                session_id=f"{user}:{name}",
+                user_id=f"{user}-{times[0] // (DAYS * 86_400_000)}",
+                started_at=times[0],
+                ended_at=times[-1],
+                events=clicks,
+                close_reason="gap",
+                watermark=times[-1] + GAP + 1,
+            )
+        )
+    return made
+
+
+def moved(noise: float, seed: int) -> object:
+    """In the place of ``tune``: weights at random."""
+
+    def move(model: MoS, data: TuningData, config: FineTuneConfig) -> int:
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for weight in model.parameters():
+                if weight.numel() > 1:
+                    weight.add_(noise * weight.std() * torch.randn(weight.shape, generator=generator))
+        return data.learned.count
+
+    return move
+
+
+def truth(sessions: Sequence[Session], before: ModelCheckpoint, after: ModelCheckpoint) -> tuple[float, float, float]:
+    """GAUC of ``after`` minus ``before`` on clicks that nobody has seen, with its interval."""
+    config = FineTuneConfig(held_out=0.8, most=JUDGED)
+    data = prepare_tuning(after, sessions, types=TYPES, gap_ms=GAP, learned_to=None, config=config)
+    aucs = [
+        judge(grown(one, data.catalogue, data.routing), data.held_out, data.log_share).auc for one in (after, before)
+    ]
+    found = paired_bootstrap(aucs[0], aucs[1], data.log.users[data.window.held_out])
+    return found.mean, found.low, found.high
+
+
+def champion_of(registry: Registry, users: int) -> str:
+    """Train until nothing is gained any more."""
+    log = synthesize(habits(8 * users, 0))
+    config = TrainConfig(themes=8, minutes=5, epochs=12, threads=2)
+    report = train(
+        log.clicks,
+        log.items,
+        registry,
+        sessions=SessionConfig(event_types="*:1"),
+        config=config,
+        name="synthetic",
+        on_progress=lambda *_: None,
+    )
+    return registry.promote(report.version, lambda _: None)
+
+
+def run(registry: Registry, judges: Sequence[Session], *, noise: float, cycles_: int, users: int) -> str:
+    """One row of the table."""
+    promoted: list[tuple[float, float, float]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        history = History(Path(folder))
+        for number in range(1, cycles_ + 1):
+            before = ModelCheckpoint.from_pretrained(registry.fetch("champion"))
+            sessions = sessions_of(synthesize(habits(users, number)).clicks)
+            config = replace(FineTuneConfig(minutes=5, seed=number), threads=2)
+            with patch.object(cycles, "tune", moved(noise, number) if noise else cycles.__dict__["tune"]):
+                found = fine_tune(registry, sessions, history, types=TYPES, gap_ms=GAP, config=config, why="noise")
+            if found.result == "promoted":
+                after = ModelCheckpoint.from_pretrained(registry.fetch("champion"))
+                promoted.append(truth(judges, before, after))
+    worst = min(promoted, default=None)
+    shown = f"{worst[0]:+.4f} [{worst[1]:+.4f}, {worst[2]:+.4f}]" if worst else "-"
+    below = sum(mean < LIMIT for mean, _, _ in promoted)
+    kind = f"moved by {noise:g}" if noise else "fine-tuned"
+    total = sum(mean for mean, _, _ in promoted)
+    return f"| {kind} | {cycles_} | {len(promoted)} | {below} | {shown} | {total:+.4f} |"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cycles", type=int, default=50)
+    parser.add_argument("--users", type=int, default=400, help="of a cycle")
+    parser.add_argument("--judges", type=int, default=3000, help="users of the clicks that nobody has seen")
+    parser.add_argument("--noise", default="0,0.02,0.05,0.1")
+    arguments = parser.parse_args()
+    judges = sessions_of(synthesize(habits(arguments.judges, 1000)).clicks)
+    print(
+        "| candidates | cycles | promoted | of these below -0.002 | the worst of them: GAUC [95 %] | sum |\n"
+        "|---|---|---|---|---|---|"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        registry = Registry(folder)
+        first = champion_of(registry, arguments.users)
+        for noise in map(float, arguments.noise.split(",")):
+            registry.promote(first, lambda _: None)
+            row = run(registry, judges, noise=noise, cycles_=arguments.cycles, users=arguments.users)
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
