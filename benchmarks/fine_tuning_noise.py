@@ -5,7 +5,8 @@
 Trains a champion on a synthetic log until it learns no more. Each cycle then has a log of other users of the same
 habits: there is nothing new to learn. In every cycle the champion is fine-tuned (noise 0), or its weights are moved at
 random by so many standard deviations of each tensor. The gate judges by the newest tenth, as in service.
-What it promotes is compared with the champion before it on 20,000 clicks of users that nobody has seen. Prints Markdown.
+What it promotes is compared with the champion before it on 20,000 clicks of users that nobody has seen. Prints
+Markdown.
 """
 
 from __future__ import annotations
@@ -91,9 +92,9 @@ def truth(sessions: Sequence[Session], before: ModelCheckpoint, after: ModelChec
     """GAUC of ``after`` minus ``before`` on clicks that nobody has seen, with its interval."""
     config = FineTuneConfig(held_out=0.8, most=JUDGED)
     data = prepare_tuning(after, sessions, types=TYPES, gap_ms=GAP, learned_to=None, config=config)
-    aucs = [
-        judge(grown(one, data.catalogue, data.routing), data.held_out, data.log_share).auc for one in (after, before)
-    ]
+    models = [grown(one, data.catalogue, data.routing) for one in (after, before)]
+    known = len(data.catalogue.items)
+    aucs = [judge(model, data.held_out, data.log_share, known=known).auc for model in models]
     found = paired_bootstrap(aucs[0], aucs[1], data.log.users[data.window.held_out])
     return found.mean, found.low, found.high
 

@@ -156,11 +156,11 @@ class _Cycle:
         check_model(self.draft)
         candidate = ModelCheckpoint.from_pretrained(self.draft).model
         champion = grown(self.champion, data.catalogue, data.routing)
-        held_out = [judge(model, data.held_out, data.log_share) for model in (candidate, champion)]
-        earlier = [judge(model, data.earlier, data.log_share) for model in (candidate, champion)]
+        known = len(self.champion.items)
+        held_out = [judge(model, data.held_out, data.log_share, known=known) for model in (candidate, champion)]
+        earlier = [judge(model, data.earlier, data.log_share, known=known) for model in (candidate, champion)]
         latency = slowest(Recommender.load(self.draft), Recommender.load(self.folder), requests_of(data))
         positions = data.window.held_out
-        known = len(self.champion.items)
         return decide(
             held_out[0],
             held_out[1],

@@ -33,7 +33,7 @@ class TuningData:
     Attributes:
         log, catalogue, routing: the events, the rows of all items, and their themes.
         window: which positions are for what.
-        learned, held_out, earlier: their examples; all but the first with neighbours.
+        learned, mixing, held_out, earlier: their examples; all but the first with neighbours.
         log_share: float32 (items + 1,), log of each item's share of the clicks before the border.
     """
 
@@ -42,6 +42,7 @@ class TuningData:
     routing: Routing
     window: Window
     learned: ExampleLog
+    mixing: ExampleLog
     held_out: ExampleLog
     earlier: ExampleLog
     log_share: Tensor
@@ -88,6 +89,7 @@ def prepare_tuning(
         routing=routing,
         window=window,
         learned=examples(window.learned, config.moment, neighbours=False),
+        mixing=examples(window.mixing, config.judged, neighbours=True),
         held_out=examples(window.held_out, config.judged, neighbours=True),
         earlier=examples(window.earlier, config.judged, neighbours=True),
         log_share=_log_share(log, catalogue, window.border),

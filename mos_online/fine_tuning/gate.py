@@ -52,7 +52,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         reasons: why the candidate is refused; none if it is promoted.
         gauc: on the held-out positions.
         ndcg: on the same.
-        slices: GAUC on parts of them, and on earlier positions; of new items NDCG@10.
+        slices: GAUC on parts of them, and on earlier positions; of new items among themselves.
         calibration: expected calibration error of candidate and champion.
         latency: seconds at the 99th percentile, of candidate and champion.
     """
@@ -93,7 +93,7 @@ def decide(
     parts = {}
     for name, of_it in slices.items():
         if of_it.sum() >= FEWEST_OF_SLICE:
-            metric = [one.ndcg if name == NEW_ITEMS else one.auc for one in (candidate, champion)]
+            metric = [one.auc_of_new if name == NEW_ITEMS else one.auc for one in (candidate, champion)]
             parts[name] = _gain(metric[0][of_it], metric[1][of_it], users[of_it])
     if len(earlier[2]) >= FEWEST_OF_SLICE:
         parts["earlier clicks"] = _gain(earlier[0].auc, earlier[1].auc, earlier[2])
@@ -125,9 +125,8 @@ def _of_gains(gauc: Gain, ndcg: Gain, parts: Mapping[str, Gain]) -> list[str]:
         reasons.append(f"NDCG@10 {ndcg.mean:+.4f} [{ndcg.low:+.4f}, {ndcg.high:+.4f}]: it is worse")
     for name, gain in parts.items():
         if gain.harms:
-            metric = "NDCG@10" if name == NEW_ITEMS else "GAUC"
             interval = f"[{gain.low:+.4f}, {gain.high:+.4f}]"
-            reasons.append(f"{metric} on {name} {gain.mean:+.4f} {interval}, {gain.positions:,} clicks: it is worse")
+            reasons.append(f"GAUC on {name} {gain.mean:+.4f} {interval}, {gain.positions:,} clicks: it is worse")
     return reasons
 
 

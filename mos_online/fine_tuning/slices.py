@@ -9,8 +9,8 @@ from mos_online.arrays import Ints
 from mos_online.training.click_log import ClickLog
 
 NEW_ITEMS = "new items"
-"""Clicks on items that the champion does not know. They are chosen by their target. A model that puts all new items
-above all old ones has a high AUC there, for nothing. So NDCG@10 decides, which it cannot buy in this way."""
+"""Clicks on items that the champion does not know. They are chosen by their target, and a model that puts all new items
+above all old ones would rank them high for nothing. So they are ranked among new items only."""
 
 
 def slices_of(log: ClickLog, themes: Ints, items: Ints, positions: Ints, *, known: int) -> dict[str, NDArray[np.bool_]]:

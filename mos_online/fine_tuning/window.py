@@ -19,7 +19,8 @@ class Window:
     """Positions of a ``ClickLog``, each int64 and in order of time.
 
     Attributes:
-        new: since the champion learned last, before the border: they are learned.
+        new: since the champion learned last: they are learned.
+        mixing: the next ones, before the border: the weights of neighbours are learned on them, then they are learned.
         replayed: older ones: they are learned again, so that they are not forgotten.
         held_out: from the border on, never learned from.
         earlier: older ones that are not replayed: what must not be forgotten.
@@ -27,6 +28,7 @@ class Window:
     """
 
     new: Ints
+    mixing: Ints
     replayed: Ints
     held_out: Ints
     earlier: Ints
@@ -34,7 +36,7 @@ class Window:
 
     @property
     def learned(self) -> Ints:
-        """All that is learned, in order of time."""
+        """What is learned first, in order of time."""
         return np.concatenate([self.replayed, self.new])
 
 
@@ -68,8 +70,11 @@ def choose_window(log: ClickLog, themes: Ints, *, learned_to: int | None, config
     old = log.order[int(np.searchsorted(times, times[begin] - config.replay_days * DAY)) : begin]
     wanted = min(most_old, round(len(new) * config.replay / (1 - config.replay)))
     chosen = _stratified(themes[old], wanted, config.seed)
+    new = new[-(config.examples - int(chosen.sum())) :]
+    mixing = min(len(new) // 10, config.most // 5)
     return Window(
-        new=new[-(config.examples - int(chosen.sum())) :],
+        new=new[: len(new) - mixing],
+        mixing=new[len(new) - mixing :],
         replayed=old[chosen],
         held_out=held_out,
         earlier=_spread(old[~chosen], config.most // 5),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -23,7 +24,7 @@ from mos_online.fine_tuning.tune import tune
 from mos_online.fine_tuning.warm_start import admit, grown
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.registry import Registry
-from tests.fine_tuning.tuning_world import GAP, TUNING, TYPES, half, population, renamed, sessions_of, train_champion
+from tests.fine_tuning.tuning_world import GAP, TUNING, TYPES, drifted, half, population, sessions_of, train_champion
 
 
 class World(msgspec.Struct):
@@ -40,13 +41,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     registry, log = Registry(tmp_path_factory.mktemp("models")), population()
     before, after = half(log.clicks)
     champion = train_champion(registry, before, log.items)
-    replaced = before["item_id"].unique().sort().to_list()[::3]
-    return World(registry, champion, before, sessions_of(renamed(after, replaced)))
+    return World(registry, champion, before, sessions_of(drifted(after, log.items)))
 
 
 @pytest.fixture(autouse=True)
 def _no_stopwatch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine must not decide; ``test_promotion_gate`` tests what slow answers do."""
+    """Neither a busy machine nor a few hundred clicks must decide; ``test_promotion_gate`` tests what they do."""
+    monkeypatch.setattr("mos_online.fine_tuning.gate.MOST_MISCALIBRATED", 0.1)
     monkeypatch.setattr("mos_online.fine_tuning.gate.ALWAYS_FAST", 60.0)
 
 
@@ -75,8 +76,7 @@ def test_a_champion_that_knows_less_is_replaced_and_the_next_goes_on_from_there(
         assert world.registry.aliases().previous == world.champion
         assert first.new_items > 10
         assert first.verdict is not None
-        assert first.verdict.gauc.low > 0
-        assert first.verdict.slices["new items"].mean > 0
+        assert first.verdict.ndcg.low > 0
         again = ModelCheckpoint.from_pretrained(world.registry.fetch("champion"))
         assert again.training["learned_to"] == first.learned_to
         with pytest.raises(DatasetError, match="too little has happened since the champion learned"):
@@ -94,15 +94,16 @@ def test_the_candidate_begins_as_the_champion_and_only_rows_that_were_clicked_mo
     assert data.catalogue.items[: count - 1] == champion.items
     assert torch.equal(model.item.weight[:count], champion.model.item.weight)
     assert torch.equal(model.item_table[:count], champion.model.item_table)
-    served = judge(model, data.held_out, data.log_share)
+    served = judge(model, data.held_out, data.log_share, known=count - 1)
     admit(model, data.catalogue, data.log, first=count, border=data.window.border)
     assert model.item_known[count:].sum() > 0
-    assert judge(model, data.held_out, data.log_share).auc.mean() != served.auc.mean()
+    assert judge(model, data.held_out, data.log_share, known=count - 1).auc.mean() != served.auc.mean()
     begun = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    assert tune(model, data, TUNING) == data.learned.count
+    assert tune(model, data, TUNING) == data.learned.count + data.mixing.count
     moved = (model.item.weight != begun["item.weight"]).any(1)
     clicked = torch.zeros(len(moved), dtype=torch.bool)
-    clicked[torch.from_numpy(data.learned.log.items[data.window.learned])] = True
+    learned = np.concatenate([data.window.learned, data.window.mixing])
+    clicked[torch.from_numpy(data.learned.log.items[learned])] = True
     assert moved[1:].any()
     assert not (moved & ~clicked).any()
     assert int((~clicked[1:]).sum()) > 0
@@ -112,7 +113,8 @@ def test_nothing_later_than_the_border_is_learned(world: World) -> None:
     champion = ModelCheckpoint.from_pretrained(world.registry.fetch(world.champion))
     data = prepare_tuning(champion, world.after, types=TYPES, gap_ms=GAP, learned_to=None, config=TUNING)
     times = data.log.times
-    assert times[data.window.learned].max() < data.window.border <= times[data.window.held_out].min()
+    assert times[data.window.learned].max() <= times[data.window.mixing].min()
+    assert times[data.window.mixing].max() < data.window.border <= times[data.window.held_out].min()
     end = max(session.ended_at for session in world.after)
     begin = min(session.started_at for session in world.after)
     assert (end - data.window.border) / (end - begin) == pytest.approx(0.1, abs=0.001)
@@ -124,7 +126,7 @@ def test_what_is_older_is_replayed_by_theme(world: World) -> None:
     data = prepare_tuning(champion, world.after, types=TYPES, gap_ms=GAP, learned_to=middle, config=TUNING)
     window, themes = data.window, data.routing.event_theme
     assert data.log.times[window.replayed].max() < middle <= data.log.times[window.new].min()
-    assert len(window.replayed) / len(window.learned) == pytest.approx(0.3, abs=0.01)
+    assert len(window.replayed) / len(window.learned) == pytest.approx(0.3, abs=0.02)
     assert not set(window.replayed) & set(window.earlier)
     counts = [int((themes[window.replayed] == theme).sum()) for theme in range(1, 5)]
     assert min(counts) > 0.5 * max(counts)

@@ -22,11 +22,19 @@ HALF = np.arange(COUNT) % 2 == 0
 EARLIER = np.arange(300) // 3
 
 
-def judged(auc: Floats | float, *, ndcg: Floats | float = 0.3, confidence: float = 0.2, count: int = COUNT) -> Judged:
+def judged(
+    auc: Floats | float,
+    *,
+    ndcg: Floats | float = 0.3,
+    confidence: float = 0.2,
+    of_new: float = 0.7,
+    count: int = COUNT,
+) -> Judged:
     """A model of this AUC at every position, whose first item is right as often as not."""
     noise = np.random.default_rng(0).normal(0, 0.05, count)
     return Judged(
         auc=np.full(count, auc) + noise,
+        auc_of_new=np.full(count, of_new) + noise,
         ndcg=np.full(count, ndcg) + noise,
         confidence=np.full(count, confidence),
         right=(np.arange(count) % 5 == 0).astype(float),
@@ -58,7 +66,7 @@ def test_a_better_one_passes_and_slices_that_are_too_small_are_not_judged() -> N
         (judged(0.79), {}, "it must be above 0"),
         (judged(np.where(USERS % 100 == 0, 3.0, 0.8 - 0.01)), {}, "its lower end at least -0.002"),
         (judged(0.8 + np.where(HALF, -0.02, 0.06)), {}, "GAUC on same theme -0.0200"),
-        (judged(0.81, ndcg=np.where(HALF, 0.2, 0.4)), {}, "NDCG@10 on new items -0.1000"),
+        (judged(0.81, of_new=0.6), {}, "GAUC on new items -0.1000"),
         (judged(0.81, ndcg=0.29), {}, "NDCG@10 -0.0100"),
         (judged(0.81), {"earlier": 0.79}, "GAUC on earlier clicks -0.0100"),
         (judged(0.81, confidence=0.215), {}, "calibration error 0.0150, the champion's is 0.00"),

@@ -16,7 +16,7 @@ from simulator.population import SyntheticConfig, synthesize
 
 GAP = 1_800_000
 TRAINING = TrainConfig(themes=4, width=16, recent=10, theme_ring=8, minutes=5, epochs=3, threads=1, step=256, moment=64)
-TUNING = FineTuneConfig(minutes=5, moment=64, fewest=100, most=1500, rate=5e-3)
+TUNING = FineTuneConfig(minutes=5, moment=64, fewest=100, most=1000, rate=5e-3)
 TYPES = EventTypes.parse("*:1")
 
 
@@ -63,6 +63,14 @@ def renamed(events: pl.DataFrame, items: Iterable[str]) -> pl.DataFrame:
     """The same, where these items have been replaced by new ones that are clicked in their place."""
     new = {item: f"new-{item}" for item in items}
     return events.with_columns(pl.col("item_id").replace(new))
+
+
+def drifted(events: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+    """The same, where a third of the items has been replaced by new ones, and another third has changed places."""
+    names = sorted(items["item_id"])
+    moved = names[1::3]
+    places = dict(zip(moved, [*moved[len(moved) // 2 :], *moved[: len(moved) // 2]], strict=True))
+    return renamed(events.with_columns(pl.col("item_id").replace(places)), names[::3])
 
 
 def train_champion(registry: Registry, events: pl.DataFrame, items: pl.DataFrame) -> str:

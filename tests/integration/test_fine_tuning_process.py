@@ -17,7 +17,7 @@ from mos_online.learning.order import Cell, Known, Source, ids_of
 from mos_online.processes import GuardedChild, wait_until, work_of
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
-from tests.fine_tuning.tuning_world import half, population, renamed, sessions_of, train_champion
+from tests.fine_tuning.tuning_world import drifted, half, population, sessions_of, train_champion
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +44,7 @@ def test_it_promotes_and_a_kill_in_the_middle_leaves_the_champion(
     before, after = half(log.clicks)
     registry = open_registry(mos_home)
     champion = train_champion(registry, before, log.items)
-    keep(mos_home, sessions_of(renamed(after, before["item_id"].unique().sort().to_list()[::3])))
+    keep(mos_home, sessions_of(drifted(after, log.items)))
     folder = mos_home.learning_dir
     versions = registry.versions()
 
