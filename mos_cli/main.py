@@ -41,7 +41,7 @@ COMMANDS = {
     "analyze": "Measure a log: do its users hop between themes?",
     "backfill": "Write the profiles of past users into the online store.",
     "replay": "Replay a dataset as clicks at a chosen speed.",
-    "simulate": "Users who answer recommendations: experiments with known truth, and a model that is asked.",
+    "simulate": "Users who answer recommendations: of an experiment, of a model, or of a running service.",
     "topics": "List, create and tail topics.",
     "dead-letters": "The records that could not be used: list, show, and send them again.",
     "doctor": "Check Kafka, store, model, ports and versions, and say how to fix what is wrong.",

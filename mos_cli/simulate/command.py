@@ -1,4 +1,4 @@
-"""``mos simulate arms | model``: users who answer what is recommended to them."""
+"""``mos simulate arms | model | service``: users who answer what is recommended to them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+
+from mos_cli.options import FromOption
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -156,3 +158,65 @@ def model(
         as_json=as_json,
         console=Console(),
     )
+
+
+@app.command()
+def service(
+    *,
+    population: PopulationOption = "",
+    log: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead: a dataset, as for `mos replay`. Its users answer with their own next clicks where the list "
+            "has them (default: none)."
+        ),
+    ] = None,
+    start: FromOption = "0",
+    speed: Annotated[
+        str, typer.Option("--speed", help="600x (times real time), 50/s (requests per second) or max.")
+    ] = "60x",
+    hours: HoursOption = 1.0,
+    length: LengthOption = 10,
+    drift_at: DriftOption = None,
+    moved: MovedOption = 0.3,
+    replaced: ReplacedOption = 0.2,
+    trend: TrendOption = 0.1,
+    clicks: ClicksOption = "position",
+    organic: OrganicOption = 0.3,
+    absence: AbsenceOption = 2.0,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Let users ask a running service for lists, and send it what they see and click.
+
+    `mos up` must run. Requests go to POST /v1/recommend/batch, impressions and clicks to POST /v1/events. If the
+    service goes away, the same call is made again until it answers. Stop with Ctrl-C. The last sessions stay open
+    until somebody clicks a session gap later.
+    """
+    from mos_cli.simulate.options import drift_of, habits_of, population_of, users_of_log  # noqa: PLC0415
+    from mos_cli.simulate.service import simulate_service  # noqa: PLC0415
+    from mos_online.settings import settings  # noqa: PLC0415
+    from simulator.loop.compose import LoopConfig, crowd_visitors  # noqa: PLC0415
+    from simulator.loop.config import HOUR  # noqa: PLC0415
+    from simulator.loop.service import SiteClient  # noqa: PLC0415
+    from simulator.loop.visitors import Visitors  # noqa: PLC0415
+    from simulator.replay.speed import Speed  # noqa: PLC0415
+
+    configured, pace, console = settings(), Speed.parse(speed), Console()
+    config = LoopConfig(
+        habits=habits_of(clicks=clicks, organic=organic, absence=absence),
+        drift=drift_of(drift_at, moved=moved, replaced=replaced, trend=trend),
+        length=length,
+        seed=seed,
+    )
+    visitors: Visitors
+    if log is None:
+        visitors = crowd_visitors(population_of(population), config, configured.sessions)
+    else:
+        visitors = users_of_log(log, start=start, length=length, settings=configured, console=Console(stderr=True))
+    with SiteClient(configured) as client:
+        finished = simulate_service(
+            visitors, client, speed=pace, duration=round(hours * HOUR), as_json=as_json, console=console
+        )
+    if not finished:
+        raise typer.Exit(130)

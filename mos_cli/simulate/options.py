@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
+from rich.console import Console
+
+from mos_cli.read_log import read_log
 from mos_online.errors import SettingsError
+from mos_online.settings import Settings
+from simulator.datasets import ReadOptions
 from simulator.loop.config import HOUR, Drift, Habits
+from simulator.loop.log_visitors import LogVisitors
 from simulator.population import Population, SyntheticConfig, populate
+from simulator.window import window
 
 CLICKS = ("position", "cascade")
 
@@ -35,3 +42,18 @@ def population_of(settings: str) -> Population:
         DatasetError: a setting is unknown or out of range.
     """
     return populate(SyntheticConfig.parse(settings) if settings else SyntheticConfig())
+
+
+def users_of_log(log: str, *, start: str, length: int, settings: Settings, console: Console) -> LogVisitors:
+    """The users of a recorded log, from the beginning that ``--from`` names on.
+
+    Raises:
+        DatasetError: there is no such log, or nothing is left of it.
+    """
+    data = read_log(log, None, ReadOptions(None, None), settings=settings, console=console)
+    return LogVisitors(
+        window(data.clicks, start=start, count=None),
+        data.categories,
+        gap=data.session_rules(settings.sessions).gap,
+        length=length,
+    )

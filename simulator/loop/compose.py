@@ -13,11 +13,11 @@ from mos_online.items.user_limits import UserLimits
 from mos_online.sessions import SessionConfig
 from simulator.loop.config import Arm, Drift, Habits
 from simulator.loop.crowd import Crowd
+from simulator.loop.crowd_visitors import CrowdVisitors
 from simulator.loop.rounds import check
 from simulator.loop.served import Served
 from simulator.loop.stream import VirtualStream
 from simulator.loop.virtual import VirtualLoop
-from simulator.loop.visit import Site
 from simulator.loop.world import World
 from simulator.population import Population
 
@@ -80,6 +80,25 @@ def virtual_loop(
     Raises:
         SettingsError: lists longer than a ring, or an effect too large to be exact.
     """
+    half_life, co_click_half_life = half_lives
+    stream = VirtualStream(
+        rules.sessions,
+        rules.outcomes,
+        rules.limits,
+        half_life_ms=half_life,
+        co_click_half_life_ms=co_click_half_life,
+    )
+    loop = VirtualLoop(crowd_visitors(population, config, rules.sessions), stream, served, shown=shown)
+    loop.begin_with(_past(population, categories=config.categories))
+    return loop
+
+
+def crowd_visitors(population: Population, config: LoopConfig, sessions: SessionConfig) -> CrowdVisitors:
+    """The users of a population, from a session gap after the end of their log on.
+
+    Raises:
+        SettingsError: lists longer than a ring, or an effect too large to be exact.
+    """
     check(population, [config.arm], config.length)
     world = World.of(population, config.drift, config.seed)
     users = np.arange(population.config.users)
@@ -93,26 +112,16 @@ def virtual_loop(
         length=config.length,
         seed=config.seed,
     )
-    half_life, co_click_half_life = half_lives
-    stream = VirtualStream(
-        rules.sessions,
-        rules.outcomes,
-        rules.limits,
-        half_life_ms=half_life,
-        co_click_half_life_ms=co_click_half_life,
-    )
-    events = population.dataset.events
-    site = Site(
+    end = int(population.dataset.events["timestamp"][-1])
+    return CrowdVisitors(
         population,
         world,
-        begin=int(events["timestamp"][-1]) + rules.sessions.gap + rules.sessions.lateness + 1,
-        gap=rules.sessions.gap,
+        crowd,
+        begin=end + sessions.gap + sessions.lateness + 1,
+        gap=sessions.gap,
         length=config.length,
         categories=config.categories,
     )
-    loop = VirtualLoop(crowd, site, stream, served, shown=shown)
-    loop.begin_with(_past(population, categories=config.categories))
-    return loop
 
 
 def _past(population: Population, *, categories: bool) -> Iterator[Click]:

@@ -1,0 +1,63 @@
+"""Those who ask for recommendations and answer them, as a simulation sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from mos_online.arrays import Floats, Ints
+from mos_online.contracts import Click, Impression, Session
+from mos_online.recommend.query import Query
+
+Lists = Sequence[Sequence[str]]
+"""The items of each list, best first."""
+
+
+class Answers(NamedTuple):
+    """What became of a batch of lists.
+
+    Attributes:
+        reports: for each list what its site sends: that it was seen, and clicks.
+        clicks: int64 (n,), clicks on items of each list.
+    """
+
+    reports: list[list[Impression | Click]]
+    clicks: Ints
+
+
+class Visitors(Protocol):
+    """Users of one site. Ask them, answer them, and then ask them again."""
+
+    @property
+    def begin(self) -> int:
+        """The event time of the start, ms since epoch."""
+        ...
+
+    @property
+    def catalogue(self) -> frozenset[str]:
+        """All items that they can be shown."""
+        ...
+
+    @property
+    def due(self) -> int | None:
+        """The event time (ms since epoch) of the next request; None if nobody will ask any more."""
+        ...
+
+    def ask(self, most: int, until: int) -> list[Query]:
+        """Up to ``most`` requests before ``until`` (ms since epoch): the next ones in time, each of another user.
+
+        Their profiles are not filled in.
+        """
+        ...
+
+    def judge(self, lists: Lists) -> Floats:
+        """How good lists would be as answers to the requests of the last ``ask``, float64 (n,): NDCG, 0 to 1."""
+        ...
+
+    def answer(self, request_ids: Sequence[str], lists: Lists) -> Answers:
+        """Show these lists to those who asked last; once for each ``ask``."""
+        ...
+
+    def theme_of(self, session: Session) -> int | None:
+        """The true theme of a closed session; None if it is not known."""
+        ...
