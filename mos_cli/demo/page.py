@@ -34,6 +34,7 @@ def render(report: Report, timeline: Sequence[Mapping[str, float]], delays: Mapp
         delays: name -> milliseconds, drawn as cumulative shares.
     """
     drawn = [plots.timeline(timeline), plots.delays(delays), plots.quality(report["quality"])]
+    drawn.append(plots.learning(report["learning"]))
     return (
         _environment()
         .get_template("report.html.jinja")

@@ -67,6 +67,31 @@ def quality(judged: Mapping[str, Any]) -> str:
     return _svg(figure)
 
 
+def learning(learned: Mapping[str, Any]) -> str:
+    """Draw the NDCG of each way of serving over event time, with its 95 % interval, and the drift."""
+    windows = learned["windows"]
+    if len(windows) < 2:
+        return ""
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    axes = figure.subplots()
+    hours = [window["hours"] for window in windows]
+    for name, colour in zip(windows[0]["ndcg"], (GREY, ORANGE, BLUE), strict=True):
+        parts = [window["ndcg"][name] for window in windows]
+        axes.plot(hours, [part["mean"] for part in parts], color=colour, label=name)
+        low, high = ([part[bound] for part in parts] for bound in ("low", "high"))
+        axes.fill_between(hours, np.maximum(low, 0), np.minimum(high, 1), color=colour, alpha=0.15, linewidth=0)
+    if learned["drift_at_hours"] is not None:
+        axes.axvline(learned["drift_at_hours"], color=INK, linewidth=0.7, linestyle=":")
+    axes.set(
+        title="What learning was worth: the same requests, answered in three ways",
+        xlabel="hours of event time",
+        ylabel="NDCG@10",
+        ylim=(0, None),
+    )
+    axes.legend(frameon=False, ncols=3, loc="lower left")
+    return _svg(figure)
+
+
 def _svg(figure: Figure) -> str:
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})

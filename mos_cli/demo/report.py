@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from mos_cli.demo.learning import Learned
 from mos_cli.demo.log import DemoLog
 from mos_cli.demo.machine import machine
 from mos_cli.demo.phases import Phases
@@ -37,6 +38,7 @@ class Outcome:
         watched: the replay.
         sessions, profiles: what came out, compared with what had to.
         quality: of each kind of requests.
+        learned: what learning was worth.
         phases: how long each step took.
     """
 
@@ -47,6 +49,7 @@ class Outcome:
     sessions: SessionCheck
     profiles: ProfileCheck
     quality: Mapping[str, Judged]
+    learned: Learned
     phases: Phases
 
 
@@ -82,6 +85,7 @@ def build_report(outcome: Outcome) -> Report:
         },
         "freshness": _freshness(outcome),
         "quality": {kind: _quality(judged) for kind, judged in outcome.quality.items()},
+        "learning": outcome.learned.report(),
         "latency_ms": _latency(seen, visitors),
         "samples": samples(seen, log.before.items, outcome.trained.theme_labels),
     }

@@ -1,4 +1,4 @@
-"""The demo, step by step: cut the log, train, backfill, start, replay and judge, check, report."""
+"""The demo, step by step: cut the log, train, backfill, start, replay and judge, check, let it learn, report."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from mos_cli.backfill.run import backfill_and_show
 from mos_cli.demo.judge import judged
+from mos_cli.demo.learning import compare_learning
 from mos_cli.demo.log import DemoLog, cut
 from mos_cli.demo.page import render
 from mos_cli.demo.phases import Phases
@@ -98,6 +99,8 @@ def _run(config: DemoConfig, settings: Settings, console: Console) -> bool:
         profiles = check_profiles(settings, watched.seen.sessions)
     with phases.measure("judge"):
         judge = judged(log, watched.visitors.asked, trained, gap_ms=settings.sessions.gap)
+    with phases.measure("learn"), console.status("comparing what learns with what does not ..."):
+        learned = compare_learning(log, config.dataset, settings)
     outcome = Outcome(
         log=log,
         trained=trained,
@@ -106,6 +109,7 @@ def _run(config: DemoConfig, settings: Settings, console: Console) -> bool:
         sessions=sessions,
         profiles=profiles,
         quality={kind: judge.result(kind) for kind in judge.kinds},
+        learned=learned,
         phases=phases,
     )
     return _report(outcome, settings.home / "report", console)

@@ -120,6 +120,9 @@ def model(
     population: PopulationOption = "",
     version: Annotated[str, typer.Option(help="A version of the model, or an alias.")] = "champion",
     hours: HoursOption = 24.0,
+    learn: Annotated[
+        bool, typer.Option("--learn", help="Beside the frozen router answer with one that is revised from the stream.")
+    ] = False,
     windows: Annotated[int, typer.Option(min=1, max=1000, help="Rows of the table: parts of the time.")] = 12,
     length: LengthOption = 10,
     drift_at: DriftOption = None,
@@ -133,6 +136,8 @@ def model(
     as_json: JsonOption = False,
 ) -> None:
     """Let users of a synthetic log answer a trained model, on a virtual clock.
+
+    With --learn two routers answer the very same requests: the one of the model, and one that is revised.
 
     Sessions, profiles, counts and outcomes are made by the code of the worker, without Kafka; no service runs. Train
     the model on the log of the same population before: `mos train --dataset synthetic`.
@@ -153,6 +158,7 @@ def model(
             seed=seed,
         ),
         duration=round(hours * HOUR),
+        learn=learn,
         windows=windows,
         settings=settings(),
         as_json=as_json,

@@ -22,6 +22,7 @@ from mos_online.settings import Settings
 from simulator.loop.compose import LoopConfig, StreamRules, virtual_loop
 from simulator.loop.config import HOUR
 from simulator.loop.measured import Measured
+from simulator.loop.revisions import Revisions
 from simulator.loop.served import Served
 from simulator.loop.virtual import Progress
 
@@ -33,6 +34,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         begin, end: of the part, in hours.
         requests, clicks: lists that were shown, and clicks on them.
         ndcg: by way of serving, of its lists on these requests, with the true relevance as gain.
+        minus_frozen: how much more NDCG each other way has on these requests.
         agreement: by way of serving, of its themes with the true ones (normalised mutual information).
     """
 
@@ -41,6 +43,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     clicks: int
     ndcg: dict[str, Estimate]
+    minus_frozen: dict[str, Estimate]
     agreement: dict[str, float]
 
 
@@ -51,12 +54,14 @@ class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
         model_version: of the model.
         drift_at: hours until the drift; null if there was none.
         windows: in order.
+        learned: by way of serving, what its parts say of themselves.
         requests_per_second: of the simulation, by the clock.
     """
 
     model_version: str
     drift_at: float | None
     windows: list[Window]
+    learned: dict[str, list[dict[str, object]]]
     requests_per_second: float
 
 
@@ -66,6 +71,7 @@ def simulate_model(
     config: LoopConfig,
     *,
     duration: int,
+    learn: bool,
     windows: int,
     settings: Settings,
     as_json: bool,
@@ -79,10 +85,13 @@ def simulate_model(
     population = population_of(settings_of_users)
     folder = open_registry(settings).fetch(version)
     stated = load_config(folder)
-    way = Served("frozen", Recommender.load(folder), stated.sizes)
+    ways = [Served("frozen", Recommender.load(folder), stated.sizes)]
+    if learn:
+        ways.append(Served("online", Recommender.load(folder), stated.sizes))
+        ways[-1].parts.append(Revisions(ways[-1]))
     loop = virtual_loop(
         population,
-        [way],
+        ways,
         config,
         stream_rules(settings),
         half_lives=(stated.half_life_ms, stated.co_click_half_life_ms),
@@ -96,9 +105,10 @@ def simulate_model(
 
         measured = loop.run(duration, show)
     result = ModelResult(
-        model_version=way.recommender.model_version,
+        model_version=stated.version,
         drift_at=None if config.drift is None else config.drift.at / HOUR,
         windows=[_window(measured, *_part(duration, n, windows)) for n in range(windows)],
+        learned={way.name: [dict(part.status()) for part in way.parts] for way in ways},
         requests_per_second=len(measured.time) / (time.perf_counter() - began),
     )
     if as_json:
@@ -134,15 +144,18 @@ def _window(measured: Measured, begin: int, end: int) -> Window:
         requests=int(of.sum()),
         clicks=int(measured.clicks[of].sum()),
         ndcg={name: measured.quality(way, begin, end) for way, name in enumerate(measured.names)},
+        minus_frozen={name: measured.gain(way, 0, begin, end) for way, name in enumerate(measured.names) if way},
         agreement={name: measured.agreement(way, begin, end) for way, name in enumerate(measured.names)},
     )
 
 
 def _table(windows: Sequence[Window], names: Sequence[str]) -> Table:
     columns = [f"{metric} {name}" for name in names for metric in ("NDCG", "NMI")]
+    columns += [f"{name} - frozen" for name in names[1:]]
     table = Table("hours", "lists", "clicks per list", *columns, box=SIMPLE)
     for one in windows:
         cells = [cell for name in names for cell in (_estimate(one.ndcg[name]), f"{one.agreement[name]:.3f}")]
+        cells += [_estimate(gain) for gain in one.minus_frozen.values()]
         rate = f"{one.clicks / one.requests:.3f}" if one.requests else ""
         table.add_row(f"{one.begin:g} to {one.end:g}", f"{one.requests:,}", rate, *cells)
     return table

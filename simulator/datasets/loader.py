@@ -52,13 +52,25 @@ def load(
     return replace(_read(dataset, data_dir, format_name, options), event_types=event_types)
 
 
+def synthetic_config(dataset: str) -> SyntheticConfig | None:
+    """The settings of the synthetic population that ``dataset`` names; None if it names something else.
+
+    Raises:
+        DatasetError: a setting is unknown or out of range.
+    """
+    kind, colon, settings = dataset.partition(":")
+    if kind != SYNTHETIC:
+        return None
+    return SyntheticConfig.parse(settings) if colon else SyntheticConfig()
+
+
 def _read(dataset: str, data_dir: Path | None, format_name: str | None, options: ReadOptions) -> Dataset:
     path = Path(dataset).expanduser()
     if format_name is not None:
         return load_file(format_name, path, options)
-    kind, colon, settings = dataset.partition(":")
-    if kind == SYNTHETIC:
-        return synthesize(SyntheticConfig.parse(settings) if colon else SyntheticConfig())
+    synthetic = synthetic_config(dataset)
+    if synthetic is not None:
+        return synthesize(synthetic)
     if data_dir is not None and "/" not in dataset and (data_dir / dataset / EVENTS).is_file():
         return read_folder(data_dir / dataset, options)
     if path.is_file():

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from mos_online.contracts import Click, Context
+from mos_online.contracts import Click
 from mos_online.feedback.rules import JoinRules
 from mos_online.items.user_limits import UserLimits
 from mos_online.sessions import SessionConfig
 from simulator.loop.config import Arm, Drift, Habits
 from simulator.loop.crowd import Crowd
 from simulator.loop.crowd_visitors import CrowdVisitors
+from simulator.loop.log_clicks import clicks_of
 from simulator.loop.rounds import check
 from simulator.loop.served import Served
 from simulator.loop.stream import VirtualStream
 from simulator.loop.virtual import VirtualLoop
+from simulator.loop.visitors import Visitors
 from simulator.loop.world import World
 from simulator.population import Population
 
@@ -80,6 +82,30 @@ def virtual_loop(
     Raises:
         SettingsError: lists longer than a ring, or an effect too large to be exact.
     """
+    visitors = crowd_visitors(population, config, rules.sessions)
+    past = clicks_of(population.dataset.events, population.dataset.categories if config.categories else {})
+    return loop_with(visitors, past, served, rules, half_lives=half_lives, shown=shown)
+
+
+def loop_with(
+    visitors: Visitors,
+    past: Iterable[Click],
+    served: Sequence[Served],
+    rules: StreamRules,
+    *,
+    half_lives: tuple[float, float],
+    shown: int = -1,
+) -> VirtualLoop:
+    """A loop of any visitors.
+
+    Args:
+        visitors: who asks.
+        past: clicks before they begin, in order; they are in the profiles and in the counts.
+        served, rules, half_lives, shown: as for ``virtual_loop``.
+
+    Raises:
+        SettingsError: as ``VirtualLoop``.
+    """
     half_life, co_click_half_life = half_lives
     stream = VirtualStream(
         rules.sessions,
@@ -88,8 +114,8 @@ def virtual_loop(
         half_life_ms=half_life,
         co_click_half_life_ms=co_click_half_life,
     )
-    loop = VirtualLoop(crowd_visitors(population, config, rules.sessions), stream, served, shown=shown)
-    loop.begin_with(_past(population, categories=config.categories))
+    loop = VirtualLoop(visitors, stream, served, shown=shown)
+    loop.begin_with(past)
     return loop
 
 
@@ -122,14 +148,3 @@ def crowd_visitors(population: Population, config: LoopConfig, sessions: Session
         length=config.length,
         categories=config.categories,
     )
-
-
-def _past(population: Population, *, categories: bool) -> Iterator[Click]:
-    """The clicks of the log."""
-    contexts: dict[str, Context | None] = {
-        item: {"category": category} if categories else None
-        for item, category in population.dataset.items.select("item_id", "category").iter_rows()
-    }
-    columns = population.dataset.events.select("user_id", "item_id", "event_id", "timestamp")
-    for user, item, event, timestamp in columns.iter_rows():
-        yield Click(user_id=user, item_id=item, event_id=event, timestamp=timestamp, context=contexts[item])

@@ -29,7 +29,6 @@ class CrowdVisitors:
 
     Attributes:
         begin: event time of the start, ms since epoch.
-        catalogue: all items that there will ever be.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class CrowdVisitors:
             length: of the lists.
             categories: whether clicks name the category of their item: the ring in which it was at first.
         """
-        self.begin, self.catalogue = begin, frozenset(world.names)
+        self.begin = begin
         self._crowd, self._names, self._length = crowd, world.names, length
         self._rows = {name: number for number, name in enumerate(world.names)}
         self._users = population.user_ids
@@ -71,6 +70,14 @@ class CrowdVisitors:
     def due(self) -> int | None:
         """When the next one asks, ms since epoch."""
         return self.begin + self._due[0][0] if self._due else None
+
+    def require(self, catalogue: frozenset[str]) -> None:
+        """Check that these are items of the users' world."""
+        if strange := catalogue - self._rows.keys():
+            raise SettingsError(
+                f"{len(strange):,} of the {len(catalogue):,} items of the model are not of these users: train it on "
+                "their log, with `mos train --dataset synthetic` and the settings of the population"
+            )
 
     def ask(self, most: int, until: int) -> list[Query]:
         """The next requests; see ``Visitors``."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from mos_online.contracts import Session
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.learning.part import LearningBatch, LearningPart
 from mos_online.recommend.query import Query, Ranking
 from mos_online.recommend.recommender import Recommender
+from mos_online.themes import Router
 from mos_online.users.profile import UserProfile
 from mos_online.users.ring_sizes import RingSizes
 from mos_online.users.update import apply_sessions
@@ -20,21 +23,29 @@ class Served:
 
     Attributes:
         name: for the report.
-        recommender: answers; parts may change its router and its weights.
+        recommender: answers.
         profiles: by user_id.
+        parts: what learns from the stream for this way of serving; add to it before the simulation runs.
         alarms: what the parts have said, in order.
     """
 
-    def __init__(
-        self, name: str, recommender: Recommender, sizes: RingSizes, parts: Sequence[LearningPart] = ()
-    ) -> None:
-        """Serve with a recommender of its own; ``parts`` learn from what comes out of the stream."""
+    def __init__(self, name: str, recommender: Recommender, sizes: RingSizes, *, counts: bool = True) -> None:
+        """Serve with a recommender of its own; without ``counts`` popularity and co-clicks stay those of the start."""
         self.name = name
         self.recommender = recommender
         self.profiles: dict[str, UserProfile] = {}
+        self.parts: list[LearningPart] = []
         self.alarms: list[str] = []
         self._sizes = sizes
-        self._parts = parts
+        self._counts, self._observed = counts, False
+
+    def use(self, router: Router) -> None:
+        """Put a revision of the router into service, as replicas and the profiler do.
+
+        Raises:
+            ModelError: it is of another epoch.
+        """
+        self.recommender = self.recommender.revised(router)
 
     def close(self, sessions: Sequence[Session]) -> list[int]:
         """Update the profiles by closed sessions; returns the theme of each."""
@@ -47,18 +58,21 @@ class Served:
     def learn(self, batches: Sequence[LearningBatch]) -> None:
         """Give the parts what came to be known, and let them do what is due."""
         for batch in batches:
-            for part in self._parts:
+            for part in self.parts:
                 part.take(batch)
         if not batches:
             return
-        for part in self._parts:
+        for part in self.parts:
             for alarm in part.step(batches[-1].event_time):
                 self.alarms.append(f"{part.name}: {alarm.why}")
-                for other in self._parts:
+                for other in self.parts:
                     other.hear(alarm)
 
     def observe(self, popularity: PopularitySnapshot, together: CoClickSnapshot) -> None:
         """Take the newest counts, as a replica does every few seconds."""
+        if self._observed and not self._counts:
+            return
+        self._observed = True
         self.recommender.observe_popularity([popularity])
         self.recommender.observe_co_clicks([together])
 
@@ -66,15 +80,5 @@ class Served:
         """Rank for these users, with their profiles."""
         known = self.profiles.get
         return self.recommender.recommend(
-            [
-                Query(
-                    user_id=one.user_id,
-                    profile=known(one.user_id),
-                    events=one.events,
-                    timestamp=one.timestamp,
-                    k=one.k,
-                    exclude=one.exclude,
-                )
-                for one in queries
-            ]
+            [msgspec.structs.replace(query, profile=known(query.user_id)) for query in queries]
         )

@@ -58,22 +58,23 @@ class VirtualLoop:
             refresh: after so many requests the recommenders get the newest counts.
 
         Raises:
-            SettingsError: nothing serves, or a model knows no item that these users know.
+            SettingsError: nothing serves, or a model's items are not those of these users.
         """
         if not served:
             raise SettingsError("a simulation needs at least one way of serving")
         for one in served:
-            if not one.recommender.catalogue & visitors.catalogue:
-                raise SettingsError(
-                    f"model {one.recommender.model_version} knows none of the items of these users: train it on the "
-                    "log of the same users, with `mos train --dataset`"
-                )
+            visitors.require(one.recommender.catalogue)
         self.stream = stream
         self._visitors, self._served = visitors, served
         self._shown, self._refresh = range(len(served))[shown], refresh
         self._users: dict[str, int] = {}
         self._closed: list[tuple[int, int, list[int]]] = []
         self._answered: list[tuple[Ints, Ints, Ints, Floats]] = []
+
+    @property
+    def begin(self) -> int:
+        """The event time of the start, ms since epoch."""
+        return self._visitors.begin
 
     def begin_with(self, clicks: Iterable[Click]) -> None:
         """Let what users clicked before the start into the profiles and the counts, but not into what learns."""

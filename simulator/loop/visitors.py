@@ -33,9 +33,12 @@ class Visitors(Protocol):
         """The event time of the start, ms since epoch."""
         ...
 
-    @property
-    def catalogue(self) -> frozenset[str]:
-        """All items that they can be shown."""
+    def require(self, catalogue: frozenset[str]) -> None:
+        """Check that they can be shown what a model recommends.
+
+        Raises:
+            SettingsError: these items are of another world.
+        """
         ...
 
     @property

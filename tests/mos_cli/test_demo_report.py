@@ -12,11 +12,13 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from mos_cli.demo.display import RunningTotals
 from mos_cli.demo.judge import judged
+from mos_cli.demo.learning import Learned
 from mos_cli.demo.log import DemoLog, cut
 from mos_cli.demo.page import render
 from mos_cli.demo.phases import Phases
@@ -35,6 +37,7 @@ from mos_online.sessions import offline_sessions
 from mos_online.settings import Settings
 from mos_online.training import TrainReport
 from simulator.datasets import load
+from simulator.loop.measured import Measured
 
 ROOT = Path(__file__).parents[2]
 POPULATION = "synthetic:users=100,themes=4,items_per_theme=10,days=5"
@@ -59,6 +62,25 @@ TRAINED = TrainReport(
     passes=3,
     seconds=1.5,
     theme_labels=LABELS,
+)
+
+
+HOURS = np.arange(200) * 108_000  # ms: 200 requests in 6 hours
+LEARNED = Learned(
+    measured=Measured(
+        names=["frozen", "counts", "online"],
+        shown=2,
+        time=HOURS,
+        user=np.arange(200) % 40,
+        clicks=np.zeros(200, np.int64),
+        ndcg=np.column_stack([np.full(200, 0.25), np.full(200, 0.5), np.where(HOURS < 7_200_000, 0.5, 0.75)]),
+        closed=HOURS,
+        ring=np.arange(200) % 4,
+        themes=np.column_stack([np.zeros(200, np.int64), np.arange(200) % 4, np.arange(200) % 4]),
+    ),
+    duration=6 * 3_600_000,
+    drift_at=2 * 3_600_000,
+    revisions={"revisions": 3, "refused": []},
 )
 
 
@@ -158,6 +180,7 @@ def outcome(log: DemoLog, mos_home: Settings) -> Outcome:
         sessions=check_sessions(sessions, log.replayed, mos_home.sessions),
         profiles=ProfileCheck(expected=users, readable=users, stale=0),
         quality={kind: judge.result(kind) for kind in judge.kinds},
+        learned=LEARNED,
         phases=phases,
     )
 
@@ -235,7 +258,7 @@ def test_the_page_shows_the_figures_and_escapes_what_is_not_ours(outcome: Outcom
     text = render(report, [now.row() for now in outcome.watched.timeline], outcome.watched.delays)
     page = Page(text)
     assert page.open == []
-    assert page.tags.count("svg") == 3
+    assert page.tags.count("svg") == 4
     assert "b" in page.tags  # ours, of the user's name
     assert page.tags.count("b") == len(report["samples"])
     words = " ".join(page.text.split())
@@ -286,3 +309,25 @@ def test_the_template_is_in_the_wheel(tmp_path: Path) -> None:
     templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "mos_cli/demo/templates").iterdir()}
     assert len(templates) == 2
     assert templates <= names
+
+
+def test_the_report_says_what_learning_was_worth(outcome: Outcome) -> None:
+    """After the drift: what was measured before it says nothing of what was regained."""
+    report = build_report(outcome)
+    learned = report["learning"]
+    assert learned["requests"] == 200
+    assert learned["drift_at_hours"] == 2
+    assert learned["ndcg"]["online"]["mean"] == pytest.approx(0.75)
+    assert learned["minus_frozen"] == {
+        "counts": {"mean": 0.25, "low": 0.25, "high": 0.25},
+        "online": {"mean": 0.5, "low": 0.5, "high": 0.5},
+    }
+    assert learned["agreement"]["online"] == pytest.approx(1.0)
+    assert len(learned["windows"]) == 12
+    assert learned["windows"][0]["ndcg"]["online"]["mean"] == pytest.approx(0.5)
+    page = render(report, [], {})
+    assert "What learning was worth" in page
+    assert "0.5000 [0.5000, 0.5000]" in page
+    console = Console(file=StringIO(), width=200)
+    print_report(report, console, Path("report.html"))
+    assert "+0.5000 [+0.5000, +0.5000] NDCG@10 over frozen" in console.file.getvalue()  # type: ignore[attr-defined]

@@ -47,7 +47,7 @@ def test_the_table_of_arms_shows_both(mos: Mos) -> None:
 
 def test_a_model_is_asked_on_a_virtual_clock(mos: Mos, model: str) -> None:
     command = ("simulate", "model", "--population", USERS, "--hours", "4", "--windows", "2", "--drift-at", "2")
-    answer = mos(*command, "--absence", "2", "--json")
+    answer = mos(*command, "--absence", "1", "--learn", "--json")
     assert answer.status == 0, answer
     result = msgspec.json.decode(answer.out)
     assert result["model_version"] == model
@@ -55,6 +55,10 @@ def test_a_model_is_asked_on_a_virtual_clock(mos: Mos, model: str) -> None:
     before, after = result["windows"]
     assert before["requests"] > 100
     assert before["ndcg"]["frozen"]["mean"] > after["ndcg"]["frozen"]["mean"]
+    assert set(after["ndcg"]) == {"frozen", "online"}
+    assert set(after["minus_frozen"]) == {"online"}
+    (revisions,) = result["learned"]["online"]
+    assert set(revisions) == {"revisions", "refused"}
     table = mos(*command).out
     assert "NDCG frozen" in table
     assert model in table
@@ -66,7 +70,7 @@ def test_a_model_is_asked_on_a_virtual_clock(mos: Mos, model: str) -> None:
         (["arms", "--population", "cats=3"], "'cats=3' is no setting of the synthetic population"),
         (["arms", "--clicks", "random"], "--clicks random: there are position and cascade"),
         (["arms", "--population", USERS, "--effect", "3"], "is exact with these habits"),
-        (["model", "--population", "users=50,themes=5"], "items of model"),
+        (["model", "--population", "users=50,themes=5"], "items of the model are not of these users"),
         (["model", "--version", "m-none"], "m-none"),
     ],
     ids=lambda value: " ".join(value[:3]) if isinstance(value, list) else "",

@@ -178,6 +178,9 @@ def test_users_of_a_log_answer_with_their_own_clicks(population: Population) -> 
     assert {str(one["category"]) for one in contexts if isinstance(one, dict)} == set(
         population.dataset.items["category"]
     )
+    visitors.require(frozenset(popular))
+    with pytest.raises(SettingsError, match="knows none of the items of this log"):
+        visitors.require(frozenset({"x"}))
     with pytest.raises(DatasetError, match="no clicks"):
         LogVisitors(log.head(0), {}, gap=1, length=10)
 

@@ -11,11 +11,16 @@ import pytest
 from mos_online.contracts import Outcome, Session
 from mos_online.errors import SettingsError
 from mos_online.learning.part import Alarm, LearningBatch
+from mos_online.metrics.agreement import mutual_information
 from mos_online.recommend.recommender import Recommender
+from mos_online.themes.visits import laid_out
 from mos_online.users.ring_sizes import RingSizes
 from simulator.loop.compose import LoopConfig, StreamRules, virtual_loop
 from simulator.loop.config import HOUR, Drift, Habits
+from simulator.loop.kept_visits import KeptVisits
 from simulator.loop.measured import Measured, regained
+from simulator.loop.oracle import oracle_router
+from simulator.loop.revisions import Revisions
 from simulator.loop.served import Served
 from simulator.loop.virtual import VirtualLoop
 from simulator.population import Population, SyntheticConfig, populate
@@ -56,9 +61,10 @@ def loop_of(
     population: Population, parts: Sequence[Watching] = (), *, drift: Drift | None = None, ways: int = 2
 ) -> tuple[VirtualLoop, list[Served]]:
     served = [
-        Served(f"way {n}", Recommender(small_checkpoint(population)), RingSizes(recent=10, theme=8), parts if n else ())
+        Served(f"way {n}", Recommender(small_checkpoint(population)), RingSizes(recent=10, theme=8))
         for n in range(ways)
     ]
+    served[-1].parts += parts
     config = LoopConfig(habits=HABITS, drift=drift, seed=3)
     return virtual_loop(population, served, config, StreamRules(), half_lives=(HALF_LIFE, HALF_LIFE)), served
 
@@ -140,7 +146,7 @@ def test_a_model_of_another_population_is_refused(population: Population) -> Non
     names = [f"strange-{item}" for item in known.items]
     strange = replace(known, items=names, popular=names[:50])
     served = [Served("strange", Recommender(strange), RingSizes())]
-    with pytest.raises(SettingsError, match="knows none of the items of these users"):
+    with pytest.raises(SettingsError, match="120 of the 120 items of the model are not of these users"):
         virtual_loop(population, served, LoopConfig(), StreamRules(), half_lives=(HALF_LIFE, HALF_LIFE))
     with pytest.raises(SettingsError, match="at least one way"):
         virtual_loop(population, [], LoopConfig(), StreamRules(), half_lives=(HALF_LIFE, HALF_LIFE))
@@ -152,3 +158,29 @@ def test_a_model_of_another_population_is_refused(population: Population) -> Non
 def test_what_was_regained_is_a_share_of_what_was_lost() -> None:
     assert regained(0.9, 0.5, 1.0) == pytest.approx(0.8)
     assert np.isnan(regained(0.5, 0.5, 0.5))
+
+
+def test_revisions_regain_themes_after_a_drift(population: Population) -> None:
+    """The frozen way keeps its router; the oracle, fitted on what came after the drift, is better than both."""
+    served = [
+        Served(name, Recommender(small_checkpoint(population)), RingSizes(recent=10, theme=8), counts=name != "frozen")
+        for name in ("frozen", "online")
+    ]
+    revisions, kept = Revisions(served[1], every=100), KeptVisits()
+    served[1].parts += [revisions, kept]
+    habits = Habits(absence=0.5 * HOUR, organic=1.0)
+    config = LoopConfig(habits=habits, drift=Drift(at=HOUR, moved=0.5, replaced=0.0), seed=3)
+    loop = virtual_loop(population, served, config, StreamRules(), half_lives=(HALF_LIFE, HALF_LIFE))
+    measured = loop.run(DURATION)
+    frozen, online = (measured.agreement(way, DURATION - HOUR, DURATION) for way in range(2))
+    assert online > frozen + 0.05
+    assert revisions.status()["revisions"] == served[1].recommender.router.sequence > 3
+    assert served[0].recommender.router.sequence == 0
+    base = served[0].recommender.router
+    late = [visit for visit in kept.visits if visit.watermark >= loop.begin + HOUR]
+    oracle = oracle_router(base, late)
+    assert oracle.epoch == base.epoch
+    rings = dict(zip(measured.closed.tolist(), measured.ring.tolist(), strict=True))
+    true = [rings.get(visit.watermark - loop.begin, -1) for visit in late]
+    themes = [router.session_themes(*laid_out(late)) for router in (base, oracle)]
+    assert mutual_information(themes[1], true) > mutual_information(themes[0], true) + 0.1

@@ -1,0 +1,122 @@
+"""What learning was worth: a frozen model beside one that learns from the stream, on the very same requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import torch
+
+from mos_cli.demo.log import DemoLog
+from mos_cli.simulate.model import stream_rules
+from mos_online.recommend.recommender import Recommender
+from mos_online.registry import open_registry
+from mos_online.registry.model_config import load_config
+from mos_online.settings import Settings
+from simulator.datasets.loader import synthetic_config
+from simulator.loop.compose import LoopConfig, loop_with, virtual_loop
+from simulator.loop.config import HOUR, Drift, Habits
+from simulator.loop.log_clicks import clicks_of
+from simulator.loop.log_visitors import LogVisitors
+from simulator.loop.measured import Measured
+from simulator.loop.revisions import Revisions
+from simulator.loop.served import Served
+from simulator.loop.virtual import VirtualLoop
+from simulator.population import populate
+
+CLICKS, PAST = 12_000, 60_000
+"""Clicks of a log that users answer with, and clicks before them that are in the profiles and counts."""
+DRIFT_AT, DURATION = 2 * HOUR, 6 * HOUR
+"""Of synthetic users."""
+WINDOWS = 12
+FROZEN, COUNTS, ONLINE = "frozen", "counts", "online"
+"""Nothing moves; popularity and co-clicks are live; and the router is revised, too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What was measured.
+
+    Attributes:
+        measured: of ``FROZEN``, ``COUNTS`` and ``ONLINE``, on the same requests.
+        duration: of event time, ms.
+        drift_at: ms after the start; None: nothing was changed on purpose.
+        revisions: status of what revised the router.
+
+    Figures of the report are of the time after the drift, if there is one.
+    """
+
+    measured: Measured
+    duration: int
+    drift_at: int | None
+    revisions: dict[str, object]
+
+    def report(self) -> dict[str, Any]:
+        """The key ``learning`` of the report."""
+        measured, plain = self.measured, msgspec.to_builtins
+        begin = 0 if self.drift_at is None else self.drift_at
+        parts = [(self.duration * n // WINDOWS, self.duration * (n + 1) // WINDOWS) for n in range(WINDOWS)]
+        ways = range(len(measured.names))
+        return {
+            "requests": len(measured.time),
+            "drift_at_hours": None if self.drift_at is None else self.drift_at / HOUR,
+            "ndcg": {measured.names[way]: plain(measured.quality(way, begin, self.duration)) for way in ways},
+            "minus_frozen": {
+                measured.names[way]: plain(measured.gain(way, 0, begin, self.duration)) for way in ways if way
+            },
+            "agreement": {measured.names[way]: measured.agreement(way, begin, self.duration) for way in ways},
+            "revisions": self.revisions,
+            "windows": [
+                {
+                    "hours": (first + last) / 2 / HOUR,
+                    "ndcg": {measured.names[way]: plain(measured.quality(way, first, last)) for way in ways},
+                }
+                for first, last in parts
+                if ((measured.time >= first) & (measured.time < last)).sum() > 1
+            ],
+        }
+
+
+def compare_learning(log: DemoLog, dataset: str, settings: Settings) -> Learned:
+    """Let users ask three ways of serving the same model, on a virtual clock.
+
+    Users of a recorded log answer with their next clicks. Synthetic users go on after their log, and drift.
+
+    Args:
+        log: that the model was trained on and that was replayed.
+        dataset: its name on the command line.
+        settings: of the registry and the stream.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _compare(log, dataset, settings)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _compare(log: DemoLog, dataset: str, settings: Settings) -> Learned:
+    folder = open_registry(settings).fetch("champion")
+    stated = load_config(folder)
+    ways = [
+        Served(name, Recommender.load(folder), stated.sizes, counts=name != FROZEN) for name in (FROZEN, COUNTS, ONLINE)
+    ]
+    revisions = Revisions(ways[-1])
+    ways[-1].parts.append(revisions)
+    half_lives = stated.half_life_ms, stated.co_click_half_life_ms
+    synthetic = synthetic_config(dataset)
+    loop: VirtualLoop
+    if synthetic is not None:
+        config = LoopConfig(habits=Habits(absence=2.0 * HOUR), drift=Drift(at=DRIFT_AT), categories=True)
+        loop = virtual_loop(populate(synthetic), ways, config, stream_rules(settings), half_lives=half_lives)
+        drift_at, duration = DRIFT_AT, DURATION
+    else:
+        clicks, categories = log.replayed.head(CLICKS), log.before.categories
+        visitors = LogVisitors(clicks, categories, gap=settings.sessions.gap, length=10)
+        past = clicks_of(log.before.clicks.tail(PAST), categories)
+        loop = loop_with(visitors, past, ways, stream_rules(settings), half_lives=half_lives)
+        drift_at, duration = None, int(clicks["timestamp"][-1]) + 1 - visitors.begin
+    return Learned(
+        measured=loop.run(duration), duration=duration, drift_at=drift_at, revisions=dict(revisions.status())
+    )
