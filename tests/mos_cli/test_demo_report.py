@@ -269,7 +269,7 @@ def test_the_page_shows_the_figures_and_escapes_what_is_not_ours(outcome: Outcom
     assert "Dead letters, by reason none" in words
     failed = Page(render({**report, "passed": False, "faults": ["a < b", "c"]}, [], {}))
     assert "FAILED: a < b; c" in failed.text
-    assert failed.tags.count("svg") == 1
+    assert failed.tags.count("svg") == 2
 
 
 def test_the_short_form_says_the_same(outcome: Outcome) -> None:
