@@ -53,7 +53,7 @@ class Learned:
     revisions: dict[str, object]
 
     def report(self) -> dict[str, Any]:
-        """The key ``learning`` of the report."""
+        """The key ``learned`` of the report."""
         measured, plain = self.measured, msgspec.to_builtins
         begin = 0 if self.drift_at is None else self.drift_at
         parts = [(self.duration * n // WINDOWS, self.duration * (n + 1) // WINDOWS) for n in range(WINDOWS)]

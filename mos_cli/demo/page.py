@@ -34,7 +34,7 @@ def render(report: Report, timeline: Sequence[Mapping[str, float]], delays: Mapp
         delays: name -> milliseconds, drawn as cumulative shares.
     """
     drawn = [plots.timeline(timeline), plots.delays(delays), plots.quality(report["quality"])]
-    drawn.append(plots.learning(report["learning"]))
+    drawn.append(plots.learning(report["learned"]))
     return (
         _environment()
         .get_template("report.html.jinja")

@@ -85,7 +85,7 @@ def build_report(outcome: Outcome) -> Report:
         },
         "freshness": _freshness(outcome),
         "quality": {kind: _quality(judged) for kind, judged in outcome.quality.items()},
-        "learning": outcome.learned.report(),
+        "learned": outcome.learned.report(),
         "latency_ms": _latency(seen, visitors),
         "samples": samples(seen, log.before.items, outcome.trained.theme_labels),
     }

@@ -65,7 +65,7 @@ def _rows(report: Report) -> Iterator[tuple[str, str]]:
             "popularity is old",
             f"p50 {age['p50']:,.0f} s, p99 {age['p99']:,.0f} s of event time; its half-life is {half_life:,} s",
         )
-    for way, gain in report["learning"]["minus_frozen"].items():
+    for way, gain in report["learned"]["minus_frozen"].items():
         yield f"learning: {way}", f"{gain['mean']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}] NDCG@10 over frozen"
     yield "HTTP", _milliseconds(report["latency_ms"]["http"])
     yield "click to recommendation", _milliseconds(report["latency_ms"]["click_to_recommendation"])

@@ -314,7 +314,7 @@ def test_the_template_is_in_the_wheel(tmp_path: Path) -> None:
 def test_the_report_says_what_learning_was_worth(outcome: Outcome) -> None:
     """After the drift: what was measured before it says nothing of what was regained."""
     report = build_report(outcome)
-    learned = report["learning"]
+    learned = report["learned"]
     assert learned["requests"] == 200
     assert learned["drift_at_hours"] == 2
     assert learned["ndcg"]["online"]["mean"] == pytest.approx(0.75)
