@@ -102,7 +102,7 @@ class CoClicks:
         newest = max([timestamp, *(time for time, item in before if item == item_id)])  # it may come late
         self._last[user_id] = [*others, (newest, item_id)][-LAST:]
         self._newest = max(self._newest, timestamp)
-        self.pass_time(timestamp)
+        self.as_of = max(self.as_of, timestamp)
         self._forget_users()
         return others if len(others) == len(before) else []
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from learning import metrics as of_the_learner
-from mos_cli.demo.open_sessions import count_open
+from mos_cli.demo.open_sessions import OpenSessions, count_open
+from mos_online.settings import Settings
 from serving.metrics import Metrics
 from streams import metrics
 from streams.kafka.headers import closable_at, passed_on
@@ -45,6 +47,17 @@ def test_documents_name_metrics_that_exist(path: Path) -> None:
 def test_the_demo_finds_the_open_sessions() -> None:
     metrics.OPEN_SESSIONS.set(7)
     assert count_open(generate_latest().decode()) == 7
+
+
+def test_the_demo_asks_for_the_open_sessions_once_in_a_while(
+    mos_home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = OpenSessions(mos_home)
+    get = Mock(return_value=Mock(text="mos_sessionizer_open_sessions 7.0"))
+    monkeypatch.setattr(sessions._http, "get", get)
+    assert [sessions() for _ in range(5)] == [7] * 5
+    get.assert_called_once()
+    sessions.close()
 
 
 @pytest.mark.parametrize("header", [None, b"", b"soon", b"-5", b"1.5", b" 5", b"9" * 16, b"9" * 5000, b"\xd9\xa3"])
