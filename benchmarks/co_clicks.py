@@ -6,11 +6,13 @@ Run: python benchmarks/co_clicks.py [--items 100000] [--clicks 400000] [--partit
 from __future__ import annotations
 
 import argparse
+import copy
 import resource
 import statistics
 import time
 from array import array
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -20,6 +22,7 @@ from random_router import random_router
 from mos_online.contracts import SessionEvent
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.co_clicks import CoClicks
+from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot
 from mos_online.model import MoS, MoSConfig
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.co_clicks import FACTS
@@ -78,11 +81,10 @@ def counted(names: list[str], clicks: int, partition: int) -> CoClickSnapshot:
 
 
 def request_cost(names: list[str], snapshots: list[CoClickSnapshot]) -> None:
-    """A replica without and with neighbours, request by request in turn, and in batches."""
+    """A replica whose model has nothing mixed in, and one with neighbours and popularity; in turn, and in batches."""
     router = random_router(names, themes=THEMES, seed=0)
     model = MoS(MoSConfig(backbone="pooling", items=len(names) + SPARE, themes=THEMES, width=WIDTH, table=16))
     model.item_theme[1 : len(names) + 1] = torch.from_numpy(router.item_themes(names, [None] * len(names)))
-    model.mixing.set_weights(torch.full((SOURCES, FACTS), CONSTANT))
     checkpoint = ModelCheckpoint(
         model=model,
         router=router,
@@ -93,7 +95,11 @@ def request_cost(names: list[str], snapshots: list[CoClickSnapshot]) -> None:
         co_click_half_life_ms=HALF_LIFE,
         training={},
     )
-    alone, mixed = Recommender(checkpoint), Recommender(checkpoint)
+    plain = replace(checkpoint, model=copy.deepcopy(model))
+    model.mixing.set_weights(torch.full((SOURCES, FACTS), CONSTANT))
+    alone, mixed = Recommender(plain), Recommender(checkpoint)
+    for service in (alone, mixed):
+        service.observe_popularity([popularity(names[:LISTED_ITEMS])])
     taking = milliseconds(lambda: mixed.observe_co_clicks(snapshots), 10)
     print(f"  taken into a replica in {statistics.median(taking):.0f} ms (processor time of its refreshing thread)")
     random = np.random.default_rng(9)
@@ -117,8 +123,25 @@ def request_cost(names: list[str], snapshots: list[CoClickSnapshot]) -> None:
                 (spent,) = milliseconds(partial(service.recommend, batch), 1)
                 taken[who].append(spent / len(batch))
         p50, more = (statistics.median(taken[who]) for who in ("without", "with"))
-        print(f"  a request, {size} at once: {p50:.2f} ms without neighbours, {more:.2f} ms with them", end=" ")
+        print(f"  a request, {size} at once: {p50:.2f} ms by the model alone, {more:.2f} ms mixed", end=" ")
         print("(median processor time)")
+
+
+def popularity(names: list[str]) -> PopularitySnapshot:
+    """Items that are popular by a power law."""
+    counts = [1e6 / place for place in range(1, len(names) + 1)]
+    return PopularitySnapshot(
+        partition=0,
+        as_of=1,
+        total=sum(counts),
+        slow_total=sum(counts),
+        item_ids=names,
+        counts=counts,
+        slow_counts=counts,
+        first_seen=[0] * len(names),
+        categories=[""] * len(names),
+        users=[0] * len(names),
+    )
 
 
 def stored_bytes(snapshot: CoClickSnapshot) -> int:

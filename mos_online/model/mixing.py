@@ -96,7 +96,7 @@ class Mixing(nn.Module):
         The results are log of the mixed p(x), up to another constant of the user.
 
         Args:
-            scores: float32 (B, C).
+            scores: float32 (B, C); changed in place, since a copy would cost as much as all else.
             batch: the users; evidence: of them.
             popular: at the moment of the first users, at that of the next ones, and so on; sizes: how many these are.
             slot: int64 (items + 1,), the column of each item row, -1 for those that are no candidates.
@@ -110,31 +110,29 @@ class Mixing(nn.Module):
         level = (scores if unknown is None else scores.masked_fill(unknown, -torch.inf)).logsumexp(1, keepdim=True)
         odds = level + self.log_odds(evidence)
         had = had_before(batch, slot, scores.shape[1])
-        popularised = self._with_popularity(scores, odds, had, popular, sizes)
+        self._add_popularity(scores, odds, had, popular, sizes)
         if not len(evidence.rows):
-            return popularised, popularised
+            return scores, scores
         rows, columns, log_chance, entries = neighbour_chances(evidence, slot, scores.shape[1], unknown)
         again = had[rows, columns]
         share = had_share(evidence, rows, entries, again)
         added = odds[:, NEIGHBOURS] - left_over(self.again, share)
         added = added[rows] + log_chance + self.again * again
-        mixed = popularised.index_put((rows, columns), torch.logaddexp(popularised[rows, columns], added))
-        return mixed, popularised
+        return scores.index_put((rows, columns), torch.logaddexp(scores[rows, columns], added)), scores
 
-    def _with_popularity(
+    def _add_popularity(
         self, scores: Tensor, odds: Tensor, had: Tensor, popular: Sequence[PopularityChances], sizes: Sequence[int]
-    ) -> Tensor:
-        """The scores (B, C) with both kinds of popularity; ``odds`` (B, SOURCES) and ``had`` (B, C): see ``mix``."""
-        mixed, begin = scores.clone(), 0
+    ) -> None:
+        """Mix both kinds of popularity into scores (B, C); ``odds`` (B, SOURCES) and ``had`` (B, C): see ``mix``."""
+        begin = 0
         for now, size in zip(popular, sizes, strict=True):
-            part, again = mixed[begin : begin + size], had[begin : begin + size, now.columns]
+            part, again = scores[begin : begin + size], had[begin : begin + size, now.columns]
             both = torch.full_like(again, -torch.inf, dtype=scores.dtype)
             for source, logs in zip((RECENT, SLOW), now.logs, strict=True):
                 of_users = odds[begin : begin + size, source] - left_over(self.again, again.float() @ logs.exp())
                 both = torch.logaddexp(both, of_users.unsqueeze(1) + logs + self.again * again)
             part[:, now.columns] = torch.logaddexp(part[:, now.columns], both)
             begin += size
-        return mixed
 
 
 def had_before(batch: Batch, slot: Tensor, columns: int) -> Tensor:
