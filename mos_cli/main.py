@@ -37,6 +37,7 @@ COMMANDS = {
     "validate": "Check a log or a running topic: what is wrong, what it will mean, what to do.",
     "train": "Train themes and a MoS model on a dataset, and put it into service.",
     "models": "The model registry: list, show and compare versions, promote one, roll back.",
+    "routers": "The revisions of the router: list and show them, roll back.",
     "evaluate": "Compare MoS with other models under one protocol, with intervals; resumable.",
     "analyze": "Measure a log: do its users hop between themes?",
     "backfill": "Write the profiles of past users into the online store.",

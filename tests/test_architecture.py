@@ -70,7 +70,7 @@ CORE = {
     "themes": {"contracts", "items", "metrics"},
     "users": {"contracts", "sessions", "themes"},
     "registry": {"contracts", "themes", "users"},
-    "learning": {"contracts", "feedback"},
+    "learning": {"contracts", "feedback", "themes"},
     "model": {"items", "themes", "users"},
     "recommend": {"contracts", "items", "model", "themes", "users"},
     "baselines": {"contracts", "items", "metrics"},

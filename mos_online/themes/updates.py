@@ -53,6 +53,36 @@ def update_of(
     )
 
 
+def restored(
+    base: Router, newest: RouterUpdate, content: RouterUpdate | None, *, effective_from: int, held: bool
+) -> RouterUpdate:
+    """A revision that follows the newest and has the content of an earlier one.
+
+    Args:
+        base: the router that began the epoch.
+        newest: the revision in service.
+        content: an earlier revision with all its rows, or ``newest``; None: the base.
+        effective_from: event time, ms; it begins after ``newest`` in any case.
+        held: no further revision follows.
+
+    Raises:
+        ModelError: as ``revision_of``.
+    """
+    earlier = base if content is None else revision_of(base, content)
+    nothing = np.zeros((0, base.dimensions))
+    again = earlier.revised([], nothing, prototypes=earlier.prototypes, tau=earlier.tau, sequence=newest.sequence + 1)
+    return update_of(
+        base,
+        again,
+        arm=newest.arm,
+        effective_from=max(effective_from, newest.effective_from + 1),
+        through=(newest.through_watermark, newest.through_session),
+        sessions=0 if content is None else content.sessions,
+        restores=0 if content is None else content.sequence,
+        held=held,
+    )
+
+
 def shortened(update: RouterUpdate, artefact: str) -> RouterUpdate:
     """The same for a topic or a store: one of many rows, or with very long ids, names the file that has them."""
     if len(update.item_ids) <= MAX_ROWS and len(encode(update)) <= MAX_MESSAGE_BYTES:

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from mos_online.contracts import Session, actions_of, category_of
 
+LAST = chr(0x10FFFF)
+"""Behind every id of a user."""
+
 
 class Visit(NamedTuple):
     """What a router needs of a closed session. Visits are ordered by their first two fields.
@@ -80,7 +83,11 @@ class VisitWindow:
         """The visits, oldest first; only those up to a place if it is given."""
         if place is None:
             return list(self._visits)
-        return self._visits[: bisect_left(self._visits, (*place, chr(0x10FFFF)))]
+        return self._visits[: bisect_left(self._visits, (*place, LAST))]
+
+    def after(self, place: tuple[int, str]) -> list[Visit]:
+        """The visits after a place, oldest first."""
+        return self._visits[bisect_left(self._visits, (*place, LAST)) :]
 
     def _insert(self, visit: Visit) -> bool:
         at = bisect_left(self._visits, visit.place)

@@ -1,0 +1,223 @@
+"""The part of the learner that revises the router."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from mos_online.contracts import RouterUpdate
+from mos_online.learning.arms import CHAMPION
+from mos_online.learning.part import Alarm, LearningBatch
+from mos_online.learning.router_events import promoted, refused
+from mos_online.learning.router_shelf import RouterShelf
+from mos_online.learning.unknown_items import UnknownItems
+from mos_online.themes.gate import Judgement, judge
+from mos_online.themes.revise import revise
+from mos_online.themes.revision_config import GateConfig, RevisionConfig
+from mos_online.themes.router import Router
+from mos_online.themes.updates import revision_of, update_of
+from mos_online.themes.visits import Visit, VisitWindow, visit_of
+
+DAY = 86_400_000
+START = (-1, "")
+"""Before all sessions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouterSchedule:
+    """When a revision is made.
+
+    Attributes:
+        every: after so many sessions.
+        soon: after so many, if a drift or new items ask for it.
+        new_items_every: new items ask at most every so many ms of event time.
+        span: sessions that closed longer ago (ms) than this before the newest are not in the window.
+        ahead: a revision routes sessions from so many ms of event time after the newest that is known, so that whoever
+            routes has it by then.
+    """
+
+    every: int = 1000
+    soon: int = 100
+    new_items_every: int = 60_000
+    span: int = 7 * DAY
+    ahead: int = 2000
+
+
+@dataclass
+class _Epoch:
+    """What is known of the epoch in service.
+
+    Attributes:
+        base: the router that began it.
+        serving: the router in service.
+        newest: its message; None if it is the base.
+        decided: place of the last session that was decided about; what comes later is new.
+        revised_at: event time (ms) of the last revision that was tried.
+        refused, judgement: what the gate said last.
+    """
+
+    base: Router
+    serving: Router
+    newest: RouterUpdate | None = None
+    decided: tuple[int, str] = START
+    revised_at: int = 0
+    refused: list[str] = field(default_factory=list)
+    judgement: Judgement | None = None
+
+
+class RouterPart:
+    """Makes a revision of the router every so many sessions, or sooner if something asks for it.
+
+    What a revision holds is a function of the base and of the sessions up to one place in the order of event time. The
+    shelf keeps the place with the revision. So a learner that was killed goes on as if nothing had happened. If it has
+    fallen behind, it makes the last revision that is due and leaves out those before.
+
+    While a revision says ``held``, which a rollback does, none follows.
+    """
+
+    name = "router"
+
+    def __init__(
+        self,
+        shelf: RouterShelf,
+        *,
+        config: RevisionConfig | None = None,
+        limits: GateConfig | None = None,
+        schedule: RouterSchedule | None = None,
+    ) -> None:
+        """Know nothing yet."""
+        self._shelf = shelf
+        self._config = config or RevisionConfig()
+        self._limits = limits or GateConfig()
+        self._schedule = schedule or RouterSchedule()
+        self._window = VisitWindow(self._config.window + 20 * self._schedule.every)
+        self._unknown = UnknownItems(self._config.least)
+        self._epoch: _Epoch | None = None
+        self._asked: str | None = None
+        self._epoch_asked: str | None = None
+        self._unannounced: RouterUpdate | None = None
+
+    @property
+    def horizon(self) -> int:
+        """The span of the window, and a day for what was not decided yet."""
+        return self._schedule.span + DAY
+
+    def take(self, batch: LearningBatch) -> None:
+        """Remember the sessions."""
+        visits = [visit for visit in map(visit_of, batch.sessions) if visit.items]
+        self._window.add(visits)
+        if self._epoch is not None:
+            self._unknown.learn(visits, self._epoch.serving)
+
+    def step(self, event_time: int) -> Sequence[Alarm]:
+        """Make the revision that is due, and put it into service or say why not."""
+        self._shelf.tend()
+        epoch = self._followed()
+        if self._unannounced is not None:
+            self._shelf.announce(self._unannounced)
+            self._unannounced = None
+        if epoch is None or (epoch.newest is not None and epoch.newest.held):
+            return ()
+        visits = self._due(epoch, event_time)
+        if visits:
+            self._revise(epoch, visits, event_time)
+        return ()
+
+    def hear(self, alarm: Alarm) -> None:
+        """A drift of the themes asks for a revision now; a second one soon after it for a new epoch."""
+        if alarm.trigger == "router":
+            self._asked = alarm.why
+        elif alarm.trigger == "router-fit":
+            self._asked = self._epoch_asked = alarm.why
+
+    def status(self) -> Mapping[str, object]:
+        """The revision in service, what the gate measured last, and what is waited for."""
+        epoch = self._epoch
+        if epoch is None:
+            return {"state": "waits for a model"}
+        newest = epoch.newest
+        return {
+            "epoch": epoch.base.epoch,
+            "revision": epoch.serving.sequence,
+            "version": epoch.serving.version,
+            "routes_from": newest.effective_from if newest is not None else None,
+            "made_from": newest.sessions if newest is not None else 0,
+            "held": newest is not None and newest.held,
+            "new_sessions": len(self._since(epoch)),
+            "refused": epoch.refused,
+            "measured": msgspec.to_builtins(epoch.judgement) if epoch.judgement is not None else None,
+            "asked_for": self._asked,
+            "new_epoch_asked_for": self._epoch_asked,
+        }
+
+    def _followed(self) -> _Epoch | None:
+        """The epoch in service, after a look at the shelf."""
+        base = self._shelf.base()
+        if base is None:
+            return None
+        newest = self._shelf.newest(base.epoch)
+        epoch = self._epoch
+        if epoch is None or epoch.base.epoch != base.epoch:
+            epoch = self._epoch = _Epoch(base=base, serving=base)
+            self._epoch_asked = None
+            self._unknown.clear()
+            if newest is None:
+                return epoch
+        if newest is not None and newest != epoch.newest:
+            self._serve(epoch, newest, revision_of(base, newest))
+        return epoch
+
+    def _serve(self, epoch: _Epoch, update: RouterUpdate, router: Router) -> None:
+        epoch.newest, epoch.serving = update, router
+        epoch.decided = max(epoch.decided, (update.through_watermark, update.through_session))
+        self._unknown.clear()
+        self._unannounced = update
+
+    def _since(self, epoch: _Epoch) -> list[Visit]:
+        """The sessions that nothing was decided about."""
+        return self._window.after(epoch.decided)
+
+    def _due(self, epoch: _Epoch, event_time: int) -> list[Visit]:
+        """The window of the revision that is due; empty if none is."""
+        since = self._since(epoch)
+        whole = len(since) // self._schedule.every * self._schedule.every
+        new_items = self._unknown.ready and event_time >= epoch.revised_at + self._schedule.new_items_every
+        if whole:
+            through = since[whole - 1].place
+        elif len(since) >= self._schedule.soon and (self._asked is not None or new_items):
+            through = since[-1].place
+        else:
+            return []
+        visits = self._window.up_to(through)[-self._config.window :]
+        oldest = through[0] - self._schedule.span
+        return [visit for visit in visits if visit.watermark > oldest]
+
+    def _revise(self, epoch: _Epoch, visits: list[Visit], event_time: int) -> None:
+        through = visits[-1].place
+        epoch.decided, epoch.revised_at, self._asked = through, event_time, None
+        self._unknown.clear()
+        sequence = epoch.newest.sequence + 1 if epoch.newest is not None else 1
+        revision = revise(epoch.base, visits, self._config, sequence=sequence)
+        epoch.judgement = judge(epoch.base, epoch.serving, revision, visits, self._config, self._limits)
+        epoch.refused = epoch.judgement.refused
+        if epoch.refused:
+            self._shelf.tell(refused(epoch.base, revision, epoch.judgement, through))
+            return
+        update = update_of(
+            epoch.base,
+            revision,
+            arm=CHAMPION,
+            effective_from=max(event_time, through[0]) + self._schedule.ahead,
+            through=through,
+            sessions=len(visits),
+        )
+        kept = self._shelf.keep(update)
+        if kept != update:  # somebody has rolled back meanwhile
+            revision = revision_of(epoch.base, kept)
+        self._serve(epoch, kept, revision)
+        self._shelf.announce(kept)
+        self._unannounced = None
+        if kept == update:
+            self._shelf.tell(promoted(epoch.base, revision, epoch.judgement, through))
