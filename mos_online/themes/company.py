@@ -42,6 +42,10 @@ def company_rows(base: Router, visits: Sequence[Visit], config: RevisionConfig) 
     category's row. Base rows, and not those of an earlier revision: so the rows are a function of base and sessions,
     and do not contract from revision to revision. Items without a base row do not teach each other.
 
+    An item whose company points elsewhere than its base row has moved. It would teach the others where it was. So the
+    company is found a second time, in which such an item has the direction of its first company, and its own base row
+    counts for less. Where nothing moves, the second time changes nothing.
+
     Args:
         base: the router of the epoch.
         visits: sessions, oldest first.
@@ -57,17 +61,37 @@ def company_rows(base: Router, visits: Sequence[Visit], config: RevisionConfig) 
     known = np.array([base.has_row(item) for item in members.items])
     prior = base.vectors(members.items, members.categories).astype(np.float64)
     own = np.where(known[:, None], prior, 0.0)
-    with_others = np.add.reduceat(own[members.item], members.starts, 0)[members.session] - own[members.item]
-    norms = np.linalg.norm(with_others, axis=1, keepdims=True)
-    unit = np.divide(with_others, norms, out=np.zeros_like(with_others), where=norms > NOTHING)
     weights = 0.5 ** (_sessions_since(members.item) / config.half_life)
-    company = np.zeros_like(own)
-    np.add.at(company, members.item, unit * weights[:, None])
     met = _met(members, known)
-    rows = company + config.prior * prior
+    company = _company(members, own, weights, config.common)
+    first = _unit(company)
+    moved = (met >= config.least) & known & ((first * own).sum(1) < config.same)
+    if moved.any():
+        company = _company(members, np.where(moved[:, None], first, own), weights, config.common)
+    rows = company + np.where(moved, config.moved_prior, config.prior)[:, None] * prior
     lengths = np.linalg.norm(rows, axis=1)
     kept = np.flatnonzero((lengths > NOTHING) & np.where(known, met > 0, met >= config.least))
     return [members.items[at] for at in kept], rows[kept] / lengths[kept, None]
+
+
+def _company(members: _Members, teaching: Floats, weights: Floats, common: float) -> Floats:
+    """The weighted sum over an item's sessions of the unit sum of the others' rows, float64 (items, d_r).
+
+    What all items have in common, the mean of these sums, is taken off to the share ``common``.
+    """
+    of_pairs = teaching[members.item]
+    with_others = np.add.reduceat(of_pairs, members.starts, 0)[members.session] - of_pairs
+    company = np.zeros_like(teaching)
+    np.add.at(company, members.item, _unit(with_others) * weights[:, None])
+    masses = np.bincount(members.item, weights, len(teaching))
+    centred: Floats = company - common * masses[:, None] * (company.sum(0) / masses.sum())
+    return centred
+
+
+def _unit(rows: Floats) -> Floats:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: Floats = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > NOTHING)
+    return unit
 
 
 def _members(visits: Sequence[Visit], longest: int) -> _Members:
