@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from features.store import OnlineStore
 from learning.fast_weights import FastWeightsPart
 from learning.learning_events import ROOM, LearningEvents
+from learning.revisions import Revisions
 from learning.session_themes import SessionThemes
 from mos_online.learning.part import LearningPart
+from mos_online.learning.router_part import RouterPart
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from publishing.unwaiting import UnwaitingProducer
@@ -26,11 +28,13 @@ def learning_parts(settings: Settings) -> Sequence[LearningPart]:
     store = OnlineStore.open(settings)
     producer = UnwaitingProducer(settings, room=ROOM)
     producer.start()
+    registry, events = open_registry(settings), LearningEvents(settings, producer)
     return (
         FastWeightsPart(
             folder=settings.learning_dir,
-            themes=SessionThemes(open_registry(settings)),
+            themes=SessionThemes(registry),
             write=store.fast_weights.write,
-            events=LearningEvents(settings, producer),
+            events=events,
         ),
+        RouterPart(Revisions(settings, registry, write=store.routers.write, producer=producer, events=events)),
     )
