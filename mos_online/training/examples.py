@@ -88,6 +88,10 @@ class ExampleLog:
         """How many examples there are."""
         return sum(len(one.positions) for one in self.moments)
 
+    def targets(self, numbers: Sequence[int]) -> int:
+        """How many examples of some moments have a target with a row."""
+        return sum(int((self.log.items[self.moments[number].positions] > 0).sum()) for number in numbers)
+
     def of(self, numbers: Sequence[int]) -> Examples:
         """The examples of some moments, by their numbers."""
         chosen = [self.moments[number] for number in numbers]

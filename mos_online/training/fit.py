@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mos_online.model.sequence_model import SequenceModel
+from mos_online.training.team import ALONE, Team
 
 LONGEST_GRADIENT = 5.0
 """Gradients are scaled down to this norm."""
@@ -20,7 +21,7 @@ REFRESH_SLOWDOWN, REFRESH_STEP = 5, 256
 in a step."""
 
 Loss = Callable[[Sequence[int]], Tensor]
-"""Loss of a step, by the numbers of its moments."""
+"""Loss of a step, by the numbers of its moments. In a team it is a member's part, and the parts add up to the loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,7 @@ def fit(
     begin: float = 0.0,
     end: float = 1.0,
     on_progress: Callable[[float, str], None] = lambda part, words: None,
+    team: Team = ALONE,
 ) -> tuple[Reached, int]:
     """Adam with early stopping; leaves the best weights in the model.
 
@@ -94,11 +96,12 @@ def fit(
         model: changed in place.
         moments: of a pass; each step takes some of them, in random order.
         loss: of some moments (0..moments - 1).
-        quality: of the model as it is, on moments later than any of those.
+        quality: of the model as it is, on moments later than any of those; in a team the same for all members.
         budget: time, passes and learning rate.
         seed: of the order.
         begin, end: the shares of the schedule between which the model is fitted.
         on_progress: gets the share of the schedule that is done (0..1) and a line of words.
+        team: who takes part. All begin with equal models and end with equal ones; the clock of the first one counts.
 
     Returns:
         The best quality and the number of passes.
@@ -107,7 +110,7 @@ def fit(
     model.eval()
     best, kept = quality(), _weights(model)
     highest = best
-    descent = _Descent(model, loss, budget, -(-moments // budget.moments), (begin, end), on_progress)
+    descent = _Descent(model, loss, budget, -(-moments // budget.moments), (begin, end), on_progress, team)
     first, last = (math.ceil(round(share * budget.epochs, 6)) for share in (begin, end))
     done, without_gain = first, 0
     while done < last and without_gain < budget.patience and (done == first or descent.spent() < end):
@@ -163,15 +166,18 @@ class _Descent:
         steps: int,
         span: tuple[float, float],
         on_progress: Callable[[float, str], None],
+        team: Team,
     ) -> None:
         self._model, self._loss, self._budget, self._on_progress = model, loss, budget, on_progress
+        self._team = team
         self._begin, self._end = span
         self._optimizer = _adam(model, budget.rate, budget.decay / (budget.rate * steps))
         self._started = time.monotonic()
 
     def spent(self) -> float:
-        """Share of the time of the schedule that is gone."""
-        return self._begin + (time.monotonic() - self._started) / self._budget.seconds
+        """Share of the time of the schedule that is gone, by the clock of the team's first member."""
+        (seconds,) = self._team.first(lambda: [time.monotonic() - self._started], 1)
+        return self._begin + seconds / self._budget.seconds
 
     def one_pass(self, order: list[int], done: int, best: Reached) -> None:
         size = self._budget.moments
@@ -183,7 +189,7 @@ class _Descent:
             part = max(spent, (done + begin / len(order)) / self._budget.epochs)
             for group in self._optimizer.param_groups:
                 group["lr"] = self._budget.rate * (1 - 0.9 * min(part, 1.0))
-            lost = _step(self._model, self._optimizer, self._loss, order[begin : begin + size])
+            lost = _step(self._model, self._optimizer, self._loss, order[begin : begin + size], self._team)
             self._on_progress(min(part, self._end), f"pass {done + 1}, loss {lost:.2f}, best {_words(best)}")
 
 
@@ -195,11 +201,18 @@ def _adam(model: SequenceModel, rate: float, decay: float) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=rate, fused=True)
 
 
-def _step(model: SequenceModel, optimizer: torch.optim.Optimizer, loss: Loss, numbers: Sequence[int]) -> float:
+def _step(
+    model: SequenceModel,
+    optimizer: torch.optim.Optimizer,
+    loss: Loss,
+    numbers: Sequence[int],
+    team: Team = ALONE,
+) -> float:
     """Go down the gradient of the loss of some moments, and return the loss."""
     optimizer.zero_grad()
     lost = loss(numbers)
     lost.backward()
+    lost = team.add_up(model.parameters(), lost)
     torch.nn.utils.clip_grad_norm_(model.parameters(), LONGEST_GRADIENT)
     optimizer.step()
     return lost.item()

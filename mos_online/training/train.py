@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import polars as pl
 import torch
@@ -15,16 +14,16 @@ from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.training.config import TrainConfig
 from mos_online.training.counting import measure_baselines
-from mos_online.training.device import choose_device
-from mos_online.training.fit import REFRESH_SLOWDOWN, REFRESH_STEP, Reached, fit, refresh
+from mos_online.training.fit import REFRESH_SLOWDOWN, REFRESH_STEP, refresh
+from mos_online.training.fitting import Fitter, Fitting, fit_here
 from mos_online.training.loss import ranking_loss
 from mos_online.training.measure import Quality, measure
 from mos_online.training.mixing import learn_mixing
-from mos_online.training.prepare import Progress, TrainingData, prepare, untrained_model
+from mos_online.training.prepare import Progress, TrainingData, prepare
 from mos_online.training.publish import as_checkpoint, publish
 from mos_online.training.report import TrainReport
 from mos_online.training.routing import describe_items
-from mos_online.training.starts import FromStart, fit_from_better_start
+from mos_online.training.starts import FromStart
 
 
 def train(
@@ -36,6 +35,7 @@ def train(
     config: TrainConfig,
     name: str,
     on_progress: Progress,
+    fitter: Fitter = fit_here,
 ) -> TrainReport:
     """Make a model and add it to the registry as the candidate; ``Registry.promote`` puts it into service.
 
@@ -51,16 +51,17 @@ def train(
         config: sizes and budget.
         name: of the dataset, for the card.
         on_progress: see ``Progress``.
+        fitter: where the model is fitted; everything else happens in this process.
 
     Raises:
         DatasetError: the log is too short.
-        ModelError: no themes can be learned from it.
+        ModelError: no themes can be learned from it, or the fitter has failed.
     """
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     started = time.monotonic()
     data = prepare(events, items, sessions, config, on_progress)
-    fitted = _fit(data, config, on_progress)
+    fitted = fitter(Fitting.of(data, config), config, on_progress)
     model = fitted.model
     alone = measure(model, data.validation, data.log_share)
     learn_mixing(model, data.validation)
@@ -73,37 +74,6 @@ def train(
     report = _report(checkpoint, data, fitted, (alone, trained), baselines, seconds=seconds)
     publish(checkpoint, report, data, registry, config=config, dataset=name)
     return report
-
-
-def _fit(data: TrainingData, config: TrainConfig, on_progress: Progress) -> FromStart[MoS]:
-    """Fit from the better of two starts, stopped by some of the validation positions."""
-    every = -(-data.validation.count // config.watched)
-    watched = replace(data.validation, moments=data.validation.moments[::every])
-    stages = iter(("start: items of a session alike", "start: items at random", "fit"))
-
-    def make(alike: bool) -> MoS:
-        return untrained_model(data, seed=config.seed, alike=alike).to(choose_device(config.device))
-
-    def descend(model: MoS, begin: float, end: float) -> tuple[Reached, int]:
-        generator, stage = torch.Generator().manual_seed(config.seed), next(stages)
-
-        def quality() -> Reached:
-            found = measure(model, watched, data.log_share)
-            return Reached(ndcg=found.ndcg, auc=found.auc)
-
-        return fit(
-            model,
-            len(data.learned),
-            lambda numbers: ranking_loss(model, data.learned.of(numbers), generator),
-            quality,
-            budget=config.budget,
-            seed=config.seed,
-            begin=begin,
-            end=end,
-            on_progress=lambda part, words: on_progress(stage, (part - begin) / (end - begin), words),
-        )
-
-    return fit_from_better_start(make, descend)
 
 
 def _learn_the_newest(model: MoS, data: TrainingData, config: TrainConfig) -> None:

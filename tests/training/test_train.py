@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
 from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
-from mos_online.training import TrainConfig, TrainReport, train
+from mos_online.training import TrainConfig, TrainReport, fitting, train
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.examples import ExampleLog
@@ -40,9 +39,6 @@ from mos_online.training.sequence_log import SequenceLog
 from mos_online.users.profile import UserProfile
 from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
-
-train_module = importlib.import_module("mos_online.training.train")
-"""The package shows the function of this name."""
 
 EVENTS = 6000
 CONFIG = TrainConfig(themes=5, width=16, recent=10, theme_ring=8, minutes=0.1, epochs=2, threads=1, step=256, moment=64)
@@ -282,7 +278,7 @@ def test_items_start_out_alike_only_where_validation_says_so(
         tried.append(alike)
         return Reached(ndcg=0.2 if alike == better else 0.1, auc=0.5), 1 if begin else 10
 
-    monkeypatch.setattr(train_module, "fit", judged)
+    monkeypatch.setattr(fitting, "fit", judged)
     report = trained_on(trained.log.events.head(EVENTS), trained.log.items, tmp_path, [])
     assert tried == [True, False, better], "both are tried, and the better one is fitted"
     assert report.alike == better
