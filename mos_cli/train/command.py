@@ -35,6 +35,14 @@ def train(
     themes: Annotated[int, typer.Option(help="Number of latent themes.", min=1)] = 12,
     minutes: MinutesOption = MINUTES,
     device: DeviceOption = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Fit in so many processes of Ray Train: of this machine, or of the cluster of RAY_ADDRESS. Every one "
+            "takes its share of each step, on a GPU if there is one for each (default: in this process).",
+            min=1,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
     promote: Annotated[
         bool,
@@ -65,6 +73,8 @@ def train(
     options = ReadOptions(zone, max_refused)
     whole = read_log(dataset, format_name, options, settings=configured, console=console)
     log = take_until(whole, until)
-    report = train_and_show(log, name=dataset, config=config, settings=configured, console=console, promote=promote)
+    report = train_and_show(
+        log, name=dataset, config=config, settings=configured, console=console, promote=promote, workers=workers
+    )
     where = open_registry(configured).label
     console.print(f"{'in service' if promote else 'candidate'}: {report.version} in {where}", soft_wrap=True)

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from rich.console import Console
 from rich.progress import TaskID
 
 from mos_cli.progress import progress_bar
+from mos_cli.train.workers import fitter_on_ray
 from mos_online.recommend.probe import check_model
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from mos_online.training import TrainConfig, TrainReport, train
+from mos_online.training.fitting import fit_here
 from simulator.dataset import Dataset
 
 
 def train_and_show(
-    log: Dataset, *, name: str, config: TrainConfig, settings: Settings, console: Console, promote: bool = True
+    log: Dataset,
+    *,
+    name: str,
+    config: TrainConfig,
+    settings: Settings,
+    console: Console,
+    promote: bool = True,
+    workers: int | None = None,
 ) -> TrainReport:
     """Train on the clicks of a log, put the model into service, and say how good it is beside the baselines.
 
@@ -26,12 +37,16 @@ def train_and_show(
         console: for the bar and the result.
         promote: whether to put it into service, if it passes the check of every promotion; else it stays the
             candidate.
+        workers: of Ray Train, in which the model is fitted; None: in this process.
 
     Raises:
         DatasetError, ModelError: as ``mos_online.training.train``; or the model is not fit to be put into service.
+        ServingError: Ray does not start, or cannot be reached.
     """
     registry = open_registry(settings)
-    with progress_bar(console, counted=False, transient=True) as bar:
+    with ExitStack() as stack:
+        fitter = fit_here if workers is None else stack.enter_context(fitter_on_ray(settings, workers))
+        bar = stack.enter_context(progress_bar(console, counted=False, transient=True))
         tasks: dict[str, TaskID] = {}
 
         def show(stage: str, part: float, words: str) -> None:
@@ -47,6 +62,7 @@ def train_and_show(
             config=config,
             name=name,
             on_progress=show,
+            fitter=fitter,
         )
     console.print(
         f"trained [bold]{report.version}[/] on {report.examples:,} clicks in {report.seconds:.0f} s, "

@@ -52,27 +52,51 @@ def local_application(settings: Settings, folder: Path) -> Iterator[Callable[[],
         location="HeadOnly",
         deployed=Deployed(local=True, behind_haproxy=behind_haproxy, metrics_folder=str(metrics)),
     )
-    try:
-        _start_ray(settings, folder)
+    with start_ray(settings, folder, cpus=settings.serve_replicas + 1, object_store=OBJECT_STORE_BYTES):
         core = [child for child in psutil.Process().children() if child.name() in {"gcs_server", "raylet"}]
-        with _application(settings, place):
-            yield lambda: _check(core)
-    except (ConnectionError, TimeoutError, ray.exceptions.RayError) as error:
-        raise _no_start(settings, error) from None
+        try:
+            with _application(settings, place):
+                yield lambda: _check(core)
+        except (ConnectionError, TimeoutError, ray.exceptions.RayError) as error:
+            raise _no_start(settings, error) from None
+
+
+@contextmanager
+def start_ray(
+    settings: Settings, folder: Path, *, cpus: int, object_store: int | None = None, quiet: bool = False
+) -> Iterator[None]:
+    """Start Ray on this machine, for the length of the context.
+
+    Args:
+        settings: of MOS_HOME, for messages.
+        folder: nobody else can enter it; Ray's files go there.
+        cpus: logical ones; processes share the cores there are.
+        object_store: bytes; None lets Ray choose.
+        quiet: whether what Ray's processes log stays in its files.
+
+    Raises:
+        ServingError: it does not start.
+    """
+    import ray  # noqa: PLC0415 - reads the environment when it is imported
+
+    try:
+        _init(settings, folder, cpus, object_store, quiet)
+        yield
     finally:
         ray.shutdown()
 
 
-def _start_ray(settings: Settings, folder: Path) -> None:
+def _init(settings: Settings, folder: Path, cpus: int, object_store: int | None, quiet: bool) -> None:
     import ray  # noqa: PLC0415
 
     try:
         with chdir(folder):  # Ray's processes import from the current folder first
             ray.init(
                 "local",
-                num_cpus=settings.serve_replicas + 1,  # logical: replicas share the cores there are
-                object_store_memory=OBJECT_STORE_BYTES,
+                num_cpus=cpus,
+                object_store_memory=object_store,
                 include_dashboard=False,
+                log_to_driver=not quiet,
                 configure_logging=False,
                 _temp_dir=str(folder / "r"),  # Ray lets everybody write there; ``folder`` is closed
             )
@@ -98,21 +122,35 @@ def cluster_application(settings: Settings) -> Iterator[None]:
         ModelError: a replica cannot read the model.
         ServingError: the cluster cannot be reached, or the application does not start.
     """
+    with connected():
+        place = _Place(host=settings.serve_host, location="EveryNode", deployed=Deployed())
+        with _application(settings.with_absolute_paths(), place):
+            yield
+
+
+@contextmanager
+def connected(*, quiet: bool = False) -> Iterator[None]:
+    """Connect to the cluster of RAY_ADDRESS, for the length of the context.
+
+    Args:
+        quiet: whether what Ray's processes log stays in its files.
+
+    Raises:
+        ServingError: it cannot be reached.
+    """
     address = os.environ["RAY_ADDRESS"]
     try:
         _probe(address)
         import ray  # noqa: PLC0415
 
-        ray.init(configure_logging=False)
+        ray.init(configure_logging=False, log_to_driver=not quiet)
     except (OSError, ValueError, RuntimeError) as error:
         raise ServingError(
             f"cannot connect to the Ray cluster at RAY_ADDRESS={address}: {error}; correct the address, or unset it to "
             f"run Ray on this machine"
         ) from None
     try:
-        place = _Place(host=settings.serve_host, location="EveryNode", deployed=Deployed())
-        with _application(settings.with_absolute_paths(), place):
-            yield
+        yield
     finally:
         ray.shutdown()
 

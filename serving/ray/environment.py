@@ -56,12 +56,12 @@ def prepare_environment(folder: Path, settings: Settings) -> bool:
     Raises:
         ServingError: others can enter ``folder``.
     """
-    choices = _of_ray() | _of_haproxy(folder)
+    set_ray_environment()
+    choices = _of_serve() | _of_haproxy(folder)
     binary = haproxy_binary()
     if binary is not None:
         choices["RAY_SERVE_ENABLE_HA_PROXY"] = "1"
-    for name, value in choices.items():
-        os.environ.setdefault(name, value)
+    _set(choices)
     if binary is None or os.environ["RAY_SERVE_ENABLE_HA_PROXY"] != "1":
         log.warning("no HAProxy is used, so Ray's own proxy answers, about ten times slower")
         return False
@@ -69,12 +69,27 @@ def prepare_environment(folder: Path, settings: Settings) -> bool:
     return True
 
 
-def _of_ray() -> dict[str, str]:
+def set_ray_environment() -> None:
+    """Set what Ray itself reads: a Ray of one machine listens on its loopback address, to those who have its token."""
     choices = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_enable_metrics_collection": "0",  # ours are at /metrics
-        "RAY_SERVE_LOG_TO_STDERR": "0",
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on Linux too: a Ray of one machine listens on its loopback address
+    }
+    if not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
+        # Ray runs any code that is sent to its ports: only this run's processes may send any.
+        choices |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    _set(choices)
+
+
+def _set(choices: dict[str, str]) -> None:
+    for name, value in choices.items():
+        os.environ.setdefault(name, value)
+
+
+def _of_serve() -> dict[str, str]:
+    return {
+        "RAY_SERVE_LOG_TO_STDERR": "0",
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
         # A proxy needs seconds to import Ray; on a busy machine more than the 5 after which Ray would kill it.
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
@@ -83,10 +98,6 @@ def _of_ray() -> dict[str, str]:
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "1",
     }
-    if not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
-        # Ray runs any code that is sent to its ports: only this run's processes may send any.
-        choices |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    return choices
 
 
 def _of_haproxy(folder: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A run of ``mos serve`` on this machine: its folder, its file in MOS_HOME, its port."""
+"""A run of Ray on this machine: its folder, its file in MOS_HOME, and the port of ``mos serve``."""
 
 from __future__ import annotations
 
@@ -41,19 +41,34 @@ def run_folder(settings: Settings) -> Iterator[Path]:
         instead="choose another port with --port",
         error=ServingError,
     ):
-        _clear_leftovers(run_file, logs)
+        clear_leftovers(run_file, logs)
         check_port(settings)
-        folder = private_folder(RUN_FOLDER_PREFIX)
-        run_file.write_text(json.dumps({"folder": str(folder)}))
-        reaper = subprocess.Popen(  # noqa: S603 - our own module
-            [*_REAPER, str(folder), str(run_file.resolve()), str(logs.resolve())],
-            stdin=subprocess.PIPE,
-            start_new_session=True,  # a Ctrl-C, or a kill of our process group, is not for it
-        )
-        try:
+        with guarded_folder(run_file, logs) as folder:
             yield folder
-        finally:
-            reaper.communicate(timeout=CLEANING)
+
+
+@contextmanager
+def guarded_folder(run_file: Path, logs: Path) -> Iterator[Path]:
+    """Make a private folder; every process that writes in it ends with the context, however that ends.
+
+    Args:
+        run_file: where the run notes itself; the caller holds a lock on it and has called ``clear_leftovers``.
+        logs: where Ray's logs are kept afterwards.
+
+    Raises:
+        ServingError: no folder can be private.
+    """
+    folder = private_folder(RUN_FOLDER_PREFIX)
+    run_file.write_text(json.dumps({"folder": str(folder)}))
+    reaper = subprocess.Popen(  # noqa: S603 - our own module
+        [*_REAPER, str(folder), str(run_file.resolve()), str(logs.resolve())],
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C, or a kill of our process group, is not for it
+    )
+    try:
+        yield folder
+    finally:
+        reaper.communicate(timeout=CLEANING)
 
 
 def check_port(settings: Settings) -> None:
@@ -72,7 +87,7 @@ def _files(settings: Settings) -> tuple[Path, Path]:
     return settings.home / f"{name}.json", settings.home / "logs" / name
 
 
-def _clear_leftovers(run_file: Path, logs: Path) -> None:
+def clear_leftovers(run_file: Path, logs: Path) -> None:
     """End what a run has left that was killed together with its reaper; the lock says that it is no more."""
     try:
         folder = Path(json.loads(run_file.read_text())["folder"])
