@@ -18,7 +18,19 @@ from streams import metrics
 from streams.kafka.headers import closable_at, passed_on
 
 ROOT = Path(__file__).parents[2]
-UNITS = ("seconds", "records", "decisions", "sessions", "events", "queries", "info", "bytes", "total")
+UNITS = (
+    "seconds",
+    "records",
+    "decisions",
+    "sessions",
+    "events",
+    "queries",
+    "info",
+    "bytes",
+    "ratio",
+    "alarms",
+    "total",
+)
 NAME = re.compile(r"\bmos_[a-z_]+_(?:" + "|".join(UNITS) + r")\b")
 DOCUMENTS = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md"), ROOT / "README.md"]
 
