@@ -39,8 +39,10 @@ def show(sequence: SequenceArgument) -> None:
 def rollback(
     sequence: Annotated[
         int | None,
-        typer.Argument(
-            help="Number of the revision to go back to; 0 for the model's router (default: the one before).", min=0
+        typer.Option(
+            "--to",
+            help="Number of the revision to go back to; 0 for the model's router (default: the one before).",
+            min=0,
         ),
     ] = None,
 ) -> None:

@@ -47,6 +47,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "topic": ("clicks",),
     "name": ("shop",),
     "letter": ("0@0",),
+    "sequence": ("1",),
     **dict.fromkeys(("version", "first", "second"), ("m-1",)),
 }
 """Arguments without which a command does not start, by name of the parameter."""

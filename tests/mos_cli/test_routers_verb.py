@@ -83,7 +83,7 @@ def test_a_rollback_is_kept_told_to_replicas_and_holds(
 
 
 def test_the_router_of_the_model_can_be_gone_back_to(mos: Mos, history: RouterHistory, base: Router) -> None:
-    assert "with the content of the router of the model" in mos("routers", "rollback", "0").out
+    assert "with the content of the router of the model" in mos("routers", "rollback", "--to", "0").out
     newest = history.newest()
     assert newest is not None
     assert (newest.version, newest.restores) == (base.version, 0)
@@ -93,8 +93,7 @@ def test_the_router_of_the_model_can_be_gone_back_to(mos: Mos, history: RouterHi
     ("arguments", "words"),
     [
         (["show", "7"], "has no revision 7"),
-        (["rollback", "2"], "revision 2 is in service"),
-        (["rollback", "-1"], "-1"),
+        (["rollback", "--to", "2"], "revision 2 is in service"),
         (["resume"], "holds nothing back"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
