@@ -26,6 +26,8 @@ from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.registry import Registry
 from tests.fine_tuning.tuning_world import GAP, TUNING, TYPES, drifted, half, population, sessions_of, train_champion
 
+pytestmark = pytest.mark.slow
+
 
 class World(msgspec.Struct):
     """A champion, and what has happened since."""
@@ -74,7 +76,7 @@ def test_a_champion_that_knows_less_is_replaced_and_the_next_goes_on_from_there(
         assert (first.result, first.champion, first.reasons) == ("promoted", world.champion, [])
         assert world.registry.champion()[1] == first.candidate
         assert world.registry.aliases().previous == world.champion
-        assert first.new_items > 10
+        assert first.new_items == 10
         assert first.verdict is not None
         assert first.verdict.ndcg.low > 0
         again = ModelCheckpoint.from_pretrained(world.registry.fetch("champion"))
