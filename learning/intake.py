@@ -48,7 +48,16 @@ class Intake:
         self._repeats = {SESSIONS: Repeats(), OUTCOMES: Repeats()}
         self._now = now
         idle, window = settings.session_idle_timeout, settings.feedback_window
+        self._caught_up_at = float("inf")
         self._patience = {SESSIONS: 2 * idle + 1, OUTCOMES: 2 * idle + 1 + window / 100}
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether what there was has been given out: where records go on coming, some of them always wait."""
+        if not self.reader.caught_up:
+            return False
+        self._caught_up_at = min(self._caught_up_at, time.monotonic())
+        return not self.order.held or time.monotonic() - self._caught_up_at > max(self._patience.values())
 
     def remember(self, cell: Cell) -> None:
         """Know the records of a cell of the log again."""

@@ -67,8 +67,8 @@ class Learner:
 
     @property
     def caught_up(self) -> bool:
-        """Whether all that there is has been read and given out."""
-        return self.intake.reader.caught_up and not self.intake.order.held
+        """Whether all that there was has been read and given out."""
+        return self.intake.caught_up
 
     def turn(self, seconds: float = POLL) -> None:
         """Read for at most so long; keep what is complete, and have the parts act.

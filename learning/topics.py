@@ -71,6 +71,7 @@ class TopicReader:
             }
         )
         self._ended: dict[Source, float] = {}
+        self._reached: set[Source] = set()
         self._paused: set[Source] = set()
         self._sources: set[Source] = set()
         self._next_look = 0.0
@@ -82,8 +83,8 @@ class TopicReader:
 
     @property
     def caught_up(self) -> bool:
-        """Whether all records that there are have been read."""
-        return bool(self._sources) and len(self._ended) == len(self._sources)
+        """Whether the end of each partition has been reached once; others may have been written since."""
+        return bool(self._sources) and self._reached == self._sources
 
     def idle(self, seconds: float) -> set[Source]:
         """The partitions whose records have all been read, the last one at least so long ago."""
@@ -139,6 +140,7 @@ class TopicReader:
     def _fault(self, message: Message, error: KafkaError) -> None:
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
             self._ended.setdefault(self._source(message), self._clock())
+            self._reached.add(self._source(message))
         elif error.code() in {KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET}:  # noqa: SLF001
             self._go_on(self._source(message))
         else:

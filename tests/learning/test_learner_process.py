@@ -210,6 +210,17 @@ def test_it_waits_for_kafka_answers_probes_and_stops_in_order(mos_home: Settings
     assert [one.status_code for one in answers] == [503, 200]
 
 
+def test_it_catches_up_where_records_go_on_coming(cluster: Settings) -> None:
+    publish(cluster, traffic(0, 3))
+    learner, number = Learner(cluster, [Recording()], check=lambda: None), 3
+    while not learner.caught_up:
+        publish(cluster, traffic(number, number + 1))
+        learner.turn(0.05)
+        number += 1
+    assert learner.intake.reader.caught_up
+    learner.close()
+
+
 def test_there_is_one_learner_to_a_home(cluster: Settings) -> None:
     first = LearnerRun(cluster, lambda _: [part])
     seen: list[object] = []
