@@ -65,7 +65,10 @@ class Learned:
             "minus_frozen": {
                 measured.names[way]: plain(measured.gain(way, 0, begin, self.duration)) for way in ways if way
             },
-            "agreement": {measured.names[way]: measured.agreement(way, begin, self.duration) for way in ways},
+            "agreement": {
+                measured.names[way]: measured.agreement(way, begin, self.duration) if len(measured.closed) else None
+                for way in ways
+            },
             "revisions": self.revisions,
             "windows": [
                 {

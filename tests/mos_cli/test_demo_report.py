@@ -323,6 +323,9 @@ def test_the_report_says_what_learning_was_worth(outcome: Outcome) -> None:
         "online": {"mean": 0.5, "low": 0.5, "high": 0.5},
     }
     assert learned["agreement"]["online"] == pytest.approx(1.0)
+    nobody = np.array([], np.int64)
+    unknown = replace(LEARNED.measured, closed=nobody, ring=nobody, themes=nobody.reshape(0, 3))
+    assert set(replace(LEARNED, measured=unknown).report()["agreement"].values()) == {None}  # NaN is no JSON
     assert len(learned["windows"]) == 12
     assert learned["windows"][0]["ndcg"]["online"]["mean"] == pytest.approx(0.5)
     page = render(report, [], {})
