@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayActorError, RayError
-from ray.train import RunConfig, ScalingConfig, TrainingFailedError, WorkerGroupError
+from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError, WorkerGroupError
 from ray.train.torch import TorchTrainer
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
@@ -24,6 +24,9 @@ from mos_online.training.starts import FromStart
 
 LISTEN_EVERY = 0.25
 """Seconds between two questions about the progress."""
+
+STARTS = 3
+"""Workers that end before they have begun are started again so many times."""
 
 
 def fit_on_ray(
@@ -64,7 +67,11 @@ def fit_on_ray(
             use_gpu=gpu,
             resources_per_worker={"CPU": cores} | ({"GPU": 1} if gpu else {}),
         ),
-        run_config=RunConfig(name="fit", storage_path=str(cluster.folder / "results")),
+        run_config=RunConfig(
+            name="fit",
+            storage_path=str(cluster.folder / "results"),
+            failure_config=FailureConfig(max_failures=0, controller_failure_limit=STARTS),
+        ),
     )
     cores_there = ray.cluster_resources().get("CPU", 0)
     on_progress(
@@ -135,10 +142,18 @@ def fault_of(error: Exception) -> str:
     """What happened to the workers. One that died says more than those whose connection to it was closed."""
     if not isinstance(error, WorkerGroupError):
         return f"Ray has failed: {_line(error)}"
-    failures = sorted(error.worker_failures.items(), key=lambda one: not isinstance(one[1], RayActorError))
+    failures = [(rank, _cause(failure)) for rank, failure in sorted(error.worker_failures.items())]
+    for rank, failure in failures:
+        if isinstance(failure, RayActorError):
+            return f"worker {rank} of the training has died"
     rank, failure = failures[0]
-    end = "died" if isinstance(failure, RayActorError) else "failed"
-    return f"worker {rank} of the training has {end}: {_line(failure)}"
+    return f"worker {rank} of the training has failed: {_line(failure)}"
+
+
+def _cause(failure: Exception) -> Exception:
+    """What Ray Train has found when it asked a worker how it is, or the failure itself."""
+    found = getattr(failure, "health_check_failure", failure)
+    return found if isinstance(found, Exception) else failure
 
 
 def _line(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from ray.exceptions import RayActorError
 from ray.train import WorkerGroupError
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 
 from mos_cli.train.ray_fit import fault_of, on_gpus
 from mos_online.errors import ModelError
@@ -26,7 +27,9 @@ def test_too_few_gpus_and_other_devices_are_refused() -> None:
 
 
 def test_the_worker_that_died_is_named_and_not_those_that_noticed() -> None:
-    failures = {0: RuntimeError("Connection closed by peer"), 1: RayActorError(error_msg="the actor died")}
-    assert fault_of(WorkerGroupError("two failed", failures)).startswith("worker 1 of the training has died")
+    asked = WorkerHealthCheckFailedError("asked", RayActorError(error_msg="the actor died"))
+    for death in (asked, RayActorError(error_msg="the actor died")):
+        both = WorkerGroupError("two failed", {0: RuntimeError("Connection closed by peer"), 1: death})
+        assert fault_of(both) == "worker 1 of the training has died"
     failed = WorkerGroupError("one failed", {0: RuntimeError("trace\nValueError: of no use")})
     assert fault_of(failed) == "worker 0 of the training has failed: ValueError: of no use"
