@@ -46,7 +46,7 @@ class Clients:
         self.seen: list[tuple[float, str]] = []
         self.statuses: Counter[int] = Counter()
         self.seconds: list[float] = []
-        self._address = urlsplit(str(settings.serve_url))
+        self._address = urlsplit(settings.recommend_url)
         self._headers = {"content-type": "application/json"}
         if settings.api_key:
             self._headers["x-api-key"] = settings.api_key
