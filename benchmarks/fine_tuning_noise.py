@@ -1,6 +1,7 @@
 """Does the gate of fine-tuning let worse models through? Cycles on traffic that does not change, judged afterwards.
 
-    python benchmarks/fine_tuning_noise.py [--cycles 50] [--users 400] [--judges 3000] [--noise 0.0,0.02,0.05,0.1]
+    python benchmarks/fine_tuning_noise.py [--cycles 50] [--users 400] [--judges 3000] [--minutes 5]
+                                           [--noise 0,0.02,0.05,0.1]
 
 Trains a champion on a synthetic log until it learns no more. Each cycle then has a log of other users of the same
 habits: there is nothing new to learn. In every cycle the champion is fine-tuned (noise 0), or its weights are moved at
@@ -99,10 +100,10 @@ def truth(sessions: Sequence[Session], before: ModelCheckpoint, after: ModelChec
     return found.mean, found.low, found.high
 
 
-def champion_of(registry: Registry, users: int) -> str:
-    """Train until nothing is gained any more."""
+def champion_of(registry: Registry, users: int, minutes: float) -> str:
+    """Train until nothing is gained any more, or the time is over."""
     log = synthesize(habits(8 * users, 0))
-    config = TrainConfig(themes=8, minutes=5, epochs=12, threads=2)
+    config = TrainConfig(themes=8, minutes=minutes, epochs=12, threads=2)
     report = train(
         log.clicks,
         log.items,
@@ -143,6 +144,7 @@ def main() -> None:
     parser.add_argument("--cycles", type=int, default=50)
     parser.add_argument("--users", type=int, default=400, help="of a cycle")
     parser.add_argument("--judges", type=int, default=3000, help="users of the clicks that nobody has seen")
+    parser.add_argument("--minutes", type=float, default=5.0, help="that the champion may be trained")
     parser.add_argument("--noise", default="0,0.02,0.05,0.1")
     arguments = parser.parse_args()
     judges = sessions_of(synthesize(habits(arguments.judges, 1000)).clicks)
@@ -152,7 +154,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         registry = Registry(folder)
-        first = champion_of(registry, arguments.users)
+        first = champion_of(registry, arguments.users, arguments.minutes)
         for noise in map(float, arguments.noise.split(",")):
             registry.promote(first, lambda _: None)
             row = run(registry, judges, noise=noise, cycles_=arguments.cycles, users=arguments.users)
