@@ -34,8 +34,8 @@ from simulator.loop.config import HOUR, Drift, Habits
 from simulator.loop.kept_visits import KeptVisits
 from simulator.loop.measured import Measured, regained
 from simulator.loop.oracle import oracle_router
-from simulator.loop.revisions import Revisions
 from simulator.loop.served import Served
+from simulator.loop.shelf import revise_by
 from simulator.population import Population, SyntheticConfig, populate
 
 SESSIONS = (0, 500, 1000, 2000, 4000, 8000, 16_000)
@@ -70,16 +70,17 @@ class Trial:
     def oracle(self) -> Router:
         """The router that is fitted on what happened after the drift."""
         way, kept = self._served("online"), KeptVisits()
-        way.parts += [Revisions(way, every=self._every), kept]
+        revise_by(way, every=self._every)
+        way.parts.append(kept)
         base, begin = way.recommender.router, self._run([way])[1]
         return oracle_router(base, [v for v in kept.visits if v.watermark >= begin + self._drift_at])
 
     def compare(self, oracle: Router) -> Measured:
         """Frozen, oracle and online on the same requests."""
         frozen, best, online = (self._served(name) for name in ("frozen", "oracle", "online"))
-        online.parts.append(Revisions(online, every=self._every))
+        shelf = revise_by(online, every=self._every)
         measured, _ = self._run([frozen, best, online], oracle=(best, oracle))
-        print(f"online: {online.parts[0].status()}\n")
+        print(f"revisions: {dict(shelf.told)}\n")
         return measured
 
     def _served(self, name: str) -> Served:

@@ -20,8 +20,8 @@ from simulator.loop.config import HOUR, Drift, Habits
 from simulator.loop.log_clicks import clicks_of
 from simulator.loop.log_visitors import LogVisitors
 from simulator.loop.measured import Measured
-from simulator.loop.revisions import Revisions
 from simulator.loop.served import Served
+from simulator.loop.shelf import revise_by
 from simulator.loop.virtual import VirtualLoop
 from simulator.population import populate
 
@@ -42,7 +42,7 @@ class Learned:
         measured: of ``FROZEN``, ``COUNTS`` and ``ONLINE``, on the same requests.
         duration: of event time, ms.
         drift_at: ms after the start; None: nothing was changed on purpose.
-        revisions: status of what revised the router.
+        revisions: how often a revision was ``promoted`` or ``refused``.
 
     Figures of the report are of the time after the drift, if there is one.
     """
@@ -50,7 +50,7 @@ class Learned:
     measured: Measured
     duration: int
     drift_at: int | None
-    revisions: dict[str, object]
+    revisions: dict[str, int]
 
     def report(self) -> dict[str, Any]:
         """The key ``learned`` of the report."""
@@ -105,8 +105,7 @@ def _compare(log: DemoLog, dataset: str, settings: Settings) -> Learned:
     ways = [
         Served(name, Recommender.load(folder), stated.sizes, counts=name != FROZEN) for name in (FROZEN, COUNTS, ONLINE)
     ]
-    revisions = Revisions(ways[-1])
-    ways[-1].parts.append(revisions)
+    shelf = revise_by(ways[-1])
     half_lives = stated.half_life_ms, stated.co_click_half_life_ms
     synthetic = synthetic_config(dataset)
     loop: VirtualLoop
@@ -120,6 +119,5 @@ def _compare(log: DemoLog, dataset: str, settings: Settings) -> Learned:
         past = clicks_of(log.before.clicks.tail(PAST), categories)
         loop = loop_with(visitors, past, ways, stream_rules(settings), half_lives=half_lives)
         drift_at, duration = None, int(clicks["timestamp"][-1]) + 1 - visitors.begin
-    return Learned(
-        measured=loop.run(duration), duration=duration, drift_at=drift_at, revisions=dict(revisions.status())
-    )
+    measured = loop.run(duration)
+    return Learned(measured=measured, duration=duration, drift_at=drift_at, revisions=dict(shelf.told))

@@ -22,8 +22,8 @@ from mos_online.settings import Settings
 from simulator.loop.compose import LoopConfig, StreamRules, virtual_loop
 from simulator.loop.config import HOUR
 from simulator.loop.measured import Measured
-from simulator.loop.revisions import Revisions
 from simulator.loop.served import Served
+from simulator.loop.shelf import revise_by
 from simulator.loop.virtual import Progress
 
 
@@ -88,7 +88,7 @@ def simulate_model(
     ways = [Served("frozen", Recommender.load(folder), stated.sizes)]
     if learn:
         ways.append(Served("online", Recommender.load(folder), stated.sizes))
-        ways[-1].parts.append(Revisions(ways[-1]))
+        revise_by(ways[-1])
     loop = virtual_loop(
         population,
         ways,

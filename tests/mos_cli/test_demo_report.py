@@ -80,7 +80,7 @@ LEARNED = Learned(
     ),
     duration=6 * 3_600_000,
     drift_at=2 * 3_600_000,
-    revisions={"revisions": 3, "refused": []},
+    revisions={"promoted": 3},
 )
 
 

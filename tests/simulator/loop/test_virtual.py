@@ -20,8 +20,8 @@ from simulator.loop.config import HOUR, Drift, Habits
 from simulator.loop.kept_visits import KeptVisits
 from simulator.loop.measured import Measured, regained
 from simulator.loop.oracle import oracle_router
-from simulator.loop.revisions import Revisions
 from simulator.loop.served import Served
+from simulator.loop.shelf import revise_by
 from simulator.loop.virtual import VirtualLoop
 from simulator.population import Population, SyntheticConfig, populate
 from tests.simulator.loop.small_model import HALF_LIFE, small_checkpoint
@@ -166,15 +166,17 @@ def test_revisions_regain_themes_after_a_drift(population: Population) -> None:
         Served(name, Recommender(small_checkpoint(population)), RingSizes(recent=10, theme=8), counts=name != "frozen")
         for name in ("frozen", "online")
     ]
-    revisions, kept = Revisions(served[1], every=100), KeptVisits()
-    served[1].parts += [revisions, kept]
+    shelf, kept = revise_by(served[1], every=100), KeptVisits()
+    served[1].parts.append(kept)
     habits = Habits(absence=0.5 * HOUR, organic=1.0)
     config = LoopConfig(habits=habits, drift=Drift(at=HOUR, moved=0.5, replaced=0.0), seed=3)
     loop = virtual_loop(population, served, config, StreamRules(), half_lives=(HALF_LIFE, HALF_LIFE))
     measured = loop.run(DURATION)
     frozen, online = (measured.agreement(way, DURATION - HOUR, DURATION) for way in range(2))
     assert online > frozen + 0.05
-    assert revisions.status()["revisions"] == served[1].recommender.router.sequence > 3
+    newest = shelf.newest(served[1].recommender.router.epoch)
+    assert newest is not None
+    assert newest.sequence == served[1].recommender.router.sequence == shelf.told["promoted"] > 2
     assert served[0].recommender.router.sequence == 0
     base = served[0].recommender.router
     late = [visit for visit in kept.visits if visit.watermark >= loop.begin + HOUR]
