@@ -25,21 +25,10 @@ from serving.http.api import RecommendRequest, RecommendResponse
 from simulator.datasets import load
 from streams.runtime.worker import PROCESSORS
 from tests.simulator.datasets import formats_page
+from tests.test_architecture import OURS
 
 ROOT = Path(__file__).parent.parent
-SOURCES = (
-    "mos_online",
-    "features",
-    "publishing",
-    "streams",
-    "serving",
-    "learning",
-    "monitoring",
-    "simulator",
-    "evaluation",
-    "mos_cli",
-)
-FOLDERS = (*SOURCES, "docs", "tests", "benchmarks", "requirements")
+FOLDERS = (*OURS, "docs", "tests", "benchmarks", "requirements")
 PAGES = [
     path
     for path in sorted(ROOT.rglob("*.md"))
@@ -145,7 +134,7 @@ def test_files_and_modules_exist(path: Path) -> None:
         for word in re.findall(r"[\w./-]+", snippet):
             if "/" in word and word.split("/")[0] in FOLDERS:
                 assert (ROOT / word.rstrip(".")).exists(), f"{word} does not exist"
-            elif "." in word and word.split(".")[0] in SOURCES and "/" not in word and not word.endswith(".parquet"):
+            elif "." in word and word.split(".")[0] in OURS and "/" not in word and not word.endswith(".parquet"):
                 assert _module_exists(word.rstrip(".")), f"{word} does not exist"
             elif word.endswith(".py"):
                 assert list(ROOT.glob(word)), f"{word} does not exist; give its path from the root"
@@ -396,5 +385,5 @@ def _tests() -> set[str]:
 
 def test_the_architecture_names_every_package() -> None:
     page = (ROOT / "docs/architecture.md").read_text()
-    packages = {path.parent.relative_to(ROOT) for source in SOURCES for path in (ROOT / source).glob("*/__init__.py")}
+    packages = {path.parent.relative_to(ROOT) for source in OURS for path in (ROOT / source).glob("*/__init__.py")}
     assert {str(path) for path in packages if path.parts[0] != "mos_cli"} <= set(CODE.findall(page))
