@@ -73,6 +73,7 @@ bench-model-quick: setup  ## a short run of it in about five minutes: shows that
 
 schemas: setup  ## write docs/topics.md, docs/schemas, docs/settings.md and docs/formats.md from the code
 	$(BIN)/python -m mos_online.contracts.documentation docs
+	$(BIN)/python -m mos_online.experiments.schema docs/schemas/experiments.json
 	$(BIN)/python -m mos_online.settings_page docs/settings.md
 	$(BIN)/python -m tests.simulator.datasets.formats_page docs/formats.md
 

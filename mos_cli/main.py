@@ -38,6 +38,7 @@ COMMANDS = {
     "train": "Train themes and a MoS model on a dataset, and put it into service.",
     "models": "The model registry: list, show and compare versions, promote one, roll back.",
     "routers": "The revisions of the router: list and show them, roll back.",
+    "experiments": "A/B tests: who gets which model, router and fast weights.",
     "evaluate": "Compare MoS with other models under one protocol, with intervals; resumable.",
     "analyze": "Measure a log: do its users hop between themes?",
     "backfill": "Write the profiles of past users into the online store.",

@@ -65,7 +65,7 @@ CORE = {
     "processes": set(),
     "sessions": {"contracts"},
     "feedback": {"contracts"},
-    "experiments": set(),
+    "experiments": {"contracts"},
     "items": {"contracts"},
     "themes": {"contracts", "items", "metrics"},
     "users": {"contracts", "sessions", "themes"},

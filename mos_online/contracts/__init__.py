@@ -5,6 +5,7 @@ every such topic. All times are integers, milliseconds since 1970-01-01 UTC.
 """
 
 from mos_online.contracts.accepted_clicks import AcceptedClick, AcceptedClicks, check_accepted
+from mos_online.contracts.assignments import MAX_POOL, Assignment, ControlReason, Exploration
 from mos_online.contracts.clicks import (
     SESSION_END,
     Click,
@@ -69,6 +70,7 @@ __all__ = [
     "LATE_EVENTS",
     "LEARNING_EVENTS",
     "MAX_MESSAGE_BYTES",
+    "MAX_POOL",
     "MAX_ROWS",
     "NOT_JSON",
     "OUTCOMES",
@@ -81,15 +83,18 @@ __all__ = [
     "TOPICS",
     "AcceptedClick",
     "AcceptedClicks",
+    "Assignment",
     "Click",
     "ClickEnvelope",
     "CloseReason",
     "Context",
+    "ControlReason",
     "DeadLetter",
     "Decision",
     "Event",
     "EventType",
     "EventTypes",
+    "Exploration",
     "Fallback",
     "FallbackReason",
     "FallbackSource",

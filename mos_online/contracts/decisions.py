@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from mos_online.contracts.assignments import Assignment, Exploration
 from mos_online.contracts.fields import Count, Id, Milliseconds, Name
 from mos_online.contracts.recommendations import Fallback, RankedItem
 
@@ -60,4 +61,10 @@ class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     ] = None
     fast_version: Annotated[
         Name | None, Meta(description="The fast weights that gave `p_click`; null if there were none.")
+    ] = None
+    assignments: Annotated[
+        list[Assignment], Meta(description="The user's arm in each experiment that the user is in.")
+    ] = []
+    exploration: Annotated[
+        Exploration | None, Meta(description="How the list was explored; null if it could not be.")
     ] = None

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from mos_online.contracts.assignments import Assignment, Exploration
 from mos_online.contracts.decisions import MAX_ITEMS, Trigger
 from mos_online.contracts.fields import Count, Id, Milliseconds, Name
 from mos_online.contracts.recommendations import Fallback, RankedItem
@@ -55,3 +56,5 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     fallback: Annotated[Fallback | None, Meta(description="As in the decision.")]
     score_level: Annotated[float | None, Meta(description="As in the decision.")] = None
     fast_version: Annotated[Name | None, Meta(description="As in the decision.")] = None
+    assignments: Annotated[list[Assignment], Meta(description="As in the decision.")] = []
+    exploration: Annotated[Exploration | None, Meta(description="As in the decision.")] = None

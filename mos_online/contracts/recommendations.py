@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from mos_online.contracts.assignments import Assignment
 from mos_online.contracts.fields import MAX_ID, Count, Id, Milliseconds, Name, SessionId
 
 FallbackSource = Literal["model", "popularity"]
@@ -58,8 +59,6 @@ class ServedAnswer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     request_id: Annotated[Id, Meta(description="The id of this answer; a click on one of its items may carry it.")]
     user_id: Id
-    experiment: Annotated[Name | None, Meta(description="The experiment that the answer belongs to, if any.")]
-    arm: Annotated[Name | None, Meta(description="The arm of the experiment that answered, if any.")]
     model_version: Annotated[Name, Meta(description="The model that answered.")]
     router_version: Annotated[Name, Meta(description="The router that gave the themes.")]
     fallback: Annotated[
@@ -71,6 +70,9 @@ class ServedAnswer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         Meta(description="Newest event time of the clicks that the popularity of the items had counted; 0 if none."),
     ] = 0
     co_clicks_as_of: Annotated[Milliseconds, Meta(description="The same of the co-clicks.")] = 0
+    assignments: Annotated[
+        list[Assignment], Meta(description="The user's arm in each experiment that the user is in.")
+    ] = []
 
 
 class Recommendation(ServedAnswer, frozen=True, gc=False, kw_only=True):

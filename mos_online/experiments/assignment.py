@@ -16,6 +16,8 @@ from hashlib import blake2b
 from itertools import accumulate
 from typing import NamedTuple
 
+from mos_online.contracts import Assignment
+
 BUCKETS = 10_000
 """A bucket is a ten-thousandth of the users."""
 
@@ -41,15 +43,6 @@ class Split(NamedTuple):
     version: int
     ranges: Sequence[tuple[int, int]]
     arms: Sequence[Arm]
-
-
-class Assignment(NamedTuple):
-    """The arm of a user, and the probability that a user of the experiment gets it."""
-
-    experiment: str
-    version: int
-    arm: str
-    probability: float
 
 
 def bucket(salt: str, user_id: str) -> int:

@@ -16,8 +16,16 @@ Duration = Annotated[
     str, Meta(pattern=r"^[1-9][0-9]{0,4}[smhd]$", description="A number and s, m, h or d, such as 7d or 30m.")
 ]
 Buckets = Annotated[list[Annotated[int, Meta(ge=0, le=BUCKETS)]], Meta(min_length=2, max_length=2)]
+RouterPlan = Literal["frozen", "online"]
 Metric = Literal["ctr", "conversion", "revenue", "ndcg", "sessions", "returned"]
 Guarded = Literal["latency", "fallback", "coverage", "popularity-lift", "theme-exposure", "orphan-clicks"]
+
+PARAMETERS = ("model", "router", "fast_weights", "exploration")
+"""What an arm may set. A layer owns what its arms set, so that a user of two layers gets one value of each (Tang,
+Agarwal, O'Brien & Meyer, "Overlapping Experiment Infrastructure", KDD 2010)."""
+
+LEARNED = ("router", "fast_weights")
+"""Parameters of what learns from the users. One layer owns them together, so that a user teaches one arm."""
 
 UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 """Milliseconds of the units of a duration."""
@@ -37,22 +45,28 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ArmPlan(_Part, frozen=True, kw_only=True):
-    """An arm: what answers its users."""
+    """An arm: what answers its users. What it does not set is as for users without an experiment."""
 
     name: Label
     weight: Annotated[float, Meta(gt=0, le=1e6, description="Its share of the users, relative to the other arms.")] = 1
     model: Annotated[
-        str, Meta(min_length=1, max_length=100, description="A version of the model, or an alias such as champion.")
-    ] = "champion"
+        Annotated[str, Meta(min_length=1, max_length=100)] | None,
+        Meta(description="A version of the model, or an alias such as champion, which is the default."),
+    ] = None
     router: Annotated[
-        Literal["frozen", "online"],
-        Meta(description="The router of the model as it was trained, or with the revisions that are learned live."),
-    ] = "online"
-    fast_weights: Annotated[bool, Meta(description="Whether click probabilities are corrected live.")] = True
+        RouterPlan | None,
+        Meta(
+            description="The router of the model as it was trained (`frozen`), or with the revisions that are learned "
+            "live (`online`), which is the default."
+        ),
+    ] = None
+    fast_weights: Annotated[
+        bool | None, Meta(description="Whether click probabilities are corrected live; they are by default.")
+    ] = None
     exploration: Annotated[
-        float,
-        Meta(ge=0, le=0.5, description="The share of answers with one slot for a random candidate, for estimates."),
-    ] = 0.0
+        Annotated[float, Meta(ge=0, le=0.5)] | None,
+        Meta(description="The share of answers with one slot for a random candidate, for estimates; by default none."),
+    ] = None
 
 
 class Guardrail(_Part, frozen=True, kw_only=True):

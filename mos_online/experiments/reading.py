@@ -14,7 +14,16 @@ import yaml
 
 from mos_online.errors import SettingsError
 from mos_online.experiments.assignment import BUCKETS, Arm, Split
-from mos_online.experiments.plan import ArmPlan, ExperimentPlan, Guardrail, Layer, Plan, milliseconds
+from mos_online.experiments.plan import (
+    LEARNED,
+    PARAMETERS,
+    ArmPlan,
+    ExperimentPlan,
+    Guardrail,
+    Layer,
+    Plan,
+    milliseconds,
+)
 
 _PARTS: dict[str, type[msgspec.Struct]] = {
     "$": Plan,
@@ -107,6 +116,7 @@ def _explained(message: str) -> str:
 def _faults(plan: Plan) -> Iterator[str]:
     yield from _twice("layer", [layer.name for layer in plan.layers])
     yield from _twice("experiment", [experiment.name for layer in plan.layers for experiment in layer.experiments])
+    yield from _owner_faults(plan)
     for layer in plan.layers:
         taken: list[tuple[int, int, str]] = []
         for experiment in layer.experiments:
@@ -121,6 +131,27 @@ def _faults(plan: Plan) -> Iterator[str]:
                             f"{other}, in the layer {layer.name}: give ranges that do not, or another layer"
                         )
                 taken.append((low, high, experiment.name))
+
+
+def _owner_faults(plan: Plan) -> Iterator[str]:
+    """Each parameter has one layer, and what learns has one together."""
+    owners = {parameter: [layer.name for layer in plan.layers if _sets(layer, parameter)] for parameter in PARAMETERS}
+    for parameter, layers in owners.items():
+        if len(layers) > 1:
+            yield (
+                f"{parameter} is set in the layers {' and '.join(layers)}, and users of both would get two values: "
+                "set it in one layer only"
+            )
+    learned = [layers[0] for parameter, layers in owners.items() if parameter in LEARNED and len(layers) == 1]
+    if len(set(learned)) > 1:
+        yield (
+            f"{' and '.join(LEARNED)} are set in the layers {' and '.join(learned)}, and both learn from the users of "
+            "their arm: set them in one layer"
+        )
+
+
+def _sets(layer: Layer, parameter: str) -> bool:
+    return any(getattr(arm, parameter) is not None for experiment in layer.experiments for arm in experiment.arms)
 
 
 def _experiment_faults(experiment: ExperimentPlan) -> Iterator[str]:

@@ -115,6 +115,8 @@ class OpenDecision:
             fallback=decision.fallback,
             score_level=decision.score_level,
             fast_version=decision.fast_version,
+            assignments=decision.assignments,
+            exploration=decision.exploration,
         )
 
     def _told(self, rules: JoinRules) -> list[Impression]:

@@ -111,8 +111,6 @@ def _response(request: RecommendRequest, name: str, answer: Answer) -> Recommend
             for item in ranking.items
         ],
         themes=ranking.themes,
-        experiment=None,
-        arm=None,
         model_version=recommender.model_version,
         router_version=recommender.router_version,
         fallback=answer.fallback,

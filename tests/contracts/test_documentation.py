@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from mos_online import contracts
 from mos_online.contracts import (
+    Assignment,
     Click,
     ClickEnvelope,
     DeadLetter,
     Decision,
+    Exploration,
     Fallback,
     Header,
     Heartbeat,
@@ -64,8 +66,7 @@ SENT: dict[str, list[Any]] = {
         Recommendation(
             request_id="rec-s",
             user_id="u",
-            experiment=None,
-            arm=None,
+            assignments=[Assignment("routing", 1, "online", 0.5)],
             model_version="m",
             router_version="r",
             fallback=fallback,
@@ -87,8 +88,10 @@ SENT: dict[str, list[Any]] = {
             model_version="m",
             router_version="r",
             fallback=fallback,
+            assignments=[Assignment("routing", 1, "online", 0.5, "rolled_back")],
+            exploration=Exploration(epsilon=0.1, slot=slot, pool=["i", "j"]),
         )
-        for fallback in (None, Fallback(source="popularity", reason="unknown_user"))
+        for fallback, slot in ((None, 0), (Fallback(source="popularity", reason="unknown_user"), None))
     ],
     contracts.IMPRESSIONS: [
         Impression(event_id="e", user_id="u", request_id="r", item_ids=["i"], first_position=3, timestamp=5)
@@ -184,7 +187,7 @@ def test_the_documents_are_up_to_date(name: str) -> None:
 def test_no_document_is_left_of_a_topic_that_is_gone(tmp_path: Path) -> None:
     write(tmp_path)
     written = {path.name for path in (tmp_path / "schemas").iterdir()}
-    assert {path.name for path in (DOCS / "schemas").iterdir()} == written
+    assert {path.name for path in (DOCS / "schemas").iterdir()} == written | {"experiments.json"}
 
 
 def test_every_topic_has_its_messages() -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import jsonschema  # type: ignore[import-untyped]
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +15,7 @@ from mos_online.errors import SettingsError
 from mos_online.experiments import BUCKETS, assigned
 from mos_online.experiments.plan import ArmPlan
 from mos_online.experiments.reading import parse_plan, shares, splits
+from mos_online.experiments.schema import schema
 
 GOOD = """
 holdout: 100
@@ -84,3 +90,48 @@ def test_shares_are_those_of_the_weights(weights: list[float]) -> None:
     assert sum(found) == BUCKETS
     for share, weight in zip(found, weights, strict=True):
         assert abs(share - BUCKETS * weight / sum(weights)) <= 1
+
+
+SECOND = """
+  - name: other
+    experiments:
+      - name: other-thing
+        buckets: [[0, 10000]]
+        control: a
+        arms: [{name: a}, {name: b, VALUE}]
+        primary: ctr
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("router: online", "router is set in the layers home and other"),
+        ("fast_weights: true", "fast_weights is set in the layers home and other"),
+        ("model: m-1", None),
+        ("exploration: 0.1", None),
+    ],
+)
+def test_a_parameter_has_one_layer(value: str, words: str | None) -> None:
+    text = GOOD + SECOND.replace("VALUE", value)
+    if words is None:
+        assert len(parse_plan(text).layers) == 2
+        return
+    with pytest.raises(SettingsError, match=words):
+        parse_plan(text)
+
+
+def test_what_learns_has_one_layer_together() -> None:
+    text = GOOD.replace(", fast_weights: false", "") + SECOND.replace("VALUE", "fast_weights: false")
+    with pytest.raises(SettingsError, match="router and fast_weights are set in the layers home and other"):
+        parse_plan(text)
+
+
+def test_the_schema_is_up_to_date_and_agrees_with_the_reader() -> None:
+    written = Path(__file__).parents[2] / "docs/schemas/experiments.json"
+    assert written.read_text(encoding="utf-8") == schema(), "run `make schemas`"
+    rules = json.loads(schema())
+    jsonschema.validate(yaml.safe_load(GOOD), rules)
+    for bad in (GOOD.replace("buckets:", "bukets:"), GOOD.replace("weight: 2", "wait: 2")):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(yaml.safe_load(bad), rules)

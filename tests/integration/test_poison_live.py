@@ -50,7 +50,7 @@ class Service(BaseHTTPRequestHandler):
         requests = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["requests"]
         item = {"item_id": "x", "score": 1.0, "theme": 1, "theme_label": "l"}
         rest: dict[str, Any] = {"items": [item], "model_version": "m", "router_version": "r"}
-        rest |= {"experiment": None, "arm": None, "fallback": None}
+        rest |= {"assignments": [], "fallback": None}
         answers = [rest | {name: each[name] for name in ("request_id", "user_id")} for each in requests]
         self.send_response(200)
         self.end_headers()

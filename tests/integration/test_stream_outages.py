@@ -33,7 +33,7 @@ def service(*, works: threading.Event) -> Iterator[str]:
         def do_POST(self) -> None:
             requests = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["requests"]
             fixed: dict[str, object] = {"items": [], "model_version": "m", "router_version": "r", "fallback": None}
-            fixed |= {"experiment": None, "arm": None}
+            fixed |= {"assignments": []}
             answers = [fixed | {name: r[name] for name in ("request_id", "user_id")} for r in requests]
             self.send_response(200 if works.is_set() else 503)
             self.end_headers()

@@ -39,7 +39,7 @@ class Service(BaseHTTPRequestHandler):
         else:
             item = {"item_id": "x", "score": 1.0, "theme": 1, "theme_label": "l"}
             fixed = {"items": [item], "model_version": "m", "router_version": "r", "fallback": None}
-            fixed |= {"experiment": None, "arm": None}
+            fixed |= {"assignments": []}
             answers = [fixed | {name: r[name] for name in ("request_id", "user_id")} for r in requests]
             body = {"responses": answers}
         self.send_response(status)

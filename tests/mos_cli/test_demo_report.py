@@ -114,8 +114,6 @@ def recommended(session: Session) -> Recommendation:
     return Recommendation(
         request_id=request_id_of(session.session_id),
         user_id=session.user_id,
-        experiment=None,
-        arm=None,
         fallback=None,
         items=[RankedItem(item_id=session.events[0].item_id, score=1.0, theme=2)],
         model_version="m-1",

@@ -47,6 +47,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "topic": ("clicks",),
     "name": ("shop",),
     "letter": ("0@0",),
+    "file": ("experiments.yaml",),
     "sequence": ("1",),
     **dict.fromkeys(("version", "first", "second"), ("m-1",)),
 }

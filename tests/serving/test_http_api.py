@@ -84,7 +84,7 @@ def test_a_known_user_is_answered_from_their_profile(api: TestClient) -> None:
     assert body["themes"] == [{"theme": 2, "label": "cameras", "share": 1.0, "sessions": 3}]
     assert (body["model_version"], body["router_version"], body["fallback"]) == ("m1", "r-m1", None)
     assert re.fullmatch("[0-9a-f]{32}", body["request_id"])
-    assert (body["experiment"], body["arm"]) == (None, None)
+    assert body["assignments"] == []
     assert body["request_id"] != api.post("/v1/recommend", json={"user_id": "anna"}).json()["request_id"]
 
 

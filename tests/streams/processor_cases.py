@@ -292,7 +292,7 @@ class RecommenderCase(Case):
             return httpx.Response(503)
         if self.poisoned in users:
             return httpx.Response(422)
-        rest: dict[str, Any] = {"items": [], "themes": [], "experiment": None, "arm": None, "fallback": None}
+        rest: dict[str, Any] = {"items": [], "themes": [], "assignments": [], "fallback": None}
         rest |= {"model_version": "m", "router_version": "r"}
         answers = [{"request_id": asked["request_id"], "user_id": asked["user_id"], **rest} for asked in requests]
         return httpx.Response(200, json={"responses": answers})

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from mos_online import contracts
-from mos_online.contracts import Fallback, Recommendation, SessionEmbedding
+from mos_online.contracts import Assignment, Fallback, Recommendation, SessionEmbedding
 from mos_online.settings import Settings
 from publishing.producer import Headers
 from streams import metrics
@@ -70,8 +70,7 @@ def answer(request: dict[str, Any], fallback: str | None = None) -> dict[str, An
         "user_id": request["user_id"],
         "items": [],
         "themes": [],
-        "experiment": "e1",
-        "arm": "b",
+        "assignments": [{"experiment": "e1", "version": 2, "arm": "b", "probability": 0.5}],
         "model_version": "m",
         "router_version": "r",
         "fallback": {"source": "popularity", "reason": fallback} if fallback else None,
@@ -132,7 +131,8 @@ def test_a_batch_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ("rec-s-u", "u", "s-u", fallback),
         ("rec-s-v", "v", "s-v", fallback),
     ]
-    assert {(r.experiment, r.arm, r.model_version, r.router_version) for r in found} == {("e1", "b", "m", "r")}
+    assert {(r.model_version, r.router_version) for r in found} == {("m", "r")}
+    assert [r.assignments for r in found] == [[Assignment("e1", 2, "b", 0.5)]] * len(found)
     assert [headers for *_, headers in producer.published[contracts.RECOMMENDATIONS]] == [
         {"closable_at": CLOSABLE_AT}
     ] * 2

@@ -70,7 +70,12 @@ class Service:
     def _answer(self, request: dict[str, object]) -> dict[str, object]:
         k = int(str(request["k"]))
         items = [{"item_id": item, "score": 1.0, "theme": 0} for item in self.items[:k]]
-        common = {"experiment": None, "arm": None, "model_version": "m-1", "router_version": "r-1", "fallback": None}
+        common: dict[str, object] = {
+            "assignments": [],
+            "model_version": "m-1",
+            "router_version": "r-1",
+            "fallback": None,
+        }
         return {"request_id": request["request_id"], "user_id": request["user_id"], "items": items, **common}
 
 
