@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # a pytest that has imported Feast hands it on to its workers
+# Several tests run at once, and threads that share out a small tensor burn processor time while they wait for each
+# other: here, and in the processes that tests start. Torch is told as it is loaded.
+os.environ |= {"OMP_THREAD_LIMIT": "1", "POLARS_MAX_THREADS": "1"}
 
 import prometheus_client  # noqa: F401 - before Feast, which switches it to shared files when imported
 import pytest

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from evaluation.protocol.data import ExperimentConfig, ExperimentData
 from evaluation.protocol.split import SplitConfig
@@ -15,11 +14,6 @@ CONFIG = ExperimentConfig(split=SPLIT, themes=4, negatives=3, moment=64)
 
 def small_experiment(data: Dataset, config: ExperimentConfig = CONFIG) -> ExperimentData:
     return ExperimentData(data.clicks, data.items, sessions=SessionConfig(), config=config, name="small")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ PAIR = ["--backbone", "gru4rec", "--model", "backbone+table", "--model", "mos"]
 def mos(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "mos_cli", "evaluate", *arguments],
-        env=os.environ | {"MOS_HOME": str(home), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"MOS_HOME": str(home)},
         capture_output=True,
         text=True,
         check=False,

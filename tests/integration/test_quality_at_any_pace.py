@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
-import pytest
 import torch
 
 from mos_cli.demo.run import PARTS
@@ -211,16 +210,6 @@ def minus(one: Sequence[float], other: Sequence[float]) -> Estimate:
     return paired_difference(one, other, [str(n // 5) for n in range(len(one))])
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """A second one costs more than it brings where the machine is busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.mark.usefixtures("one_thread")
 def test_the_same_clicks_at_three_paces_and_offline() -> None:
     """A replay that does not wait loses a third of the quality, and one that waits as much as the noise."""
     offline = quality("max", waits=False, offline=True)

@@ -39,15 +39,6 @@ ENCODERS |= {f"resized {name}": built(name, True) for name in ENCODERS}
 AWARE = [name for name, encoder in ENCODERS.items() if encoder.target_aware]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Tensors this small only lose by being shared out."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 few = settings(max_examples=20, deadline=None)
 every_backbone = pytest.mark.parametrize("name", ENCODERS)
 every_aware = pytest.mark.parametrize("name", AWARE)

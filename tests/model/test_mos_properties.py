@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -42,15 +41,6 @@ def made(backbone: str) -> MoS:
 
 
 MODELS = {name: made(name) for name, cls in sorted(BACKBONES.items()) if not cls.target_aware}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Tensors this small only lose by being shared out."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 few = settings(max_examples=20, deadline=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -56,14 +56,6 @@ every_served = pytest.mark.parametrize(("kind", "inner"), SERVED)
 few = settings(max_examples=20, deadline=None)
 lengths_of_rows = st.lists(st.integers(0, LONGEST), min_size=1, max_size=6)
 seeds = st.integers(0, 99)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def some_logits(seed: int, rows: int = 32, columns: int = EXPERTS) -> Tensor:

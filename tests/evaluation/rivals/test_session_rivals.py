@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -34,14 +32,6 @@ every_model = pytest.mark.parametrize("name", ALL)
 few = settings(max_examples=30, deadline=None)
 pauses = st.sampled_from([0, 60, int(GAP) - 1, int(GAP), int(GAP) + 1, 86_400])
 histories = st.lists(st.lists(st.tuples(st.integers(1, ITEMS), pauses), max_size=LONGEST), min_size=1, max_size=5)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def batch_of(users: list[User]) -> Batch:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
@@ -31,15 +30,6 @@ def planted(rng: np.random.Generator, groups: str, sessions: int, size: int = 10
     """Sessions of three items of one group each."""
     picked = rng.integers(len(groups), size=sessions)
     return [[f"{groups[group]}{n}" for n in rng.choice(size, 3, replace=False)] for group in picked]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Tensors this small only lose by being shared out."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_planted_themes_are_recovered_on_unseen_sessions() -> None:

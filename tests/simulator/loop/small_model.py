@@ -19,7 +19,6 @@ HALF_LIFE = 24.0 * HOUR
 
 def small_checkpoint(population: Population, *, spare: int = SPARE) -> ModelCheckpoint:
     """As ``mos train`` lays it out."""
-    torch.set_num_threads(1)  # two threads wait for each other on a busy machine
     torch.manual_seed(0)
     log, themes = population.dataset, population.config.themes
     items = log.items["item_id"].to_list()
