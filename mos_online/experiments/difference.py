@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from math import sqrt
 
+import msgspec
+
 from mos_online.experiments.confidence_sequence import ALPHA, Interval, interval
 
 
-class Difference:
+class Difference(msgspec.Struct, kw_only=True):
     """Mean of treated users minus mean of the others, adjusted for what was known of them before.
 
     Every user counts once, when the user's window has closed, with
@@ -20,12 +22,21 @@ class Difference:
     2210.08589); the sequence, Waudby-Smith et al. (arXiv 2103.06476, section 3); CUPED, Deng et al. (WSDM 2013).
 
     What it rests on: users do not influence each other; p is the true probability; X was fixed before the treatment.
+
+    Attributes:
+        users: others and treated ones.
+        mean_y, mean_x: of outcomes and covariates.
+        var_x, cov: sums of squares and of products around the means.
+        mean_f, var_f: mean of the f, and their sum of squares around it.
     """
 
-    def __init__(self) -> None:
-        self.users = [0, 0]
-        self._mean_y = self._mean_x = self._var_x = self._cov = 0.0
-        self._mean_f = self._var_f = 0.0
+    users: list[int] = msgspec.field(default_factory=lambda: [0, 0])
+    mean_y: float = 0.0
+    mean_x: float = 0.0
+    var_x: float = 0.0
+    cov: float = 0.0
+    mean_f: float = 0.0
+    var_f: float = 0.0
 
     def add(self, *, treated: bool, probability: float, outcome: float, before: float = 0.0) -> None:
         """Count a user.
@@ -38,24 +49,24 @@ class Difference:
                 before.
         """
         count = sum(self.users)
-        slope = self._cov / self._var_x if self._var_x > 0 else 0.0
-        residual = outcome - self._mean_y - slope * (before - self._mean_x)
+        slope = self.cov / self.var_x if self.var_x > 0 else 0.0
+        residual = outcome - self.mean_y - slope * (before - self.mean_x)
         effect = residual / probability if treated else -residual / (1 - probability)
         self.users[treated] += 1
         share = 1 / (count + 1)
-        step = before - self._mean_x
-        self._mean_x += step * share
-        self._var_x += step * (before - self._mean_x)
-        self._cov += step * (outcome - self._mean_y)
-        self._mean_y += (outcome - self._mean_y) * share
-        off = effect - self._mean_f
-        self._mean_f += off * share
-        self._var_f += off * (effect - self._mean_f)
+        step = before - self.mean_x
+        self.mean_x += step * share
+        self.var_x += step * (before - self.mean_x)
+        self.cov += step * (outcome - self.mean_y)
+        self.mean_y += (outcome - self.mean_y) * share
+        off = effect - self.mean_f
+        self.mean_f += off * share
+        self.var_f += off * (effect - self.mean_f)
 
     @property
     def outcome(self) -> float:
         """The mean outcome of all users, of both arms."""
-        return self._mean_y
+        return self.mean_y
 
     def interval(self, *, expected: float, alpha: float = ALPHA) -> Interval:
         """The difference with its interval, valid at every look.
@@ -65,33 +76,35 @@ class Difference:
             alpha: chance that the true difference ever lies outside.
         """
         count = sum(self.users)
-        deviation = sqrt(self._var_f / count) if count else 0.0
-        return interval(count, self._mean_f, deviation, expected=expected, alpha=alpha)
+        deviation = sqrt(self.var_f / count) if count else 0.0
+        return interval(count, self.mean_f, deviation, expected=expected, alpha=alpha)
 
 
-class RatioOutcome:
+class RatioOutcome(msgspec.Struct, kw_only=True):
     """Turns a ratio of sums, such as clicks per impression, into one number per user (delta method).
 
     L = (numerator - R denominator) / mean denominator, with R the ratio of the sums and the mean of all earlier users.
     The difference of the means of L is the difference of the ratios to first order.
+
+    Attributes:
+        users: that count; numerator, denominator: their sums.
     """
 
-    def __init__(self) -> None:
-        self._users = 0
-        self._numerator = self._denominator = 0.0
+    users: int = 0
+    numerator: float = 0.0
+    denominator: float = 0.0
 
     def of(self, numerator: float, denominator: float) -> float:
         """The number of a user, who then counts for the next ones; 0.0 as long as no denominator is known."""
         value = 0.0
-        if self._denominator > 0:
-            ratio = self._numerator / self._denominator
-            value = (numerator - ratio * denominator) / (self._denominator / self._users)
-        self._users += 1
-        self._numerator += numerator
-        self._denominator += denominator
+        if self.denominator > 0:
+            value = (numerator - self.ratio * denominator) / (self.denominator / self.users)
+        self.users += 1
+        self.numerator += numerator
+        self.denominator += denominator
         return value
 
     @property
     def ratio(self) -> float:
         """The ratio of the sums of all users, 0.0 before any."""
-        return self._numerator / self._denominator if self._denominator > 0 else 0.0
+        return self.numerator / self.denominator if self.denominator > 0 else 0.0

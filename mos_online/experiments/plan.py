@@ -129,4 +129,15 @@ class Plan(_Part, frozen=True, kw_only=True):
         int,
         Meta(ge=0, le=BUCKETS // 2, description="So many of 10,000 users are in no experiment and get the champion."),
     ] = 0
+    conversions: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=256)]],
+        Meta(min_length=1, description="The types of events that are conversions."),
+    ] = msgspec.field(default_factory=lambda: ["purchase"])
+    value: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=256)] | None,
+        Meta(
+            description="The name in the `context` of a conversion under which its value stands, a number such as a "
+            "price; the metric revenue needs it."
+        ),
+    ] = None
     layers: list[Layer]

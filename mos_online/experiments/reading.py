@@ -121,6 +121,7 @@ def _faults(plan: Plan) -> Iterator[str]:
         taken: list[tuple[int, int, str]] = []
         for experiment in layer.experiments:
             yield from _experiment_faults(experiment)
+            yield from _metric_faults(experiment, plan.value)
             for low, high in experiment.buckets:
                 if low >= high:
                     yield f"the buckets [{low}, {high}] of {experiment.name} are none: the end is excluded"
@@ -170,6 +171,23 @@ def _experiment_faults(experiment: ExperimentPlan) -> Iterator[str]:
         yield f"no user of {name} is finished in time: the window {experiment.window} is over {experiment.maximum}"
     if experiment.smallest_effect is not None and not experiment.smallest_effect > 0:
         yield f"the smallest_effect of {name} must be above 0"
+
+
+def _metric_faults(experiment: ExperimentPlan, value: str | None) -> Iterator[str]:
+    """Metrics and guardrails that this experiment cannot have."""
+    name, metrics = experiment.name, (experiment.primary, *experiment.secondary)
+    if "revenue" in metrics and value is None:
+        yield (
+            f"revenue of {name} needs `value` beside `layers`: the name in the context of a conversion under which its "
+            "value stands, such as price"
+        )
+    if "returned" in metrics and milliseconds(experiment.window) < milliseconds("1d"):
+        yield f"returned of {name} looks at a day, and the window is {experiment.window}: give a window of 1d or more"
+    for guardrail in experiment.guardrails:
+        if guardrail.metric in ("coverage", "theme-exposure") and guardrail.margin >= 1:
+            yield f"the margin {guardrail.margin:g} of {guardrail.metric} of {name} allows everything: give less than 1"
+        if guardrail.metric == "theme-exposure" and len({arm.model for arm in experiment.arms}) > 1:
+            yield f"theme-exposure of {name} compares themes by number, which two models do not share: leave it out"
 
 
 def _twice(kind: str, names: Sequence[str]) -> Iterator[str]:

@@ -66,6 +66,9 @@ def test_a_good_file_gives_the_splits() -> None:
         ("window: 7d", "smallest_effect: -1", "above 0"),
         ("window: 7d", "smallest_effect: .nan", "above 0"),
         ("name: home", "name: Home page", "name"),
+        ("[conversion]", "[revenue]", "revenue of online-routing needs `value`"),
+        ("latency, margin: 0.2", "coverage, margin: 1", "the margin 1 of coverage of online-routing allows everything"),
+        ("latency, margin: 0.2", "theme-exposure, margin: 1.5", "allows everything"),
         (GOOD, "", "Expected `object`"),
         (GOOD, "a: " + "[" * 5000, "nested too deeply"),
     ],
@@ -75,6 +78,21 @@ def test_a_fault_is_told(old: str, new: str, words: str) -> None:
     with pytest.raises(SettingsError) as told:
         parse_plan(GOOD.replace(old, new, 1))
     assert words in str(told.value)
+
+
+def test_the_return_within_a_day_needs_a_day() -> None:
+    with pytest.raises(SettingsError, match="returned of online-routing looks at a day, and the window is 2h"):
+        parse_plan(GOOD.replace("[conversion]", "[returned]").replace("window: 7d", "window: 2h"))
+
+
+@pytest.mark.parametrize(("model", "words"), [("m-1", "two models do not share"), (None, None)])
+def test_themes_of_two_models_are_not_compared(model: str | None, words: str | None) -> None:
+    text = GOOD.replace("latency, margin: 0.2", "theme-exposure, margin: 0.5")
+    if words is None:
+        assert parse_plan(text)
+        return
+    with pytest.raises(SettingsError, match=words):
+        parse_plan(text.replace("weight: 2", f"model: {model}"))
 
 
 def test_two_experiments_on_the_same_users_of_a_layer_are_told() -> None:

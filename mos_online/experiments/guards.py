@@ -1,0 +1,146 @@
+"""Guardrails: metrics that an arm must not harm, each with its margin."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from mos_online.experiments.contrast import Contrast, Estimate
+from mos_online.experiments.overlap import Overlap
+from mos_online.experiments.plan import Guardrail
+from mos_online.experiments.user_row import UserRow
+
+MOST_THEMES = 32
+"""Themes that are watched: so many times the chance of a false alarm is divided."""
+
+MEANINGS = {
+    "latency": "time until an answer, ms, averaged over the shown answers",
+    "fallback": "share of the shown answers that fell back",
+    "coverage": "effective number of items in the users' first lists (1 by the sum of their squared shares)",
+    "popularity-lift": "mean popularity of the shown items: their share of all actions before the experiment",
+    "theme-exposure": "share of the shown items that are of a theme; the theme that is harmed most",
+    "orphan-clicks": "clicks that name an answer and were credited to none that they name, by clicks that name one",
+}
+
+
+class Guarded(NamedTuple):
+    """What became of a guardrail.
+
+    Attributes:
+        metric, margin: as planned.
+        theme: that is judged, for the exposure of themes.
+        control, treated: the values of the arms.
+        users: that were counted.
+        bound: with the chance that was planned the treated arm is at least so much worse than the margin allows, in
+            units of the metric: above 0 it is breached. None: not known yet.
+        breached: whether it is.
+        alpha: chance of a false alarm at any look.
+    """
+
+    metric: str
+    margin: float
+    theme: int | None
+    control: float
+    treated: float
+    users: int
+    bound: float | None
+    breached: bool
+    alpha: float
+
+
+class Guard(msgspec.Struct, kw_only=True):
+    """One guardrail of one arm, watched user by user.
+
+    Attributes:
+        metric, margin: as planned.
+        contrast: of most metrics.
+        themes: by theme, instead.
+        overlap: for the coverage, instead.
+    """
+
+    metric: str
+    margin: float
+    contrast: Contrast | None = None
+    themes: dict[int, Contrast] = {}
+    overlap: Overlap | None = None
+
+    @classmethod
+    def of(cls, planned: Guardrail) -> Guard:
+        """A guardrail of the plan, before any user."""
+        metric, margin = planned.metric, planned.margin
+        if metric == "theme-exposure":
+            return cls(metric=metric, margin=margin)
+        if (
+            metric == "coverage"
+        ):  # the effective number may be smaller by the margin: the concentration 1 / (1 - margin)
+            return cls(metric=metric, margin=margin, overlap=Overlap(scale=1 / (1 - margin)))
+        return cls(metric=metric, margin=margin, contrast=Contrast(scale=1 + margin, is_ratio=True))
+
+    def add(self, row: UserRow, *, treated: bool, probability: float) -> None:
+        """Count a finished user."""
+        if self.overlap is not None:
+            self.overlap.add(treated=treated, items=row.first)
+        elif self.contrast is not None:
+            numerator, denominator = _ratio(self.metric, row)
+            self.contrast.add(treated=treated, probability=probability, numerator=numerator, denominator=denominator)
+        else:
+            self._add_themes(row, treated=treated, probability=probability)
+
+    def _add_themes(self, row: UserRow, *, treated: bool, probability: float) -> None:
+        for theme in sorted(row.themes):
+            if theme and theme not in self.themes and len(self.themes) < MOST_THEMES:
+                self.themes[theme] = Contrast(scale=1 - self.margin, is_ratio=True)
+        shown = float(sum(row.shown))
+        for theme, contrast in self.themes.items():
+            contrast.add(
+                treated=treated,
+                probability=probability,
+                numerator=float(row.themes.get(theme, 0)),
+                denominator=shown,
+            )
+
+    def judged(self, *, expected: float, alpha: float) -> Guarded:
+        """What is known at this look; ``alpha`` is that of this guardrail of this arm."""
+        if self.overlap is not None:
+            found = self.overlap.estimate(expected=expected, alpha=alpha)
+            told = self._told(found, found.low, alpha)
+            return told._replace(control=_inverse(told.control), treated=_inverse(told.treated))
+        if self.contrast is not None:
+            found = self.contrast.estimate(expected=expected, alpha=alpha)
+            return self._told(found, found.low, alpha)
+        worst: Guarded | None = None
+        for theme, contrast in self.themes.items():
+            found = contrast.estimate(expected=expected, alpha=alpha / MOST_THEMES)
+            one = self._told(found, None if found.high is None else -found.high, alpha)._replace(theme=theme)
+            if worst is None or _worse(one, worst):
+                worst = one
+        return worst or Guarded(self.metric, self.margin, None, 0.0, 0.0, 0, None, False, alpha)
+
+    def _told(self, found: Estimate, bound: float | None, alpha: float) -> Guarded:
+        breached = bound is not None and bound > 0
+        return Guarded(
+            self.metric, self.margin, None, found.control, found.treated, found.users, bound, breached, alpha
+        )
+
+
+def _ratio(metric: str, row: UserRow) -> tuple[float, float]:
+    """A user's numerator and denominator."""
+    shown = float(sum(row.shown))
+    if metric == "latency":
+        return row.latency, float(row.timed)
+    if metric == "fallback":
+        return float(row.fallbacks), float(row.answers)
+    if metric == "popularity-lift":
+        return row.popular, shown
+    return float(max(0, row.named - row.credited)), float(row.named)
+
+
+def _inverse(value: float) -> float:
+    return 1 / value if value else 0.0
+
+
+def _worse(one: Guarded, other: Guarded) -> bool:
+    if one.bound is None or other.bound is None:
+        return other.bound is None and one.bound is not None
+    return one.bound > other.bound
