@@ -62,6 +62,13 @@ class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     fast_version: Annotated[
         Name | None, Meta(description="The fast weights that gave `p_click`; null if there were none.")
     ] = None
+    latency_ms: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(
+            description="How long the answer took inside the service, waiting included, in milliseconds; null if that "
+            "is not known."
+        ),
+    ] = None
     assignments: Annotated[
         list[Assignment], Meta(description="The user's arm in each experiment that the user is in.")
     ] = []

@@ -56,5 +56,6 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     fallback: Annotated[Fallback | None, Meta(description="As in the decision.")]
     score_level: Annotated[float | None, Meta(description="As in the decision.")] = None
     fast_version: Annotated[Name | None, Meta(description="As in the decision.")] = None
+    latency_ms: Annotated[Annotated[float, Meta(ge=0)] | None, Meta(description="As in the decision.")] = None
     assignments: Annotated[list[Assignment], Meta(description="As in the decision.")] = []
     exploration: Annotated[Exploration | None, Meta(description="As in the decision.")] = None

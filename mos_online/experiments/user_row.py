@@ -74,6 +74,9 @@ class UserRow(msgspec.Struct, kw_only=True):
         part = (outcome.timestamp - self.exposed_at) * PARTS // (self.until - self.exposed_at)
         self.answers += 1
         self.fallbacks += outcome.fallback is not None
+        if outcome.latency_ms is not None:
+            self.latency += outcome.latency_ms
+            self.timed += 1
         self.shown[part] += len(seen)
         self.clicked[part] += sum(item.clicks > 0 for item in seen)
         self.ndcg += ndcg([item.clicks > 0 for item in sorted(seen, key=lambda item: item.position or 0)])

@@ -115,6 +115,7 @@ class OpenDecision:
             fallback=decision.fallback,
             score_level=decision.score_level,
             fast_version=decision.fast_version,
+            latency_ms=decision.latency_ms,
             assignments=decision.assignments,
             exploration=decision.exploration,
         )

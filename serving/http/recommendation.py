@@ -43,6 +43,7 @@ async def responses_to(
         Problem: 429, this client has too many waiting; 503, all have, or these waited too long, or there is no model;
             500, the model failed.
     """
+    begun = time.perf_counter()
     try:
         queries = [_query(request, types) for request in requests]
         answers = await service.recommend(queries, client=client)
@@ -54,7 +55,8 @@ async def responses_to(
         request, name = requests[error.position], names[error.position]
         log.exception("request %r of %s: the model failed for user %r", name, client, request.user_id)
         raise internal(name) from None
-    decisions.put([_decision(*one) for one in zip(requests, names, queries, answers, strict=True)])
+    latency = round(1000 * (time.perf_counter() - begun), 2)
+    decisions.put([_decision(*one, latency) for one in zip(requests, names, queries, answers, strict=True)])
     return [_response(request, name, answer) for request, name, answer in zip(requests, names, answers, strict=True)]
 
 
@@ -74,7 +76,7 @@ def _query(request: RecommendRequest, types: EventTypes) -> Query:
     )
 
 
-def _decision(request: RecommendRequest, name: str, query: Query, answer: Answer) -> Decision:
+def _decision(request: RecommendRequest, name: str, query: Query, answer: Answer, latency: float) -> Decision:
     ranking, recommender = answer.ranking, answer.recommender
     return Decision(
         request_id=name,
@@ -90,6 +92,7 @@ def _decision(request: RecommendRequest, name: str, query: Query, answer: Answer
         co_clicks_as_of=ranking.co_clicks_as_of,
         score_level=ranking.score_level,
         fast_version=answer.fast_version,
+        latency_ms=latency,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 
 from mos_online.contracts import Fallback, Outcome
 from mos_online.experiments.counting import Counting
+from mos_online.experiments.guards import Guard
 from mos_online.experiments.plan import ArmPlan, ExperimentPlan, Guardrail
 from mos_online.experiments.result import ExperimentResult
 from mos_online.experiments.trials import Trials
+from mos_online.experiments.user_row import UserRow
 from tests.experiments.trial_logs import FEEDBACK, GAP, MINUTE, T, outcome
 
 HOUR = 60 * MINUTE
@@ -143,6 +146,35 @@ def _now_and_then(user: int, arm: str) -> Fallback | None:
 def _items(user: int, arm: str) -> tuple[str, str, str]:
     first = user % 3 if arm == "b" else user % 60
     return f"i{3 * first}", f"i{3 * first + 1}", f"i{3 * first + 2}"
+
+
+@pytest.mark.parametrize(
+    ("metric", "of_user"),
+    [
+        ("latency", lambda rng, more: {"latency": rng.gamma(2, 10 * more), "timed": 2}),
+        ("fallback", lambda rng, more: {"fallbacks": int(rng.binomial(4, 0.2 * more)), "answers": 4}),
+        ("popularity-lift", lambda rng, more: {"popular": rng.random() * more}),
+        ("orphan-clicks", lambda rng, more: {"named": 5, "credited": 5 - int(rng.binomial(5, 0.2 * more))}),
+        ("theme-exposure", lambda rng, more: {"themes": {1: 10 - (few := int(rng.binomial(10, 0.3 / more))), 2: few}}),
+    ],
+)
+def test_a_guardrail_allows_its_margin_and_no_more(
+    metric: str, of_user: Callable[[np.random.Generator, float], dict[str, Any]]
+) -> None:
+    """With 40 % more, a margin of 20 % is breached, and one of 50 % is not."""
+    planned = {margin: Guard.of(Guardrail(metric=metric, margin=margin)) for margin in (0.2, 0.5)}  # type: ignore[arg-type]
+    rng = np.random.default_rng(3)
+    for user in range(4_000):
+        treated = bool(rng.random() < 0.5)
+        told = of_user(rng, 1.4 if treated else 1.0)
+        row = UserRow(user_id=f"u{user}", arm="b", exposed_at=0, until=1, settled_at=2, shown=[10, 0], **told)
+        for guard in planned.values():
+            guard.add(row, treated=treated, probability=0.5)
+    strict, lenient = (guard.judged(expected=4_000, alpha=0.05) for guard in planned.values())
+    assert (strict.breached, lenient.breached) == (True, False)
+    assert strict.users == 4_000
+    worse = strict.treated / strict.control
+    assert (1 / worse if metric == "theme-exposure" else worse) == pytest.approx(1.4, rel=0.1)
 
 
 def test_an_effect_that_fades_is_not_shipped() -> None:

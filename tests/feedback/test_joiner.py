@@ -81,10 +81,12 @@ def test_an_outcome_has_what_the_decision_says_of_its_scores() -> None:
     made = decision("d", 1000)
     made = replace(made, items=[replace(made.items[0], p_click=0.25), made.items[1]], score_level=7.5, fast_version="f")
     arms = [Assignment("routing", 3, "online", 0.5, "rolled_back"), Assignment("models", 1, "b", 0.25)]
-    made = replace(made, assignments=arms, exploration=Exploration(epsilon=0.1, slot=1, pool=["a", "b", "c"]))
+    made = replace(
+        made, latency_ms=12.5, assignments=arms, exploration=Exploration(epsilon=0.1, slot=1, pool=["a", "b", "c"])
+    )
     (found,), _ = joined(made)
 
-    assert (found.score_level, found.fast_version) == (7.5, "f")
+    assert (found.score_level, found.fast_version, found.latency_ms) == (7.5, "f", 12.5)
     assert (found.assignments, found.exploration) == (arms, made.exploration)
     assert [item.p_click for item in found.items] == [0.25, None]
 

@@ -57,6 +57,7 @@ def test_an_item_has_the_probability_of_its_score_place_and_theme_and_the_log_na
     assert [{k: v for k, v in item.items() if k != "p_click"} for item in items] == before
     assert "p_click" not in cold[0], "popularity knows no probabilities"
     assert fallback.fast_version is None
+    assert all(one.latency_ms is not None and one.latency_ms > 0 for one in (first, decision, fallback))
 
 
 def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
