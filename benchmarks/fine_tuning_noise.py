@@ -34,6 +34,7 @@ from mos_online.metrics.bootstrap import paired_bootstrap
 from mos_online.model import MoS
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.registry import Registry
+from mos_online.registry.revisions import routers_of
 from mos_online.sessions import SessionConfig
 from mos_online.training import TrainConfig, train
 from simulator.population import SyntheticConfig, synthesize
@@ -89,11 +90,21 @@ def moved(noise: float, seed: int) -> object:
     return move
 
 
-def truth(sessions: Sequence[Session], before: ModelCheckpoint, after: ModelCheckpoint) -> tuple[float, float, float]:
+def truth(
+    registry: Registry, sessions: Sequence[Session], before: ModelCheckpoint, after: ModelCheckpoint
+) -> tuple[float, float, float]:
     """GAUC of ``after`` minus ``before`` on clicks that nobody has seen, with its interval."""
     config = FineTuneConfig(held_out=0.8, most=JUDGED)
-    data = prepare_tuning(after, sessions, types=TYPES, gap_ms=GAP, learned_to=None, config=config)
-    models = [grown(one, data.catalogue, data.routing) for one in (after, before)]
+    data = prepare_tuning(
+        after,
+        sessions,
+        types=TYPES,
+        gap_ms=GAP,
+        routers=routers_of(registry, after.router),
+        learned_to=None,
+        config=config,
+    )
+    models = [grown(one, data.catalogue, data.routing, data.router) for one in (after, before)]
     known = len(data.catalogue.items)
     aucs = [judge(model, data.held_out, data.log_share, known=known).auc for model in models]
     found = paired_bootstrap(aucs[0], aucs[1], data.log.users[data.window.held_out])
@@ -129,7 +140,7 @@ def run(registry: Registry, judges: Sequence[Session], *, noise: float, cycles_:
                 found = fine_tune(registry, sessions, history, types=TYPES, gap_ms=GAP, config=config, why="noise")
             if found.result == "promoted":
                 after = ModelCheckpoint.from_pretrained(registry.fetch("champion"))
-                promoted.append(truth(judges, before, after))
+                promoted.append(truth(registry, judges, before, after))
     worst = min(promoted, default=None)
     shown = f"{worst[0]:+.4f} [{worst[1]:+.4f}, {worst[2]:+.4f}]" if worst else "-"
     below = sum(mean < LIMIT for mean, _, _ in promoted)

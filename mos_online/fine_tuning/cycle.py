@@ -28,6 +28,7 @@ from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.recommend.probe import check_model
 from mos_online.recommend.recommender import Recommender
 from mos_online.registry import Registry
+from mos_online.registry.revisions import routers_of
 from mos_online.training.publish import most_clicked
 
 LEARNED_TO = "learned_to"
@@ -63,7 +64,7 @@ def fine_tune(
 
     Raises:
         DatasetError: too little has happened since the champion learned.
-        ModelError: there is no champion, or it is damaged.
+        ModelError: there is no champion, or it or a revision of its router is damaged.
         RegistryError: the registry cannot be read or written.
     """
     began = time.monotonic()
@@ -72,7 +73,15 @@ def fine_tune(
     folder = registry.fetch(name)
     champion = ModelCheckpoint.from_pretrained(folder)
     learned_to = champion.training.get(LEARNED_TO)
-    data = prepare_tuning(champion, sessions, types=types, gap_ms=gap_ms, learned_to=learned_to, config=config)
+    data = prepare_tuning(
+        champion,
+        sessions,
+        types=types,
+        gap_ms=gap_ms,
+        routers=routers_of(registry, champion.router),
+        learned_to=learned_to,
+        config=config,
+    )
     say(f"learning from {data.learned.count:,} clicks, {len(data.window.replayed):,} of them replayed")
     with tempfile.TemporaryDirectory() as draft:
         cycle = _Cycle(registry, history, champion, folder, data, config, Path(draft), why)
@@ -96,7 +105,7 @@ class _Cycle:
 
     def run(self, say: Say) -> FineTuning:
         data = self.data
-        model = grown(self.champion, data.catalogue, data.routing)
+        model = grown(self.champion, data.catalogue, data.routing, data.router)
         admit(model, data.catalogue, data.log, first=len(self.champion.items) + 1, border=data.window.border)
         facts = FineTuning(
             at=time.time_ns() // 1_000_000,
@@ -110,6 +119,7 @@ class _Cycle:
             replayed=len(data.window.replayed),
             new_items=len(data.catalogue.items) - len(self.champion.items),
             held_out=data.held_out.count,
+            revision=data.router.sequence,
         )
         candidate = self._checkpoint(model, facts)
         facts = replace(facts, candidate=candidate.version)
@@ -133,6 +143,7 @@ class _Cycle:
         training = old.training | {
             LEARNED_TO: facts.learned_to,
             "fine_tuned_from": old.version,
+            "router_revision": facts.revision,
             "fine_tuning": asdict(self.config) | {"examples_learned": facts.examples},
         }
         return ModelCheckpoint(
@@ -155,11 +166,11 @@ class _Cycle:
         data = self.data
         check_model(self.draft)
         candidate = ModelCheckpoint.from_pretrained(self.draft).model
-        champion = grown(self.champion, data.catalogue, data.routing)
+        champion = grown(self.champion, data.catalogue, data.routing, data.router)
         known = len(self.champion.items)
         held_out = [judge(model, data.held_out, data.log_share, known=known) for model in (candidate, champion)]
         earlier = [judge(model, data.earlier, data.log_share, known=known) for model in (candidate, champion)]
-        latency = slowest(Recommender.load(self.draft), Recommender.load(self.folder), requests_of(data))
+        latency = slowest(self._served(self.draft), self._served(self.folder), requests_of(data))
         positions = data.window.held_out
         return decide(
             held_out[0],
@@ -169,6 +180,11 @@ class _Cycle:
             earlier=(earlier[0], earlier[1], data.log.users[data.window.earlier]),
             latency=latency,
         )
+
+    def _served(self, folder: Path) -> Recommender:
+        """A model as it is in service: under the newest revision."""
+        loaded = Recommender.load(folder)
+        return loaded.revised(self.data.router) if self.data.router.sequence else loaded
 
     def _promoted(self, facts: FineTuning, verdict: Verdict) -> FineTuning:
         """Put the candidate into service, unless somebody has put another model there meanwhile."""

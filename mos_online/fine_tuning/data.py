@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,17 +12,18 @@ from torch import Tensor
 from mos_online.arrays import Ints
 from mos_online.contracts import EventTypes, Session
 from mos_online.fine_tuning.config import FineTuneConfig
+from mos_online.fine_tuning.routed import routed_in_service
 from mos_online.fine_tuning.warm_start import grown_catalogue
 from mos_online.fine_tuning.window import Window, choose_window
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.themes import Router
-from mos_online.themes.new_items import NewItems
+from mos_online.themes.timeline import RouterTimeline
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.examples import ExampleLog
 from mos_online.training.moments import moments
 from mos_online.training.past_neighbours import CoClickRules, with_neighbours
-from mos_online.training.routing import Routing, route_log
+from mos_online.training.routing import Routing
 from mos_online.training.sequence_log import SequenceLog
 
 
@@ -32,6 +33,7 @@ class TuningData:
 
     Attributes:
         log, catalogue, routing: the events, the rows of all items, and their themes.
+        router: the revision in service.
         window: which positions are for what.
         learned, mixing, held_out, earlier: their examples; all but the first with neighbours.
         log_share: float32 (items + 1,), log of each item's share of the clicks before the border.
@@ -40,6 +42,7 @@ class TuningData:
     log: ClickLog
     catalogue: Catalogue
     routing: Routing
+    router: Router
     window: Window
     learned: ExampleLog
     mixing: ExampleLog
@@ -50,29 +53,32 @@ class TuningData:
 
 def prepare_tuning(
     champion: ModelCheckpoint,
-    sessions: Iterable[Session],
+    sessions: Sequence[Session],
     *,
     types: EventTypes,
     gap_ms: int,
+    routers: RouterTimeline,
     learned_to: int | None,
     config: FineTuneConfig,
 ) -> TuningData:
     """Route and lay out what the learner has kept.
 
     Args:
-        champion: whose router gives the themes.
+        champion: what is fine-tuned.
         sessions: closed ones.
         types: what the types of events mean.
         gap_ms: the gap of sessions, within which co-clicks count.
+        routers: of its epoch; they give the themes.
         learned_to: see ``choose_window``.
         config: shares and limits.
 
     Raises:
         DatasetError: too little has happened.
+        ModelError: a revision of the router is damaged, or the registry cannot be read.
     """
     log = ClickLog.of_sessions(sessions, types)
     catalogue = grown_catalogue(champion, log)
-    routing = route_log(_with_new_items(champion.router, log), catalogue, log)
+    routing = routed_in_service(log, catalogue, sessions, routers)
     window = choose_window(log, routing.event_theme, learned_to=learned_to, config=config)
     sequences = SequenceLog(log.events, catalogue, routing.event_theme, routing.themes)
     known = len(champion.items)
@@ -87,6 +93,7 @@ def prepare_tuning(
         log=log,
         catalogue=catalogue,
         routing=routing,
+        router=routers.newest(),
         window=window,
         learned=examples(window.learned, config.moment, neighbours=False),
         mixing=examples(window.mixing, config.judged, neighbours=True),
@@ -94,19 +101,6 @@ def prepare_tuning(
         earlier=examples(window.earlier, config.judged, neighbours=True),
         log_share=_log_share(log, catalogue, window.border),
     )
-
-
-def _with_new_items(router: Router, log: ClickLog) -> Router:
-    """The router with rows for items that it has not seen, from the sessions that they are in."""
-    found = NewItems(router)
-    names = log.events["item_id"].to_list()
-    lengths = np.diff(np.flatnonzero(np.diff(log.sessions, prepend=-1, append=-1)))
-    begin = 0
-    for length in lengths.tolist():
-        items = names[begin : begin + length]
-        found.learn(items, log.categories_of(items))
-        begin += length
-    return router.with_rows(*found.rows())
 
 
 def _log_share(log: ClickLog, catalogue: Catalogue, border: int) -> Tensor:

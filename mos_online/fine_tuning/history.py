@@ -26,6 +26,7 @@ class FineTuning(msgspec.Struct, frozen=True, kw_only=True):
         verdict: of the gate; None if it did not come so far.
         learned_to: event time (ms) before which the candidate has learned.
         examples, replayed, new_items, held_out: how many.
+        revision: of the router, in whose themes it has learned; 0: the one that the epoch began with.
         seconds: how long it took.
     """
 
@@ -41,6 +42,7 @@ class FineTuning(msgspec.Struct, frozen=True, kw_only=True):
     replayed: int = 0
     new_items: int = 0
     held_out: int = 0
+    revision: int = 0
     seconds: float = 0.0
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mos_online.model import MoS
 from mos_online.model.checkpoint import ModelCheckpoint
+from mos_online.themes import Router
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.routing import Routing
@@ -41,13 +42,17 @@ def grown_catalogue(champion: ModelCheckpoint, log: ClickLog) -> Catalogue:
     )
 
 
-def grown(champion: ModelCheckpoint, catalogue: Catalogue, routing: Routing) -> MoS:
-    """The champion with more rows. It ranks as before: it knows of a new item what the service knows of it.
+def grown(champion: ModelCheckpoint, catalogue: Catalogue, routing: Routing, router: Router) -> MoS:
+    """The champion with more rows. It ranks as in service, and knows of a new item what the service knows of it.
+
+    Known items are scored in the theme that the revision in service gives them, and keep the routing vectors that the
+    weights were trained on, see ``Recommender.revised``.
 
     Args:
         champion: stays as it is.
         catalogue: from ``grown_catalogue``.
-        routing: themes and routing vectors of all its items; those that the champion knows keep the champion's.
+        routing: themes and routing vectors of all its items.
+        router: the revision in service.
     """
     config = replace(champion.model.config, items=len(catalogue.items), categories=len(catalogue.categories))
     model = MoS(config)
@@ -59,7 +64,8 @@ def grown(champion: ModelCheckpoint, catalogue: Catalogue, routing: Routing) -> 
     model.load_state_dict(weights)
     count = len(champion.items) + 1
     theme, table = torch.from_numpy(routing.item_theme).clone(), routing.table.clone()
-    theme[:count] = champion.model.item_theme
+    kept = np.flatnonzero([True, *(not router.has_row(item) for item in champion.items)])
+    theme[kept] = champion.model.item_theme[kept]
     known = torch.zeros(len(theme))
     known[:count] = champion.model.item_known
     if config.table:

@@ -69,6 +69,14 @@ class RouterTimeline:
             return self.base
         return self._routers.get(revision.version) or self.load(revision)
 
+    def newest(self) -> Router:
+        """The router of the newest revision, which the service answers with; the base if there is none.
+
+        Raises:
+            ModelError: as ``at``.
+        """
+        return self.at(self.newest_from)
+
     def missing(self, event_times: Iterable[int]) -> list[InForce]:
         """The revisions that are in force at these times (ms) and have not been loaded."""
         needed = dict.fromkeys(map(self._in_force, event_times))

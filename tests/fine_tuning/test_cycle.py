@@ -23,8 +23,20 @@ from mos_online.fine_tuning.judged import judge
 from mos_online.fine_tuning.tune import tune
 from mos_online.fine_tuning.warm_start import admit, grown
 from mos_online.model.checkpoint import ModelCheckpoint
+from mos_online.recommend.recommender import Recommender
 from mos_online.registry import Registry
-from tests.fine_tuning.tuning_world import GAP, TUNING, TYPES, drifted, half, population, sessions_of, train_champion
+from mos_online.themes.timeline import RouterTimeline
+from tests.fine_tuning.tuning_world import (
+    GAP,
+    TUNING,
+    TYPES,
+    drifted,
+    half,
+    population,
+    revised_once,
+    sessions_of,
+    train_champion,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +48,7 @@ class World(msgspec.Struct):
     champion: str
     before: pl.DataFrame
     after: list[Session]
+    routers: RouterTimeline
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +56,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     registry, log = Registry(tmp_path_factory.mktemp("models")), population()
     before, after = half(log.clicks)
     champion = train_champion(registry, before, log.items)
-    return World(registry, champion, before, sessions_of(drifted(after, log.items)))
+    sessions = sessions_of(drifted(after, log.items))
+    routers = revised_once(registry, champion, sessions)
+    return World(registry, champion, before, sessions, routers)
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +96,10 @@ def test_a_champion_that_knows_less_is_replaced_and_the_next_goes_on_from_there(
         assert first.verdict.ndcg.low > 0
         again = ModelCheckpoint.from_pretrained(world.registry.fetch("champion"))
         assert again.training["learned_to"] == first.learned_to
+        assert (first.revision, again.training["router_revision"]) == (1, 1)
+        assert again.router.version == world.routers.base.version
+        served = Recommender.load(world.registry.fetch("champion")).revised(world.routers.newest())
+        assert all(served.router.has_row(item) for item in world.routers.newest().items), "no learned row is lost"
         with pytest.raises(DatasetError, match="too little has happened since the champion learned"):
             run(world, history)
         assert history.read() == [first]
@@ -91,8 +110,8 @@ def test_a_champion_that_knows_less_is_replaced_and_the_next_goes_on_from_there(
 def test_the_candidate_begins_as_the_champion_and_only_rows_that_were_clicked_move(world: World) -> None:
     champion = ModelCheckpoint.from_pretrained(world.registry.fetch(world.champion))
     few = world.after[: len(world.after) // 3]
-    data = prepare_tuning(champion, few, types=TYPES, gap_ms=GAP, learned_to=None, config=TUNING)
-    model, count = grown(champion, data.catalogue, data.routing), len(champion.items) + 1
+    data = prepare_tuning(champion, few, types=TYPES, gap_ms=GAP, routers=world.routers, learned_to=None, config=TUNING)
+    model, count = grown(champion, data.catalogue, data.routing, data.router), len(champion.items) + 1
     assert data.catalogue.items[: count - 1] == champion.items
     assert torch.equal(model.item.weight[:count], champion.model.item.weight)
     assert torch.equal(model.item_table[:count], champion.model.item_table)
@@ -113,7 +132,9 @@ def test_the_candidate_begins_as_the_champion_and_only_rows_that_were_clicked_mo
 
 def test_nothing_later_than_the_border_is_learned(world: World) -> None:
     champion = ModelCheckpoint.from_pretrained(world.registry.fetch(world.champion))
-    data = prepare_tuning(champion, world.after, types=TYPES, gap_ms=GAP, learned_to=None, config=TUNING)
+    data = prepare_tuning(
+        champion, world.after, types=TYPES, gap_ms=GAP, routers=world.routers, learned_to=None, config=TUNING
+    )
     times = data.log.times
     assert times[data.window.learned].max() <= times[data.window.mixing].min()
     assert times[data.window.mixing].max() < data.window.border <= times[data.window.held_out].min()
@@ -125,7 +146,9 @@ def test_nothing_later_than_the_border_is_learned(world: World) -> None:
 def test_what_is_older_is_replayed_by_theme(world: World) -> None:
     champion = ModelCheckpoint.from_pretrained(world.registry.fetch(world.champion))
     middle = sorted(session.ended_at for session in world.after)[len(world.after) * 2 // 3]
-    data = prepare_tuning(champion, world.after, types=TYPES, gap_ms=GAP, learned_to=middle, config=TUNING)
+    data = prepare_tuning(
+        champion, world.after, types=TYPES, gap_ms=GAP, routers=world.routers, learned_to=middle, config=TUNING
+    )
     window, themes = data.window, data.routing.event_theme
     assert data.log.times[window.replayed].max() < middle <= data.log.times[window.new].min()
     assert len(window.replayed) / len(window.learned) == pytest.approx(0.3, abs=0.02)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
 from mos_online.contracts import Context, EventTypes, Session, SessionEvent
 from mos_online.fine_tuning.config import FineTuneConfig
 from mos_online.registry import Registry
+from mos_online.registry.revisions import routers_of
 from mos_online.sessions import SessionConfig
+from mos_online.themes import load_router
+from mos_online.themes.revise import revise
+from mos_online.themes.revision_config import RevisionConfig
+from mos_online.themes.timeline import RouterTimeline
+from mos_online.themes.updates import update_of
+from mos_online.themes.visits import visit_of
 from mos_online.training import TrainConfig, train
 from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
@@ -68,6 +75,22 @@ def renamed(events: pl.DataFrame, items: Iterable[str]) -> pl.DataFrame:
 def drifted(events: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
     """The same, where every tenth item has been replaced by a new one."""
     return renamed(events, sorted(items["item_id"])[::10])
+
+
+def revised_once(registry: Registry, champion: str, sessions: Sequence[Session]) -> RouterTimeline:
+    """Put a revision into service that was made from the first third of these sessions."""
+    base = load_router(registry.fetch(champion))
+    visits = sorted(map(visit_of, sessions))[: len(sessions) // 3]
+    update = update_of(
+        base,
+        revise(base, visits, RevisionConfig(), sequence=1),
+        arm="champion",
+        effective_from=visits[-1].watermark + 2000,
+        through=visits[-1].place,
+        sessions=len(visits),
+    )
+    registry.routers(base.epoch).add(update)
+    return routers_of(registry, base)
 
 
 def train_champion(registry: Registry, events: pl.DataFrame, items: pl.DataFrame) -> str:
