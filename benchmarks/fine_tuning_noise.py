@@ -23,12 +23,13 @@ import polars as pl
 import torch
 
 from mos_online.contracts import EventTypes, Session, SessionEvent
-from mos_online.fine_tuning import cycle as cycles
+from mos_online.fine_tuning import attempt
 from mos_online.fine_tuning.config import FineTuneConfig
 from mos_online.fine_tuning.cycle import fine_tune
 from mos_online.fine_tuning.data import TuningData, prepare_tuning
 from mos_online.fine_tuning.history import History
 from mos_online.fine_tuning.judged import judge
+from mos_online.fine_tuning.tune import tune
 from mos_online.fine_tuning.warm_start import grown
 from mos_online.metrics.bootstrap import paired_bootstrap
 from mos_online.model import MoS
@@ -136,7 +137,7 @@ def run(registry: Registry, judges: Sequence[Session], *, noise: float, cycles_:
             before = ModelCheckpoint.from_pretrained(registry.fetch("champion"))
             sessions = sessions_of(synthesize(habits(users, number)).clicks)
             config = replace(FineTuneConfig(minutes=5, seed=number), threads=2)
-            with patch.object(cycles, "tune", moved(noise, number) if noise else cycles.__dict__["tune"]):
+            with patch.object(attempt, "tune", moved(noise, number) if noise else tune):
                 found = fine_tune(registry, sessions, history, types=TYPES, gap_ms=GAP, config=config, why="noise")
             if found.result == "promoted":
                 after = ModelCheckpoint.from_pretrained(registry.fetch("champion"))

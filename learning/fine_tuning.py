@@ -12,13 +12,17 @@ from typing import Any, Protocol
 
 import msgspec
 
-from learning.tuning_process import TuningEnd
+from learning.tuning_process import REFIT, TuningEnd
+from learning.wish import Wish
 from mos_online.fine_tuning.history import History
 from mos_online.learning.part import Alarm, LearningBatch
 from mos_online.processes import GuardedChild, deferred_signals
 
 SHOWN = 5
 """So many fine-tunings are in the status, the newest last."""
+
+REFIT_FILE = "new-epoch-asked-for"
+"""Of the learner's folder: why the next fine-tuning is to begin a new epoch."""
 
 AFTER_DRIFT = 600.0
 """Seconds from one fine-tuning that drift has asked for to the next."""
@@ -53,7 +57,7 @@ class FineTuningPart:
         *,
         every: float | None,
         on_drift: bool,
-        start: Callable[[Path, str], Running] | None = None,
+        start: Callable[[Path, str, bool], Running] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin with nothing; the first one is due after ``every``.
@@ -62,7 +66,7 @@ class FineTuningPart:
             folder: of the learner.
             every: seconds from the end of one to the start of the next; None: not by the clock.
             on_drift: whether an alarm that asks for it starts one.
-            start: starts the process; it is given the folder and what it is for.
+            start: starts the process; it is given the folder, what it is for, and whether a new epoch is asked for.
             clock: in seconds.
         """
         self._folder = folder
@@ -73,6 +77,8 @@ class FineTuningPart:
         self._child: Running | None = None
         self._due = clock() + every if every is not None else None
         self._asked: str | None = None
+        self._refit = Wish(folder / REFIT_FILE)
+        self._answering: str | None = None
         self._answered_at = float("-inf")
         self._stopped: str | None = None
         self._last: TuningEnd | None = None
@@ -110,17 +116,23 @@ class FineTuningPart:
         elif self._stopped is None and (why := self._why(now)) is not None:
             (self._folder / TuningEnd.FILE).unlink(missing_ok=True)
             self._asked, self._new_sessions = None, 0
+            self._answering = self._refit.why
             with deferred_signals():
-                self._child = self._start(self._folder, why)
+                self._child = self._start(self._folder, why, self._answering is not None)
             log.info("a fine-tuning begins: %s", why)
         return ()
 
     def hear(self, alarm: Alarm) -> None:
-        """Drift may ask for a fine-tuning; another alarm may forbid it."""
+        """Drift may ask for a fine-tuning, and the next one for a new epoch; another alarm may forbid them."""
         if alarm.trigger == "stop":
             self._stopped = alarm.why
             self._asked = None
-        elif alarm.trigger == "fine-tune" and self._on_drift and self._clock() - self._answered_at >= AFTER_DRIFT:
+            return
+        if alarm.trigger == "router-fit":
+            self._refit.make(alarm.why)
+        if alarm.trigger not in {"fine-tune", "router-fit"} or not self._on_drift:
+            return
+        if self._clock() - self._answered_at >= AFTER_DRIFT:
             self._answered_at = self._clock()
             self.ask(f"drift: {alarm.why}")
 
@@ -131,6 +143,8 @@ class FineTuningPart:
             facts["state"] = f"stopped until the learner is started anew: {self._stopped}"
         if self._due is not None and self._child is None:
             facts["next in seconds"] = max(0, round(self._due - self._clock()))
+        if self._refit.why is not None:
+            facts["asked to begin a new epoch"] = self._refit.why
         facts["sessions since the last one"] = self._new_sessions
         if self._last is not None:
             facts["last"] = f"{self._last.state}: {self._last.words}"
@@ -157,6 +171,8 @@ class FineTuningPart:
         words = f"its process ended with status {status}; see {self._folder / LOG}"
         killed = TuningEnd(state="failed", words=words)
         self._last = TuningEnd.read(self._folder) or killed
+        if self._last.state == "done" and self._answering is not None:
+            self._refit.grant(self._answering)
         level = logging.WARNING if self._last.state == "failed" else logging.INFO
         log.log(level, "the fine-tuning has ended, %s: %s", self._last.state, self._last.words)
         child.end(signal.SIGKILL, timeout=0)
@@ -168,7 +184,7 @@ class FineTuningPart:
 LOG = "fine-tuning.log"
 
 
-def start_process(folder: Path, why: str) -> Running:
+def start_process(folder: Path, why: str, refit: bool) -> Running:
     """Start the process of a fine-tuning; it ends when this one does."""
-    command = [sys.executable, "-P", "-m", "learning.tuning_process", why]
+    command = [sys.executable, "-P", "-m", "learning.tuning_process", why, *([REFIT] if refit else [])]
     return GuardedChild(command, log=folder / LOG, patience=int(STOP_TIMEOUT))

@@ -1,4 +1,4 @@
-"""The process of one fine-tuning: ``python -m learning.tuning_process WHY``. It gives way to everything else."""
+"""The process of one fine-tuning: ``python -m learning.tuning_process WHY [refit]``. It gives way to all others."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from mos_online.errors import DatasetError, MosError
 from mos_online.settings import Settings, settings
 
 NICE = 10
+REFIT = "refit"
+"""The argument that asks for a new epoch."""
 EVENTS_PER_EXAMPLE = 5
 """So many more events are read than are learned from: histories are among them."""
 
@@ -48,8 +50,8 @@ class TuningEnd(msgspec.Struct, frozen=True, kw_only=True):
             return None
 
 
-def tune_once(configured: Settings, why: str) -> TuningEnd:
-    """Fine-tune the champion with what the learner has kept."""
+def tune_once(configured: Settings, why: str, *, refit: bool = False) -> TuningEnd:
+    """Fine-tune the champion with what the learner has kept; with ``refit`` a candidate may begin a new epoch."""
     from mos_online.fine_tuning.config import FineTuneConfig  # noqa: PLC0415 - torch takes seconds to import
     from mos_online.fine_tuning.cycle import fine_tune  # noqa: PLC0415
     from mos_online.fine_tuning.history import History  # noqa: PLC0415
@@ -68,13 +70,16 @@ def tune_once(configured: Settings, why: str) -> TuningEnd:
             gap_ms=rules.gap,
             config=config,
             why=why,
+            refit=refit,
             say=log.info,
         )
     except DatasetError as error:
         return TuningEnd(state="skipped", words=str(error))
     except MosError as error:
         return TuningEnd(state="failed", words=str(error))
-    words = f"{result.candidate} was {result.result}" + (f": {'; '.join(result.reasons)}" if result.reasons else "")
+    words = f"{result.candidate or 'no candidate'} was {result.result}" + (
+        f": {'; '.join(result.reasons)}" if result.reasons else ""
+    )
     return TuningEnd(state="done", words=words)
 
 
@@ -83,7 +88,7 @@ def main() -> None:
     os.nice(NICE)
     configured = settings()
     logging.basicConfig(level=configured.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    end = tune_once(configured, sys.argv[1])
+    end = tune_once(configured, sys.argv[1], refit=REFIT in sys.argv[2:])
     log.info("%s: %s", end.state, end.words)
     end.write(configured.learning_dir)
 

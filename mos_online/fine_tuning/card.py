@@ -20,8 +20,8 @@ def fine_tuned_card(facts: FineTuning, items: int) -> str:
 Fine-tuned from {facts.champion}: {facts.why}.
 
 One pass over {facts.examples:,} clicks before {border} (UTC), {facts.replayed:,} of them older ones that were learned
-before. {facts.new_items:,} of the {items:,} items are new. The router is that of {facts.champion},
-and themes are those of its revision {facts.revision}.
+before. {facts.new_items:,} of the {items:,} items are new. Themes are those of revision
+{facts.revision} of router {facts.epoch}.
 
 Judged by {facts.held_out:,} later clicks, from which it has not learned; `mos learn status` shows what was found.
 """

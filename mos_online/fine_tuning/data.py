@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from mos_online.arrays import Ints
 from mos_online.contracts import EventTypes, Session
 from mos_online.fine_tuning.config import FineTuneConfig
-from mos_online.fine_tuning.routed import routed_in_service
+from mos_online.fine_tuning.routed import routed_anew, routed_in_service
 from mos_online.fine_tuning.warm_start import grown_catalogue
 from mos_online.fine_tuning.window import Window, choose_window
 from mos_online.model.checkpoint import ModelCheckpoint
@@ -33,7 +33,7 @@ class TuningData:
 
     Attributes:
         log, catalogue, routing: the events, the rows of all items, and their themes.
-        router: the revision in service.
+        router: the revision in service, or what begins a new epoch.
         window: which positions are for what.
         learned, mixing, held_out, earlier: their examples; all but the first with neighbours.
         log_share: float32 (items + 1,), log of each item's share of the clicks before the border.
@@ -49,6 +49,15 @@ class TuningData:
     held_out: ExampleLog
     earlier: ExampleLog
     log_share: Tensor
+
+    def in_epoch_of(self, router: Router) -> TuningData:
+        """The same where this router gives all themes, those of earlier sessions too: it begins a new epoch."""
+        routing = routed_anew(self.log, self.catalogue, router)
+        log = SequenceLog(self.log.events, self.catalogue, routing.event_theme, routing.themes)
+        parts = ("learned", "mixing", "held_out", "earlier")
+        return replace(
+            self, router=router, routing=routing, **{part: replace(getattr(self, part), log=log) for part in parts}
+        )
 
 
 def prepare_tuning(

@@ -27,6 +27,7 @@ class FineTuning(msgspec.Struct, frozen=True, kw_only=True):
         learned_to: event time (ms) before which the candidate has learned.
         examples, replayed, new_items, held_out: how many.
         revision: of the router, in whose themes it has learned; 0: the one that the epoch began with.
+        epoch: of the candidate's router.
         seconds: how long it took.
     """
 
@@ -43,6 +44,7 @@ class FineTuning(msgspec.Struct, frozen=True, kw_only=True):
     new_items: int = 0
     held_out: int = 0
     revision: int = 0
+    epoch: str | None = None
     seconds: float = 0.0
 
 

@@ -37,6 +37,11 @@ def routed_in_service(
     return route_log(_with_new_items(routers.newest(), log), catalogue, log, _themes_in_force(log, sessions, routers))
 
 
+def routed_anew(log: ClickLog, catalogue: Catalogue, router: Router) -> Routing:
+    """All sessions and items have the themes that a router of another epoch gives them: so profiles are read, too."""
+    return route_log(_with_new_items(router, log), catalogue, log)
+
+
 def _themes_in_force(log: ClickLog, sessions: Iterable[Session], routers: RouterTimeline) -> Ints:
     """The theme of each position's session by the router that was in force when it closed, int64 (n,)."""
     closed = {session.session_id: session.watermark for session in sessions}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -72,6 +73,25 @@ def grown(champion: ModelCheckpoint, catalogue: Catalogue, routing: Routing, rou
         table[:count] = champion.model.item_table
     model.set_catalogue(torch.from_numpy(catalogue.item_category), theme, known, table)
     return model.eval()
+
+
+@torch.no_grad()
+def enter_epoch(model: MoS, catalogue: Catalogue, routing: Routing, restarted: Sequence[int]) -> None:
+    """Let the candidate read the themes and the routing vectors of a new epoch.
+
+    A theme that means something else than before begins as the mean of those that go on.
+
+    Args:
+        model: from ``grown``; changed in place.
+        catalogue: its rows.
+        routing: of the epoch.
+        restarted: ids of such themes, from 1 on.
+    """
+    category = torch.from_numpy(catalogue.item_category)
+    model.set_catalogue(category, torch.from_numpy(routing.item_theme), model.item_known, routing.table)
+    kept = [theme for theme in range(1, routing.themes + 1) if theme not in restarted]
+    if restarted and kept:
+        model.theme.weight[list(restarted)] = model.theme.weight[kept].mean(0)
 
 
 def _longer(rows: Tensor, count: int) -> Tensor:

@@ -96,7 +96,6 @@ class RouterPart:
         self._unknown = UnknownItems(self._config.least)
         self._epoch: _Epoch | None = None
         self._asked: str | None = None
-        self._epoch_asked: str | None = None
         self._unannounced: RouterUpdate | None = None
 
     @property
@@ -126,11 +125,9 @@ class RouterPart:
         return ()
 
     def hear(self, alarm: Alarm) -> None:
-        """A drift of the themes asks for a revision now; a second one soon after it for a new epoch."""
-        if alarm.trigger == "router":
+        """A drift of the themes asks for a revision now, also where it asks for a new epoch: that takes longer."""
+        if alarm.trigger in {"router", "router-fit"}:
             self._asked = alarm.why
-        elif alarm.trigger == "router-fit":
-            self._asked = self._epoch_asked = alarm.why
 
     def status(self) -> Mapping[str, object]:
         """The revision in service, what the gate measured last, and what is waited for."""
@@ -149,7 +146,6 @@ class RouterPart:
             "refused": epoch.refused,
             "measured": msgspec.to_builtins(epoch.judgement) if epoch.judgement is not None else None,
             "asked_for": self._asked,
-            "new_epoch_asked_for": self._epoch_asked,
         }
 
     def _followed(self) -> _Epoch | None:
@@ -161,7 +157,6 @@ class RouterPart:
         epoch = self._epoch
         if epoch is None or epoch.base.epoch != base.epoch:
             epoch = self._epoch = _Epoch(base=base, serving=base)
-            self._epoch_asked = None
             self._unknown.clear()
             if newest is None:
                 return epoch

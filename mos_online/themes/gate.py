@@ -77,25 +77,44 @@ def judge(
     earlier = revise(base, visits[: -newest(len(visits))], config, sequence=revision.sequence)
     gain = _gain(before, _seen(earlier, sessions), visits, revision.n_themes, limits)
     moved = float((before.themes != after.themes).mean())
-    spread = _spread(revision)
-    refused = [
-        *_too_far(moved, gain, limits),
-        *_out_of_balance(before.shares, after.shares, limits),
-        *_contracted(spread, max(limits.most_spread, _spread(base)), limits),
-        *_lost(after.unrouted, _seen(base, sessions).unrouted, limits),
-    ]
+    refused = [*_too_far(moved, gain, limits), *_harm(base, revision, sessions, before, after, limits)]
     return Judgement(
         sessions=len(visits),
         moved=moved,
         least=float(after.shares.min()),
         most=float(after.shares.max()),
-        spread=spread,
+        spread=_spread(revision),
         unrouted=after.unrouted,
         gain=gain.mean,
         gain_low=gain.low,
         gain_high=gain.high,
         refused=refused,
     )
+
+
+def harm_of(serving: Router, router: Router, visits: Sequence[Visit], limits: GateConfig) -> list[str]:
+    """What a router of another epoch does that none may do, whatever its themes mean.
+
+    Themes may not become too large, too small or too alike, and not too many sessions may be without one.
+
+    Args:
+        serving: the router in service.
+        router: what may replace it.
+        visits: sessions, none of them empty.
+        limits: what it must not do.
+    """
+    sessions = laid_out(visits)
+    return _harm(serving, router, sessions, _seen(serving, sessions), _seen(router, sessions), limits)
+
+
+def _harm(
+    base: Router, router: Router, sessions: LaidOut, before: _Seen, after: _Seen, limits: GateConfig
+) -> list[str]:
+    return [
+        *_out_of_balance(before.shares, after.shares, limits),
+        *_contracted(_spread(router), max(limits.most_spread, _spread(base)), limits),
+        *_lost(after.unrouted, _seen(base, sessions).unrouted, limits),
+    ]
 
 
 def _seen(router: Router, sessions: LaidOut) -> _Seen:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from mos_online.themes import Router, RouterConfig, TableConfig, fit_router
+from mos_online.themes.new_epoch import events_of
 from mos_online.themes.refit import aligned
 from mos_online.themes.visits import Visit, laid_out
 
@@ -27,9 +28,7 @@ def oracle_router(base: Router, visits: Sequence[Visit]) -> Router:
         ModelError: too few sessions for as many themes.
     """
     visits = [visit for visit in visits if visit.items]
-    lines = [(visit.session_id, visit.user_id, item, visit.watermark) for visit in visits for item in visit.items]
-    schema = {"session_id": pl.String, "user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64}
-    events = pl.DataFrame(lines, schema=schema, orient="row")
+    events = events_of(visits)
     items = events.select("item_id").unique().sort("item_id")
     nameless = items.with_columns(title=pl.lit(None, pl.String), category=pl.lit(None, pl.String))
     config = RouterConfig(themes=base.n_themes, table=TableConfig(dimensions=base.dimensions))

@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 import torch
 
-from mos_online.contracts import Session
+from mos_online.contracts import RouterUpdate, Session
 from mos_online.errors import DatasetError
-from mos_online.fine_tuning import cycle as cycles
+from mos_online.fine_tuning import attempt as attempts
+from mos_online.fine_tuning.attempt import Attempt
 from mos_online.fine_tuning.cycle import fine_tune
 from mos_online.fine_tuning.data import prepare_tuning
 from mos_online.fine_tuning.gate import Verdict
@@ -25,6 +26,7 @@ from mos_online.fine_tuning.warm_start import admit, grown
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.recommend.recommender import Recommender
 from mos_online.registry import Registry
+from mos_online.registry.routers import RouterHistory
 from mos_online.themes.timeline import RouterTimeline
 from tests.fine_tuning.tuning_world import (
     GAP,
@@ -73,7 +75,7 @@ def history(tmp_path: Path) -> History:
     return History(tmp_path)
 
 
-def run(world: World, history: History, sessions: list[Session] | None = None) -> FineTuning:
+def run(world: World, history: History, sessions: list[Session] | None = None, *, refit: bool = False) -> FineTuning:
     return fine_tune(
         world.registry,
         world.after if sessions is None else sessions,
@@ -82,6 +84,7 @@ def run(world: World, history: History, sessions: list[Session] | None = None) -
         gap_ms=GAP,
         config=TUNING,
         why="a test",
+        refit=refit,
     )
 
 
@@ -105,6 +108,45 @@ def test_a_champion_that_knows_less_is_replaced_and_the_next_goes_on_from_there(
         assert history.read() == [first]
     finally:
         world.registry.promote(world.champion, lambda _: None)
+
+
+def _told(attempt: Attempt) -> FineTuning:
+    """Instead of a candidate: where it would have been in."""
+    epoch = attempt.own.router.epoch
+    return FineTuning(at=1, why="w", champion="m", candidate="m-1", result="refused", reasons=[], epoch=epoch)
+
+
+def test_a_new_epoch_comes_with_a_model_and_loses_no_row(world: World, history: History) -> None:
+    try:
+        found = run(world, history, refit=True)
+        assert history.read() == [found], "no second candidate"
+        assert (found.result, found.revision, found.reasons) == ("promoted", 0, [])
+        began = ModelCheckpoint.from_pretrained(world.registry.fetch("champion"))
+        assert found.epoch == began.router.version == began.router.epoch
+        before = world.routers.newest()
+        assert began.router.version not in {world.routers.epoch, before.version}
+        assert set(before.items) <= set(began.router.items)
+        rows = began.router.item_themes(began.items, [None] * len(began.items))
+        known = [began.router.has_row(item) for item in began.items]
+        assert began.model.item_theme[1:][known].tolist() == rows[known].tolist()
+        assert world.registry.routers(began.router.epoch).newest() is None
+    finally:
+        world.registry.promote(world.champion, lambda _: None)
+
+
+def test_where_no_new_epoch_may_begin_a_candidate_of_the_epoch_is_made(
+    world: World, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held(_: RouterHistory) -> RouterUpdate:
+        return msgspec.structs.replace(newest, held=True)
+
+    newest = world.registry.routers(world.routers.epoch).read(1)
+    monkeypatch.setattr(RouterHistory, "newest", held)
+    monkeypatch.setattr(Attempt, "run", lambda own, _: _told(own))
+    none, plain = (run(world, history, refit=True), history.read())[1]
+    assert (none.candidate, none.result) == (None, "refused")
+    assert "mos routers resume" in none.reasons[0]
+    assert (plain.candidate, plain.epoch) == ("m-1", world.routers.epoch)
 
 
 def test_the_candidate_begins_as_the_champion_and_only_rows_that_were_clicked_move(world: World) -> None:
@@ -160,8 +202,8 @@ def test_what_is_older_is_replayed_by_theme(world: World) -> None:
 def test_a_candidate_that_is_no_better_is_refused_and_leaves_no_trace_in_the_registry(
     world: World, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cycles, "tune", lambda *_: 0)
-    monkeypatch.setattr(cycles, "admit", lambda *_, **__: None)
+    monkeypatch.setattr(attempts, "tune", lambda *_: 0)
+    monkeypatch.setattr(attempts, "admit", lambda *_, **__: None)
     versions = world.registry.versions()
     refused = run(world, history)
     assert refused.result == "refused"
@@ -181,7 +223,7 @@ def test_a_candidate_that_diverged_is_refused_once(
             next(model.parameters()).fill_(torch.nan)
         return 1
 
-    monkeypatch.setattr(cycles, "tune", diverge)
+    monkeypatch.setattr(attempts, "tune", diverge)
     failed = run(world, history)
     assert failed.result == "failed"
     assert "no finite numbers" in failed.reasons[0]
@@ -196,10 +238,10 @@ def test_a_model_that_was_promoted_meanwhile_stays(
         world.registry.promote(other, lambda _: None)
         return _decide(*arguments, **named)
 
-    _decide: Callable[..., Verdict] = vars(cycles)["decide"]
+    _decide: Callable[..., Verdict] = vars(attempts)["decide"]
     candidate = run(world, history).candidate  # it is in the registry now, and in service
     other, _ = str(candidate), world.registry.promote(world.champion, lambda _: None)
-    monkeypatch.setattr(cycles, "decide", somebody_promotes)
+    monkeypatch.setattr(attempts, "decide", somebody_promotes)
     try:
         refused = fine_tune(
             world.registry, world.after, history, types=TYPES, gap_ms=GAP, config=replace(TUNING, seed=1), why="a test"
@@ -217,7 +259,7 @@ def test_a_crash_in_mid_training_leaves_the_champion(
     def killed(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cycles, "tune", killed)
+    monkeypatch.setattr(attempts, "tune", killed)
     versions = world.registry.versions()
     with pytest.raises(KeyboardInterrupt):
         run(world, history)

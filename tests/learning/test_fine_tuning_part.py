@@ -32,11 +32,13 @@ class World:
         self.folder, self.now = folder, 0.0
         self.children: list[Child] = []
         self.reasons: list[str] = []
+        self.refits: list[bool] = []
         self.part = FineTuningPart(folder, every=every, on_drift=on_drift, start=self.start, clock=lambda: self.now)
 
-    def start(self, folder: Path, why: str) -> Child:
+    def start(self, folder: Path, why: str, refit: bool) -> Child:
         assert folder == self.folder
         self.reasons.append(why)
+        self.refits.append(refit)
         self.children.append(Child())
         return self.children[-1]
 
@@ -88,6 +90,32 @@ def test_drift_starts_one_if_it_may_and_not_again_and_again(tmp_path: Path) -> N
     world.now = AFTER_DRIFT + 1
     world.part.hear(DRIFT)
     assert world.at(AFTER_DRIFT + 2) == 2
+
+
+def test_a_new_epoch_is_asked_for_until_a_fine_tuning_has_tried_it(tmp_path: Path) -> None:
+    asked = Alarm(trigger="router-fit", event_time=0, why="themes moved twice")
+    world = World(tmp_path, every=100)
+    world.at(100)
+    world.part.hear(asked)
+    world.end(DONE)  # this one was begun before
+    assert world.at(101) == 1
+    again = World(tmp_path, every=100)  # the learner was killed
+    assert again.part.status()["asked to begin a new epoch"] == "themes moved twice"
+    again.at(100)
+    again.end(TuningEnd(state="skipped", words="too little has happened"))
+    again.at(101)
+    again.at(201)
+    again.end(DONE)
+    again.at(202)
+    again.at(302)
+    assert (world.refits, again.refits) == ([False], [True, True, False])
+    assert "asked to begin a new epoch" not in again.part.status()
+
+
+def test_a_new_epoch_is_begun_at_once_where_drift_may_start_one(tmp_path: Path) -> None:
+    world = World(tmp_path, every=None, on_drift=True)
+    world.part.hear(Alarm(trigger="router-fit", event_time=0, why="themes moved twice"))
+    assert (world.at(1), world.refits, world.reasons) == (1, [True], ["drift: themes moved twice"])
 
 
 def test_an_alarm_that_stops_learning_starts_none_until_somebody_has_looked(tmp_path: Path) -> None:

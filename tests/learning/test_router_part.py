@@ -222,7 +222,6 @@ def test_a_drift_asks_for_a_revision_now() -> None:
     assert len(shelf.kept) == 1, "too few sessions are new"
     give(learner, sessions[20:25])
     assert [one.through_watermark for one in shelf.kept] == [15, 25]
-    assert learner.status()["new_epoch_asked_for"] == "again"
 
 
 def test_new_items_get_rows_before_many_sessions_have_closed() -> None:
