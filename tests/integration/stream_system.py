@@ -79,12 +79,26 @@ class StreamSystem:
         try:
             wait_until(done, progress=self._progress)
         except StalledError as error:
-            raise AssertionError(f"waited in vain until {what}: {error}") from None
+            raise AssertionError(f"waited in vain until {what}: {error}\n{self._state()}") from None
+
+    def _state(self) -> str:
+        """What one needs to know of a system that does nothing any more."""
+        metrics = [f"{line} (port {port})" for port in self._ports for line in self._metrics(port)]
+        metrics += [f"{self._health(port)} (port {port})" for port in self._ports]
+        logs = [f"--- {name}\n{self.log(name)[-6000:]}" for name in ("kafka", "worker") if self._log(name).exists()]
+        return "\n".join([*metrics, *logs])
 
     def _progress(self) -> tuple[object, ...]:
         logs = [self._log(name) for name in ("kafka", "topics", "replay", "worker")]
         metrics = {port: self._metrics(port) for port in self._ports}
         return (*(work_of(process.pid, *logs) for process in self._processes), *metrics.values())
+
+    @staticmethod
+    def _health(port: int) -> str:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/healthz").text
+        except httpx.HTTPError as error:
+            return f"/healthz: {error!r}"
 
     @staticmethod
     def _metrics(port: int) -> tuple[str, ...]:

@@ -166,7 +166,11 @@ class Expected:
 
         Waits until the last session is there.
         """
-        system.until(lambda: len(_values(system)) >= len(self.sessions), "all sessions are published")
+        try:
+            system.until(lambda: len(_values(system)) >= len(self.sessions), "all sessions are published")
+        except AssertionError as error:
+            missing = sorted(self.sessions.keys() - _values(system).keys())
+            raise AssertionError(f"{len(missing)} sessions are missing, such as {missing[:5]}: {error}") from None
         values = _values(system)
         sessions = [msgspec.json.decode(value, type=Session) for value in values.values()]
         found = {s.session_id: ([e.event_id for e in s.events], s.close_reason, s.watermark) for s in sessions}
