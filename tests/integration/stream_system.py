@@ -81,17 +81,21 @@ class StreamSystem:
         except StalledError as error:
             raise AssertionError(f"waited in vain until {what}: {error}\n{self._state()}") from None
 
-    def _state(self) -> str:
-        """What one needs to know of a system that does nothing any more."""
-        metrics = [f"{line} (port {port})" for port in self._ports for line in self._metrics(port)]
-        metrics += [f"{self._health(port)} (port {port})" for port in self._ports]
-        logs = [f"--- {name}\n{self.log(name)[-6000:]}" for name in ("kafka", "worker") if self._log(name).exists()]
-        return "\n".join([*metrics, *logs])
-
     def _progress(self) -> tuple[object, ...]:
         logs = [self._log(name) for name in ("kafka", "topics", "replay", "worker")]
         metrics = {port: self._metrics(port) for port in self._ports}
         return (*(work_of(process.pid, *logs) for process in self._processes), *metrics.values())
+
+    def _state(self) -> str:
+        """What one needs to know of a system that does nothing any more."""
+        told = ("mos_consumer_lag", "mos_sessionizer_watermark", "mos_sessionizer_open", "mos_consumer_retries")
+        state = [f"{process.args!r}: status {process.poll()}" for process in self._processes]
+        state += [f"port {port}: {self._health(port)}" for port in self._ports]
+        state += [
+            f"port {port}: {line}" for port in self._ports for line in self._metrics(port) if line.startswith(told)
+        ]
+        state += [f"--- {name}\n{self.log(name)[-4000:]}" for name in ("worker", "kafka") if self._log(name).exists()]
+        return "\n".join(state)
 
     @staticmethod
     def _health(port: int) -> str:
