@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -15,20 +16,58 @@ FileArgument = Annotated[
 ]
 
 
-@app.callback()
-def experiments() -> None:
-    """A/B tests: who gets which model, router and fast weights."""
-
-
 @app.command()
 def validate(file: FileArgument) -> None:
-    """Check a file of experiments, and show who would get what. Nothing is started."""
+    """Check whether a file of experiments could be started now, and show who would get what. Nothing is started."""
     from mos_cli.experiments.tables import plan_table  # noqa: PLC0415
-    from mos_online.experiments.arm_models import models_of  # noqa: PLC0415
+    from mos_online.experiments.changes import started  # noqa: PLC0415
     from mos_online.experiments.reading import read_plan  # noqa: PLC0415
     from mos_online.registry import open_registry  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
 
     registry, plan = open_registry(settings()), read_plan(file)
-    models_of(plan, registry.resolve)
-    Console().print(plan_table(plan))
+    after = started(registry.experiments().read().in_force, plan, registry.resolve, now=_now())
+    Console().print(plan_table(after))
+
+
+@app.command()
+def start(file: FileArgument) -> None:
+    """Put a file of experiments into force. It names all that are to run. Every replica takes it up within a second.
+
+    What runs already goes on. Buckets may be added to it; any other change of its users or arms needs a higher version.
+    """
+    from mos_cli.experiments.tables import plan_table  # noqa: PLC0415
+    from mos_online.experiments.reading import read_plan  # noqa: PLC0415
+    from mos_online.recommend.probe import check_model  # noqa: PLC0415
+    from mos_online.registry import open_registry  # noqa: PLC0415
+    from mos_online.settings import settings  # noqa: PLC0415
+
+    registry, plan, console = open_registry(settings()), read_plan(file), Console()
+    with console.status("checking the models ..."):
+        found = registry.experiments().start(plan, lambda version: check_model(registry.fetch(version)), now=_now())
+    console.print(f"in force: revision {found.number} of the experiments in {registry.label}", soft_wrap=True)
+    console.print(plan_table(found.in_force))
+
+
+@app.command()
+def stop(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Experiments to stop (default: all).", show_default=False),
+    ] = None,
+    why: Annotated[str, typer.Option(help="The reason, which is kept.")] = "stopped by hand",
+) -> None:
+    """End experiments: their users get what everybody gets. To run again, an experiment needs a higher version."""
+    from mos_online.registry import open_registry  # noqa: PLC0415
+    from mos_online.settings import settings  # noqa: PLC0415
+
+    registry = open_registry(settings())
+    history, console = registry.experiments(), Console()
+    ended = names or [one.name for one in history.read().in_force.running]
+    found = history.stop(ended, why, now=_now())
+    running = ", ".join(one.name for one in found.in_force.running) or "none"
+    console.print(f"stopped: {', '.join(ended) or 'none'}; running: {running}", highlight=False, soft_wrap=True)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

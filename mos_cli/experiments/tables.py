@@ -6,35 +6,43 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from mos_online.experiments import BUCKETS
-from mos_online.experiments.plan import PARAMETERS, ArmPlan, ExperimentPlan, Plan
+from mos_online.experiments.in_force import InForce, Running
+from mos_online.experiments.plan import PARAMETERS
 from mos_online.experiments.reading import shares
 
 
-def plan_table(plan: Plan) -> Table:
+def plan_table(in_force: InForce) -> Table:
     """A line for each arm: its share of the users, and what answers them."""
     table = Table(box=SIMPLE, pad_edge=False)
     for name in ("layer", "experiment", "version", "arm", "users", *PARAMETERS):
         table.add_column(name, overflow="fold")
-    for layer in plan.layers:
-        for experiment in layer.experiments:
-            for arm, share in zip(experiment.arms, shares(experiment.arms), strict=True):
-                table.add_row(
-                    layer.name,
-                    experiment.name,
-                    str(experiment.version),
-                    f"{arm.name} (control)" if arm.name == experiment.control else arm.name,
-                    f"{_of_users(plan, experiment) * share / BUCKETS:.1%}",
-                    *(_value(arm, parameter) for parameter in PARAMETERS),
-                )
+    for running in in_force.running:
+        for arm, share in zip(running.plan.arms, shares(running.plan.arms), strict=True):
+            table.add_row(
+                running.layer,
+                running.name,
+                str(running.version),
+                _named(running, arm.name),
+                f"{_of_users(in_force, running) * share / BUCKETS:.1%}",
+                *(_value(running, arm.name, parameter) for parameter in PARAMETERS),
+            )
     return table
 
 
-def _of_users(plan: Plan, experiment: ExperimentPlan) -> float:
+def _named(running: Running, arm: str) -> str:
+    if arm == running.plan.control:
+        return f"{arm} (control)"
+    return f"{arm} (taken back)" if running.is_rolled_back(arm) else arm
+
+
+def _of_users(in_force: InForce, running: Running) -> float:
     """The share of all users that are in an experiment."""
-    in_layer = sum(high - low for low, high in experiment.buckets) / BUCKETS
-    return in_layer * (1 - plan.holdout / BUCKETS)
+    in_layer = sum(high - low for low, high in running.plan.buckets) / BUCKETS
+    return in_layer * (1 - in_force.holdout / BUCKETS)
 
 
-def _value(arm: ArmPlan, parameter: str) -> str:
-    value = getattr(arm, parameter)
-    return "" if value is None else str(value).lower()
+def _value(running: Running, arm: str, parameter: str) -> str:
+    value = getattr(running.arm(arm), parameter)
+    if value is None:
+        return ""
+    return running.models.get(value, value) if parameter == "model" else str(value).lower()

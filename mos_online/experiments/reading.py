@@ -82,17 +82,14 @@ def parse_plan(text: str) -> Plan:
     return plan
 
 
-def splits(layer: Layer) -> list[Split]:
-    """The layer's experiments, as far as assignment goes."""
-    return [
-        Split(
-            experiment.name,
-            experiment.version,
-            tuple((low, high) for low, high in experiment.buckets),
-            [Arm(arm.name, size) for arm, size in zip(experiment.arms, shares(experiment.arms), strict=True)],
-        )
-        for experiment in layer.experiments
-    ]
+def split_of(experiment: ExperimentPlan) -> Split:
+    """An experiment, as far as assignment goes."""
+    return Split(
+        experiment.name,
+        experiment.version,
+        tuple((low, high) for low, high in experiment.buckets),
+        [Arm(arm.name, size) for arm, size in zip(experiment.arms, shares(experiment.arms), strict=True)],
+    )
 
 
 def shares(arms: Sequence[ArmPlan]) -> list[int]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import msgspec
 
 from mos_online.contracts import Outcome
+from mos_online.experiments.treatment import CHAMPION
 from mos_online.learning.alarms import DriftAlarm, HoldOff
-from mos_online.learning.arms import CHAMPION
 from mos_online.learning.calibration import Calibration, Shown
 from mos_online.learning.canonical import canonical
 from mos_online.learning.cells import Cell

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from mos_online.experiments.treatment import CHAMPION
 from mos_online.learning.alarms import ACTIONS, EVENTS_PER_FALSE_ALARM, DriftAlarm, Signal
-from mos_online.learning.arms import CHAMPION
 from mos_online.learning.detectors import AdaptiveWindow, Cusum, Detector, cusum_threshold
 
 OF_AN_IMPRESSION = 3

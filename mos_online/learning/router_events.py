@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from mos_online.contracts import LearningEvent
 from mos_online.contracts.learning_events import LearningKind
-from mos_online.learning.arms import CHAMPION
+from mos_online.experiments.treatment import CHAMPION
 from mos_online.themes.gate import Judgement
 from mos_online.themes.router import Router
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from mos_online.contracts import RouterUpdate
-from mos_online.learning.arms import CHAMPION
+from mos_online.experiments.treatment import CHAMPION
 from mos_online.learning.part import Alarm, LearningBatch
 from mos_online.learning.router_events import promoted, refused
 from mos_online.learning.router_shelf import RouterShelf

@@ -12,6 +12,7 @@ from mos_online.errors import ModelError, SettingsError
 from mos_online.registry import manifest as manifests
 from mos_online.registry.aliases import NAMES, Aliases, AliasHistory
 from mos_online.registry.cache import VersionCache
+from mos_online.registry.experiments import ExperimentHistory
 from mos_online.registry.local_storage import LocalStorage
 from mos_online.registry.location import open_storage
 from mos_online.registry.lock import LEARNER, Lease, WriterLock
@@ -22,7 +23,7 @@ from mos_online.registry.versions import FOLDER, Versions
 from mos_online.settings import Settings
 
 KEPT_VERSIONS = 5
-"""Newest versions that stay; those with an alias stay in any case."""
+"""Newest versions that stay; those with an alias stay in any case, and so do those of arms of experiments."""
 
 Check = Callable[[Path], None]
 """Tries the model in a folder before it goes into service; raises ModelError if it cannot serve. It is passed in,
@@ -85,8 +86,10 @@ class Registry:
             aliases = Aliases(champion=aliases.champion, candidate=manifest.version, previous=aliases.previous)
             self._aliases.commit(aliases, lease.check)
             self._versions.tidy(aliases.versions(), lease.check)
+            experiments = self.experiments().read()
+            needed = aliases.versions() | experiments.in_force.models()
             for old in self.versions()[KEPT_VERSIONS:]:
-                if old not in aliases.versions():
+                if old not in needed and experiments.problem is None:
                     self._versions.remove(old, lease.check)
         return manifest.version
 
@@ -145,6 +148,10 @@ class Registry:
     def routers(self, epoch: str) -> RouterHistory:
         """The revisions of the router that began an epoch."""
         return RouterHistory(self._storage, epoch)
+
+    def experiments(self) -> ExperimentHistory:
+        """The experiments that are in force, and how they are changed."""
+        return ExperimentHistory(self._storage, self.resolve)
 
     def learner(self, timeout: float) -> AbstractContextManager[Lease]:
         """Be the one learner of this registry for the length of a ``with`` block.

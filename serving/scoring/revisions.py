@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from mos_online.contracts import RouterUpdate
 from mos_online.errors import ModelError, RegistryError
-from mos_online.learning.arms import CHAMPION
+from mos_online.experiments.treatment import CHAMPION
 from mos_online.recommend.recommender import Recommender
 from mos_online.themes.updates import revision_of
 from serving.scoring.profiles import Profiles

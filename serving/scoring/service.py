@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 
+from mos_online.experiments.treatment import CHAMPION
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot, newest
 from mos_online.items.update_schedule import ReadSchedule
-from mos_online.learning.arms import CHAMPION
 from mos_online.learning.fast_weights import FastWeights, ModelWeights
 from mos_online.recommend.probe import require_finite_scores
 from mos_online.recommend.query import Query

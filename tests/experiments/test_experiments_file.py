@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mos_online.errors import SettingsError
 from mos_online.experiments import BUCKETS, assigned
 from mos_online.experiments.plan import ArmPlan
-from mos_online.experiments.reading import parse_plan, shares, splits
+from mos_online.experiments.reading import parse_plan, shares, split_of
 from mos_online.experiments.schema import schema
 
 GOOD = """
@@ -36,7 +36,7 @@ layers:
 
 
 def test_a_good_file_gives_the_splits() -> None:
-    (split,) = splits(parse_plan(GOOD).layers[0])
+    split = split_of(parse_plan(GOOD).layers[0].experiments[0])
     assert split.ranges == ((0, 2000), (4000, 5000))
     assert [tuple(arm) for arm in split.arms] == [("frozen", 3333), ("online", 6667)]
     found = {a.arm for n in range(200) if (a := assigned("home", [split], f"u{n}"))}

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mos_online.registry import open_registry
+from mos_online.settings import Settings
 from tests.experiments.test_experiments_file import GOOD
 from tests.mos_cli.mos_runs import Mos
 
@@ -29,3 +31,24 @@ def test_an_arm_whose_model_there_is_not_is_told(mos: Mos, file: Path) -> None:
     answer = mos("experiments", "validate", str(file))
     assert answer.status == 2
     assert "the arm online of online-routing has no model: no model of" in answer.err
+
+
+def test_a_file_is_started_extended_and_stopped(mos: Mos, file: Path, mos_home: Settings) -> None:
+    history = open_registry(mos_home).experiments()
+    assert "in force: revision 1 of the experiments" in mos("experiments", "start", str(file)).out
+    file.write_text(GOOD.replace("[4000, 5000]", "[4000, 7000]"))
+    assert "33.0%" in mos("experiments", "validate", str(file)).out
+    assert history.read().number == 1, "validate starts nothing"
+    assert mos("experiments", "start", str(file)).status == 0
+    assert history.read().in_force.running[0].plan.buckets == [[0, 2000], [4000, 7000]]
+
+    file.write_text(GOOD)
+    refused = mos("experiments", "start", str(file))
+    assert refused.status == 2
+    assert "ranges may only be added, never moved" in refused.err
+    stopped = mos("experiments", "stop", "--why", "enough")
+    assert "stopped: online-routing; running: none" in stopped.out
+    (ended,) = history.read().in_force.ended
+    assert ended.why == "enough"
+    assert "raise its version to 2" in mos("experiments", "validate", str(file)).err
+    assert "no experiment nothing runs; running are: none" in mos("experiments", "stop", "nothing").err

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from mos_online.learning.arms import CHAMPION
+from mos_online.experiments.treatment import CHAMPION
 from mos_online.learning.fast_weights import FastWeights, ModelWeights
 from mos_online.learning.score_map import Curve
 from mos_online.recommend.query import Query

@@ -1,0 +1,114 @@
+"""The experiments in the registry: one step, one writer at a time, and what can be read stays in force."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from mos_online.errors import ModelError, RegistryError, SettingsError
+from mos_online.experiments.reading import parse_plan
+from mos_online.registry import Registry
+from mos_online.registry.experiments import ExperimentHistory, ExperimentsFollower
+from mos_online.registry.storage import Storage
+from tests.experiments.plans import MODELS, ROUTING, resolve
+
+
+@pytest.fixture
+def history(place: Storage) -> ExperimentHistory:
+    return ExperimentHistory(place, resolve)
+
+
+def start(history: ExperimentHistory, text: str = ROUTING + MODELS) -> None:
+    history.start(parse_plan(text), lambda _: None, now=7)
+
+
+def test_what_is_started_is_read_by_others(history: ExperimentHistory, place: Storage) -> None:
+    other = ExperimentHistory(place, resolve)
+    assert (other.read().number, other.read().in_force.running) == (0, [])
+    start(history)
+    found = other.read()
+    assert (found.number, found.problem) == (1, None)
+    assert [one.name for one in found.in_force.running] == ["routing", "model"]
+    other.roll_back("routing", 1, "online", "slow", now=8)
+    assert history.read().in_force.running[0].is_rolled_back("online")
+    assert history.roll_back("routing", 1, "online", "again", now=9).number == 2, "nothing new is not written"
+    other.stop(["routing", "model"], "done", now=9)
+    assert history.read().in_force.running == []
+
+
+def test_a_model_that_cannot_serve_starts_nothing(history: ExperimentHistory) -> None:
+    asked = []
+
+    def check(version: str) -> None:
+        asked.append(version)
+        raise ModelError("it is damaged")
+
+    with pytest.raises(ModelError, match="it is damaged"):
+        history.start(parse_plan(ROUTING + MODELS), check, now=7)
+    assert (asked, history.read().number) == (["m-2"], 0)
+    with pytest.raises(SettingsError):
+        history.stop(["routing"], "done", now=8)
+    assert history.read().number == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n"])
+def test_a_damaged_revision_leaves_the_one_before_in_force(tmp_path: Path, content: bytes) -> None:
+    registry = Registry(tmp_path)
+    history = ExperimentHistory(registry._storage, resolve)
+    start(history)
+    start(history, "holdout: 0" + ROUTING.replace("[[0, 5000]]", "[[0, 6000]]") + MODELS)
+    (tmp_path / "experiments/00000002.json").write_bytes(content)
+    found = ExperimentHistory(registry._storage, resolve).read()
+    assert found.number == 1
+    assert "experiments/00000002.json is not what was written" in str(found.problem)
+    assert history.read().problem is None, "who has read it before holds it"
+    again = ExperimentHistory(registry._storage, resolve)
+    start(again)
+    assert (again.read().number, again.read().problem) == (3, None)
+
+
+def test_a_revision_of_a_newer_program_leaves_the_one_before_in_force(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    history = ExperimentHistory(registry._storage, resolve)
+    start(history)
+    history._files.commit(b'{"running":[],"holdout":0,"ended":[],"new_field":1}\n', lambda: None)
+    found = ExperimentHistory(registry._storage, resolve).read()
+    assert found.number == 1
+    assert "is of another version of MoS Online" in str(found.problem)
+
+
+def test_of_two_writers_at_once_both_are_heard(place: Storage) -> None:
+    start(ExperimentHistory(place, resolve))
+
+    def take_back(arm: str) -> None:
+        ExperimentHistory(place, resolve).roll_back("model", 1, arm, "slow", now=8)
+
+    threads = [threading.Thread(target=take_back, args=(arm,)) for arm in ("new", "explores")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = ExperimentHistory(place, resolve).read()
+    assert {one.arm for one in found.in_force.running[1].rolled_back} == {"new", "explores"}
+
+
+def test_the_follower_holds_what_it_has_while_the_registry_is_away(
+    history: ExperimentHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = ExperimentsFollower(history, every=0.0)
+    assert (follower.poll(), follower.found.number) == (False, 0)
+    start(history)
+    assert follower.poll()
+    assert not follower.poll()
+
+    def away() -> None:
+        raise RegistryError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(history, "read", away)
+        assert not follower.poll()
+        assert (follower.found.number, follower.problem) == (1, "away")
+    assert not follower.poll()
+    assert follower.problem is None
