@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -29,14 +30,18 @@ class FastWeightsRows:
         """
         self._rows.put(self._view, [fast_weights_row(weights)])
 
-    def read(self, arm: str) -> FastWeights | None:
-        """The fast weights of an arm; None if nobody has written any, or they cannot be read, which is logged.
+    def read(self, arms: Sequence[str]) -> dict[str, FastWeights]:
+        """The fast weights of each arm that has some; those that cannot be read are logged.
 
         Raises:
             StoreError: the store cannot be reached.
         """
-        (row,) = self._rows.read(self._view, [arm_key(arm)])
-        return self._decoder.decoded(row, partial(fast_weights_of, arm), None, f"fast weights of {arm}")
+        rows = self._rows.read(self._view, [arm_key(arm) for arm in arms])
+        found = {
+            arm: self._decoder.decoded(row, partial(fast_weights_of, arm), None, f"fast weights of {arm}")
+            for arm, row in zip(arms, rows, strict=True)
+        }
+        return {arm: weights for arm, weights in found.items() if weights is not None}
 
 
 def arm_key(arm: str) -> Any:

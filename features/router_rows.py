@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from features.decoding import RowDecoder
@@ -25,10 +26,14 @@ class RouterRows:
         """Replace the revision of the update's arm, whatever is there: only the learner of the arm writes it."""
         self._rows.put(self._view, [router_row(update)])
 
-    def stamp(self, arm: str) -> tuple[str, int] | None:
-        """Epoch and sequence of the revision of an arm; None if there is none that can be read. It is cheap."""
-        (row,) = self._rows.read(self._view, [arm_key(arm)], STAMP)
-        return self._decoder.decoded(row, stamp_of, None, f"router of {arm}")
+    def stamps(self, arms: Sequence[str]) -> dict[str, tuple[str, int]]:
+        """Epoch and sequence of the revision of each arm that has one that can be read. It is cheap."""
+        rows = self._rows.read(self._view, [arm_key(arm) for arm in arms], STAMP)
+        found = {
+            arm: self._decoder.decoded(row, stamp_of, None, f"router of {arm}")
+            for arm, row in zip(arms, rows, strict=True)
+        }
+        return {arm: stamp for arm, stamp in found.items() if stamp is not None}
 
     def read(self, arm: str) -> RouterUpdate | None:
         """The revision of an arm; None if there is none that can be read."""

@@ -12,6 +12,7 @@ import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from mos_online.contracts import Assignment
 from mos_online.exposition import exposition
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
@@ -112,8 +113,21 @@ class Metrics:
             registry=registry,
             multiprocess_mode="mostrecent",
         )
+        self._arms = Counter(
+            "mos_serving_arm_answers",
+            "Answers to users of an experiment, by their arm, and why the control gave it if it did.",
+            ["experiment", "version", "arm", "control_because"],
+            registry=registry,
+        )
+        self.stale_experiments = Gauge(
+            "mos_serving_stale_experiments_info",
+            "1 while other experiments than those in force may be meant, or a model of an arm cannot be loaded.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
         self._versions: tuple[str, str] | None = None
         self._of_route = cache(self._labelled)  # looking them up costs as much as counting
+        self._of_arm = cache(self._labelled_arm)
 
     def answered(self, *, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -128,6 +142,11 @@ class Metrics:
     def fell_back(self, reason: str) -> None:
         """Count one answer that came from a fallback source."""
         self._fallbacks.labels(reason).inc()
+
+    def assigned(self, assignments: Sequence[Assignment]) -> None:
+        """Count one answer for each arm of the user."""
+        for one in assignments:
+            self._of_arm(one.experiment, one.version, one.arm, one.control_because).inc()
 
     def decided(self, outcome: str) -> None:
         """Count one answer that was logged, or was not for this reason."""
@@ -165,6 +184,9 @@ class Metrics:
 
     def _labelled(self, route: str, status: int) -> tuple[Counter, Histogram]:
         return self._requests.labels(route, str(status)), self._seconds.labels(route)
+
+    def _labelled_arm(self, experiment: str, version: int, arm: str, because: str | None) -> Counter:
+        return self._arms.labels(experiment, str(version), arm, because or "")
 
 
 def _forget_dead_replicas() -> None:

@@ -9,9 +9,14 @@ from msgspec.structs import asdict, replace
 from mos_online.errors import ModelError, SettingsError
 from mos_online.experiments.in_force import ArmRollback, Ended, InForce, Running
 from mos_online.experiments.plan import ExperimentPlan, Plan
+from mos_online.experiments.treatment import Treatments
 
 CHANGEABLE = ("buckets", "guardrails", "minimum", "maximum", "ship")
 """What a running experiment may change without another version. Buckets may only be added."""
+
+
+MOST_PAIRS = 30
+"""Of model and router that a replica holds at once, each with all items."""
 
 
 def started(before: InForce, plan: Plan, resolve: Callable[[str], str], *, now: int) -> InForce:
@@ -43,7 +48,14 @@ def started(before: InForce, plan: Plan, resolve: Callable[[str], str], *, now: 
                 ended.append(_ended(found, f"version {experiment.version} has followed", now))
             models = models_of(experiment, resolve)
             running.append(Running(layer=layer.name, plan=experiment, started_at=now, models=models))
-    return InForce(holdout=plan.holdout, running=running, ended=ended)
+    after = InForce(holdout=plan.holdout, running=running, ended=ended)
+    pairs = {(one.model, one.router, one.learner) for one in Treatments(after).all()}
+    if len(pairs) > MOST_PAIRS:
+        raise SettingsError(
+            f"the arms of all layers together need {len(pairs):,} pairs of model and router, and a replica holds at "
+            f"most {MOST_PAIRS} in memory: run fewer arms that set model, router or fast_weights at once"
+        )
+    return after
 
 
 def stopped(before: InForce, experiments: Sequence[str], why: str, *, now: int) -> InForce:

@@ -11,6 +11,18 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
+POOL = 30
+"""Candidates of an answer that may be explored: more would make the estimates less sure."""
+
+
+def pool_size(k: int) -> int:
+    """How many candidates are ranked for a list of k items; k of them at least are not on the list.
+
+    >>> pool_size(10), pool_size(20)
+    (30, 40)
+    """
+    return max(POOL, 2 * k)
+
 
 class Explored(NamedTuple):
     """A list as it is shown.

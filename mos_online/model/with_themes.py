@@ -9,17 +9,20 @@ from torch import Tensor
 from mos_online.model.mos import MoS
 
 
-def with_themes(model: MoS, theme: Tensor, table: Tensor | None = None) -> MoS:
+def with_themes(model: MoS, theme: Tensor, table: Tensor | None = None, category: Tensor | None = None) -> MoS:
     """The same weights with other themes of the items; ``model`` stays as it is, and both share all other tensors.
 
     Args:
         model: any model.
         theme: int64 (items + 1,), theme of each item row.
         table: float32 (items + 1, d_r), routing vectors; None: the same.
+        category: int64 (items + 1,), category row of each item row; None: the same.
     """
     twin = copy.copy(model)
     twin._buffers = dict(model._buffers)  # noqa: SLF001 - nn.Module keeps them there, and a copy would share them
     twin.item_theme = theme
     if table is not None:
         twin.item_table = table
+    if category is not None:
+        twin.item_category = category
     return twin

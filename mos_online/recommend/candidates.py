@@ -86,6 +86,21 @@ class CandidateItems:
         twin.model = with_themes(self.model, theme, table)
         return twin
 
+    def branched(self, router: Router) -> CandidateItems:
+        """The trained items under their own router, beside these: of both ``at`` may be called, by one thread."""
+        twin, model, trained = copy.copy(self), self.model, len(self._trained_themes)
+        twin._router = router  # noqa: SLF001 - it is one of us
+        twin._names = self._names[:trained]  # noqa: SLF001
+        twin._rows = {item: row for row, item in enumerate(twin._names) if row}  # noqa: SLF001
+        theme, category = torch.zeros_like(model.item_theme), torch.zeros_like(model.item_category)
+        theme[:trained], category[:trained] = self._trained_themes, model.item_category[:trained]
+        table = None
+        if model.config.table:
+            table = torch.zeros_like(model.item_table)
+            table[:trained] = model.item_table[:trained]
+        twin.model = with_themes(model, theme, table, category)
+        return twin
+
     def at(self, popularity: PopularitySnapshot) -> Candidates:
         """The candidates while ``popularity`` is the newest."""
         self._admit(popularity)

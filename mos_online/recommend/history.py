@@ -16,7 +16,9 @@ from mos_online.users.view import SessionRouter, view_by
 NOBODY = UserProfile(user_id="")
 
 
-def history_of(query: Query, *, router: SessionRouter, sizes: RingSizes, rows: Mapping[str, int]) -> History:
+def history_of(
+    query: Query, *, router: SessionRouter, sizes: RingSizes, rows: Mapping[str, int], own_router: bool = False
+) -> History:
     """The profile's rings as the router sees them, and the open session's events behind the recent ones.
 
     Args:
@@ -24,9 +26,10 @@ def history_of(query: Query, *, router: SessionRouter, sizes: RingSizes, rows: M
         router: the router of the model; a profile of another epoch is routed here and now.
         sizes: of the model.
         rows: item -> row of the model; other items become 0.
+        own_router: whether this router routes all sessions, those of a profile of its epoch, too.
     """
     profile = query.profile or NOBODY
-    view = view_by(profile, router, sizes)
+    view = view_by(profile, router, sizes, own_router=own_router)
     acted = [e for e in query.events if not _is_closed(e, profile, sizes.recent)]
     acted.sort(key=lambda event: event.timestamp)
     names = profile.item_ids + [event.item_id for event in acted]

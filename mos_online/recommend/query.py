@@ -20,6 +20,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         events: the actions of the open session, any order.
         timestamp: the moment of the recommendation (ms).
         k: how many items; exclude: which not.
+        request_id: names the answer; what is explored depends on it.
     """
 
     user_id: str
@@ -28,6 +29,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: int
     k: int
     exclude: Sequence[str]
+    request_id: str = ""
 
 
 class ThemeShare(msgspec.Struct, frozen=True, gc=False, kw_only=True):

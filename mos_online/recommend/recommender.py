@@ -48,6 +48,7 @@ class Recommender:
         self._items = CandidateItems(checkpoint)
         self._catalogue = frozenset(checkpoint.items)
         self._new_item_users = new_item_users
+        self._own_router = False
         self.co_click_half_life_ms = checkpoint.co_click_half_life_ms
         self.observe_popularity([])
         self.observe_co_clicks([])
@@ -91,6 +92,20 @@ class Recommender:
         twin.observe_popularity(self._popularity)
         return twin
 
+    def branched(self, *, own_router: bool) -> Recommender:
+        """The same model as it was trained, for other users; it shares the weights, and both observe by themselves.
+
+        Args:
+            own_router: whether sessions are routed by its router, whatever router has routed them when they closed.
+        """
+        twin = copy.copy(self)
+        twin.router, twin.router_version = self.base, self.base.version
+        items = self._items.branched(self.base)
+        twin._items, twin._model, twin._own_router = items, items.model, own_router  # noqa: SLF001 - it is one of us
+        twin.observe_popularity([])
+        twin.observe_co_clicks([])
+        return twin
+
     def observe_popularity(self, snapshots: Sequence[PopularitySnapshot]) -> None:
         """Take the newest counts of all partitions: popularity, and new items with their categories.
 
@@ -112,7 +127,8 @@ class Recommender:
     def recommend(self, queries: Sequence[Query]) -> list[Ranking]:
         """Rank for a batch of queries; each is independent of the others up to float rounding."""
         (candidates, popular, as_of), (neighbours, together_as_of) = self._now, self._together
-        read = partial(history_of, router=self.router, sizes=self._sizes, rows=candidates.rows)
+        router, own = self.router, self._own_router
+        read = partial(history_of, router=router, sizes=self._sizes, rows=candidates.rows, own_router=own)
         histories = [read(query) for query in queries]
         batch = collate(histories)
         with torch.inference_mode():

@@ -66,14 +66,14 @@ class ProfileView:
     theme_sessions: dict[int, int]
 
 
-def view_by(profile: UserProfile, router: SessionRouter, sizes: RingSizes) -> ProfileView:
+def view_by(profile: UserProfile, router: SessionRouter, sizes: RingSizes, *, own_router: bool = False) -> ProfileView:
     """The rings of a profile under a router; O(kept events), which has a bound that no history exceeds.
 
     Under a router of the epoch that the profile was last updated in, and sizes no larger than those it was updated
     with, the rings are those of the whole history and the counts are of all sessions ever. A router of another epoch
-    routes the kept sessions, and its counts are of these.
+    routes the kept sessions, and its counts are of these; so does one of the epoch with ``own_router``.
     """
-    themes, theme_sessions = themes_by(profile, router)
+    themes, theme_sessions = themes_by(profile, router, own_router=own_router)
     count = len(profile.item_ids)
     rings: dict[int, Positions] = {}
     if themes:
@@ -89,12 +89,15 @@ def view_by(profile: UserProfile, router: SessionRouter, sizes: RingSizes) -> Pr
     )
 
 
-def themes_by(profile: UserProfile, router: SessionRouter) -> tuple[list[int], dict[int, int]]:
+def themes_by(
+    profile: UserProfile, router: SessionRouter, *, own_router: bool = False
+) -> tuple[list[int], dict[int, int]]:
     """The theme of each kept session under a router, and how many sessions each theme has.
 
-    Inside an epoch a session keeps the theme that it was given when it closed: theme ids mean the same.
+    Inside an epoch a session keeps the theme that it was given when it closed: theme ids mean the same. With
+    ``own_router`` it gets that of this router.
     """
-    if profile.router_epoch == router.epoch:
+    if profile.router_epoch == router.epoch and not own_router:
         return profile.session_themes, profile.theme_sessions
     themes = router.session_themes(profile.item_ids, profile.categories, profile.session_lengths)
     return themes, dict(Counter(themes))

@@ -126,13 +126,16 @@ class ThemeLabel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The model that is in service."""
+    """The model that is in service for users who are in no experiment."""
 
     model_version: str
     router_version: str
     router_epoch: Annotated[str, Meta(description="Routers of one epoch give theme ids the same meaning.")]
     router_sequence: Annotated[int, Meta(description="Number of the router's revision in its epoch; 0: none yet.")]
     loaded_at: Annotated[int, Meta(description="When it went into service, in milliseconds since 1970 UTC.")]
+    experiments: Annotated[
+        int, Meta(description="Number of the revision of the experiments in force; 0: there were none yet.")
+    ]
     themes: list[ThemeLabel]
 
 

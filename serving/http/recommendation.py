@@ -45,7 +45,7 @@ async def responses_to(
     """
     begun = time.perf_counter()
     try:
-        queries = [_query(request, types) for request in requests]
+        queries = [_query(request, name, types) for request, name in zip(requests, names, strict=True)]
         answers = await service.recommend(queries, client=client)
     except GreedyError as error:
         raise greedy(str(error), retry_after=error.retry_after) from None
@@ -60,7 +60,7 @@ async def responses_to(
     return [_response(request, name, answer) for request, name, answer in zip(requests, names, answers, strict=True)]
 
 
-def _query(request: RecommendRequest, types: EventTypes) -> Query:
+def _query(request: RecommendRequest, name: str, types: EventTypes) -> Query:
     events = session_events(request.events, types)
     if request.timestamp is not None:
         moment = request.timestamp
@@ -73,6 +73,7 @@ def _query(request: RecommendRequest, types: EventTypes) -> Query:
         timestamp=moment,
         k=request.k,
         exclude=request.exclude,
+        request_id=name,
     )
 
 
@@ -93,6 +94,8 @@ def _decision(request: RecommendRequest, name: str, query: Query, answer: Answer
         score_level=ranking.score_level,
         fast_version=answer.fast_version,
         latency_ms=latency,
+        assignments=answer.assignments,
+        exploration=answer.exploration,
     )
 
 
@@ -119,4 +122,5 @@ def _response(request: RecommendRequest, name: str, answer: Answer) -> Recommend
         fallback=answer.fallback,
         popularity_as_of=ranking.popularity_as_of,
         co_clicks_as_of=ranking.co_clicks_as_of,
+        assignments=answer.assignments,
     )

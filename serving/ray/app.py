@@ -29,7 +29,7 @@ class Replica:
     """One process that answers requests."""
 
     def __init__(self, settings: Settings, deployed: Deployed) -> None:
-        from serving.scoring.service import open_service  # noqa: PLC0415 - torch is for replicas, not for `mos serve` itself
+        from serving.scoring.opening import open_service  # noqa: PLC0415 - torch is for replicas, not for `mos serve` itself
 
         _log_to_stderr(settings.log_level)
         if deployed.local:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mos_online.contracts import Fallback
+from mos_online.contracts import Assignment, Exploration, Fallback
 from mos_online.errors import MosError
 from mos_online.recommend.query import Ranking
 
@@ -22,12 +22,16 @@ class Answer:
         fallback: what answered instead of the model's best, and why; None if nothing did.
         recommender: the model that was in service: its versions, and the labels of its themes.
         fast_version: of the fast weights that gave click probabilities; None if there are no probabilities.
+        assignments: the user's arms.
+        exploration: how the list was explored; None if it could not be.
     """
 
     ranking: Ranking
     fallback: Fallback | None
     recommender: Recommender
     fast_version: str | None
+    assignments: list[Assignment]
+    exploration: Exploration | None
 
 
 class OverloadedError(MosError):

@@ -27,15 +27,15 @@ MORE = 32
 class WeightsStore(Protocol):
     """The method of ``features.fast_weights.FastWeightsRows`` that serving needs."""
 
-    def read(self, arm: str) -> FastWeights | None:
-        """Return the fast weights of an arm, if there are any."""
+    def read(self, arms: Sequence[str]) -> dict[str, FastWeights]:
+        """Return the fast weights of each arm that has some."""
 
 
 class RouterStore(Protocol):
     """The methods of ``features.router_rows.RouterRows`` that serving needs."""
 
-    def stamp(self, arm: str) -> tuple[str, int] | None:
-        """Return epoch and sequence of the router's revision of an arm, if there is one."""
+    def stamps(self, arms: Sequence[str]) -> dict[str, tuple[str, int]]:
+        """Return epoch and sequence of the router's revision of each arm that has one."""
 
     def read(self, arm: str) -> RouterUpdate | None:
         """Return the router's revision of an arm, if there is one."""
@@ -123,19 +123,19 @@ class Profiles:
                 found.append(snapshot)
         return found if self.problem is None else None
 
-    def fast_weights(self, arm: str) -> FastWeights | None:
-        """Return the fast weights of an arm; None if there are none, or the store cannot tell."""
+    def fast_weights(self, arms: Sequence[str]) -> dict[str, FastWeights] | None:
+        """Return the fast weights of each arm that has some, or None when the store cannot tell."""
         store = self._store
         if store is None or self.problem is not None:
             return None
-        return self._call(lambda: store.fast_weights.read(arm), 4 * self._timeout)
+        return self._call(lambda: store.fast_weights.read(arms), 4 * self._timeout)
 
-    def router_stamp(self, arm: str) -> tuple[str, int] | None:
-        """Return epoch and sequence of the router's revision of an arm; None if there is none or the store is away."""
+    def router_stamps(self, arms: Sequence[str]) -> dict[str, tuple[str, int]] | None:
+        """Return epoch and sequence of the router's revision of each arm that has one; None if the store is away."""
         store = self._store
         if store is None or self.problem is not None:
             return None
-        return self._call(lambda: store.routers.stamp(arm), 4 * self._timeout)
+        return self._call(lambda: store.routers.stamps(arms), 4 * self._timeout)
 
     def router(self, arm: str) -> RouterUpdate | None:
         """Return the router's revision of an arm; None if there is none or the store is away."""

@@ -10,16 +10,15 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from mos_online.contracts import Fallback, FallbackReason
-from mos_online.learning.fast_weights import FastWeights, ModelWeights
-from mos_online.recommend.query import Query, Ranking
+from mos_online.learning.fast_weights import ModelWeights
+from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
 from serving.metrics import Metrics
 from serving.scoring.answer import Answer, OverloadedError, ScoringError
 from serving.scoring.fair_share import RETRY_AFTER, FairShare
-from serving.scoring.in_service import InService
 from serving.scoring.lanes import Lanes
 from serving.scoring.limits import Limits
+from serving.scoring.lineup import Lineup
 from serving.scoring.profiles import Profiles
 
 
@@ -47,7 +46,7 @@ class Scorer:
     """
 
     def __init__(self, *, profiles: Profiles, limits: Limits, metrics: Metrics) -> None:
-        self._in_service: InService | None = None
+        self._lineup: Lineup | None = None
         self._profiles = profiles
         self._limits = limits
         self._metrics = metrics
@@ -58,13 +57,13 @@ class Scorer:
 
     @property
     def recommender(self) -> Recommender | None:
-        """The model in service; None until ``use`` was called, and then nothing may be asked."""
-        return self._in_service.recommender if self._in_service is not None else None
+        """The model of users who are in no experiment; None until ``use`` was called, and then nothing may be asked."""
+        return self._lineup.champion.recommender if self._lineup is not None else None
 
     @property
     def weights(self) -> ModelWeights | None:
-        """The fast weights in service."""
-        return self._in_service.weights if self._in_service is not None else None
+        """Their fast weights."""
+        return self._lineup.champion.weights if self._lineup is not None else None
 
     def start(self) -> None:
         """Start the thread; call it from the event loop that will call ``answer``."""
@@ -109,9 +108,9 @@ class Scorer:
             self._queue.put(client, (call, position))
         return await call.future
 
-    def use(self, recommender: Recommender, weights: FastWeights | None) -> None:
+    def use(self, lineup: Lineup) -> None:
         """Answer with these from the next batch on. Safe from any thread."""
-        self._in_service = InService.of(recommender, weights)
+        self._lineup, recommender = lineup, lineup.champion.recommender
         self._metrics.in_service(recommender.model_version, recommender.router_version)
 
     def _run(self) -> None:
@@ -153,15 +152,14 @@ class Scorer:
             call.left -= 1
 
     def _answer(self, wanted: list[_Waiting]) -> None:
-        in_service = self._in_service
-        assert in_service is not None  # noqa: S101 - the service asks only then
+        lineup = self._lineup
+        assert lineup is not None  # noqa: S101 - the service asks only then
         queries = [call.queries[position] for call, position in wanted]
         profiles = self._profiles.read(list({query.user_id for query in queries}))
         if profiles is not None:
             queries = [msgspec.structs.replace(query, profile=profiles.get(query.user_id)) for query in queries]
         try:
-            rankings = in_service.recommender.recommend(queries)
-            answers = [_answer(in_service, ranking, store_down=profiles is None) for ranking in rankings]
+            answers = lineup.answers(queries, store_down=profiles is None)
             assert len(answers) == len(wanted)  # noqa: S101 - the model answers each query
         except Exception as error:  # whatever the model raises, the thread must live on
             if len(wanted) > 1:  # find the one that the model cannot take; the others get their answers
@@ -175,21 +173,5 @@ class Scorer:
         for (call, position), answer in zip(wanted, answers, strict=True):
             if answer.fallback is not None:
                 self._metrics.fell_back(answer.fallback.reason)
+            self._metrics.assigned(answer.assignments)
             call.answers[position] = answer
-
-
-def _answer(in_service: InService, ranking: Ranking, *, store_down: bool) -> Answer:
-    weighed = in_service.with_probabilities(ranking)
-    return Answer(
-        ranking=weighed,
-        fallback=_fallback(ranking, store_down),
-        recommender=in_service.recommender,
-        fast_version=in_service.weights.version if in_service.weights is not None and weighed is not ranking else None,
-    )
-
-
-def _fallback(ranking: Ranking, store_down: bool) -> Fallback | None:
-    reason: FallbackReason | None = "store_unavailable" if store_down else ranking.fallback
-    if reason is None:
-        return None
-    return Fallback(source="model" if ranking.fallback is None else "popularity", reason=reason)

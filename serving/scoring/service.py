@@ -7,10 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
-
-import torch
 
 from mos_online.experiments.treatment import CHAMPION
 from mos_online.items.co_click_snapshot import CoClickSnapshot
@@ -20,11 +17,9 @@ from mos_online.learning.fast_weights import FastWeights, ModelWeights
 from mos_online.recommend.probe import require_finite_scores
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
-from mos_online.registry import open_registry
-from mos_online.registry.follower import Followed
-from mos_online.settings import Settings
 from serving.metrics import Metrics
 from serving.scoring.answer import Answer, NoModelError
+from serving.scoring.arms import Arms, ExperimentRegistry
 from serving.scoring.limits import Limits
 from serving.scoring.model import ModelInService
 from serving.scoring.profiles import Profiles, Store
@@ -52,7 +47,7 @@ class Service:
     def __init__(
         self,
         *,
-        registry: Followed,
+        registry: ExperimentRegistry,
         load: Callable[[Path], Recommender],
         open_store: Callable[[], Store],
         read_revision: ReadRevision,
@@ -62,7 +57,7 @@ class Service:
         """Load the version in service, if there is one; ``start`` begins to answer.
 
         Args:
-            registry: where the version in service is looked up.
+            registry: where the version in service and the experiments are looked up.
             load: reads a version folder.
             open_store: called again until it succeeds.
             read_revision: reads a revision of the router that is too large for the store.
@@ -78,15 +73,17 @@ class Service:
         self._co_clicks: list[CoClickSnapshot] = []
         self._popularity_reads = ReadSchedule(longest=limits.refresh)
         self._co_click_reads = ReadSchedule(longest=limits.co_clicks)
-        self._weights: FastWeights | None = None
+        self._weights: dict[str, FastWeights] = {}
         self._model = ModelInService(registry, self._load_model, every=limits.registry)
         self._model_problem: str | None = None
         self.store_problem: str | None = None
         self._profiles = Profiles(open_store=open_store, timeout=limits.store_timeout, metrics=self.metrics)
         self._revisions = Revisions(self._profiles, read_revision)
+        self._arms = Arms(registry, self._load_model, self._revisions, every=limits.registry)
         self.loaded_at = _now()
         self._scorer = Scorer(profiles=self._profiles, limits=limits, metrics=self.metrics)
         self._follow_registry()
+        self._follow_experiments()
         self._stopped = threading.Event()
         self._tried = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, name="refresh", daemon=True)
@@ -146,6 +143,16 @@ class Service:
         return self._scorer.recommender
 
     @property
+    def experiments(self) -> int:
+        """Number of the revision of the experiments in force; 0 before the first."""
+        return self._arms.number
+
+    @property
+    def experiment_problems(self) -> list[str]:
+        """Why other experiments than those in force may be meant, or an arm gets its control; none if all is well."""
+        return self._arms.problems
+
+    @property
     def weights(self) -> ModelWeights | None:
         """The fast weights in service, which are of this model; None if there are none."""
         return self._scorer.weights
@@ -159,7 +166,8 @@ class Service:
                     self._profiles.check(timeout=timeout)
                     self._tried.set()
                 self._follow_registry()
-                self._follow_router()
+                self._follow_experiments()
+                self._follow_routers()
                 self._follow_popularity()
                 self._follow_co_clicks()
                 if looks:
@@ -174,12 +182,25 @@ class Service:
             soon = min(due - now, self.limits.router, self.limits.registry)
             self._stopped.wait(min(soon, self._popularity_reads.waits(now), self._co_click_reads.waits(now)))
 
-    def _follow_router(self) -> None:
-        """Serve with the newest revision of the router from the next batch on."""
-        current = self._scorer.recommender
-        revised = None if current is None else self._revisions.look(current)
-        if revised is not None:
-            self._scorer.use(revised, self._weights)
+    def _use(self, recommender: Recommender) -> None:
+        """Answer with this model, and with what the arms have beside it, from the next batch on."""
+        self._scorer.use(self._arms.lineup(recommender, self._weights))
+
+    def _follow_experiments(self) -> None:
+        recommender = self._scorer.recommender
+        if recommender is not None and self._arms.follow(recommender):
+            self._use(recommender)
+        self.metrics.stale_experiments.set(bool(self._arms.problems))
+
+    def _follow_routers(self) -> None:
+        """Serve with the newest revisions of the router from the next batch on."""
+        recommender = self._scorer.recommender
+        if recommender is None:
+            return
+        changed = self._revisions.look(self._arms.routers)
+        if changed:
+            self._arms.revise(changed)
+            self._use(self._revisions.applied(CHAMPION, recommender))
 
     def _follow_popularity(self) -> None:
         began = time.monotonic()
@@ -188,6 +209,7 @@ class Service:
         snapshots, recommender = self._profiles.popularity(self._partitions), self._scorer.recommender
         if snapshots is not None and snapshots != self._popularity:
             self._popularity = snapshots
+            self._arms.observe_popularity(snapshots)
             if recommender is not None:  # the first model is told when it is loaded
                 recommender.observe_popularity(snapshots)
                 self.metrics.counts_reach("popularity", snapshots)
@@ -201,6 +223,7 @@ class Service:
         snapshots, recommender = self._profiles.co_clicks(self._partitions), self._scorer.recommender
         if snapshots is not None and snapshots != self._co_clicks:
             self._co_clicks = snapshots
+            self._arms.observe_co_clicks(snapshots)
             if recommender is not None:
                 recommender.observe_co_clicks(snapshots)
                 self.metrics.counts_reach("co_clicks", snapshots)
@@ -208,12 +231,12 @@ class Service:
         self._co_click_reads.read(began, time.monotonic(), newest(self._co_clicks), half_life)
 
     def _follow_fast_weights(self) -> None:
-        weights = self._profiles.fast_weights(CHAMPION)
-        if weights is None or weights == self._weights:  # while the store is away, the last ones hold
+        found = self._profiles.fast_weights(sorted(self._arms.fast))
+        if not found or found.items() <= self._weights.items():  # while the store is away, the last ones hold
             return
-        self._weights = weights
+        self._weights = {arm: self._weights[arm] for arm in self._arms.fast if arm in self._weights} | found
         if self._scorer.recommender is not None:
-            self._scorer.use(self._scorer.recommender, weights)
+            self._use(self._scorer.recommender)
 
     def _follow_progress(self) -> None:
         lost = self._profiles.lost(self._partitions)
@@ -228,7 +251,7 @@ class Service:
         if recommender is not None:
             if self._scorer.recommender is not None:
                 self.metrics.reloaded(ok=True)
-            self._scorer.use(self._briefed(recommender), self._weights)
+            self._use(self._briefed(recommender))
             self.loaded_at = _now()
         problem = self._model.problem
         if problem is not None and problem != self._model_problem:
@@ -249,27 +272,7 @@ class Service:
         if self._co_clicks:
             recommender.observe_co_clicks(self._co_clicks)
             self.metrics.counts_reach("co_clicks", self._co_clicks)
-        return self._revisions.applied(recommender)
-
-
-def open_service(settings: Settings) -> Service:
-    """Make the service that the settings describe, in a process of its own."""
-    torch.set_num_threads(1)  # a second thread ruins the tail as soon as another process wants its core
-
-    def open_store() -> Store:
-        from features.store import OnlineStore  # noqa: PLC0415 - takes seconds; requests need not wait for it
-
-        return OnlineStore.open(settings)
-
-    registry = open_registry(settings)
-    return Service(
-        registry=registry,
-        read_revision=lambda epoch, sequence: registry.routers(epoch).read(sequence),
-        load=partial(Recommender.load, new_item_users=settings.new_item_users),
-        open_store=open_store,
-        partitions=settings.partitions,
-        limits=Limits(),
-    )
+        return self._revisions.applied(CHAMPION, recommender)
 
 
 def _now() -> int:

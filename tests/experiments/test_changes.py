@@ -98,3 +98,13 @@ def test_taking_an_arm_back_twice_is_once_and_impossible_ones_are_told() -> None
 def test_nothing_at_all_may_run() -> None:
     assert in_force("layers: []") == InForce()
     assert in_force("holdout: 5\nlayers: []", InForce(holdout=1)).holdout == 5
+
+
+def test_more_arms_than_a_replica_can_hold_are_told() -> None:
+    arms = ", ".join(f"{{name: a{number}, router: online}}" for number in range(10))
+    text = "layers:\n  - name: many\n    experiments:\n" + "".join(
+        f"      - {{name: e{n}, buckets: [[{n}, {n + 1}]], control: a1, arms: [{arms}], primary: ctr}}\n"
+        for n in range(3)
+    )
+    with pytest.raises(SettingsError, match="need 31 pairs of model and router, and a replica holds at most 30"):
+        in_force(text)

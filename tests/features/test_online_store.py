@@ -232,13 +232,13 @@ def test_fast_weights_are_one_row_per_arm(store: OnlineStore) -> None:
     curve = Curve(intercept=-1.25, slope=1 / 3, positions=[-0.5, 1e-17])
     first = FastWeights(arm="champion", as_of=NOW, models={"m1": ModelWeights.of(curve, {0: 0.1, 12: -2.0})})
     other = FastWeights(arm="b", as_of=NOW + 1, models={})
-    assert store.fast_weights.read("champion") is None
+    assert store.fast_weights.read(["champion"]) == {}
     store.fast_weights.write(first)
     store.fast_weights.write(other)
-    assert [store.fast_weights.read(arm) for arm in ("champion", "b", "c")] == [first, other, None]
+    assert store.fast_weights.read(["champion", "b", "c"]) == {"champion": first, "b": other}
     newer = FastWeights(arm="champion", as_of=NOW - 5, models={})
     store.fast_weights.write(newer)
-    assert store.fast_weights.read("champion") == newer
+    assert store.fast_weights.read(["champion"]) == {"champion": newer}
 
 
 def test_co_clicks_are_one_row_per_partition_and_a_backfill_replaces_none(store: OnlineStore) -> None:

@@ -17,11 +17,11 @@ def store(tmp_path: Path) -> OnlineStore:
 
 
 def test_each_arm_has_the_revision_that_was_written_last(store: OnlineStore) -> None:
-    assert (store.routers.stamp("champion"), store.routers.read("champion")) == (None, None)
+    assert (store.routers.stamps(["champion", "b"]), store.routers.read("champion")) == ({}, None)
     long = update(2, item_ids=["i" * 256] * 2000, rows=bytes(64_000))
     for written in (update(1), long, update(7, arm="b")):
         store.routers.write(written)
-    assert store.routers.stamp("champion") == ("r-0", 2)
+    assert store.routers.stamps(["champion", "b", "c"]) == {"champion": ("r-0", 2), "b": ("r-0", 7)}
     assert store.routers.read("champion") == long
     assert store.routers.read("b") == update(7, arm="b")
     store.routers.write(update(1))

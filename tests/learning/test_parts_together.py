@@ -34,7 +34,7 @@ def test_outcomes_become_weights_in_the_store_and_a_drift_an_event(mos_home: Set
     weights, event = None, None
     while weights is None or event is None:
         learner.turn(0.05)
-        weights, event = store.fast_weights.read("champion"), event or consumer.poll(0.05)
+        weights, event = store.fast_weights.read(["champion"]).get("champion"), event or consumer.poll(0.05)
     status = learner.status()
     learner.close()
     consumer.close()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from uuid import uuid4
+
+from fsspec.implementations.memory import MemoryFileSystem
 
 from mos_online.contracts import RankedItem, RouterUpdate
 from mos_online.errors import ModelError, StoreError
@@ -13,12 +16,15 @@ from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.learning.fast_weights import FastWeights
 from mos_online.recommend.query import Query, Ranking, ThemeShare
 from mos_online.registry import Aliases
+from mos_online.registry.experiments import ExperimentHistory
+from mos_online.registry.storage import Storage
 from mos_online.sessions import SessionConfig
 from mos_online.users.profile import UserProfile
 from mos_online.users.progress import Progress
 from serving.http.bodies import Bodies
 from serving.http.stream_rules import StreamRules
 from serving.scoring.limits import Limits
+from serving.scoring.revisions import ReadRevision
 from serving.scoring.service import Service
 
 SNAPSHOT = PopularitySnapshot(
@@ -98,9 +104,9 @@ class FakeWeights:
         self.rows: dict[str, FastWeights] = {}
         self._answer = answer
 
-    def read(self, arm: str) -> FastWeights | None:
+    def read(self, arms: Sequence[str]) -> dict[str, FastWeights]:
         self._answer()
-        return self.rows.get(arm)
+        return {arm: self.rows[arm] for arm in arms if arm in self.rows}
 
 
 class FakeRouters:
@@ -111,11 +117,11 @@ class FakeRouters:
         self.looks = self.reads = 0
         self._answer = answer
 
-    def stamp(self, arm: str) -> tuple[str, int] | None:
+    def stamps(self, arms: Sequence[str]) -> dict[str, tuple[str, int]]:
         self._answer()
         self.looks += 1
         found = self.update
-        return None if found is None or found.arm != arm else (found.epoch, found.sequence)
+        return {found.arm: (found.epoch, found.sequence)} if found is not None and found.arm in arms else {}
 
     def read(self, arm: str) -> RouterUpdate | None:
         self._answer()
@@ -171,12 +177,18 @@ class FakeStore:
         pass
 
 
+def _storage() -> Storage:
+    """Files in memory that nobody else has."""
+    return Storage(MemoryFileSystem(), f"/{uuid4().hex}", "memory")
+
+
 class FakeRegistry:
     """Names a version whose folder need not exist."""
 
     def __init__(self, version: str | None = "m1") -> None:
         self.version = version
         self.former: str | None = None
+        self.history = ExperimentHistory(_storage(), lambda version: version)
 
     def champion(self) -> tuple[str, str]:
         if self.version is None:
@@ -189,9 +201,12 @@ class FakeRegistry:
     def fetch(self, version: str) -> Path:
         return Path(version)
 
+    def experiments(self) -> ExperimentHistory:
+        return self.history
 
-def _no_revision(epoch: str, sequence: int) -> RouterUpdate:
-    raise ModelError(f"no revision {sequence} of {epoch}")
+
+def _no_revision(update: RouterUpdate) -> RouterUpdate:
+    raise ModelError(f"no revision {update.sequence} of {update.epoch}")
 
 
 def make_service(
@@ -200,7 +215,7 @@ def make_service(
     registry: FakeRegistry | None = None,
     load: Callable[[Path], FakeRecommender] | None = None,
     limits: Limits | None = None,
-    read_revision: Callable[[str, int], RouterUpdate] | None = None,
+    read_revision: ReadRevision | None = None,
 ) -> Service:
     opened = store or FakeStore()
     return Service(

@@ -161,9 +161,9 @@ def test_a_revision_of_many_rows_is_fetched_from_the_registry() -> None:
     async def work() -> None:
         store, fetched = FakeStore(), []
 
-        def read(epoch: str, number: int) -> RouterUpdate:
-            fetched.append((epoch, number))
-            return update(number)
+        def read(short: RouterUpdate) -> RouterUpdate:
+            fetched.append((short.epoch, short.sequence))
+            return update(short.sequence)
 
         short = msgspec.structs.replace(update(1), item_ids=[], rows=b"", artefact="routers/file")
         store.routers.update = short

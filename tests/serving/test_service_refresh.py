@@ -31,8 +31,8 @@ QUERY = Query(user_id="u", profile=None, events=[], timestamp=1, k=1, exclude=[]
 CO_CLICKS = CoClickSnapshot(partition=0, as_of=5, item_ids=[], lengths=b"", neighbours=b"", weights=b"")
 
 
-def _never(epoch: str, sequence: int) -> RouterUpdate:
-    raise AssertionError(f"there is no revision {sequence} of {epoch}")
+def _never(update: RouterUpdate) -> RouterUpdate:
+    raise AssertionError(f"there is no revision {update.sequence} of {update.epoch}")
 
 
 def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:

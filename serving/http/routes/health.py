@@ -58,4 +58,5 @@ def ready(service: Service) -> Endpoint:
 
 def _health(service: Service, status: Literal["alive", "ready"]) -> Health:
     details = [problem for problem in (service.model_problem, service.store_problem) if problem]
+    details += service.experiment_problems
     return Health(program="serve", status=status, details=details)

@@ -26,6 +26,7 @@ def model(service: Service) -> Endpoint:
             router_epoch=recommender.router.epoch,
             router_sequence=recommender.router.sequence,
             loaded_at=service.loaded_at,
+            experiments=service.experiments,
             themes=[ThemeLabel(theme=theme, label=label) for theme, label in enumerate(recommender.router.labels)],
         )
         return json_answer(info)
