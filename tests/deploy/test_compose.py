@@ -32,7 +32,7 @@ def parse(arguments: list[str]) -> str:
     group = typer.main.get_command(command_line([arguments[0]]))
     with group.make_context("mos", list(arguments)) as context:
         verb, command, rest = group.resolve_command(context, list(arguments))  # type: ignore[attr-defined]
-        if hasattr(command, "resolve_command"):  # `topics create`
+        if rest and hasattr(command, "resolve_command"):  # `topics create`
             _, command, rest = command.resolve_command(context, rest)
         command.make_context(verb, rest, parent=context)
     return str(verb)
@@ -96,11 +96,12 @@ def test_a_first_start_without_a_model_ends_nothing() -> None:
     assert not [pair for pair in needed if pair[1] == "serve"]  # it is healthy only once there is a model
 
 
-def test_a_scraper_in_the_network_reaches_the_worker() -> None:
-    worker = SERVICES["worker"]
-    assert worker["environment"]["MOS_WORKER_HOST"] == "0.0.0.0"
-    assert worker["expose"] == [str(Settings.model_fields["worker_port"].default)]
-    assert "ports" not in worker
+@pytest.mark.parametrize("name", ["worker", "learn"])
+def test_a_scraper_in_the_network_reaches_what_has_no_port_outside(name: str) -> None:
+    service = SERVICES[name]
+    assert service["environment"][f"MOS_{name.upper()}_HOST"] == "0.0.0.0"
+    assert service["expose"] == [str(Settings.model_fields[f"{name}_port"].default)]
+    assert "ports" not in service
 
 
 def test_redis_refuses_writes_before_its_container_is_full() -> None:
@@ -128,7 +129,8 @@ def test_what_keeps_running_is_watched(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "field", "path"), [("serve", "serve_port", "readyz"), ("worker", "worker_port", "healthz")]
+    ("name", "field", "path"),
+    [("serve", "serve_port", "readyz"), ("worker", "worker_port", "healthz"), ("learn", "learn_port", "healthz")],
 )
 def test_health_is_asked_where_it_is_answered(name: str, field: str, path: str) -> None:
     *_, program = SERVICES[name]["healthcheck"]["test"]
