@@ -41,7 +41,8 @@ class Intake:
 
     def __init__(self, settings: Settings, kept: LearningLog, *, now: Callable[[], float] = time.time) -> None:
         """Go on where the log ends."""
-        self.reader = TopicReader(settings, kept.offsets)
+        self._last: dict[Source, tuple[int, bytes]] = {}
+        self.reader = TopicReader(settings, kept.offsets, kept=self._last)
         self.order = EventOrder(given_to=kept.event_time)
         self.counts: Counter[str] = Counter()
         self._offsets = dict(kept.offsets)
@@ -63,6 +64,8 @@ class Intake:
         """Know the records of a cell of the log again."""
         for known in cell.records:
             self._repeats[known.source.topic].seen(known.value)
+            if known.offset == self._offsets.get(known.source, 0) - 1:
+                self._last[known.source] = known.offset, known.value
 
     def poll(self, seconds: float) -> list[Cell]:
         """Read for at most so long, and give out what is complete.
@@ -70,7 +73,11 @@ class Intake:
         Raises:
             BrokerError: no waiting mends what is wrong with Kafka.
         """
-        for source, message in self.reader.poll(seconds):
+        found = self.reader.poll(seconds)
+        while self.reader.replaced:  # offsets mean other records now
+            source = self.reader.replaced.pop()
+            self._offsets[source] = 0
+        for source, message in found:
             self._take(source, message)
         for source in self.reader.sources:
             self.order.watch(source)

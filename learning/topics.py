@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from learning import metrics
+from learning.same_topic import others
 from mos_online.contracts import OUTCOMES, SESSIONS
 from mos_online.errors import BrokerError, BrokerUnavailableError
 from mos_online.kafka_config import librdkafka_config
@@ -37,16 +38,25 @@ class TopicReader:
     Attributes:
         trouble: why nothing can be read now; None if all is well.
         offsets: of the next record of each partition.
+        replaced: partitions that are read from their start again, because they are not those that they were; whoever
+            takes note removes them.
     """
 
     def __init__(
-        self, settings: Settings, offsets: Mapping[Source, int], *, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: Settings,
+        offsets: Mapping[Source, int],
+        *,
+        kept: Mapping[Source, tuple[int, bytes]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Connect in the background.
 
         Args:
             settings: where Kafka is.
             offsets: where reading goes on; a partition that is not there is read from its first record on.
+            kept: offset and value of the last record that is known of a partition, when the first ``poll`` begins. If
+                the topic has another one there, it was made again, and is read from its first record on.
             clock: in seconds.
 
         Raises:
@@ -57,19 +67,20 @@ class TopicReader:
         self.offsets = dict(offsets)
         self._clock = clock
         self._names = {settings.topic(topic): topic for topic in TOPICS}
+        self.replaced: set[Source] = set()
+        self._kept = kept
         self._outage = Outage(settings, config["bootstrap.servers"], self._note)
-        self._consumer = Consumer(
-            {
-                **config,
-                "group.id": settings.group("learner"),  # librdkafka asks for one; nothing is committed to it
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "error",
-                "queued.max.messages.kbytes": 32_768,
-                "log_level": 2,
-                "error_cb": self._outage.note,
-            }
-        )
+        self._config = {
+            **config,
+            "group.id": settings.group("learner"),  # librdkafka asks for one; nothing is committed to it
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "queued.max.messages.kbytes": 32_768,
+            "log_level": 2,
+            "error_cb": self._outage.note,
+        }
+        self._consumer = Consumer(self._config)
         self._ended: dict[Source, float] = {}
         self._reached: set[Source] = set()
         self._paused: set[Source] = set()
@@ -152,7 +163,7 @@ class TopicReader:
         try:
             there = self._there()
             new = sorted(there - self._sources)
-            starts = [TopicPartition(*self._place_of(source), self._start(source)) for source in new]
+            starts = self._starts(new)
         except BrokerUnavailableError as error:
             self._next_look = self._clock() + 1.0
             if self.trouble != str(error):
@@ -179,8 +190,24 @@ class TopicReader:
             )
         return {Source(topic, number) for name, topic in self._names.items() for number in topics[name].partitions}
 
-    def _start(self, source: Source) -> int:
-        """Where a partition is read from: where we stopped, as far as it still has these records."""
+    def _starts(self, new: Sequence[Source]) -> list[TopicPartition]:
+        """Where partitions are read from that are read for the first time."""
+        bounds = {source: self._bounds(source) for source in new}
+        known = {}
+        for source, (low, high) in bounds.items():
+            wanted, last = self.offsets.get(source), self._kept.get(source)
+            if last is not None and last[0] + 1 == wanted and low < wanted <= high:
+                known[self._place_of(source)] = last
+        replaced = others(self._config, known)
+        for source, (low, _) in bounds.items():
+            if self._place_of(source) in replaced:
+                log.error("%s[%d] is not the topic that it was: it is read from its start", *source)
+                self.replaced.add(source)
+                self.offsets[source] = low
+        return [TopicPartition(*self._place_of(source), self._start(source)) for source in new]
+
+    def _bounds(self, source: Source) -> tuple[int, int]:
+        """The offsets of a partition's first record and of the next one that is written."""
         name, number = self._place_of(source)
         try:
             bounds = self._consumer.get_watermark_offsets(TopicPartition(name, number), timeout=TIMEOUT)
@@ -189,9 +216,15 @@ class TopicReader:
         if bounds is None:
             raise BrokerUnavailableError(f"cannot ask Kafka about {name}[{number}]: no answer within {TIMEOUT:.0f} s")
         low, high = bounds
+        return low, high
+
+    def _start(self, source: Source) -> int:
+        """Where a partition is read from: where we stopped, as far as it still has these records."""
+        low, high = self._bounds(source)
         wanted = self.offsets.get(source, low)
         if wanted > high:
             log.error("%s[%d] was read up to %d and ends at %d: it is read again from its start", *source, wanted, high)
+            self.replaced.add(source)
             wanted = low
         elif wanted < low:
             log.error("%s[%d]: %d records were dropped before they were read", *source, low - wanted)

@@ -143,6 +143,34 @@ def test_a_restart_goes_on_and_gives_the_horizon_again(cluster: Settings) -> Non
     learner.close()
 
 
+@pytest.mark.parametrize("more", [2, 40])
+def test_a_topic_that_was_made_again_is_read_from_its_start(
+    cluster: Settings, more: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where it has outgrown the place where reading would go on."""
+    first = Recording()
+    publish(cluster, old := traffic(0, 10))
+    learner = Learner(cluster, [first], check=lambda: None)
+    catch_up(learner, first, len(old))
+    learner.close()
+    other = MockCluster()
+    other.create_topics(["sessions", "outcomes"], partitions=PARTITIONS)
+    moved = cluster.model_copy(update={"kafka": other.bootstrap})
+    publish(moved, new := traffic(10, 10 + more))
+    for again in (1, 2):
+        part = Recording(horizon=1 << 60)
+        learner = Learner(moved, [part], check=lambda: None)
+        before = len(part.records)
+        assert before == len(old) + (again - 1) * len(new)
+        catch_up(learner, part, len(old) + len(new))
+        while not learner.caught_up:
+            learner.turn(0.05)
+        assert by_ids(part.records) == by_ids([*old, *new])
+        learner.close()
+    assert sum("start" in line for line in caplog.messages) == 2 * PARTITIONS, "once, and not again after a restart"
+    other.close()
+
+
 def test_what_cannot_be_used_is_counted_and_holds_nothing_up(cluster: Settings) -> None:
     producer = Producer({"bootstrap.servers": cluster.kafka})
     producer.produce("sessions", b"{", partition=0)
