@@ -25,6 +25,9 @@ PATIENCE = 30.0
 
 LONGEST_PAUSE = 5.0
 
+SETTLED = 1.0
+"""Seconds after which each part has published what it knows."""
+
 STUCK = 120.0
 """Seconds without a turn after which the learner counts as failing."""
 
@@ -74,7 +77,16 @@ class LearnerRun:
             self._turned_at = time.monotonic()
             self._trouble = learner.intake.reader.trouble
             if finished is not None and learner.caught_up and finished():
+                self._settle(learner)
                 return
+
+    @staticmethod
+    def _settle(learner: Learner) -> None:
+        """Give the parts time to publish what they have learned last."""
+        until = time.monotonic() + SETTLED
+        while time.monotonic() < until:
+            learner.turn()
+        learner.turn()
 
     def _started(self, check: Callable[[], None]) -> Learner | None:
         """The learner, as soon as Kafka is there; None if a signal came before."""

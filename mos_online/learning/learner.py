@@ -15,7 +15,6 @@ from mos_online.learning.cells import Cell
 from mos_online.learning.fast_weights import FastWeights, ModelWeights
 from mos_online.learning.limits import Answered, FixedLimits
 from mos_online.learning.monitor import DriftMonitor
-from mos_online.learning.theme_shares import ThemeShares
 
 WATCHED = 8_000
 """Impressions of a model version before its residuals are watched: earlier, its curve is not sharp enough."""
@@ -60,7 +59,6 @@ class LearnerState(msgspec.Struct, kw_only=True):
         arms: by name.
         epoch: of the router that gave the sessions their themes; "" before the first.
         served: the probabilities that the service has given, beside what was clicked, by arm.
-        themes: of the sessions.
         hold_off: alarms so far.
     """
 
@@ -68,7 +66,6 @@ class LearnerState(msgspec.Struct, kw_only=True):
     arms: dict[str, ArmState] = {}
     epoch: str = ""
     served: dict[str, Cell] = {}
-    themes: ThemeShares = msgspec.field(default_factory=ThemeShares)
     hold_off: HoldOff = msgspec.field(default_factory=HoldOff)
 
     def encoded(self) -> bytes:
@@ -98,14 +95,12 @@ class FastLearner:
 
     def begin_epoch(self, epoch: str, themes: int) -> None:
         """Sessions have themes 0 to ``themes`` of this epoch from now on. Call it before the first session."""
-        if self.state.epoch != epoch:
-            self.state.epoch, self.state.themes = epoch, ThemeShares()
+        self.state.epoch = epoch
         self._monitor.begin_epoch(themes)
 
     def session(self, theme: int, at: int) -> list[DriftAlarm]:
         """Take the theme of a closed session, of the epoch that has begun, at its event time (ms)."""
         self.state.at = max(self.state.at, at)
-        self.state.themes.add(theme)
         return self._judged(self._monitor.session(theme, at))
 
     def outcome(self, outcome: Outcome, arm: str = CHAMPION) -> list[DriftAlarm]:

@@ -180,6 +180,29 @@ def test_a_part_that_was_killed_goes_on_as_if_it_had_not_been(world: World, tmp_
     assert killed.written[-1] == world.written[-1]
 
 
+@pytest.mark.parametrize("merged", [False, True])
+def test_a_late_batch_is_learned_once_whenever_the_part_is_killed(world: World, tmp_path: Path, merged: bool) -> None:
+    """It has the event time of the batch before, and files of the log are merged."""
+    given = batches(STREAM[:100])
+    late = [replace(one, event_time=given[-1].event_time) for one in batches(STREAM[100:103])]
+    whole = world.part()
+    give(whole, [*given, *late])
+    for stored_at in range(4):
+        killed = World(tmp_path / f"killed{stored_at}")
+        killed.folder.mkdir()
+        give(killed.part(), [*given, *late[:stored_at]])
+        resumed = killed.part()
+        last = [given[-1], *late]
+        if merged:
+            sessions = [session for one in last for session in one.sessions]
+            last = [replace(last[0], sessions=sessions, outcomes=[out for one in last for out in one.outcomes])]
+        for batch in [*given[:-1], *last]:
+            resumed.take(replace(batch, again=True))
+        killed.now += STORE_EVERY
+        resumed.step(0)
+        assert stored(killed) == stored(world)
+
+
 def stored(world: World) -> dict[str, object]:
     return dict(msgspec.json.decode((world.folder / FILE).read_bytes()))
 

@@ -252,6 +252,7 @@ def test_it_catches_up_where_records_go_on_coming(cluster: Settings) -> None:
 def test_there_is_one_learner_to_a_home(cluster: Settings) -> None:
     first = LearnerRun(cluster, lambda _: [part])
     seen: list[object] = []
+    steps: list[int] = []
 
     class Nosy(Recording):
         def step(self, event_time: int) -> Sequence[Alarm]:
@@ -259,12 +260,17 @@ def test_there_is_one_learner_to_a_home(cluster: Settings) -> None:
                 with pytest.raises(MosError, match="`mos learn` already runs") as caught:
                     LearnerRun(cluster, lambda _: []).run()
                 seen.append(caught)
-            return ()
+            return super().step(event_time)
+
+    def finished() -> bool:
+        steps.append(part.steps)
+        return True
 
     part = Nosy()
     publish(cluster, traffic(0, 3))
-    assert first.run(finished=lambda: True) is None
+    assert first.run(finished=finished) is None
     assert seen
+    assert part.steps > steps[-1], "it may publish what it has learned last"
     assert by_ids(part.records) == by_ids(traffic(0, 3))
     status = read_status(cluster.learning_dir)
     assert status is not None
