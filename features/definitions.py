@@ -53,8 +53,9 @@ def _pushed(view: str) -> PushSource:
     """The push source of a view.
 
     Feast wants every view to name a batch table, for training sets and for `feast materialize`. Ours are written by
-    the stream alone; the file is where an operator who exports the online store for analysis puts the result, and
-    it need not exist for anything that MoS Online does.
+    the stream alone. The table of `user_state` is what `mos learn export` writes from the learner's log
+    (`features.user_history`). The others are where an operator who exports the online store for analysis puts the
+    result. None need exist for anything that MoS Online does.
     """
     return PushSource(
         name=f"{view}_push",

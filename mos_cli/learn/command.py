@@ -58,6 +58,22 @@ def learn(
 
 
 @app.command()
+def export(
+    days: Annotated[float, typer.Option(min=0.001, help="Of event time, the newest (default: 7).")] = 7.0,
+) -> None:
+    """Write what users' profiles were after each session of the learner's log, for Feast's `get_historical_features`.
+
+    The file user_state.parquet in the Feast repository is replaced. A learner may run meanwhile.
+    """
+    from learning.user_history import export_user_history  # noqa: PLC0415
+    from mos_online.settings import settings  # noqa: PLC0415
+
+    configured = settings()
+    rows = export_user_history(configured, days=days)
+    Console().print(f"{rows:,} rows in {configured.feast_dir}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def status() -> None:
     """Show what the learner of this MOS_HOME has read, what it learned when and why, and what it refused."""
     from learning.status import read_status  # noqa: PLC0415

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -9,6 +11,8 @@ import pyarrow.compute as pc
 
 from mos_online.contracts import SESSIONS, Session
 from mos_online.learning.log_file import SUFFIX, LogFile
+
+DAY = 86_400_000
 
 TRIES = 10
 """The learner may merge files while we read them; then we begin again."""
@@ -32,6 +36,48 @@ def newest_sessions(folder: Path, *, events: int) -> list[Session]:
         except FileNotFoundError:
             continue
     return _read(folder, events)
+
+
+def sessions_since(folder: Path, *, days: float) -> Iterator[Session]:
+    """The sessions of the newest days, one by one, in the order in which they were given out.
+
+    The learner may go on meanwhile. Each session comes once, also where it merges or removes files.
+
+    Args:
+        folder: of the log; nothing if there is none.
+        days: of event time, before the newest record.
+
+    Raises:
+        OSError: the log cannot be read.
+    """
+    number, since = 0, -1
+    if paths := sorted(folder.glob(f"*{SUFFIX}")):
+        since = LogFile.of(paths[-1]).newest - round(days * DAY)
+    while (file := _file_with(folder, number)) is not None:
+        try:
+            table = file.table() if file.newest > since else None
+        except FileNotFoundError:
+            continue
+        if table is not None:
+            rows = table.slice(max(number - file.first, 0))
+            wanted = pc.and_(pc.equal(rows["topic"], SESSIONS), pc.greater(rows["event_time"], since))
+            yield from map(_DECODE, rows.filter(wanted)["value"].to_pylist())
+        number = file.end
+
+
+def _file_with(folder: Path, number: int) -> LogFile | None:
+    """The file that has the record of a number, or the first one after it."""
+    for _ in range(TRIES):
+        paths = sorted(folder.glob(f"*{SUFFIX}"))
+        begun = bisect_right([int(path.stem) for path in paths], number)
+        try:
+            for path in paths[max(begun - 1, 0) : begun + 1]:
+                if (file := LogFile.of(path)).end > number:
+                    return file
+        except FileNotFoundError:
+            continue
+        return None
+    raise FileNotFoundError(folder)
 
 
 def _read(folder: Path, events: int) -> list[Session]:
