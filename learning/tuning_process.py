@@ -55,7 +55,8 @@ def tune_once(configured: Settings, why: str, *, refit: bool = False) -> TuningE
     from mos_online.fine_tuning.config import FineTuneConfig  # noqa: PLC0415 - torch takes seconds to import
     from mos_online.fine_tuning.cycle import fine_tune  # noqa: PLC0415
     from mos_online.fine_tuning.history import History  # noqa: PLC0415
-    from mos_online.learning.kept_sessions import newest_sessions  # noqa: PLC0415
+    from mos_online.fine_tuning.shadow import REQUESTS  # noqa: PLC0415
+    from mos_online.learning.kept_sessions import newest_outcomes, newest_sessions  # noqa: PLC0415
     from mos_online.registry import open_registry  # noqa: PLC0415
 
     config = FineTuneConfig(minutes=configured.learn_minutes, threads=configured.learn_threads)
@@ -71,6 +72,7 @@ def tune_once(configured: Settings, why: str, *, refit: bool = False) -> TuningE
             config=config,
             why=why,
             refit=refit,
+            outcomes=newest_outcomes(folder / "log", count=REQUESTS),
             say=log.info,
         )
     except DatasetError as error:

@@ -75,7 +75,7 @@ CORE = {
     "recommend": {"contracts", "items", "model", "themes", "users"},
     "baselines": {"contracts", "items", "metrics"},
     "training": {"baselines", "contracts", "items", "metrics", "model", "registry", "sessions", "themes"},
-    "fine_tuning": {"contracts", "metrics", "model", "recommend", "registry", "themes", "training"},
+    "fine_tuning": {"contracts", "metrics", "model", "recommend", "registry", "themes", "training", "users"},
 }
 """What each package of ``mos_online`` may import of the others; all may import its ``errors``."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +18,14 @@ from mos_online.fine_tuning.data import TuningData
 from mos_online.fine_tuning.gate import Verdict, decide
 from mos_online.fine_tuning.history import FineTuning, History
 from mos_online.fine_tuning.judged import judge
-from mos_online.fine_tuning.latency import requests_of, slowest
+from mos_online.fine_tuning.shadow import REQUESTS, WARM_UP, made_requests, shadow
 from mos_online.fine_tuning.slices import slices_of
 from mos_online.fine_tuning.tune import tune
 from mos_online.fine_tuning.warm_start import admit, enter_epoch, grown
 from mos_online.model import MoS
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.recommend.probe import check_model
+from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
 from mos_online.registry import Registry
 from mos_online.themes import Router
@@ -47,6 +48,7 @@ class Attempt:
         champion: what it begins as; folder: where that is stored.
         data: the log as the champion reads it.
         config: limits.
+        logged: requests that the service has answered, to be answered by both.
         why: what it is made for, for people.
         epoch: what it begins; None if it stays in the champion's.
     """
@@ -57,6 +59,7 @@ class Attempt:
     folder: Path
     data: TuningData
     config: FineTuneConfig
+    logged: Sequence[Query]
     why: str
     epoch: NewEpoch | None = None
 
@@ -151,7 +154,8 @@ class Attempt:
         sides = (candidate, self.own), (champion, data)
         held_out = [judge(model, side.held_out, data.log_share, known=known) for model, side in sides]
         earlier = [judge(model, side.earlier, data.log_share, known=known) for model, side in sides]
-        latency = slowest(served(draft, self.own.router), served(self.folder, data.router), requests_of(data))
+        asked = [*made_requests(data, REQUESTS + WARM_UP - len(self.logged)), *self.logged]
+        both = served(draft, self.own.router), served(self.folder, data.router)
         positions = data.window.held_out
         return decide(
             held_out[0],
@@ -159,7 +163,7 @@ class Attempt:
             data.log.users[positions],
             slices_of(data.log, data.routing.event_theme, data.learned.log.items, positions, known=known),
             earlier=(earlier[0], earlier[1], data.log.users[data.window.earlier]),
-            latency=latency,
+            shadow=shadow(*both, asked, logged=len(self.logged)),
         )
 
     def _promoted(self, draft: Path, facts: FineTuning, verdict: Verdict) -> FineTuning:

@@ -8,17 +8,19 @@ from dataclasses import replace
 
 import torch
 
-from mos_online.contracts import EventTypes, Session
+from mos_online.contracts import EventTypes, Outcome, Session
 from mos_online.errors import ModelError, RegistryError
 from mos_online.fine_tuning.attempt import LEARNED_TO, Attempt, Say
 from mos_online.fine_tuning.config import FineTuneConfig
 from mos_online.fine_tuning.data import prepare_tuning
 from mos_online.fine_tuning.history import FineTuning, History
+from mos_online.fine_tuning.shadow import logged_requests
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.registry import Registry
 from mos_online.registry.revisions import routers_of
 from mos_online.themes.new_epoch import NewEpoch, new_epoch
 from mos_online.themes.visits import visit_of
+from mos_online.users.ring_sizes import RingSizes
 
 
 def fine_tune(
@@ -31,6 +33,7 @@ def fine_tune(
     config: FineTuneConfig,
     why: str,
     refit: bool = False,
+    outcomes: Sequence[Outcome] = (),
     say: Say = lambda line: None,
 ) -> FineTuning:
     """Make a candidate of the champion, and promote it if it passes the gate.
@@ -47,6 +50,7 @@ def fine_tune(
         why: what it is made for, for people.
         refit: whether the candidate begins a new epoch, with a router that is fitted anew. If it is refused, a second
             one is made that stays in the epoch.
+        outcomes: of the newest answers: candidate and champion are asked the same again.
         say: is given a line at each stage.
 
     Raises:
@@ -58,17 +62,20 @@ def fine_tune(
     name = registry.champion()[1]
     folder = registry.fetch(name)
     champion = ModelCheckpoint.from_pretrained(folder)
+    routers = routers_of(registry, champion.router)
     data = prepare_tuning(
         champion,
         sessions,
         types=types,
         gap_ms=gap_ms,
-        routers=routers_of(registry, champion.router),
+        routers=routers,
         learned_to=champion.training.get(LEARNED_TO),
         config=config,
     )
     say(f"learning from {data.learned.count:,} clicks, {len(data.window.replayed):,} of them replayed")
-    attempt = Attempt(registry, history, champion, folder, data, config, why)
+    sizes = RingSizes(recent=champion.model.config.recent, theme=champion.model.config.theme_ring)
+    logged = logged_requests(outcomes, sessions, routers, sizes)
+    attempt = Attempt(registry, history, champion, folder, data, config, logged, why)
     if refit:
         result = _in_new_epoch(attempt, sessions, say)
         history.add(result)

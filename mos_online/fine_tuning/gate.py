@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mos_online.arrays import Floats, Ints
 from mos_online.fine_tuning.judged import Judged
+from mos_online.fine_tuning.shadow import Shadow
 from mos_online.fine_tuning.slices import NEW_ITEMS
 from mos_online.metrics.bootstrap import Comparison, paired_bootstrap
 
@@ -24,6 +25,10 @@ FEWEST_OF_SLICE = 200
 
 SLOWER, ALWAYS_FAST = 1.5, 0.05
 """A candidate may be so many times as slow as the champion at the 99th percentile, or take so many seconds."""
+
+
+LEAST_ITEMS = 0.5
+"""Its answers may name so many times fewer items than the champion's: else it has one answer for everybody."""
 
 
 class Gain(msgspec.Struct, frozen=True):
@@ -54,7 +59,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         ndcg: on the same.
         slices: GAUC on parts of them, and on earlier positions; of new items among themselves.
         calibration: expected calibration error of candidate and champion.
-        latency: seconds at the 99th percentile, of candidate and champion.
+        shadow: how both answer the same requests.
     """
 
     reasons: list[str]
@@ -62,7 +67,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     ndcg: Gain
     slices: dict[str, Gain]
     calibration: tuple[float, float]
-    latency: tuple[float, float]
+    shadow: Shadow
 
     @property
     def passed(self) -> bool:
@@ -77,7 +82,7 @@ def decide(
     slices: Mapping[str, NDArray[np.bool_]],
     *,
     earlier: tuple[Judged, Judged, Ints],
-    latency: tuple[float, float],
+    shadow: Shadow,
 ) -> Verdict:
     """Decide.
 
@@ -86,7 +91,7 @@ def decide(
         users: int64 (n,), whose positions these are.
         slices: from ``slices_of``.
         earlier: candidate, champion and users of positions that must not be forgotten.
-        latency: seconds at the 99th percentile, of candidate and champion.
+        shadow: how both answer the same requests.
     """
     gauc = _gain(candidate.auc, champion.auc, users)
     ndcg = _gain(candidate.ndcg, champion.ndcg, users)
@@ -99,12 +104,12 @@ def decide(
         parts["earlier clicks"] = _gain(earlier[0].auc, earlier[1].auc, earlier[2])
     calibration = candidate.calibration_error, champion.calibration_error
     return Verdict(
-        reasons=[*_of_gains(gauc, ndcg, parts), *_of_service(calibration, latency)],
+        reasons=[*_of_gains(gauc, ndcg, parts), *_of_service(calibration, shadow)],
         gauc=gauc,
         ndcg=ndcg,
         slices=parts,
         calibration=calibration,
-        latency=latency,
+        shadow=shadow,
     )
 
 
@@ -130,8 +135,8 @@ def _of_gains(gauc: Gain, ndcg: Gain, parts: Mapping[str, Gain]) -> list[str]:
     return reasons
 
 
-def _of_service(calibration: tuple[float, float], latency: tuple[float, float]) -> list[str]:
-    reasons = []
+def _of_service(calibration: tuple[float, float], shadow: Shadow) -> list[str]:
+    reasons, latency, (own, other) = [], shadow.latency, shadow.items
     if not calibration[0] <= calibration[1] + MOST_MISCALIBRATED:
         reasons.append(
             f"calibration error {calibration[0]:.4f}, the champion's is {calibration[1]:.4f}: at most "
@@ -141,5 +146,10 @@ def _of_service(calibration: tuple[float, float], latency: tuple[float, float]) 
         reasons.append(
             f"99 % of 500 requests took {1000 * latency[0]:.1f} ms, with the champion {1000 * latency[1]:.1f} ms: at "
             f"most {SLOWER} times that, or {1000 * ALWAYS_FAST:.0f} ms, is allowed"
+        )
+    if own < LEAST_ITEMS * other:
+        reasons.append(
+            f"the first ten items of its answers are {own:,} different ones, those of the champion {other:,}: at least "
+            f"{LEAST_ITEMS} times as many are needed"
         )
     return reasons

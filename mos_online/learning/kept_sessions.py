@@ -1,15 +1,16 @@
-"""Reads the newest sessions of a learner's log, beside the learner that writes it."""
+"""Reads the newest records of a learner's log, beside the learner that writes it."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pyarrow.compute as pc
 
-from mos_online.contracts import SESSIONS, Session
+from mos_online.contracts import OUTCOMES, SESSIONS, Outcome, Session
 from mos_online.learning.log_file import SUFFIX, LogFile
 
 DAY = 86_400_000
@@ -17,7 +18,10 @@ DAY = 86_400_000
 TRIES = 10
 """The learner may merge files while we read them; then we begin again."""
 
+T = TypeVar("T")
+
 _DECODE = msgspec.json.Decoder(Session).decode
+_OUTCOME = msgspec.json.Decoder(Outcome).decode
 
 
 def newest_sessions(folder: Path, *, events: int) -> list[Session]:
@@ -30,12 +34,24 @@ def newest_sessions(folder: Path, *, events: int) -> list[Session]:
     Raises:
         OSError: the log cannot be read.
     """
+    return _newest(folder, SESSIONS, _DECODE, lambda session: len(session.events), events)
+
+
+def newest_outcomes(folder: Path, *, count: int) -> list[Outcome]:
+    """At least so many of the newest outcomes, if there are, in the order in which they were given out.
+
+    Args and errors are those of ``newest_sessions``.
+    """
+    return _newest(folder, OUTCOMES, _OUTCOME, lambda _: 1, count)
+
+
+def _newest(folder: Path, topic: str, decode: Callable[[bytes], T], size: Callable[[T], int], wanted: int) -> list[T]:
     for _ in range(TRIES - 1):
         try:
-            return _read(folder, events)
+            return _read(folder, topic, decode, size, wanted)
         except FileNotFoundError:
             continue
-    return _read(folder, events)
+    return _read(folder, topic, decode, size, wanted)
 
 
 def sessions_since(folder: Path, *, days: float) -> Iterator[Session]:
@@ -80,8 +96,8 @@ def _file_with(folder: Path, number: int) -> LogFile | None:
     raise FileNotFoundError(folder)
 
 
-def _read(folder: Path, events: int) -> list[Session]:
-    parts: list[list[Session]] = []
+def _read(folder: Path, topic: str, decode: Callable[[bytes], T], size: Callable[[T], int], wanted: int) -> list[T]:
+    parts: list[list[T]] = []
     found, begun = 0, -1
     for path in sorted(folder.glob(f"*{SUFFIX}"), reverse=True):
         file = LogFile.of(path)
@@ -89,10 +105,10 @@ def _read(folder: Path, events: int) -> list[Session]:
             raise FileNotFoundError(path)
         begun = file.first
         table = file.table()
-        values = table.filter(pc.equal(table["topic"], SESSIONS))["value"].to_pylist()
-        part = [_DECODE(value) for value in values]
+        values = table.filter(pc.equal(table["topic"], topic))["value"].to_pylist()
+        part = [decode(value) for value in values]
         parts.append(part)
-        found += sum(len(session.events) for session in part)
-        if found >= events:
+        found += sum(map(size, part))
+        if found >= wanted:
             break
-    return [session for part in reversed(parts) for session in part]
+    return [record for part in reversed(parts) for record in part]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mos_online.contracts import Outcome, Session, encode
 from mos_online.learning import log as learning_log
+from mos_online.learning.kept_sessions import newest_outcomes
 from mos_online.learning.log import DAY, LearningLog
 from mos_online.learning.log_file import name_of
 from mos_online.learning.order import Cell, Known, Source, ids_of
@@ -28,6 +29,15 @@ def cell(number: int, event_time: int) -> Cell:
         for kind, record in enumerate(some)
     ]
     return Cell(event_time, records)
+
+
+def test_the_newest_outcomes_are_read_beside_the_sessions(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    for number in range(5):
+        log.append([cell(number, 1000 * number + 1000)], offsets(number))
+    assert [one.request_id for one in newest_outcomes(tmp_path, count=2)] == ["r3", "r4"]
+    assert len(newest_outcomes(tmp_path, count=9)) == 5
+    assert newest_outcomes(tmp_path / "nothing", count=1) == []
 
 
 def offsets(number: int) -> dict[Source, int]:
