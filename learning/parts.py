@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from features.store import OnlineStore
+from learning.experiment_shelf import RegistryShelf
+from learning.experiments import ExperimentsPart
 from learning.fast_weights import FastWeightsPart
 from learning.learning_events import ROOM, LearningEvents
 from learning.revisions import Revisions
 from learning.session_themes import SessionThemes
 from mos_online.learning.part import LearningPart
 from mos_online.learning.router_part import RouterPart
-from mos_online.registry import open_registry
+from mos_online.registry import Registry, open_registry
 from mos_online.settings import Settings
 from publishing.unwaiting import UnwaitingProducer
 
@@ -37,4 +40,19 @@ def learning_parts(settings: Settings) -> Sequence[LearningPart]:
             events=events,
         ),
         RouterPart(Revisions(settings, registry, write=store.routers.write, producer=producer, events=events)),
+        ExperimentsPart(
+            folder=settings.learning_dir,
+            shelf=RegistryShelf(registry.experiments(), partial(_promote, registry)),
+            events=events,
+            types=settings.sessions.types,
+            feedback_window=settings.join_rules.window,
+            session_gap=settings.sessions.gap,
+        ),
     )
+
+
+def _promote(registry: Registry, version: str) -> None:
+    """Put a version into service that serves."""
+    from mos_online.recommend.probe import check_model  # noqa: PLC0415 - torch takes seconds to import
+
+    registry.promote(version, check_model)

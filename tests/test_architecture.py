@@ -121,7 +121,7 @@ INNER: dict[str, dict[str, set[str]]] = {
 
 IN_SERVICE = ("mos_online", "features", "publishing", "streams", "serving", "learning", "monitoring")
 EXTRA = set(extras.EVALUATION)
-REPORTS = ("evaluation", "mos_cli/demo")
+REPORTS = ("evaluation", "mos_cli/demo", "mos_cli/experiments")
 """Where packages of the extra ``evaluation`` may be imported."""
 
 

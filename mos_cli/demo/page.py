@@ -36,7 +36,7 @@ def render(report: Report, timeline: Sequence[Mapping[str, float]], delays: Mapp
     drawn = [plots.timeline(timeline), plots.delays(delays), plots.quality(report["quality"])]
     drawn.append(plots.learning(report["learned"]))
     return (
-        _environment()
+        environment("mos_cli.demo")
         .get_template("report.html.jinja")
         .render(
             report=report,
@@ -59,9 +59,10 @@ def plain(value: object) -> str:
     return str(value)
 
 
-def _environment() -> jinja2.Environment:
+def environment(*packages: str) -> jinja2.Environment:
+    """Templates of these packages, with the filters ``plain`` and ``words``; a missing value is an error."""
     made = jinja2.Environment(
-        loader=jinja2.PackageLoader("mos_cli.demo"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package) for package in packages]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

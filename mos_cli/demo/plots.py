@@ -30,7 +30,7 @@ def timeline(rows: Sequence[Mapping[str, float]]) -> str:
     rates.legend(frameon=False, ncols=3)
     state.plot(seconds, [row["open"] for row in rows], color=GREY)
     state.set(xlabel="seconds of replay", ylabel="open sessions", ylim=(0, None))
-    return _svg(figure)
+    return svg(figure)
 
 
 def delays(samples: Mapping[str, Sequence[float]]) -> str:
@@ -46,7 +46,7 @@ def delays(samples: Mapping[str, Sequence[float]]) -> str:
     axes.set(title="Latency", xlabel="milliseconds", ylabel="share done", xscale="log", ylim=(0, 1.01))
     axes.axhline(0.99, color=GREY, linewidth=0.7, linestyle=":")
     axes.legend(frameon=False, loc="lower right")
-    return _svg(figure)
+    return svg(figure)
 
 
 def quality(judged: Mapping[str, Any]) -> str:
@@ -64,7 +64,7 @@ def quality(judged: Mapping[str, Any]) -> str:
         errors = np.maximum(np.stack([means - lows, highs - means]), 0)
         axes.bar(list(measured), means, yerr=errors, color=colours, ecolor=INK, capsize=3)
         axes.set(title=kind.replace("_", " "), ylabel="hit-rate@10", ylim=(0, None))
-    return _svg(figure)
+    return svg(figure)
 
 
 def learning(learned: Mapping[str, Any]) -> str:
@@ -89,10 +89,11 @@ def learning(learned: Mapping[str, Any]) -> str:
         ylim=(0, None),
     )
     axes.legend(frameon=False, ncols=3, loc="lower left")
-    return _svg(figure)
+    return svg(figure)
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
+    """The figure as an element of a page, the same bytes for the same figure."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()[text.getvalue().index("<svg") :]

@@ -53,7 +53,7 @@ def start(file: FileArgument) -> None:
 def stop(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Experiments to stop (default: all).", show_default=False),
+        typer.Argument(metavar="[names]...", help="Experiments to stop (default: all).", show_default=False),
     ] = None,
     why: Annotated[str, typer.Option(help="The reason, which is kept.")] = "stopped by hand",
 ) -> None:
@@ -67,6 +67,56 @@ def stop(
     found = history.stop(ended, why, now=_now())
     running = ", ".join(one.name for one in found.in_force.running) or "none"
     console.print(f"stopped: {', '.join(ended) or 'none'}; running: {running}", highlight=False, soft_wrap=True)
+
+
+ExperimentOption = Annotated[
+    str | None, typer.Option("--experiment", help="Only this one, in all its versions (default: all).")
+]
+
+
+@app.command()
+def status(
+    *,
+    experiment: ExperimentOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document (default: a table).")] = False,
+) -> None:
+    """Show what the experiments have found so far, and what follows."""
+    from mos_cli.experiments.results import as_json as json_of  # noqa: PLC0415
+    from mos_cli.experiments.results import results_of, status_table  # noqa: PLC0415
+    from mos_online.settings import settings  # noqa: PLC0415
+
+    results = results_of(settings().learning_dir, experiment)
+    if as_json:
+        typer.echo(json_of(results).decode())
+        return
+    Console().print(status_table(results))
+
+
+@app.command()
+def report(
+    *,
+    experiment: ExperimentOption = None,
+    to: Annotated[
+        Path, typer.Option("--to", help="The page; the same numbers stand beside it in a file that ends in .json.")
+    ] = Path("experiments.html"),
+) -> None:
+    """Write what the experiments have found as one page of HTML, and as JSON."""
+    from mos_cli.experiments.results import as_json as json_of  # noqa: PLC0415
+    from mos_cli.experiments.results import results_of  # noqa: PLC0415
+    from mos_cli.extras import need_evaluation  # noqa: PLC0415
+    from mos_online.errors import SettingsError  # noqa: PLC0415
+    from mos_online.settings import settings  # noqa: PLC0415
+
+    need_evaluation()
+    from mos_cli.experiments.report import render  # noqa: PLC0415
+
+    results = results_of(settings().learning_dir, experiment)
+    try:
+        to.write_text(render(results), encoding="utf-8")
+        to.with_suffix(".json").write_bytes(json_of(results))
+    except OSError as error:
+        raise SettingsError(f"{to} cannot be written: {error}; choose another place with --to") from error
+    Console().print(f"{to} and {to.with_suffix('.json')} are written", highlight=False, soft_wrap=True)
 
 
 def _now() -> int:

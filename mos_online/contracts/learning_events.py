@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from mos_online.contracts.fields import Count, Id, Milliseconds, Name
 
-LearningKind = Literal["alarm", "refused", "promoted", "rolled_back"]
-LearningPart = Literal["router", "fast_weights", "model"]
+LearningKind = Literal["alarm", "refused", "promoted", "rolled_back", "judged"]
+LearningPart = Literal["router", "fast_weights", "model", "experiment"]
 LearningAction = Literal["router", "router-fit", "fast-weights", "fine-tune", "stop"]
 
 
@@ -27,15 +27,22 @@ class LearningEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         Meta(
             description="What happened: a detector has found a drift, or a fixed limit was passed (`alarm`); a gate "
             "has kept the old version (`refused`); a new version serves (`promoted`), or an earlier one again "
-            "(`rolled_back`)."
+            "(`rolled_back`); another word holds for the arm of an experiment (`judged`)."
         ),
     ]
     part: Annotated[LearningPart, Meta(description="What it is about.")]
     arm: Annotated[Name, Meta(description="The arm of the experiment; `champion` where there is none.")]
     version: Annotated[
-        Name | None, Meta(description="The version that was refused, promoted or rolled back to; null for an alarm.")
+        Name | None,
+        Meta(
+            description="The version that was refused, promoted or rolled back to; of an experiment its name and "
+            "version; null for another alarm."
+        ),
     ] = None
-    signal: Annotated[Name | None, Meta(description="What the detector watches; null if it is no alarm.")] = None
+    signal: Annotated[
+        Name | None,
+        Meta(description="What the detector watches, or the word for the arm of an experiment; else null."),
+    ] = None
     theme: Annotated[Count | None, Meta(description="The theme that the alarm is about; null if it is about all.")] = (
         None
     )

@@ -48,7 +48,7 @@ def started(before: InForce, plan: Plan, resolve: Callable[[str], str], *, now: 
                 ended.append(_ended(found, f"version {experiment.version} has followed", now))
             models = models_of(experiment, resolve)
             running.append(Running(layer=layer.name, plan=experiment, started_at=now, models=models))
-    after = InForce(holdout=plan.holdout, running=running, ended=ended)
+    after = InForce(holdout=plan.holdout, conversions=plan.conversions, value=plan.value, running=running, ended=ended)
     pairs = {(one.model, one.router, one.learner) for one in Treatments(after).all()}
     if len(pairs) > MOST_PAIRS:
         raise SettingsError(

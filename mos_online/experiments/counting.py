@@ -51,6 +51,11 @@ class Counting:
         self._conversions = frozenset(_plain(name) for name in conversions)
         self._value = value
 
+    @property
+    def names(self) -> tuple[list[str], str | None]:
+        """The types that are conversions, sorted, and where their value is."""
+        return sorted(self._conversions), self._value
+
     def actions(self, session: Session) -> Iterator[SessionEvent]:
         """The events that are actions: what ended the session is none."""
         return (event for event in session.events if self._types[event.event_type].kind == "action")

@@ -14,6 +14,9 @@ from mos_online.experiments.user_row import UserRow
 MOST_THEMES = 32
 """Themes that are watched: so many times the chance of a false alarm is divided."""
 
+UNKNOWN_AT_0 = frozenset({"latency", "popularity-lift"})
+"""Of these a value of 0 means that nothing is known."""
+
 MEANINGS = {
     "latency": "time until an answer, ms, averaged over the shown answers",
     "fallback": "share of the shown answers that fell back",
@@ -108,7 +111,8 @@ class Guard(msgspec.Struct, kw_only=True):
             return told._replace(control=_inverse(told.control), treated=_inverse(told.treated))
         if self.contrast is not None:
             found = self.contrast.estimate(expected=expected, alpha=alpha)
-            return self._told(found, found.low, alpha)
+            known = self.contrast.control.numerator > 0 or self.metric not in UNKNOWN_AT_0
+            return self._told(found, found.low if known else None, alpha)
         worst: Guarded | None = None
         for theme, contrast in self.themes.items():
             found = contrast.estimate(expected=expected, alpha=alpha / MOST_THEMES)

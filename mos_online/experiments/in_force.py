@@ -76,11 +76,14 @@ class InForce(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes:
         holdout: so many of 10,000 users are in none.
+        conversions, value: what is counted, as the file says it.
         running: those that run.
         ended: those that have ended, in the order of their ends.
     """
 
     holdout: int = 0
+    conversions: list[str] = msgspec.field(default_factory=lambda: ["purchase"])
+    value: str | None = None
     running: list[Running] = []
     ended: list[Ended] = []
 

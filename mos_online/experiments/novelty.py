@@ -32,9 +32,9 @@ class Novelty(msgspec.Struct, kw_only=True):
     def add(self, row: UserRow, *, treated: bool, probability: float) -> None:
         """Count a finished user."""
         for contrast, clicked, shown in zip(self.parts, row.clicked, row.shown, strict=True):
-            contrast.add(treated=treated, probability=probability, numerator=clicked, denominator=shown)
-        early = self.early.of(sum(row.clicked[EARLY]), sum(row.shown[EARLY]))
-        late = self.late.of(sum(row.clicked[LATE]), sum(row.shown[LATE]))
+            contrast.add(treated=treated, probability=probability, numerator=float(clicked), denominator=float(shown))
+        early = self.early.of(float(sum(row.clicked[EARLY])), float(sum(row.shown[EARLY])))
+        late = self.late.of(float(sum(row.clicked[LATE])), float(sum(row.shown[LATE])))
         if self.late.denominator >= FEWEST_SHOWN:
             self.fading.add(treated=treated, probability=probability, outcome=early - late)
 

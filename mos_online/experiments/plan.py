@@ -48,7 +48,9 @@ class ArmPlan(_Part, frozen=True, kw_only=True):
     """An arm: what answers its users. What it does not set is as for users without an experiment."""
 
     name: Label
-    weight: Annotated[float, Meta(gt=0, le=1e6, description="Its share of the users, relative to the other arms.")] = 1
+    weight: Annotated[float, Meta(gt=0, le=1e6, description="Its share of the users, relative to the other arms.")] = (
+        1.0
+    )
     model: Annotated[
         Annotated[str, Meta(min_length=1, max_length=100)] | None,
         Meta(description="A version of the model, or an alias such as champion, which is the default."),
@@ -131,7 +133,10 @@ class Plan(_Part, frozen=True, kw_only=True):
     ] = 0
     conversions: Annotated[
         list[Annotated[str, Meta(min_length=1, max_length=256)]],
-        Meta(min_length=1, description="The types of events that are conversions."),
+        Meta(
+            min_length=1,
+            description="The types of events that are conversions. An experiment keeps what it was started with.",
+        ),
     ] = msgspec.field(default_factory=lambda: ["purchase"])
     value: Annotated[
         Annotated[str, Meta(min_length=1, max_length=256)] | None,

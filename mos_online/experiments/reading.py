@@ -180,11 +180,23 @@ def _metric_faults(experiment: ExperimentPlan, value: str | None) -> Iterator[st
         )
     if "returned" in metrics and milliseconds(experiment.window) < milliseconds("1d"):
         yield f"returned of {name} looks at a day, and the window is {experiment.window}: give a window of 1d or more"
+    if experiment.ship == "automatic":
+        for arm in experiment.arms:
+            if arm.name != experiment.control and (arm.model is None or _sets_others(arm)):
+                yield (
+                    f"the arm {arm.name} of {name} cannot be put into service by itself, since that is done by its "
+                    "model: let it set a model and nothing else, or write `ship: by-hand`"
+                )
     for guardrail in experiment.guardrails:
         if guardrail.metric in ("coverage", "theme-exposure") and guardrail.margin >= 1:
             yield f"the margin {guardrail.margin:g} of {guardrail.metric} of {name} allows everything: give less than 1"
         if guardrail.metric == "theme-exposure" and len({arm.model for arm in experiment.arms}) > 1:
             yield f"theme-exposure of {name} compares themes by number, which two models do not share: leave it out"
+
+
+def _sets_others(arm: ArmPlan) -> bool:
+    """Whether an arm sets more than its model."""
+    return any(getattr(arm, parameter) is not None for parameter in PARAMETERS if parameter != "model")
 
 
 def _twice(kind: str, names: Sequence[str]) -> Iterator[str]:

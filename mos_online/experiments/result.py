@@ -38,6 +38,7 @@ class ExperimentResult(msgspec.Struct, frozen=True, kw_only=True):
         verdicts: what follows, by arm without the control.
         arms: what is known of each arm; empty if a sample ratio mismatch hides it.
         looks: over time; empty as well then.
+        stopped: why nobody is counted any more; None while the experiment is in force.
     """
 
     plan: ExperimentPlan
@@ -51,3 +52,4 @@ class ExperimentResult(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: dict[str, Verdict]
     arms: list[ArmResult]
     looks: list[Look]
+    stopped: str | None = None

@@ -13,6 +13,7 @@ from mos_online.experiments.arm_result import ArmResult, Levels, result_of
 from mos_online.experiments.assignment import BUCKETS
 from mos_online.experiments.comparison import Comparison
 from mos_online.experiments.counting import Counting
+from mos_online.experiments.guards import Guard
 from mos_online.experiments.looks import Look, Looks
 from mos_online.experiments.past import Past
 from mos_online.experiments.plan import ExperimentPlan, milliseconds
@@ -57,6 +58,7 @@ class Trial:
 
     Attributes:
         plan: of the experiment.
+        counting: what counts.
         verdicts: what follows, by arm without the control.
     """
 
@@ -73,7 +75,7 @@ class Trial:
             state: of an earlier run.
         """
         state = state or TrialState()
-        self.plan, self.verdicts = plan, state.verdicts
+        self.plan, self.counting, self.verdicts = plan, counting, state.verdicts
         rules = UserRules(window=milliseconds(plan.window), settle=settle, maximum=milliseconds(plan.maximum))
         self._users = ExperimentUsers(rules, counting, past, state.users)
         sizes = shares(plan.arms)
@@ -86,6 +88,11 @@ class Trial:
         self._finished, self._left_out = Counter(state.finished), Counter(state.left_out)
         self._looks, self._event_time = state.looks, state.event_time
         self._results: dict[str, ArmResult] = {}
+
+    @property
+    def event_time(self) -> int:
+        """Before which everything is counted, ms; -1 before the first batch."""
+        return self._event_time
 
     @property
     def mismatch(self) -> bool:
@@ -127,8 +134,21 @@ class Trial:
         """Whether an arm's users are not counted any more."""
         return any(one.arm == arm and one.closed_at is not None for one in self._comparisons)
 
-    def result(self) -> ExperimentResult:
-        """What is known now, for people."""
+    def change(self, plan: ExperimentPlan) -> None:
+        """Take over what a running experiment may change (``changes.CHANGEABLE``).
+
+        A guardrail that is new, or has another margin, counts the users who are finished from now on.
+        """
+        self.plan = plan
+        self._users.last(milliseconds(plan.maximum))
+        for comparison in self._comparisons:
+            kept = {(guard.metric, guard.margin): guard for guard in comparison.guards}
+            comparison.guards = [kept.get((one.metric, one.margin)) or Guard.of(one) for one in plan.guardrails]
+        self._levels = {arm: Levels.of(plan, arm) for arm in self._levels}
+        self._results.clear()
+
+    def result(self, stopped: str | None = None) -> ExperimentResult:
+        """What is known now, for people; ``stopped`` says why nobody is counted any more."""
         hidden = self.mismatch
         return ExperimentResult(
             plan=self.plan,
@@ -145,6 +165,7 @@ class Trial:
             verdicts=dict(self.verdicts),
             arms=[] if hidden else [self._result(comparison) for comparison in self._comparisons],
             looks=[] if hidden else self._looks.series(),
+            stopped=stopped,
         )
 
     def state(self) -> TrialState:

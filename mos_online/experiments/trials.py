@@ -34,9 +34,11 @@ class Trials:
         self.running: dict[tuple[str, int], Trial] = {}
         self._settle = max(feedback_window, session_gap) + SLACK
 
-    def start(self, plan: ExperimentPlan, state: TrialState | None = None) -> Trial:
-        """Count an experiment from now on, or go on with it."""
-        trial = Trial(plan, counting=self.past.counting, past=self.past, settle=self._settle, state=state)
+    def start(
+        self, plan: ExperimentPlan, state: TrialState | None = None, *, counting: Counting | None = None
+    ) -> Trial:
+        """Count an experiment from now on, or go on with it; ``counting`` is that of the past if none is given."""
+        trial = Trial(plan, counting=counting or self.past.counting, past=self.past, settle=self._settle, state=state)
         self.running[plan.name, plan.version] = trial
         return trial
 

@@ -89,6 +89,10 @@ class ExperimentUsers:
         heapq.heapify(self._due)
         self._entered = {state.entered[at : at + DIGEST] for at in range(0, len(state.entered), DIGEST)}
 
+    def last(self, maximum: int) -> None:
+        """Let the longest duration be another one, ms."""
+        self._rules = msgspec.structs.replace(self._rules, maximum=maximum)
+
     @property
     def open(self) -> int:
         """Users whose window has not closed."""

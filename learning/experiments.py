@@ -1,0 +1,261 @@
+"""The part of the learner that counts the users of experiments, publishes what they show, and takes back what harms."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from learning.learning_events import LearningEvents
+from mos_online.contracts import EventTypes, LearningEvent
+from mos_online.errors import MosError, StoreError
+from mos_online.experiments.counting import Counting
+from mos_online.experiments.events import event_of
+from mos_online.experiments.in_force import InForce
+from mos_online.experiments.plan import ExperimentPlan
+from mos_online.experiments.shelf import ExperimentShelf
+from mos_online.experiments.trial import Trial, TrialState
+from mos_online.experiments.trials import Trials
+from mos_online.experiments.verdict import Verdict
+from mos_online.learning.canonical import canonical
+from mos_online.learning.kept_results import write_result
+from mos_online.learning.part import Alarm, LearningBatch
+
+PUBLISH_EVERY = 2.0
+"""Seconds between two writings of the results."""
+
+STORE_EVERY = 60.0
+"""Seconds between two writings of the state; what came later is counted again from the learner's log."""
+
+EVERYTHING = 1 << 60
+"""All of the learner's log: how much of it is counted, only the state knows."""
+
+FILE = "experiments.json"
+
+log = logging.getLogger(__name__)
+
+
+class StoredTrial(msgspec.Struct, kw_only=True):
+    """One experiment on the disk.
+
+    Attributes:
+        plan: as it was when counting began, but for what a ramp changes.
+        state: what was counted.
+        conversions, value: what is counted, as it was then.
+        told: the word of each arm that was published last.
+    """
+
+    plan: ExperimentPlan
+    conversions: list[str]
+    value: str | None
+    state: TrialState
+    told: dict[str, str] = {}
+
+
+class Stored(msgspec.Struct, kw_only=True):
+    """The part on the disk.
+
+    Attributes:
+        taken_to: event time (ms) of the last batch that was counted; -1 before the first.
+        trials: experiments in force.
+        unsent: events that Kafka does not have.
+    """
+
+    taken_to: int = -1
+    trials: list[StoredTrial] = []
+    unsent: list[LearningEvent] = []
+
+
+class ExperimentsPart:
+    """Counts what is in force; publishes results; rolls back an arm that harms, and stops a broken experiment."""
+
+    name = "experiments"
+    horizon = EVERYTHING
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        shelf: ExperimentShelf,
+        events: LearningEvents,
+        types: EventTypes,
+        feedback_window: int,
+        session_gap: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Go on from what the folder has.
+
+        Args:
+            folder: of the learner.
+            shelf: says what is in force.
+            events: publishes what follows.
+            types: what the types of events mean.
+            feedback_window, session_gap: as ``Trials``, ms.
+            clock: gives seconds.
+        """
+        self._folder, self._shelf, self._events, self._clock = folder, shelf, events, clock
+        self._types = types
+        self._stored = self._read()
+        for event in self._stored.unsent:
+            events.add(event)
+        self._in_force = InForce()
+        self._trials = Trials(Counting(types), feedback_window=feedback_window, session_gap=session_gap)
+        self._told: dict[tuple[str, int], dict[str, str]] = {}
+        self._written: dict[tuple[str, int], int] = {}
+        for one in self._stored.trials:
+            counting = Counting(types, conversions=one.conversions, value=one.value)
+            self._trials.start(one.plan, one.state, counting=counting)
+            self._told[one.plan.name, one.plan.version] = one.told
+        self._published_at = self._stored_at = float("-inf")
+        self._problem: str | None = None
+        self._follow()
+
+    def take(self, batch: LearningBatch) -> None:
+        """Count a batch; one that was counted before a restart only says what users did before."""
+        if batch.again and batch.event_time <= self._stored.taken_to:
+            self._trials.remember(batch.sessions, batch.event_time)
+            return
+        self._follow()
+        self._stored.taken_to = batch.event_time
+        self._trials.take(batch.sessions, batch.outcomes, batch.event_time)
+
+    def step(self, event_time: int) -> Sequence[Alarm]:
+        """Act on what harms, tell what has changed, and write results and state when they are due.
+
+        Raises:
+            MosError: what is in force cannot be read or changed, or the disk is full; it is tried again.
+        """
+        del event_time
+        self._follow()
+        changed = False
+        for trial in list(self._trials.running.values()):
+            for arm, verdict in trial.verdicts.items():
+                changed |= self._tell(trial, arm, verdict)
+        if changed:
+            self._store()
+        self._events.send()
+        now = self._clock()
+        if changed or now - self._published_at >= PUBLISH_EVERY:
+            self._published_at = now
+            for key, trial in self._trials.running.items():
+                if self._written.get(key) != trial.event_time or changed:
+                    self._write(trial, None)
+                    self._written[key] = trial.event_time
+        if now - self._stored_at >= STORE_EVERY:
+            self._store()
+        for trial in list(self._trials.running.values()):
+            for arm, verdict in trial.verdicts.items():
+                self._act(trial, arm, verdict)
+        if self._problem is not None:
+            raise StoreError(self._problem)
+        return ()
+
+    def hear(self, alarm: Alarm) -> None:
+        """Experiments do not change with what is learned."""
+
+    def status(self) -> Mapping[str, object]:
+        """The word for each arm, and why."""
+        return {
+            f"{trial.plan.name}/{trial.plan.version} {arm}": f"{verdict.word}: {verdict.why}"
+            for trial in self._trials.running.values()
+            for arm, verdict in trial.verdicts.items()
+        } or {"state": "no experiment is in force"}
+
+    def _follow(self) -> None:
+        """Begin with what was started, end with what was stopped."""
+        try:
+            found = self._shelf.in_force()
+        except MosError as error:
+            if str(error) != self._problem:
+                log.error("what is in force cannot be read: %s", error)
+            self._problem = str(error)
+            return
+        self._problem = None
+        if found == self._in_force and self._running_all(found):
+            return
+        self._in_force = found
+        self._trials.past.counting = Counting(self._types, conversions=found.conversions, value=found.value)
+        wanted = {(one.name, one.version): one for one in found.running}
+        for key, trial in list(self._trials.running.items()):
+            if key not in wanted:
+                self._end(key, trial)
+        for key, one in wanted.items():
+            running = self._trials.running.get(key) or self._trials.start(one.plan)
+            if running.plan != one.plan:
+                running.change(one.plan)
+            for taken in one.rolled_back:
+                if not running.closed(taken.arm):
+                    why = f"the arm was taken back: {taken.why}"
+                    running.close(taken.arm, Verdict(word="ended", why=why))
+
+    def _end(self, key: tuple[str, int], trial: Trial) -> None:
+        """Count an experiment no further: its last result stays."""
+        why = next((one.why for one in self._in_force.ended if (one.name, one.version) == key), "it ended long ago")
+        self._write(trial, why)
+        del self._trials.running[key]
+        self._told.pop(key, None)
+        self._written.pop(key, None)
+
+    def _running_all(self, found: InForce) -> bool:
+        return {(one.name, one.version) for one in found.running} == set(self._trials.running)
+
+    def _act(self, trial: Trial, arm: str, verdict: Verdict) -> None:
+        """Take back an arm that harms, stop an experiment that is broken, and ship if the plan says so."""
+        plan = trial.plan
+        running = self._in_force.named(plan.name)
+        if running is None or running.version != plan.version:
+            return
+        if verdict.word == "harm" and not running.is_rolled_back(arm):
+            self._shelf.roll_back(plan.name, plan.version, arm, verdict.why)
+        elif verdict.word == "sample ratio mismatch":
+            self._shelf.stop(plan.name, plan.version, verdict.why)
+        elif verdict.word == "ship" and plan.ship == "automatic":
+            self._shelf.ship(plan.name, plan.version, arm, verdict.why)
+
+    def _tell(self, trial: Trial, arm: str, verdict: Verdict) -> bool:
+        """Publish the word for an arm if it is another one than before."""
+        told = self._told.setdefault((trial.plan.name, trial.plan.version), {})
+        if told.get(arm) == verdict.word:
+            return False
+        first = arm not in told
+        told[arm] = verdict.word
+        if first and verdict.word == "keep running":
+            return False
+        self._events.add(event_of(trial.result(), arm, verdict))
+        log.warning("%s: the arm %s: %s: %s", trial.plan.name, arm, verdict.word, verdict.why)
+        return True
+
+    def _write(self, trial: Trial, stopped: str | None) -> None:
+        try:
+            write_result(self._folder, trial.result(stopped))
+        except OSError as error:
+            raise StoreError(f"results in {self._folder} cannot be written: {error}; free some space there") from None
+
+    def _read(self) -> Stored:
+        path = self._folder / FILE
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Stored)
+        except FileNotFoundError:
+            return Stored()
+        except (msgspec.DecodeError, OSError) as error:
+            log.warning("%s cannot be read, so all of the learner's log is counted again: %s", path, error)
+            return Stored()
+
+    def _store(self) -> None:
+        self._stored_at = self._clock()
+        self._stored.unsent = self._events.unsent()
+        self._stored.trials = []
+        for key, trial in self._trials.running.items():
+            conversions, value = trial.counting.names
+            told = self._told.get(key, {})
+            one = StoredTrial(plan=trial.plan, conversions=conversions, value=value, state=trial.state(), told=told)
+            self._stored.trials.append(one)
+        draft = (self._folder / FILE).with_suffix(".draft")
+        try:
+            draft.write_bytes(canonical(self._stored))
+            draft.replace(self._folder / FILE)
+        except OSError as error:
+            raise StoreError(f"{self._folder / FILE} cannot be written: {error}; free some space there") from None

@@ -1,0 +1,269 @@
+"""The part of the learner that counts experiments: what it takes back, publishes, and keeps over a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from learning.experiments import FILE, ExperimentsPart
+from learning.learning_events import LearningEvents
+from mos_online.contracts import EventTypes, LearningEvent
+from mos_online.errors import RegistryError
+from mos_online.experiments.in_force import ArmRollback, Ended, InForce, Running
+from mos_online.experiments.plan import ArmPlan, ExperimentPlan, Guardrail
+from mos_online.learning.kept_results import FOLDER, read_results
+from mos_online.learning.part import LearningBatch
+from mos_online.settings import Settings
+from publishing.unwaiting import Done
+from tests.experiments.trial_logs import FEEDBACK, GAP, MINUTE, T, outcome, session
+
+PLAN = ExperimentPlan(
+    name="routing",
+    buckets=[[0, 1_000]],
+    control="a",
+    arms=[ArmPlan(name="a"), ArmPlan(name="b")],
+    primary="ctr",
+    secondary=["revenue"],
+    window="1h",
+    minimum="1h",
+    maximum="10d",
+    expected_users=1_000,
+)
+USERS = 1_200
+
+
+def batches(chance: float, *, missing: float = 0.0) -> list[LearningBatch]:
+    """Two users a minute; the arm b is clicked with this chance, and some of its users are missing."""
+    rng, found = np.random.default_rng(1), []
+    for user in range(USERS):
+        arm, at = "ab"[int(rng.random() < 0.5)], T + user * MINUTE // 2
+        clicked = np.flatnonzero(rng.random(3) < (chance if arm == "b" else 0.5)).tolist()
+        answers = [outcome(user, f"u{user}", at, arm=arm, clicked=clicked)]
+        answers = answers if arm == "a" or rng.random() >= missing else []
+        known = at + FEEDBACK + 1000
+        sessions = [session(user, f"u{user}", [at + MINUTE], bought=2.0)]
+        found.append(LearningBatch(outcomes=answers, sessions=sessions, event_time=known))
+    return found
+
+
+HARMFUL, SAME = batches(0.2), batches(0.5)
+
+
+def running(plan: ExperimentPlan = PLAN, **changes: object) -> InForce:
+    """One experiment."""
+    one = Running(layer="home", plan=plan, started_at=1, models={}, **changes)  # type: ignore[arg-type]
+    return InForce(running=[one], value="price")
+
+
+class Shelf:
+    """Remembers what it was asked to do."""
+
+    def __init__(self) -> None:
+        self.now = running()
+        self.asked: list[tuple[str | int, ...]] = []
+        self.failure: RegistryError | None = None
+
+    def in_force(self) -> InForce:
+        if self.failure is not None:
+            raise self.failure
+        return self.now
+
+    def roll_back(self, experiment: str, version: int, arm: str, why: str) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.asked.append(("roll_back", experiment, version, arm))
+        self.now = running(rolled_back=[ArmRollback(arm=arm, at=2, why=why)])
+
+    def ship(self, experiment: str, version: int, arm: str, why: str) -> None:
+        self.asked.append(("ship", experiment, version, arm))
+        self._end(why)
+
+    def stop(self, experiment: str, version: int, why: str) -> None:
+        self.asked.append(("stop", experiment, version))
+        self._end(why)
+
+    def _end(self, why: str) -> None:
+        (one,) = self.now.running
+        fields = {name: getattr(one, name) for name in one.__struct_fields__}
+        self.now = InForce(ended=[Ended(**fields, ended_at=3, why=why)])
+
+
+class Kafka:
+    """Takes records."""
+
+    def __init__(self) -> None:
+        self.sent: list[LearningEvent] = []
+
+    def send(self, topic: str, key: bytes, value: bytes, done: Done) -> bool:
+        assert topic == "learning-events"
+        event = msgspec.json.decode(value, type=LearningEvent)
+        assert key == event.arm.encode()
+        self.sent.append(event)
+        done(None)
+        return True
+
+
+class World:
+    """Everything around a part; time goes on by a second at every step."""
+
+    def __init__(self, folder: Path, shelf: Shelf) -> None:
+        self.folder, self.shelf, self.kafka, self.now = folder, shelf, Kafka(), 0.0
+
+    def part(self) -> ExperimentsPart:
+        return ExperimentsPart(
+            folder=self.folder,
+            shelf=self.shelf,
+            events=LearningEvents(Settings(), self.kafka),
+            types=EventTypes.parse(),
+            feedback_window=FEEDBACK,
+            session_gap=GAP,
+            clock=self.clock,
+        )
+
+    def clock(self) -> float:
+        return self.now
+
+    def give(self, part: ExperimentsPart, some: Sequence[LearningBatch], *, steps: int = 100) -> None:
+        for number, batch in enumerate(some):
+            part.take(batch)
+            if number % steps == steps - 1:
+                self.now += 1
+                part.step(batch.event_time)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path, Shelf())
+
+
+def words(world: World) -> list[tuple[str, str]]:
+    return [(event.kind, str(event.signal)) for event in world.kafka.sent]
+
+
+def test_harm_is_taken_back_once_and_told(world: World) -> None:
+    part = world.part()
+    world.give(part, HARMFUL, steps=1)
+    assert world.shelf.asked == [("roll_back", "routing", 1, "b")]
+    assert words(world) == [("rolled_back", "harm")]
+    (event,) = world.kafka.sent
+    assert (event.part, event.version, event.arm) == ("experiment", "routing/1", "b")
+    assert "ctr is worse" in event.reason
+    (result,) = read_results(world.folder)
+    assert result.verdicts["b"].word == "harm"
+    assert result.arms[0].primary.users < USERS / 2, "it is taken back at the first sure look"
+    assert "harm" in str(part.status())
+    world.give(world.part(), [msgspec.structs.replace(batch, again=True) for batch in HARMFUL])
+    assert len(world.shelf.asked) == 1
+
+
+@pytest.mark.parametrize(("ship", "asked"), [("by-hand", []), ("automatic", [("ship", "routing", 1, "b")])])
+def test_a_winner_is_shipped_only_where_the_plan_says_so(
+    world: World, ship: str, asked: list[tuple[str | int, ...]]
+) -> None:
+    world.shelf.now = running(msgspec.structs.replace(PLAN, ship=ship))
+    part = world.part()
+    world.give(part, batches(0.8))
+    part.step(0)
+    assert world.shelf.asked == asked
+    assert words(world) == [("judged", "ship")]
+
+
+def test_a_registry_that_is_away_is_asked_again(world: World) -> None:
+    part = world.part()
+    world.give(part, HARMFUL[:100])
+    world.shelf.failure = RegistryError("away")
+    for batch in HARMFUL[100:]:
+        part.take(batch)
+    for _ in range(2):
+        with pytest.raises(RegistryError, match="away"):
+            part.step(0)
+    world.shelf.failure = None
+    part.step(0)
+    assert world.shelf.asked == [("roll_back", "routing", 1, "b")]
+
+
+def test_users_who_are_missing_stop_the_experiment_and_hide_it(world: World) -> None:
+    part = world.part()
+    world.give(part, batches(0.5, missing=0.5), steps=1)
+    part.step(0)
+    assert world.shelf.asked == [("stop", "routing", 1)]
+    assert words(world) == [("alarm", "sample ratio mismatch")]
+    (result,) = read_results(world.folder)
+    assert (result.arms, result.looks) == ([], [])
+    assert result.stopped is not None
+    assert "so all results are hidden" in result.stopped
+    assert part.status() == {"state": "no experiment is in force"}
+
+
+@pytest.mark.parametrize("stored_after", [0, 300, 900])
+def test_a_killed_learner_comes_to_the_same_result(tmp_path: Path, stored_after: int) -> None:
+    """It is given its log again, and has its state of a while before it was killed."""
+    through, broken = (World(tmp_path / name, Shelf()) for name in ("through", "broken"))
+    for one in (through, broken):
+        one.folder.mkdir()
+    part = through.part()
+    world_end = SAME[-1].event_time + 3 * 60 * MINUTE
+    end = LearningBatch(event_time=world_end)
+    for batch in [*SAME, end]:
+        part.take(batch)
+    through.now += 100
+    part.step(0)
+
+    first = broken.part()
+    for number, batch in enumerate(SAME[:1_000]):
+        first.take(batch)
+        if number + 1 == stored_after:
+            broken.now += 100
+            first.step(0)
+    second = broken.part()
+    for batch in SAME[:1_000]:
+        second.take(msgspec.structs.replace(batch, again=True))
+    for batch in [*SAME[1_000:], end]:
+        second.take(batch)
+    broken.now += 100
+    second.step(0)
+
+    name = f"{FOLDER}/routing.1.json"
+    assert (broken.folder / name).read_bytes() == (through.folder / name).read_bytes()
+    assert (broken.folder / FILE).read_bytes() == (through.folder / FILE).read_bytes()
+    (result,) = read_results(broken.folder)
+    assert sum(arm.finished for arm in result.users.values()) == USERS
+    assert result.arms[0].secondary["revenue"].control == pytest.approx(2.0)
+
+
+def test_an_arm_that_was_taken_back_by_hand_is_counted_no_further(world: World) -> None:
+    part = world.part()
+    world.give(part, SAME[:600])
+    world.shelf.now = running(rolled_back=[ArmRollback(arm="b", at=2, why="a complaint")])
+    world.give(part, SAME[600:])
+    (result,) = read_results(world.folder)
+    assert result.verdicts["b"].why == "the arm was taken back: a complaint"
+    assert result.arms[0].primary.users < 600
+    assert world.shelf.asked == []
+
+
+def test_an_experiment_that_starts_later_and_ramps_up_goes_on(world: World) -> None:
+    world.shelf.now = InForce()
+    part = world.part()
+    world.give(part, SAME[:100])
+    assert read_results(world.folder) == []
+    world.shelf.now = running()
+    world.give(part, SAME[100:400])
+    ramped = msgspec.structs.replace(PLAN, buckets=[[0, 5_000]], guardrails=[Guardrail(metric="fallback", margin=0.5)])
+    world.shelf.now = running(ramped)
+    world.give(part, SAME[400:])
+    world.now += 10
+    part.step(0)
+    (result,) = read_results(world.folder)
+    assert result.plan.buckets == [[0, 5_000]]
+    assert 0 < result.arms[0].guards[0].users < result.arms[0].primary.users
+    assert sum(arm.exposed for arm in result.users.values()) == USERS - 100
+    world.shelf.now = running(msgspec.structs.replace(PLAN, version=2))
+    world.now += 10
+    part.step(0)
+    old, new = read_results(world.folder)
+    assert (old.stopped is None, new.stopped, new.begun_at) == (False, None, -1)
