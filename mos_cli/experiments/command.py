@@ -119,5 +119,27 @@ def report(
     Console().print(f"{to} and {to.with_suffix('.json')} are written", highlight=False, soft_wrap=True)
 
 
+@app.command()
+def estimate(
+    *,
+    candidate: Annotated[
+        str, typer.Option("--candidate", help="The version of the model, or an alias (default: candidate).")
+    ] = "candidate",
+    answers: Annotated[
+        int, typer.Option(min=1_000, help="At most so many answers that explored are asked again, the newest.")
+    ] = 20_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document (default: a table).")] = False,
+) -> None:
+    """Estimate how often the lists of another version would be clicked, from answers that explored.
+
+    The learner's log must have such answers: those of an arm that sets exploration. Nobody is served with the version.
+    What the log cannot tell is refused, with the reason.
+    """
+    from mos_cli.experiments.estimate import estimate as run_estimate  # noqa: PLC0415
+    from mos_online.settings import settings  # noqa: PLC0415
+
+    run_estimate(settings(), candidate, answers=answers, as_json=as_json, console=Console())
+
+
 def _now() -> int:
     return time.time_ns() // 1_000_000

@@ -51,7 +51,7 @@ class Value(NamedTuple):
 
     Attributes:
         mean: the estimate.
-        low: lower bound of the 95 % interval (users drawn independently, normal).
+        low: lower bound of the 95 % interval (users drawn independently, normal; the curve is taken as known).
         high: its upper bound.
         band: lowest and highest estimate with the examination curve steeper or flatter by ``BAND``.
         effective: effective sample size as a share of the shown items.
@@ -68,20 +68,6 @@ class Value(NamedTuple):
     unsupported: float
     largest: float
     refused: str | None
-
-
-def examination(logged: Logged) -> Floats:
-    """Theta by place, (k,), from explored places alone; the first is 1. Places that nobody explored get nan.
-
-    The explored place is drawn evenly and so is its item, so clicks per explored place are in proportion to theta.
-    """
-    k = logged.shown.shape[1]
-    explored = logged.shown >= k
-    times = explored.sum(0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rates = (logged.clicked * explored).sum(0) / times
-        theta: Floats = rates / rates[0]
-    return theta
 
 
 def value_of(logged: Logged, ranking: Ints, theta: Floats) -> Value:

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mos_online.errors import DatasetError
+from mos_online.experiments.examination import estimated, examination
 from mos_online.experiments.exploration import explore
 from mos_online.experiments.interleaving import preference, team_draft
-from mos_online.experiments.off_policy import Logged, examination, value_of
+from mos_online.experiments.off_policy import Logged, value_of
 
 K, N, EPSILON = 3, 6, 0.3
-THETA = np.array([1.0, 0.6, 0.4])
+THETA = np.array([1.0, 2**-0.8, 3**-0.8])
 TASTE = np.array([0.30, 0.25, 0.20, 0.35, 0.10, 0.05])
 """How much the candidates attract, by their rank in what is shown."""
 
@@ -77,15 +78,29 @@ def _simulated(answers: int, epsilon: float = EPSILON) -> Logged:
 
 def test_the_examination_curve_and_a_better_ranking_are_found() -> None:
     logged = _simulated(60_000)
-    theta = examination(logged)
-    assert theta == pytest.approx(THETA, abs=0.12)
+    examined = examination(logged)
+    assert examined.theta(K) == pytest.approx(THETA, abs=0.05)
     better = np.broadcast_to(np.array([3, 0, 1]), logged.shown.shape)
-    found = value_of(logged, better, THETA)
+    found, known = estimated(logged, better, examined), value_of(logged, better, examined.theta(K))
+    assert (found.low < known.low, found.high > known.high) == (True, True), "the curve is not known exactly"
     truth = float((THETA * TASTE[[3, 0, 1]]).sum())
     assert found.refused is None
     assert found.low < truth < found.high
     assert found.band[0] < found.mean < found.band[1]
     assert found.low > logged.clicked.sum(1).mean()
+
+
+def test_the_curve_is_found_within_its_error() -> None:
+    """In 40 logs the error is about as large as it says."""
+    off = []
+    for seed in range(40):
+        draw = np.random.default_rng(seed)
+        shown = draw.integers(0, N, (3_000, 8))  # only that a place is explored, and clicked, matters
+        clicked = (draw.random(shown.shape) < 0.3 * np.arange(1, 9) ** -0.7).astype(float)
+        found = examination(Logged(shown + 5, clicked, np.arange(3_000), N + 5, 0.5))
+        off.append((found.steepness - 0.7) / found.error)
+    assert abs(np.mean(off)) < 0.5
+    assert 0.7 < np.std(off) < 1.3
 
 
 def test_what_cannot_be_known_is_refused() -> None:
@@ -99,6 +114,8 @@ def test_what_cannot_be_known_is_refused() -> None:
     assert value_of(alone, same, THETA).mean == value_of(logged, same, THETA).mean
     with pytest.raises(DatasetError, match="log more explored answers"):
         value_of(logged, same, np.array([1.0, np.nan, 0.3]))
+    with pytest.raises(DatasetError, match="at least 50 are needed"):
+        examination(few)
     with pytest.raises(DatasetError, match="nothing was explored"):
         value_of(logged._replace(epsilon=0.0), same, THETA)
 

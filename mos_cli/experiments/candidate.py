@@ -1,0 +1,81 @@
+"""What another version of the model would have answered to requests of a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mos_online.contracts import Outcome, Session
+from mos_online.contracts.clicks import with_user
+from mos_online.recommend.query import Query
+from simulator.loop.compose import StreamRules
+from simulator.loop.open_events import OpenEvents
+from simulator.loop.served import Served
+from simulator.loop.stream import VirtualStream
+
+BATCH = 32
+"""Requests that are ranked together."""
+
+REFRESH = 1_000
+"""After so many requests the newest counts are read."""
+
+
+def lists_of(
+    served: Served,
+    sessions: Sequence[Session],
+    outcomes: Sequence[Outcome],
+    rules: StreamRules,
+    *,
+    half_lives: tuple[float, float],
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> list[list[str]]:
+    """The lists that a model would have given, in the order of ``outcomes``.
+
+    Profiles, popularity and co-clicks are made anew from the sessions, by the code of the worker. A request is given
+    the events of the user's open session that had happened by then.
+
+    Args:
+        served: the model; it knows nobody yet.
+        sessions: all that there are.
+        outcomes: of the answers whose requests are asked again, in any order.
+        rules: of the worker.
+        half_lives: of popularity and of co-clicks, ms, as the model states them.
+        on_progress: is told how many are answered.
+    """
+    stream = VirtualStream(
+        rules.sessions, rules.outcomes, rules.limits, half_life_ms=half_lives[0], co_click_half_life_ms=half_lives[1]
+    )
+    clicks = sorted(
+        (with_user(event, session.user_id) for session in sessions for event in session.events),
+        key=lambda click: (click.timestamp, click.user_id, click.event_id),
+    )
+    opened, sent = OpenEvents(rules.sessions.gap), 0
+    order = sorted(range(len(outcomes)), key=lambda place: (outcomes[place].timestamp, place))
+    lists: list[list[str]] = [[] for _ in outcomes]
+    for begin in range(0, len(order), BATCH):
+        places = order[begin : begin + BATCH]
+        if begin % REFRESH < BATCH:
+            served.observe(stream.popularity(), stream.co_clicks())
+        queries = []
+        for place in places:
+            outcome = outcomes[place]
+            while sent < len(clicks) and clicks[sent].timestamp < outcome.timestamp:
+                stream.send(clicks[sent])
+                opened.add(clicks[sent].user_id, [clicks[sent]])
+                sent += 1
+            queries.append(_query(outcome, opened))
+        served.close(stream.pass_time(outcomes[places[0]].timestamp, learn=False).sessions)
+        for place, ranking in zip(places, served.rank(queries), strict=True):
+            lists[place] = [item.item_id for item in ranking.items]
+        on_progress(begin + len(places))
+    return lists
+
+
+def _query(outcome: Outcome, opened: OpenEvents) -> Query:
+    return Query(
+        user_id=outcome.user_id,
+        profile=None,
+        events=opened.of(outcome.user_id, outcome.timestamp),
+        timestamp=outcome.timestamp,
+        k=len(outcome.items),
+        exclude=(),
+    )
