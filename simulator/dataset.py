@@ -45,7 +45,8 @@ class Dataset:
         events: columns user_id, item_id, event_id (str), timestamp (int64, ms since epoch UTC), event_type (str),
             session_id (str, the publisher's; null where there is none); sorted by (timestamp, event_id), which is the
             order of the source.
-        items: columns item_id (str), title, category (str or null).
+        items: columns item_id (str), title, category (str or null), and what else the catalogue says: further columns
+            of texts, and ``vector`` (list of float64 or null).
         event_types: the table of what the types of events mean, as ``EventTypes.parse`` reads it.
         report: what was read, kept and refused; None: the log was not read, but made.
     """

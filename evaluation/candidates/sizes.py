@@ -26,6 +26,7 @@ class Sizes:
             categories=len(catalogue.categories),
             themes=routing.themes,
             table=routing.table.shape[1],
+            content=catalogue.content.shape[1],
             width=self.width,
             recent=self.recent,
             short=self.short,

@@ -59,5 +59,5 @@ class ExposureData(ExperimentData):
         """Append rows, not trained, for items that nobody clicked."""
         own = set(self.catalogue.items)
         more = [item for item in dict.fromkeys(item for one in self.shown for item in one.items) if item not in own]
-        self.catalogue = Catalogue.of([*self.catalogue.items, *more], self.log.categories)
+        self.catalogue = Catalogue.of([*self.catalogue.items, *more], self.log.categories, self.vectors)
         self.known = torch.cat([self.known, torch.zeros(len(more))])

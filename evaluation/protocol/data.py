@@ -16,6 +16,7 @@ from evaluation.protocol.split import Split, SplitConfig, split
 from mos_online.arrays import Ints
 from mos_online.baselines import KnnChoice, choose_half_life, choose_knn
 from mos_online.contracts import Click
+from mos_online.items.item_vectors import item_vectors
 from mos_online.items.popularity import WARM_UP_CLICKS
 from mos_online.sessions import SessionConfig
 from mos_online.themes import RouterConfig, fit_router
@@ -61,6 +62,7 @@ class ExperimentData:
         log: the clicks.
         split: which positions are for what.
         router: themes learned before the first cut.
+        vectors: what the catalogue says of items, learned from those seen before validation.
         catalogue: the item rows.
         known: float32 (items + 1,), 1 for items seen before validation.
         half_life_ms: of item popularity, chosen on events before validation.
@@ -73,7 +75,7 @@ class ExperimentData:
 
         Args:
             events: columns user_id, item_id, event_id (str), timestamp (ms), event_type (str), ascending in time.
-            items: columns item_id, title, category.
+            items: columns item_id, title, category, and what else the catalogue says, see ``item_vectors``.
             sessions: how sessions are cut.
             config: the protocol.
             name: of the dataset.
@@ -88,7 +90,8 @@ class ExperimentData:
         # Equal times in the order of the log, as its clicks are counted: else features know later clicks of that time.
         self.split: Split = split(log.times, log.history, log.users, config.split, seed=config.seed, order=log.order)
         self.router = fit_router(self.past(0), items, RouterConfig(themes=config.themes, seed=config.seed))
-        self.catalogue = Catalogue.of_log(self.log)
+        self.vectors = item_vectors(items, set(self.past(1)["item_id"]))
+        self.catalogue = Catalogue.of_log(self.log, self.vectors)
         self.half_life_ms = choose_half_life(self.past(1))
         self._first_rows: dict[int, Tensor] = {}
         self.known: Tensor = self.catalogue.marked(set(self.past(1)["item_id"]))

@@ -23,6 +23,7 @@ from mos_online.arrays import Ints
 from mos_online.baselines import KnnChoice, choose_half_life, choose_knn
 from mos_online.contracts import Click
 from mos_online.errors import DatasetError
+from mos_online.items.item_vectors import item_vectors
 from mos_online.items.popularity import WARM_UP_CLICKS
 from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, fit_router
@@ -64,7 +65,7 @@ class WalkForwardData:
 
         Args:
             events: columns user_id, item_id, event_id (str), timestamp (ms), event_type (str), ascending in time.
-            items: columns item_id, title, category.
+            items: columns item_id, title, category, and what else the catalogue says, see ``item_vectors``.
             sessions: how sessions are cut.
             config: the protocol.
             name: of the dataset.
@@ -79,7 +80,7 @@ class WalkForwardData:
         self._eligible: Ints = self.log.order[self.log.history[self.log.order] >= config.history]
         self._when: Ints = self.log.times[self._eligible]
         self.routers = {step: self._fit_router(step) for step in config.refits}
-        self.catalogue = Catalogue.of_log(self.log)
+        self.catalogue = Catalogue.of_log(self.log, item_vectors(items, set(self.past(1)["item_id"])))
         self.half_life_ms = choose_half_life(self.past(1))
         self.item_rows: Ints = self.catalogue.rows_of(self.log.events["item_id"].to_list())
         self.first_seen = self._first_clicks()

@@ -138,6 +138,7 @@ class Attempt:
             half_life_ms=old.half_life_ms,
             co_click_half_life_ms=old.co_click_half_life_ms,
             training=training,
+            catalogued=old.catalogued.without(self.data.catalogue.items),
         )
 
     def _verdict(self, draft: Path) -> Verdict:

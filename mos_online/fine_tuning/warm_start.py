@@ -11,35 +11,41 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from mos_online.items.item_vectors import ItemVectors
 from mos_online.model import MoS
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.themes import Router
-from mos_online.training.catalogue import Catalogue
+from mos_online.training.catalogue import Catalogue, content_rows
 from mos_online.training.click_log import ClickLog
 from mos_online.training.routing import Routing
 
-NOT_COPIED = ("item_category", "item_theme", "item_known", "item_table")
+NOT_COPIED = ("item_category", "item_theme", "item_known", "item_table", "content.vectors")
 """What ``describe_items`` sets."""
 
 
 def grown_catalogue(champion: ModelCheckpoint, log: ClickLog) -> Catalogue:
     """The champion's rows, then those of new items by their first click, and of new categories.
 
-    An item keeps the category that the champion knows it by.
+    An item keeps the category and the vector that the champion knows it by.
     """
-    known = set(champion.items)
+    known, about = set(champion.items), champion.catalogued
     items = [*champion.items, *(item for item in log.item_ids() if item not in known)]
     rows = champion.model.item_category[1:].tolist()
     named = ["", *champion.categories]
     category_of = {item: named[row] for item, row in zip(champion.items, rows, strict=True) if row}
-    category_of |= {item: log.categories[item] for item in items[len(known) :] if item in log.categories}
+    listed = dict(zip(about.items, about.categories, strict=True))
+    named_now = {item: log.categories.get(item) or listed.get(item) for item in items[len(known) :]}
+    category_of |= {item: name for item, name in named_now.items() if name is not None}
     new = sorted(set(category_of.values()) - set(champion.categories))
     categories = [*champion.categories, *new]
     number = {name: row for row, name in enumerate(categories, 1)}
+    vectors = ItemVectors(items=about.items, rows=about.vectors.numpy())
+    old = champion.model.content.vectors if champion.model.config.content else torch.zeros(len(known) + 1, 0)
     return Catalogue(
         items=items,
         categories=categories,
         item_category=np.array([0, *(number.get(category_of.get(item, ""), 0) for item in items)], np.int64),
+        content=torch.cat([old, content_rows(items[len(known) :], vectors)[1:]]),
     )
 
 
@@ -71,7 +77,7 @@ def grown(champion: ModelCheckpoint, catalogue: Catalogue, routing: Routing, rou
     known[:count] = champion.model.item_known
     if config.table:
         table[:count] = champion.model.item_table
-    model.set_catalogue(torch.from_numpy(catalogue.item_category), theme, known, table)
+    model.set_catalogue(torch.from_numpy(catalogue.item_category), theme, known, table, catalogue.content)
     return model.eval()
 
 
@@ -87,8 +93,8 @@ def enter_epoch(model: MoS, catalogue: Catalogue, routing: Routing, restarted: S
         routing: of the epoch.
         restarted: ids of such themes, from 1 on.
     """
-    category = torch.from_numpy(catalogue.item_category)
-    model.set_catalogue(category, torch.from_numpy(routing.item_theme), model.item_known, routing.table)
+    category, theme = torch.from_numpy(catalogue.item_category), torch.from_numpy(routing.item_theme)
+    model.set_catalogue(category, theme, model.item_known, routing.table, catalogue.content)
     kept = [theme for theme in range(1, routing.themes + 1) if theme not in restarted]
     if restarted and kept:
         model.theme.weight[list(restarted)] = model.theme.weight[kept].mean(0)

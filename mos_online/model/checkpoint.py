@@ -14,12 +14,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mos_online.errors import ModelError
+from mos_online.model.catalogued import NONE_LISTED, Catalogued
 from mos_online.model.config import MoSConfig
 from mos_online.model.mos import MoS
 from mos_online.themes import Router, load_router, save_router
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
-FORMAT = 6
+CATALOGUED = "catalogued"
+"""The tensor of vectors of the items that have no row yet."""
+
+FORMAT = 7
 
 
 class _Document(msgspec.Struct, kw_only=True):
@@ -36,6 +40,9 @@ class _Document(msgspec.Struct, kw_only=True):
     items: list[str]
     categories: list[str]
     popular: list[str]
+    catalogued: list[str]
+    catalogued_categories: list[str | None]
+    catalogued_share: float
     training: dict[str, Any]
 
 
@@ -50,6 +57,7 @@ class ModelCheckpoint:
         popular: the most popular items of the training log, which are the last fallback source.
         half_life_ms, co_click_half_life_ms: the half-lives of item popularity and of co-clicks.
         training: what was done and measured; it goes into the model card.
+        catalogued: items that have no row yet, because nobody has clicked them.
         stated_version: the version that the files of a stored checkpoint state; spare rows do not change it.
     """
 
@@ -61,6 +69,7 @@ class ModelCheckpoint:
     half_life_ms: float
     co_click_half_life_ms: float
     training: dict[str, Any]
+    catalogued: Catalogued = NONE_LISTED
     stated_version: str | None = None
 
     @property
@@ -71,7 +80,9 @@ class ModelCheckpoint:
         digest = hashlib.blake2s(self.router.version.encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
-        digest.update(msgspec.json.encode([self.items, self.categories]))
+        about = self.catalogued
+        digest.update(about.vectors.contiguous().numpy().tobytes())
+        digest.update(msgspec.json.encode([self.items, self.categories, about.items, about.categories, about.share]))
         return f"m-{digest.hexdigest()[:8]}"
 
     def save_pretrained(self, folder: Path, card: str) -> None:
@@ -90,9 +101,13 @@ class ModelCheckpoint:
             items=self.items,
             categories=self.categories,
             popular=self.popular,
+            catalogued=self.catalogued.items,
+            catalogued_categories=self.catalogued.categories,
+            catalogued_share=self.catalogued.share,
             training=self.training,
         )
         weights = {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
+        weights[CATALOGUED] = self.catalogued.vectors.contiguous()
         try:
             save_file(weights, folder / WEIGHTS)
         except SafetensorError as error:
@@ -102,12 +117,13 @@ class ModelCheckpoint:
         (folder / CARD).write_text(card)
 
     @classmethod
-    def from_pretrained(cls, folder: Path, spare: int = 0) -> ModelCheckpoint:
+    def from_pretrained(cls, folder: Path, spare: int | None = None) -> ModelCheckpoint:
         """Read the model that ``save_pretrained`` wrote.
 
         Args:
             folder: a version's folder in the registry.
-            spare: how many rows to add for items that are newer than the model; they are zero and untrained.
+            spare: how many rows to add for items that are newer than the model, besides one for each item that its
+                catalogue lists; they are zero and untrained. None: no rows are added.
 
         Raises:
             ModelError: a file is missing or damaged, or of another format.
@@ -119,9 +135,16 @@ class ModelCheckpoint:
                 f"the model in {folder} was trained with router {document.router_version}, the folder holds "
                 f"{router.version}: its files are of different versions; train again with `mos train`"
             )
-        _add_rows(weights, spare)
+        catalogued = Catalogued(
+            items=document.catalogued,
+            categories=document.catalogued_categories,
+            vectors=weights.pop(CATALOGUED),
+            share=document.catalogued_share,
+        )
+        more = 0 if spare is None else spare + len(catalogued.items)
+        _add_rows(weights, more)
         try:
-            model = MoS(MoSConfig(**{**document.model, "items": len(document.items) + spare}))
+            model = MoS(MoSConfig(**{**document.model, "items": len(document.items) + more}))
             model.load_state_dict(weights)
         except (TypeError, RuntimeError) as error:
             raise ModelError(f"the weights in {folder} do not fit its config.json: {error}") from None
@@ -131,6 +154,7 @@ class ModelCheckpoint:
             items=document.items,
             categories=document.categories,
             popular=document.popular,
+            catalogued=catalogued,
             half_life_ms=document.half_life_ms,
             co_click_half_life_ms=document.co_click_half_life_ms,
             training=document.training,
@@ -152,6 +176,8 @@ def _read(folder: Path) -> tuple[_Document, dict[str, Tensor]]:
     missing = sorted({field.name for field in fields(MoSConfig)} - document.model.keys())
     if missing:
         raise ModelError(f"{folder / CONFIG} does not say {', '.join(missing)} of its model; train again")
+    if CATALOGUED not in weights:
+        raise ModelError(f"{folder / WEIGHTS} lacks `{CATALOGUED}`, vectors of items; train again with `mos train`")
     diverged = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
     if diverged:
         raise ModelError(
@@ -163,7 +189,7 @@ def _read(folder: Path) -> tuple[_Document, dict[str, Tensor]]:
 
 def _add_rows(weights: dict[str, Tensor], spare: int) -> None:
     """Add ``spare`` rows of zeros to each tensor that has a row per item."""
-    for name in ("item.weight", "item_category", "item_theme", "item_known", "item_table"):
+    for name in ("item.weight", "item_category", "item_theme", "item_known", "item_table", "content.vectors"):
         if name in weights:
             rows = weights[name]
             weights[name] = torch.cat([rows, rows.new_zeros(spare, *rows.shape[1:])])

@@ -27,6 +27,7 @@ class MoSConfig:
         short: how many of these the short-term expert reads.
         theme_ring: how many of the last events of a theme the theme expert reads.
         table: d_r, length of the frozen routing vectors that are part of every item's row; 0 leaves them out.
+        content: d_c, length of the vectors of what the catalogue says of items; 0 leaves them out.
         realtime: length of the embedding of a candidate's real-time features.
         id_dropout: share of item ids hidden in training, so that category rows learn to stand alone.
 
@@ -43,11 +44,12 @@ class MoSConfig:
     short: int = 10
     theme_ring: int = RingSizes.theme
     table: int = 0
+    content: int = 0
     realtime: int = 8
     id_dropout: float = 0.1
 
     def __post_init__(self) -> None:
         if min(self.items, self.themes, self.width, self.recent, self.short, self.theme_ring, self.realtime) < 1:
             raise ModelError(f"every size of a model must be at least 1, got {self}")
-        if min(self.categories, self.table) < 0 or not 0 <= self.id_dropout < 1:
-            raise ModelError(f"categories and table must be at least 0 and id_dropout in [0, 1), got {self}")
+        if min(self.categories, self.table, self.content) < 0 or not 0 <= self.id_dropout < 1:
+            raise ModelError(f"categories, table and content must be at least 0 and id_dropout in [0, 1), got {self}")

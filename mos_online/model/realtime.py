@@ -40,6 +40,18 @@ class Realtime:
             popular=self.popular.to(device, non_blocking=True), facts=self.facts.to(device, non_blocking=True)
         )
 
+    def with_unclicked(self, rows: Tensor, share: float) -> Realtime:
+        """The same, where items that nobody has clicked are new and get the share of the clicks that is expected.
+
+        What is popular stays what it is, so this is for the features of a model alone.
+
+        Args:
+            rows: int64 (n,), none of them popular.
+            share: of the clicks, of each of them.
+        """
+        facts = torch.tensor([share, share, 0.0], device=self.facts.device).expand(len(rows), 3)
+        return Realtime(popular=torch.cat([self.popular, rows]), facts=torch.cat([self.facts, facts]))
+
     def features(self, rows: Tensor, known: Tensor) -> Tensor:
         """Features of some item rows, float32 (..., REALTIME_FEATURES).
 

@@ -13,6 +13,7 @@ from mos_online.errors import ModelError
 from mos_online.model.backbone import spread
 from mos_online.model.batch import Batch
 from mos_online.model.config import AGE_BUCKETS, REALTIME_FEATURES, MoSConfig
+from mos_online.model.content import Content
 from mos_online.model.dropout import Dropout
 from mos_online.model.mixing import Mixing
 from mos_online.model.realtime import LOG_SHARE, SHARE_ONE, Realtime, idle_facts, realtime_features
@@ -23,8 +24,8 @@ from mos_online.model.user_vectors import PairVectors, UserVectors
 class SequenceModel(nn.Module):
     """score(u, x) = scale <u_x, e_x> + real-time features + repeats: log p(x is next), up to a constant.
 
-    e_x is the sum of the item's own row, its category's and, if ``config.table``, a projection of its frozen routing
-    vector: an item that the model has never seen is still its category's.
+    e_x is the sum of the item's own row, its category's and, if ``config.table`` and ``config.content``, projections of
+    its routing vector and of what the catalogue says: so an item that the model has never seen has a row, too.
 
     Subclasses define ``encode`` (one or K + 1 vectors per user), or, where the vector depends on the candidate,
     ``pair_vectors``.
@@ -58,6 +59,8 @@ class SequenceModel(nn.Module):
             self.register_buffer("item_table", torch.zeros(config.items + 1, config.table))
             self.item_table: Tensor
             self.table = nn.Linear(config.table, d, bias=False)
+        if config.content:
+            self.content = Content(config.items, config.content, d)
         self.realtime = nn.Sequential(nn.Linear(REALTIME_FEATURES, 16), nn.GELU(), nn.Linear(16, config.realtime + 1))
         self.realtime_user = nn.Linear(d, config.realtime)
         self.prior = nn.Parameter(torch.tensor([0.5, 0.5]))
@@ -65,7 +68,9 @@ class SequenceModel(nn.Module):
         self.repeat = RepeatBias()
         self.dropout, self.mixing = Dropout(0.1), Mixing()
 
-    def set_catalogue(self, category: Tensor, theme: Tensor, known: Tensor, table: Tensor | None = None) -> None:
+    def set_catalogue(
+        self, category: Tensor, theme: Tensor, known: Tensor, table: Tensor | None = None, content: Tensor | None = None
+    ) -> None:
         """Set what is known of each item row, (items + 1,).
 
         Args:
@@ -73,17 +78,18 @@ class SequenceModel(nn.Module):
             theme: int64, 1..K or 0 where unrouted.
             known: float32, 1 where the row has been trained; 0 where only the category's row counts.
             table: float32 (items + 1, d_r), routing vectors, zero where there is none; needed if ``config.table``.
+            content: float32 (items + 1, d_c), from the catalogue, zero where there is none; if ``config.content``.
 
         Raises:
-            ModelError: ``config.table`` is set and ``table`` is None.
+            ModelError: vectors that the model reads are missing.
         """
         self.item_category.copy_(category)
         self.item_theme.copy_(theme)
         self.item_known.copy_(known)
         if self.config.table:
-            if table is None:
-                raise ModelError(f"the model reads routing vectors of length {self.config.table}: pass `table`")
-            self.item_table.copy_(table)
+            _copy(table, self.item_table, "table")
+        if self.config.content:
+            _copy(content, self.content.vectors, "content")
 
     def start_from(self, rows: Tensor) -> None:
         """Give items their first rows, so that items which occur together start out alike.
@@ -118,6 +124,8 @@ class SequenceModel(nn.Module):
         rows: Tensor = own + self.category(self.item_category[items])
         if self.config.table:
             rows += self.table(self.item_table[items])
+        if self.config.content:
+            rows += self.content(items)
         return rows
 
     def event_rows(self, items: Tensor, ages: Tensor) -> Tensor:
@@ -288,3 +296,9 @@ class SequenceModel(nn.Module):
         again = (batch.items.unsqueeze(1) == candidates.unsqueeze(2)) & batch.mask.unsqueeze(1)
         added: Tensor = (again * self.repeat(batch.ages).unsqueeze(1)).sum(2)
         return added
+
+
+def _copy(rows: Tensor | None, buffer: Tensor, name: str) -> None:
+    if rows is None:
+        raise ModelError(f"the model reads vectors of length {buffer.shape[1]} of its items: pass `{name}`")
+    buffer.copy_(rows)

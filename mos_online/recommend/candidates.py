@@ -47,7 +47,8 @@ class Candidates:
 class CandidateItems:
     """Makes `Candidates` of a model's catalogue and the popularity.
 
-    Items that appear in the popularity and were not known in training get a row of their category, and its theme.
+    Items that were not known in training get a row of their category and of what the catalogue says of them, and the
+    theme of the category: those of the catalogue at once, others when they appear in the popularity.
     ``at`` may be called beside readers of earlier candidates, by one thread at a time: it writes rows of the model
     that those do not read.
 
@@ -56,13 +57,19 @@ class CandidateItems:
     """
 
     def __init__(self, checkpoint: ModelCheckpoint) -> None:
-        """Use the catalogue of ``checkpoint``, which must have ``SPARE`` rows to spare."""
+        """Use the items of ``checkpoint``, which must have rows to spare for its catalogue and ``SPARE`` more."""
         self.model = checkpoint.model.eval()
         self._router = checkpoint.router
         self._trained_themes = self.model.item_theme[: len(checkpoint.items) + 1].clone()
         self._names = ["", *checkpoint.items]
         self._rows = {item: row for row, item in enumerate(self._names) if row}
         self._category_row = {name: row for row, name in enumerate(checkpoint.categories, 1)}
+        about = checkpoint.catalogued
+        self._unclicked, self._share = set(about.items), about.share
+        if about.items:
+            self._give_rows(about.items, about.categories, about.vectors)
+        if self.model.config.content:
+            self.model.content.settle()
 
     def revised(self, router: Router) -> CandidateItems:
         """The same items under a revision of the router; these stay as they are, but ``at`` must not be called again.
@@ -104,6 +111,7 @@ class CandidateItems:
     def at(self, popularity: PopularitySnapshot) -> Candidates:
         """The candidates while ``popularity`` is the newest."""
         self._admit(popularity)
+        self._unclicked = self._unclicked.difference(popularity.item_ids)
         return self._laid_out(popularity)
 
     def _admit(self, popularity: PopularitySnapshot) -> None:
@@ -111,23 +119,29 @@ class CandidateItems:
         listed = zip(popularity.item_ids, popularity.categories, strict=True)
         new = {item: category for item, category in listed if item not in self._rows}
         added = list(new)[:free]
-        if not added:
-            return
-        categories = [new[item] or None for item in added]
-        begin, end = len(self._names), len(self._names) + len(added)
-        self.model.item_category[begin:end] = torch.tensor([self._category_row.get(c or "", 0) for c in categories])
-        self.model.item_theme[begin:end] = torch.from_numpy(self._router.item_themes(added, categories))
-        if self.model.config.table:
-            self.model.item_table[begin:end] = torch.from_numpy(self._router.vectors(added, categories))
-        self._names = [*self._names, *added]  # new objects: earlier candidates hold the old ones
-        self._rows = self._rows | {item: row for row, item in enumerate(added, begin)}
+        if added:
+            self._give_rows(added, [new[item] or None for item in added])
+
+    def _give_rows(self, items: list[str], categories: list[str | None], vectors: Tensor | None = None) -> None:
+        model, begin, end = self.model, len(self._names), len(self._names) + len(items)
+        model.item_category[begin:end] = torch.tensor(
+            [self._category_row.get(name or "", 0) for name in categories], dtype=torch.int64
+        )
+        model.item_theme[begin:end] = torch.from_numpy(self._router.item_themes(items, categories))
+        if model.config.table:
+            model.item_table[begin:end] = torch.from_numpy(self._router.vectors(items, categories))
+        if model.config.content and vectors is not None:
+            model.content.vectors[begin:end] = vectors
+        self._names = [*self._names, *items]  # new objects: earlier candidates hold the old ones
+        self._rows = self._rows | {item: row for row, item in enumerate(items, begin)}
 
     @torch.inference_mode()
     def _laid_out(self, popularity: PopularitySnapshot) -> Candidates:
         model, count = self.model, len(self._names)
         numbers = torch.arange(count)
         now = realtime_of(popularity, self._rows)
-        features = now.features(numbers, model.item_known)
+        unclicked = torch.tensor([self._rows[item] for item in self._unclicked], dtype=torch.int64)
+        features = now.with_unclicked(unclicked, self._share).features(numbers, model.item_known)
         realtime, bias = model.realtime_rows(features)
         rows = model.item_rows(numbers) * model.scale.exp()
         matrix = torch.cat([rows, realtime, bias.unsqueeze(1)], 1)

@@ -37,7 +37,7 @@ class Recommender:
     """
 
     def __init__(self, checkpoint: ModelCheckpoint, *, new_item_users: int = 1) -> None:
-        """Use ``load``; ``checkpoint`` must have ``SPARE`` rows to spare."""
+        """Use ``load``; ``checkpoint`` must have rows to spare, see ``CandidateItems``."""
         self.model_version = checkpoint.version
         self.router = self.base = checkpoint.router
         self.router_version = checkpoint.router.version
@@ -46,7 +46,7 @@ class Recommender:
         self._sizes = RingSizes(recent=checkpoint.model.config.recent, theme=checkpoint.model.config.theme_ring)
         self._trained_popular = checkpoint.popular
         self._items = CandidateItems(checkpoint)
-        self._catalogue = frozenset(checkpoint.items)
+        self._catalogue = frozenset([*checkpoint.items, *checkpoint.catalogued.items])
         self._new_item_users = new_item_users
         self._own_router = False
         self.co_click_half_life_ms = checkpoint.co_click_half_life_ms
@@ -69,7 +69,7 @@ class Recommender:
 
     @property
     def catalogue(self) -> frozenset[str]:
-        """The items that the model was trained on."""
+        """The items that the model was trained on, and those that its catalogue lists."""
         return self._catalogue
 
     def revised(self, router: Router) -> Recommender:

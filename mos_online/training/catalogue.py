@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mos_online.arrays import Ints
+from mos_online.items.item_vectors import NO_VECTORS, ItemVectors
 from mos_online.training.click_log import ClickLog
 
 
@@ -22,19 +23,22 @@ class Catalogue:
     Attributes:
         items, categories: names of the rows 1, 2, ...
         item_category: int64 (items + 1,), the category row of each item row.
+        content: float32 (items + 1, d_c), what the catalogue says of each item row; zero where it says nothing.
     """
 
     items: Sequence[str]
     categories: Sequence[str]
     item_category: Ints
+    content: Tensor
 
     @classmethod
-    def of(cls, items: Sequence[str], category_of: Mapping[str, str]) -> Self:
+    def of(cls, items: Sequence[str], category_of: Mapping[str, str], vectors: ItemVectors = NO_VECTORS) -> Self:
         """Give rows to these items and to the categories that they have.
 
         Args:
             items: distinct ids, in the order of the rows.
             category_of: item -> category.
+            vectors: what the catalogue says of items.
         """
         names = [category_of.get(item) for item in items]
         categories = sorted({name for name in names if name is not None})
@@ -43,12 +47,13 @@ class Catalogue:
             items=list(items),
             categories=categories,
             item_category=np.array([0, *(index[name] if name is not None else 0 for name in names)], np.int64),
+            content=content_rows(items, vectors),
         )
 
     @classmethod
-    def of_log(cls, log: ClickLog) -> Self:
+    def of_log(cls, log: ClickLog, vectors: ItemVectors = NO_VECTORS) -> Self:
         """Give rows to all items of a log, by their first click."""
-        return cls.of(log.item_ids(), log.categories)
+        return cls.of(log.item_ids(), log.categories, vectors)
 
     @cached_property
     def rows(self) -> dict[str, int]:
@@ -62,3 +67,9 @@ class Catalogue:
     def marked(self, items: set[str]) -> Tensor:
         """Mark the rows of some items: float32 (items + 1,), 1 for those, else 0."""
         return torch.tensor([0.0, *(float(item in items) for item in self.items)])
+
+
+def content_rows(items: Sequence[str], vectors: ItemVectors) -> Tensor:
+    """The vectors of item rows, float32 (items + 1, d_c); row 0 is zero."""
+    nothing = np.zeros((1, vectors.length), np.float32)
+    return torch.from_numpy(np.concatenate([nothing, vectors.of(items)]))

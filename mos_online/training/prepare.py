@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mos_online.baselines import choose_half_life
 from mos_online.errors import DatasetError
+from mos_online.items.item_vectors import ItemVectors, item_vectors
 from mos_online.model import MoS, MoSConfig
 from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, fit_router
@@ -39,6 +40,7 @@ class TrainingData:
 
     Attributes:
         log, catalogue, routing, router: the events, the item rows, and their themes.
+        vectors: what the catalogue of the log says of its items, also of those that nobody has clicked.
         half_life_ms: of item popularity, chosen on events before validation.
         counting: settings of those who only count, chosen on the same events; co-clicks have the half-life of item-kNN.
         first, border: numbers, in order of time, of the first event that is predicted and of the first of validation.
@@ -50,6 +52,7 @@ class TrainingData:
     catalogue: Catalogue
     routing: Routing
     router: Router
+    vectors: ItemVectors
     half_life_ms: float
     counting: CountingSettings
     first: int
@@ -83,7 +86,7 @@ def prepare(
 
     Args:
         events: columns user_id, item_id, event_id (str), timestamp (ms), event_type (str), ascending in time.
-        items: columns item_id, title, category.
+        items: columns item_id, title, category, and what else the catalogue says, see ``item_vectors``.
         sessions: rules by which the log is cut.
         config: sizes and shares.
         on_progress: see ``Progress``.
@@ -107,7 +110,8 @@ def prepare(
     counting = CountingSettings.chosen(past, half_life_ms=half_life, gap_ms=sessions.gap)
     router = fit_router(log.by_time.head(first), items, routes)
     on_progress("examples", 0.0, f"{targets:,} positions")
-    catalogue = Catalogue.of_log(log)
+    vectors = item_vectors(items, set(past["item_id"]))
+    catalogue = Catalogue.of_log(log, vectors)
     routing = route_log(router, catalogue, log)
     sizes = _sizes(config, catalogue, router)
     sequences = SequenceLog(log.events, catalogue, routing.event_theme, routing.themes)
@@ -126,6 +130,7 @@ def prepare(
         catalogue=catalogue,
         routing=routing,
         router=router,
+        vectors=vectors,
         half_life_ms=half_life,
         counting=counting,
         first=first,
@@ -173,4 +178,5 @@ def _sizes(config: TrainConfig, catalogue: Catalogue, router: Router) -> MoSConf
         short=config.short,
         theme_ring=config.theme_ring,
         table=router.dimensions,
+        content=catalogue.content.shape[1],
     )

@@ -7,8 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
+import polars as pl
+import torch
 
 from mos_online.model import MoS
+from mos_online.model.catalogued import Catalogued
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.registry import Registry
 from mos_online.training.card import model_card
@@ -16,6 +19,9 @@ from mos_online.training.click_log import ClickLog
 from mos_online.training.config import TrainConfig
 from mos_online.training.prepare import TrainingData
 from mos_online.training.report import TrainReport
+
+CATALOGUED = 20_000
+"""At most so many items that nobody has clicked are listed, those that come first: each costs time in every answer."""
 
 POPULAR_OF, POPULAR = 100_000, 200
 """The most clicked items of so many newest clicks are kept, so many of them, as the last resort of the service."""
@@ -36,10 +42,35 @@ def as_checkpoint(model: MoS, data: TrainingData) -> ModelCheckpoint:
         items=list(data.catalogue.items),
         categories=list(data.catalogue.categories),
         popular=most_clicked(data.log),
+        catalogued=_catalogued(data),
         half_life_ms=data.half_life_ms,
         co_click_half_life_ms=data.counting.knn_half_life_ms,
         training={},
     )
+
+
+def _catalogued(data: TrainingData) -> Catalogued:
+    """Items that the catalogue says something of, and that nobody has clicked."""
+    log, vectors = data.log, data.vectors
+    told = {item for item, row in zip(vectors.items, vectors.rows, strict=True) if row.any() or item in log.categories}
+    items = [item for item in vectors.items if item in told and item not in data.catalogue.rows]
+    listed = items[:CATALOGUED]
+    return Catalogued(
+        items=listed,
+        categories=log.categories_of(listed),
+        vectors=torch.from_numpy(vectors.of(listed)),
+        share=unclicked_share(data.past["item_id"], log.by_time["item_id"][data.border :], told),
+    )
+
+
+def unclicked_share(past: pl.Series, later: pl.Series, told: set[str]) -> float:
+    """The share of the later clicks that an item gets on average that the catalogue lists and nobody had clicked.
+
+    It is the probability of the unseen (Good 1953), by counting: only first clicks count, since then an item is seen.
+    """
+    unclicked = told - set(past)
+    first = len(unclicked & set(later))
+    return first / max(len(unclicked), 1) / max(len(later), 1)
 
 
 def publish(

@@ -32,15 +32,19 @@ class Ranked:
 
 
 class CatalogueRanking:
-    """Scores the whole catalogue, items of one theme side by side."""
+    """Scores the whole catalogue, items of one theme side by side.
+
+    Attributes:
+        everything: int64 (items,), the item row of each column; slot: int64 (items + 1,), the column of each item row.
+    """
 
     def __init__(self, model: SequenceModel) -> None:
         """Rank with a model; its themes must not change meanwhile."""
         self._model = model
         theme = model.item_theme[1:]
-        self._everything = torch.argsort(theme, stable=True) + 1
+        self.everything = torch.argsort(theme, stable=True) + 1
         self.slot = torch.full((len(theme) + 1,), -1, device=model.device)
-        self.slot[self._everything] = torch.arange(len(theme), device=model.device)
+        self.slot[self.everything] = torch.arange(len(theme), device=model.device)
 
     def scores(self, data: Examples) -> tuple[Tensor, Tensor]:
         """Score all items for the users of some examples, as the service does, with neighbours and popularity mixed in.
@@ -69,10 +73,10 @@ class CatalogueRanking:
     def model_scores(self, data: Examples) -> tuple[Tensor, Tensor]:
         """The same of the model alone."""
         model = self._model
-        nothing = [torch.zeros(len(self._everything), device=model.device)] * len(data.sizes)
+        nothing = [torch.zeros(len(self.everything), device=model.device)] * len(data.sizes)
         users = model.encode(data.batch)
-        scores = model.score_moments(users, self._everything, data.popular, data.sizes, nothing)
-        return model.add_repeats(scores, data.batch, self.slot), self._everything > self._seen(data).unsqueeze(1)
+        scores = model.score_moments(users, self.everything, data.popular, data.sizes, nothing)
+        return model.add_repeats(scores, data.batch, self.slot), self.everything > self._seen(data).unsqueeze(1)
 
     def rank(self, data: Examples, scores: Tensor, unknown: Tensor, log_share: Tensor) -> Ranked:
         """Rank the targets.
@@ -86,7 +90,7 @@ class CatalogueRanking:
         column = self.slot[data.targets.clamp(min=1)].unsqueeze(1)
         own = scores.gather(1, column)
         rank = 1 + ((scores > own) & ~unknown).sum(1) + (((scores == own) & ~unknown).sum(1) - 1) // 2
-        log_share = log_share[self._everything]
+        log_share = log_share[self.everything]
         share = log_share.exp().expand_as(scores).masked_fill(unknown, 0.0).scatter(1, column, 0.0)
         lift = scores - log_share
         mine = lift.gather(1, column)

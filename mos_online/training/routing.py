@@ -91,5 +91,9 @@ def describe_items(model: SequenceModel, catalogue: Catalogue, routing: Routing,
         known: float32 (items + 1,), 1 where the row can be trained.
     """
     model.set_catalogue(
-        torch.from_numpy(catalogue.item_category), torch.from_numpy(routing.item_theme), known, routing.table
+        torch.from_numpy(catalogue.item_category),
+        torch.from_numpy(routing.item_theme),
+        known,
+        routing.table,
+        catalogue.content,
     )

@@ -1,0 +1,34 @@
+"""What the catalogue says of items, as a part of their rows: what an item is known by before anybody clicks it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Content(nn.Module):
+    """A learned projection of vectors that stay as they are.
+
+    Attributes:
+        vectors: float32 (items + 1, d_c), of each item row; zero where the catalogue says nothing.
+    """
+
+    def __init__(self, items: int, length: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("vectors", torch.zeros(items + 1, length))
+        self.vectors: Tensor
+        self.project = nn.Linear(length, width, bias=False)
+        nn.init.normal_(self.project.weight, std=0.05)
+        self._rows: Tensor | None = None
+
+    def forward(self, items: Tensor) -> Tensor:
+        """What is added to the rows of items (...,): (..., d)."""
+        if self._rows is not None:
+            return self._rows[items]
+        rows: Tensor = self.project(self.vectors[items])
+        return rows
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Project once and for all: nothing of it may change any more. A service looks rows up then."""
+        self._rows = self.project(self.vectors)
