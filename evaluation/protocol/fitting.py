@@ -14,6 +14,7 @@ from evaluation.protocol.requests import RequestBatch
 from evaluation.protocol.scores import Run, parameters
 from mos_online.model import SequenceModel
 from mos_online.training import TrainConfig
+from mos_online.training.content import predict_rows
 from mos_online.training.examples import ExampleLog
 from mos_online.training.fit import REFRESH_SLOWDOWN, REFRESH_STEP, Budget, Reached, fit, refresh
 from mos_online.training.mixing import learn_mixing
@@ -93,6 +94,7 @@ def fit_model(
 
     parts = data.train, data.validation
     best = fit_requests(made, *parts, sequences, config=config, rate=rate, seed=seed)
+    predict_rows(best.model)
     if mixed:
         watched = [moment for batch in data.beside_neighbours[0] for moment in batch.moments]
         learn_mixing(best.model, ExampleLog(moments=watched, log=sequences, config=best.model.config))

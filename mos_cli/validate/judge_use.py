@@ -90,7 +90,7 @@ def catalogue(items: Items) -> Finding:
             part=part,
             status=Status.INFO,
             found=f"none; the events have {items.seen:,} items",
-            remedy="new items have no category to be placed by: `mos import --items`",
+            remedy="new items have neither texts nor a category to be placed by: `mos import --items`",
         )
     share = items.covered / items.events if items.events else 0.0
     words = f"{items.catalogue:,} items, of which {items.unseen:,} have no event; {share:.1%} of the events fit it"
@@ -114,7 +114,7 @@ def catalogue(items: Items) -> Finding:
             part=part,
             status=Status.INFO,
             found=f"{words}; {described:.1%} have a category",
-            remedy="an item that is younger than the model is placed by its category",
+            remedy="an item that is younger than the model is placed by its category and its texts",
         )
     return Finding(part=part, status=Status.PASS, found=words)
 

@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.linalg import svds
 
 from mos_online.arrays import Floats, Floats32
 from mos_online.items.item_texts import Vocabulary
@@ -20,6 +19,9 @@ DIMENSIONS = 64
 
 VECTOR = "vector"
 """The column of vectors that come with a catalogue, lists of float64."""
+
+SPARE, ITERATIONS = 16, 5
+"""Of the subspace iteration: dimensions beyond those that are wanted, and rounds."""
 
 NOTHING = 1e-6
 """Rows shorter than this point nowhere."""
@@ -99,11 +101,21 @@ def _shortened(matrix: Floats | sp.csr_matrix, known: NDArray[np.bool_]) -> Floa
     """Rows, projected to the directions that say most of the known ones if they are too long."""
     if isinstance(matrix, np.ndarray) and matrix.shape[1] <= DIMENSIONS:
         return matrix
-    smaller = min(int(known.sum()), matrix.shape[1])
-    if smaller < 2:
-        return np.zeros((matrix.shape[0], 0))
-    start = np.random.default_rng(0).standard_normal(smaller)
-    _, values, directions = svds(matrix[known], k=min(DIMENSIONS, smaller - 1), v0=start)
-    kept = values > NOTHING
-    rows: Floats = np.asarray(matrix @ directions[kept].T)
+    directions = _directions(matrix[known])
+    rows: Floats = np.asarray(matrix @ directions.T)
     return rows
+
+
+def _directions(matrix: Floats | sp.csr_matrix) -> Floats:
+    """The strongest right singular vectors, (at most ``DIMENSIONS``, columns), by subspace iteration (Halko 2011).
+
+    Equal input gives equal directions. That does not hold for ARPACK where singular values are equal.
+    """
+    smaller = min(matrix.shape)
+    start = np.random.default_rng(0).standard_normal((matrix.shape[1], min(DIMENSIONS + SPARE, smaller)))
+    for _ in range(ITERATIONS):
+        basis = np.linalg.qr(np.asarray(matrix @ start))[0]
+        start = np.linalg.qr(np.asarray(matrix.T @ basis))[0]
+    _, values, directions = np.linalg.svd(np.asarray((matrix.T @ basis).T), full_matrices=False)
+    found: Floats = directions[:DIMENSIONS][values[:DIMENSIONS] > NOTHING]
+    return found

@@ -23,7 +23,7 @@ def model_card(report: TrainReport, *, name: str, span: tuple[int, int], backbon
     return f"""# {report.version}
 
 MoS on {backbone}, router {report.router_version}. Dataset {name}, {report.events:,} events from {begin} to {end} (UTC),
-{report.items:,} items.
+{report.items:,} items. {_catalogue(report)}
 
 Split by time: themes from the oldest {report.router_events:,} events, {report.examples:,} examples after them,
 {report.validation_examples:,} validation positions after those. Early stopping looked at the validation positions, and
@@ -41,10 +41,17 @@ positions. After measuring, the model made one pass over the validation position
 
 Made with {versions}, Python {platform.python_version()}.
 
-Limits: one seed; trained on one log; items younger than the model are placed by their category alone; fast catalogues
-need frequent retraining.
+Limits: one seed; trained on one log; items that are neither in the log nor in its catalogue are placed by their
+category alone; fast catalogues need frequent retraining.
 
 Themes:
 
 {themes}
 """
+
+
+def _catalogue(report: TrainReport) -> str:
+    listed = f"Of its catalogue, {report.listed:,} further items can be recommended that nobody had clicked."
+    if not report.content:
+        return f"Nothing is known of them but their clicks and categories. {listed if report.listed else ''}".strip()
+    return f"What the catalogue says of items is read as {report.content} numbers. {listed}"

@@ -14,6 +14,8 @@ class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
         version, router_version: of the published model.
         events, router_events, examples, validation_examples: how many were used for what.
         items: rows of the model.
+        content: length of the vectors of what the catalogue says of items; 0 if it says nothing.
+        listed: items that the catalogue lists and nobody has clicked; they can be recommended, too.
         half_life_hours: of item popularity, chosen on events before the validation.
         knn_half_life_hours, knn_resumes: of item-kNN, chosen on the same events, see ``LastItemKnn``. Co-clicks have
             the same half-life.
@@ -29,6 +31,8 @@ class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
     router_version: str
     events: int
     items: int
+    content: int
+    listed: int
     router_events: int
     examples: int
     validation_examples: int

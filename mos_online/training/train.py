@@ -13,6 +13,7 @@ from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
 from mos_online.training.config import TrainConfig
+from mos_online.training.content import predict_rows
 from mos_online.training.counting import measure_baselines
 from mos_online.training.fit import REFRESH_SLOWDOWN, REFRESH_STEP, refresh
 from mos_online.training.fitting import Fitter, Fitting, fit_here
@@ -63,6 +64,7 @@ def train(
     data = prepare(events, items, sessions, config, on_progress)
     fitted = fitter(Fitting.of(data, config), config, on_progress)
     model = fitted.model
+    predict_rows(model)
     alone = measure(model, data.validation, data.log_share)
     learn_mixing(model, data.validation)
     trained = measure(model, data.validation, data.log_share)
@@ -104,6 +106,8 @@ def _report(
         router_version=data.router.version,
         events=len(data.log.by_time),
         items=len(data.catalogue.items),
+        content=data.vectors.length,
+        listed=len(checkpoint.catalogued.items),
         router_events=data.first,
         examples=data.learned.count,
         validation_examples=trained.positions,

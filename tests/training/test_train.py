@@ -33,6 +33,7 @@ from mos_online.training.examples import ExampleLog
 from mos_online.training.fit import Reached
 from mos_online.training.moments import moments
 from mos_online.training.past_neighbours import CoClickRules, with_neighbours
+from mos_online.training.publish import unclicked_share
 from mos_online.training.ranking import CatalogueRanking
 from mos_online.training.routing import route_log
 from mos_online.training.sequence_log import SequenceLog
@@ -69,7 +70,9 @@ def trained_on(
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     log = synthesize(SyntheticConfig(users=120, themes=5, items_per_theme=20))
     folder, progress = tmp_path_factory.mktemp("models"), list[tuple[str, float]]()
-    report = trained_on(log.events.head(EVENTS), log.items, folder, progress)
+    unheard = [(f"unheard {name}", f"{name} 999", None) for name in sorted(set(log.items["category"]))]
+    items = pl.concat([log.items, pl.DataFrame(unheard, schema=log.items.schema, orient="row")])
+    report = trained_on(log.events.head(EVENTS), items, folder, progress)
     return Trained(log=log, registry=Registry(folder), report=report, progress=progress)
 
 
@@ -135,7 +138,7 @@ def test_spare_rows_change_no_score_and_files_of_two_models_are_told_apart(train
     folder = trained.registry.fetch("candidate")
     tight, roomy = ModelCheckpoint.from_pretrained(folder), ModelCheckpoint.from_pretrained(folder, spare=50)
     rows = torch.arange(1, len(tight.items) + 1)
-    assert len(roomy.model.item_theme) == len(tight.model.item_theme) + 50
+    assert len(roomy.model.item_theme) == len(tight.model.item_theme) + len(tight.catalogued.items) + 50
     with torch.inference_mode():
         assert torch.equal(tight.model.item_rows(rows), roomy.model.item_rows(rows))
     config = msgspec.json.decode((folder / "config.json").read_bytes())
@@ -154,6 +157,7 @@ def test_spare_rows_change_no_score_and_files_of_two_models_are_told_apart(train
 
 
 RING_TIMES = [900_000, 950_000, 960_000]
+NOW = 1_700_000_000_000
 PAST_TIMES = [1_000_000 + 10_000 * n for n in range(11)]
 
 
@@ -178,7 +182,7 @@ def test_the_service_ranks_as_the_model_scores(trained: Trained) -> None:
     asked = Query(user_id="u", profile=profile, events=[event], timestamp=9_100_000, k=10 * count, exclude=[])
     (ranking,) = recommender.recommend([asked])
     assert ranking.fallback is None
-    assert len(ranking.items) == count  # all there is, however many were asked for
+    assert len(ranking.items) == count + len(checkpoint.catalogued.items)  # all there is
 
     rows = {item: row for row, item in enumerate(checkpoint.items, 1)}
     batch = collate(
@@ -202,9 +206,34 @@ def test_the_service_ranks_as_the_model_scores(trained: Trained) -> None:
     with torch.inference_mode():
         scored = model.score(model.encode(batch), everything, features)
         scored = model.add_repeats(scored, batch, torch.arange(-1, count))[0]
-    for item in ranking.items:
+    for item in (one for one in ranking.items if one.item_id in rows):
         assert item.score == pytest.approx(scored[rows[item.item_id] - 1].item(), abs=1e-4)
         assert item.theme == model.item_theme[rows[item.item_id]]
+
+
+def test_an_item_that_nobody_has_clicked_is_recommended_to_those_who_like_its_words(trained: Trained) -> None:
+    folder = trained.registry.fetch("candidate")
+    recommender, checkpoint = Recommender.load(folder), ModelCheckpoint.from_pretrained(folder)
+    listed = [item for item in checkpoint.catalogued.items if item.startswith("unheard")]
+    assert len(listed) == 5
+    assert not set(listed) & set(checkpoint.items)
+
+    def places(theme: str) -> dict[str, int]:
+        own = [item for item in checkpoint.items if item.startswith(theme)][:8]
+        events = [SessionEvent(event_id=item, item_id=item, timestamp=NOW + n) for n, item in enumerate(own)]
+        query = Query(user_id="u", profile=None, events=events, timestamp=NOW + 60_000, k=10_000, exclude=[])
+        answer = [item.item_id for item in recommender.recommend([query])[0].items]
+        return {item: answer.index(item) for item in listed}
+
+    found = np.array([list(places(item.removeprefix("unheard ")).values()) for item in listed])
+    assert np.diag(found).mean() < found.mean() - 10, found
+
+
+def test_a_first_click_is_expected_as_often_as_it_was(trained: Trained) -> None:
+    past, later = pl.Series(["a", "b"]), pl.Series(["a", "c", "c", "x", "d", "b", "a", "a"])
+    assert unclicked_share(past, later, {"a", "c", "d", "e", "f"}) == pytest.approx(2 / 4 / 8)
+    assert unclicked_share(past, later, {"a"}) == 0
+    assert ModelCheckpoint.from_pretrained(trained.registry.fetch("candidate")).catalogued.share >= 0
 
 
 def test_the_service_mixes_neighbours_as_training_does(trained: Trained) -> None:
