@@ -11,11 +11,10 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from mos_online.items.item_vectors import ItemVectors
 from mos_online.model import MoS
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.themes import Router
-from mos_online.training.catalogue import Catalogue, content_rows
+from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.routing import Routing
 
@@ -39,13 +38,12 @@ def grown_catalogue(champion: ModelCheckpoint, log: ClickLog) -> Catalogue:
     new = sorted(set(category_of.values()) - set(champion.categories))
     categories = [*champion.categories, *new]
     number = {name: row for row, name in enumerate(categories, 1)}
-    vectors = ItemVectors(items=about.items, rows=about.vectors.numpy())
     old = champion.model.content.vectors if champion.model.config.content else torch.zeros(len(known) + 1, 0)
     return Catalogue(
         items=items,
         categories=categories,
         item_category=np.array([0, *(number.get(category_of.get(item, ""), 0) for item in items)], np.int64),
-        content=torch.cat([old, content_rows(items[len(known) :], vectors)[1:]]),
+        content=torch.cat([old, about.rows_of(items[len(known) :])]),
     )
 
 

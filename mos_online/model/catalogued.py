@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +24,15 @@ class Catalogued:
     categories: list[str | None]
     vectors: Tensor
     share: float
+
+    def rows_of(self, items: Sequence[str]) -> Tensor:
+        """What the catalogue says of some items, float32 (n, d_c); zero for one that is not listed."""
+        place = {item: row for row, item in enumerate(self.items)}
+        rows = self.vectors.new_zeros(len(items), self.vectors.shape[1])
+        for row, item in enumerate(items):
+            if item in place:
+                rows[row] = self.vectors[place[item]]
+        return rows
 
     def without(self, known: Collection[str]) -> Catalogued:
         """Those that are not known."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mos_online.errors import ModelError
+
 
 class Content(nn.Module):
     """A learned projection of vectors that stay as they are.
@@ -32,3 +34,14 @@ class Content(nn.Module):
     def settle(self) -> None:
         """Project once and for all: nothing of it may change any more. A service looks rows up then."""
         self._rows = self.project(self.vectors)
+
+
+def given(rows: Tensor | None, name: str, length: int) -> Tensor:
+    """Vectors of items that a model of this size reads.
+
+    Raises:
+        ModelError: nobody has given them.
+    """
+    if rows is None:
+        raise ModelError(f"the model reads vectors of length {length} of its items: pass `{name}`")
+    return rows

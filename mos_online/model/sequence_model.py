@@ -13,7 +13,7 @@ from mos_online.errors import ModelError
 from mos_online.model.backbone import spread
 from mos_online.model.batch import Batch
 from mos_online.model.config import AGE_BUCKETS, REALTIME_FEATURES, MoSConfig
-from mos_online.model.content import Content
+from mos_online.model.content import Content, given
 from mos_online.model.dropout import Dropout
 from mos_online.model.mixing import Mixing
 from mos_online.model.realtime import LOG_SHARE, SHARE_ONE, Realtime, idle_facts, realtime_features
@@ -87,9 +87,9 @@ class SequenceModel(nn.Module):
         self.item_theme.copy_(theme)
         self.item_known.copy_(known)
         if self.config.table:
-            _copy(table, self.item_table, "table")
+            self.item_table.copy_(given(table, "table", self.config.table))
         if self.config.content:
-            _copy(content, self.content.vectors, "content")
+            self.content.vectors.copy_(given(content, "content", self.config.content))
 
     def start_from(self, rows: Tensor) -> None:
         """Give items their first rows, so that items which occur together start out alike.
@@ -296,9 +296,3 @@ class SequenceModel(nn.Module):
         again = (batch.items.unsqueeze(1) == candidates.unsqueeze(2)) & batch.mask.unsqueeze(1)
         added: Tensor = (again * self.repeat(batch.ages).unsqueeze(1)).sum(2)
         return added
-
-
-def _copy(rows: Tensor | None, buffer: Tensor, name: str) -> None:
-    if rows is None:
-        raise ModelError(f"the model reads vectors of length {buffer.shape[1]} of its items: pass `{name}`")
-    buffer.copy_(rows)
