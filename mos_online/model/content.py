@@ -21,19 +21,11 @@ class Content(nn.Module):
         self.vectors: Tensor
         self.project = nn.Linear(length, width, bias=False)
         nn.init.normal_(self.project.weight, std=0.05)
-        self._rows: Tensor | None = None
 
     def forward(self, items: Tensor) -> Tensor:
         """What is added to the rows of items (...,): (..., d)."""
-        if self._rows is not None:
-            return self._rows[items]
         rows: Tensor = self.project(self.vectors[items])
         return rows
-
-    @torch.no_grad()
-    def settle(self) -> None:
-        """Project once and for all: nothing of it may change any more. A service looks rows up then."""
-        self._rows = self.project(self.vectors)
 
 
 def given(rows: Tensor | None, name: str, length: int) -> Tensor:

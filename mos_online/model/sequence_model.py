@@ -24,8 +24,8 @@ from mos_online.model.user_vectors import PairVectors, UserVectors
 class SequenceModel(nn.Module):
     """score(u, x) = scale <u_x, e_x> + real-time features + repeats: log p(x is next), up to a constant.
 
-    e_x is the sum of the item's own row, its category's and, if ``config.table`` and ``config.content``, projections of
-    its routing vector and of what the catalogue says: so an item that the model has never seen has a row, too.
+    e_x is the sum of the item's own row, its category's and, if ``config`` says so, projections of its routing vector
+    and of what the catalogue says: an item that the model has never seen has a row, too.
 
     Subclasses define ``encode`` (one or K + 1 vectors per user), or, where the vector depends on the candidate,
     ``pair_vectors``.
@@ -36,6 +36,9 @@ class SequenceModel(nn.Module):
 
     penalty: Tensor | None = None
     """An auxiliary loss of the last ``encode`` or ``pair_vectors`` in training, or None."""
+
+    settled: Tensor | None = None
+    """The items' rows, float32 (items + 1, d), where ``settle`` has computed them for a service."""
 
     def __init__(self, config: MoSConfig) -> None:
         super().__init__()
@@ -65,8 +68,7 @@ class SequenceModel(nn.Module):
         self.realtime_user = nn.Linear(d, config.realtime)
         self.prior = nn.Parameter(torch.tensor([0.5, 0.5]))
         self.scale = nn.Parameter(torch.tensor(math.log(8.0)))
-        self.repeat = RepeatBias()
-        self.dropout, self.mixing = Dropout(0.1), Mixing()
+        self.repeat, self.dropout, self.mixing = RepeatBias(), Dropout(0.1), Mixing()
 
     def set_catalogue(
         self, category: Tensor, theme: Tensor, known: Tensor, table: Tensor | None = None, content: Tensor | None = None
@@ -77,11 +79,7 @@ class SequenceModel(nn.Module):
             category: int64, 1.. or 0 where unknown.
             theme: int64, 1..K or 0 where unrouted.
             known: float32, 1 where the row has been trained; 0 where only the category's row counts.
-            table: float32 (items + 1, d_r), routing vectors, zero where there is none; needed if ``config.table``.
-            content: float32 (items + 1, d_c), from the catalogue, zero where there is none; if ``config.content``.
-
-        Raises:
-            ModelError: vectors that the model reads are missing.
+            table, content: float32 (items + 1, d_r or d_c), zero where there is none; ModelError if one is missing.
         """
         self.item_category.copy_(category)
         self.item_theme.copy_(theme)
@@ -120,6 +118,10 @@ class SequenceModel(nn.Module):
 
     def item_rows(self, items: Tensor, shown: Tensor | None = None) -> Tensor:
         """The rows e_x (..., d) of items (...,); ``shown``: from the method of this name, if it was called already."""
+        return self.summed_rows(items, shown) if self.settled is None else self.settled[items]
+
+    def summed_rows(self, items: Tensor, shown: Tensor | None = None) -> Tensor:
+        """The same, from their parts."""
         own = self.item(items) * (self.shown(items) if shown is None else shown).unsqueeze(-1)
         rows: Tensor = own + self.category(self.item_category[items])
         if self.config.table:

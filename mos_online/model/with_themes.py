@@ -12,6 +12,8 @@ from mos_online.model.mos import MoS
 def with_themes(model: MoS, theme: Tensor, table: Tensor | None = None, category: Tensor | None = None) -> MoS:
     """The same weights with other themes of the items; ``model`` stays as it is, and both share all other tensors.
 
+    Of settled rows the twin has a copy, in which those with another category or vector must be settled again.
+
     Args:
         model: any model.
         theme: int64 (items + 1,), theme of each item row.
@@ -25,4 +27,6 @@ def with_themes(model: MoS, theme: Tensor, table: Tensor | None = None, category
         twin.item_table = table
     if category is not None:
         twin.item_category = category
+    if twin.settled is not None:
+        twin.settled = twin.settled.clone()
     return twin

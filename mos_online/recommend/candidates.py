@@ -13,6 +13,7 @@ from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.mixing import PopularityChances
 from mos_online.model.realtime import realtime_of
+from mos_online.model.settled import settle
 from mos_online.model.with_themes import with_themes
 from mos_online.themes import Router
 
@@ -64,12 +65,10 @@ class CandidateItems:
         self._names = ["", *checkpoint.items]
         self._rows = {item: row for row, item in enumerate(self._names) if row}
         self._category_row = {name: row for row, name in enumerate(checkpoint.categories, 1)}
-        about = checkpoint.catalogued
-        self._unclicked, self._share = set(about.items), about.share
-        if about.items:
-            self._give_rows(about.items, about.categories, about.vectors)
-        if self.model.config.content:
-            self.model.content.settle()
+        self._catalogued = checkpoint.catalogued
+        self._unclicked = set(self._catalogued.items)
+        settle(self.model)
+        self._list_catalogue()
 
     def revised(self, router: Router) -> CandidateItems:
         """The same items under a revision of the router; these stay as they are, but ``at`` must not be called again.
@@ -91,10 +90,11 @@ class CandidateItems:
             new = [self._names[row] for row in young]
             table[young] = torch.from_numpy(router.vectors(new, [None] * len(new)))
         twin.model = with_themes(self.model, theme, table)
+        settle(twin.model, torch.from_numpy(young))
         return twin
 
     def branched(self, router: Router) -> CandidateItems:
-        """The trained items under their own router, beside these: of both ``at`` may be called, by one thread."""
+        """The model's items under their own router, beside these: of both ``at`` may be called, by one thread."""
         twin, model, trained = copy.copy(self), self.model, len(self._trained_themes)
         twin._router = router  # noqa: SLF001 - it is one of us
         twin._names = self._names[:trained]  # noqa: SLF001
@@ -106,6 +106,7 @@ class CandidateItems:
             table = torch.zeros_like(model.item_table)
             table[:trained] = model.item_table[:trained]
         twin.model = with_themes(model, theme, table, category)
+        twin._list_catalogue()  # noqa: SLF001
         return twin
 
     def at(self, popularity: PopularitySnapshot) -> Candidates:
@@ -113,6 +114,10 @@ class CandidateItems:
         self._admit(popularity)
         self._unclicked = self._unclicked.difference(popularity.item_ids)
         return self._laid_out(popularity)
+
+    def _list_catalogue(self) -> None:
+        if self._catalogued.items:
+            self._give_rows(self._catalogued.items, self._catalogued.categories, self._catalogued.vectors)
 
     def _admit(self, popularity: PopularitySnapshot) -> None:
         free = len(self.model.item_theme) - len(self._names)
@@ -132,6 +137,7 @@ class CandidateItems:
             model.item_table[begin:end] = torch.from_numpy(self._router.vectors(items, categories))
         if model.config.content and vectors is not None:
             model.content.vectors[begin:end] = vectors
+        settle(model, torch.arange(begin, end))
         self._names = [*self._names, *items]  # new objects: earlier candidates hold the old ones
         self._rows = self._rows | {item: row for row, item in enumerate(items, begin)}
 
@@ -141,7 +147,7 @@ class CandidateItems:
         numbers = torch.arange(count)
         now = realtime_of(popularity, self._rows)
         unclicked = torch.tensor([self._rows[item] for item in self._unclicked], dtype=torch.int64)
-        features = now.with_unclicked(unclicked, self._share).features(numbers, model.item_known)
+        features = now.with_unclicked(unclicked, self._catalogued.share).features(numbers, model.item_known)
         realtime, bias = model.realtime_rows(features)
         rows = model.item_rows(numbers) * model.scale.exp()
         matrix = torch.cat([rows, realtime, bias.unsqueeze(1)], 1)
