@@ -36,13 +36,14 @@ class Clients:
     """Connections that ask as fast as they are answered.
 
     Attributes:
-        seen: of each answer, when it was asked for and by which router it was made.
+        seen: of each answer, when it was asked for and what made it.
         statuses: of all answers.
         seconds: latencies.
     """
 
-    def __init__(self, settings: Settings, count: int) -> None:
-        """Begin to ask."""
+    def __init__(self, settings: Settings, count: int, *, key: str = "router_version") -> None:
+        """Begin to ask; ``key`` names the field of an answer that says what made it."""
+        self._key = key
         self.seen: list[tuple[float, str]] = []
         self.statuses: Counter[int] = Counter()
         self.seconds: list[float] = []
@@ -73,7 +74,7 @@ class Clients:
             self.statuses[answer.status] += 1
             self.seconds.append(time.monotonic() - asked)
             if answer.status == 200:
-                self.seen.append((asked, json.loads(content)["router_version"]))
+                self.seen.append((asked, json.loads(content)[self._key]))
 
 
 def made(base: Router, sequence: int, rows: int) -> RouterUpdate:
