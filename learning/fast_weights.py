@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from learning import metrics
 from learning.learning_events import LearningEvents
-from mos_online.contracts import LearningEvent, Session
+from mos_online.contracts import LearningEvent, Outcome, Session
 from mos_online.errors import StoreError
+from mos_online.experiments.treatment import NO_EXPERIMENTS, Treatments
 from mos_online.learning.alarms import DriftAlarm
 from mos_online.learning.canonical import canonical
 from mos_online.learning.drift_events import alarm_of, event_of
@@ -81,6 +82,7 @@ class FastWeightsPart:
         themes: Themes,
         write: Callable[[FastWeights], None],
         events: LearningEvents,
+        treatments: Callable[[], Treatments] = lambda: NO_EXPERIMENTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Go on from what the folder has.
@@ -90,8 +92,11 @@ class FastWeightsPart:
             themes: of sessions.
             write: puts weights into the online store; raises StoreError.
             events: publishes alarms.
+            treatments: the experiments in force; the same object until others are.
             clock: gives seconds.
         """
+        self._in_force = treatments
+        self._treatments = NO_EXPERIMENTS
         self._path = folder / FILE
         self._themes = themes
         self._write = write
@@ -120,8 +125,8 @@ class FastWeightsPart:
         found: list[DriftAlarm] = []
         for theme, session in zip(self._themes.of(batch.sessions) or (), batch.sessions, strict=False):
             found += self._learner.session(theme, session.watermark)
-        for outcome in batch.outcomes:
-            found += self._learner.outcome(outcome)
+        for outcome, arm in self._taught(batch.outcomes):
+            found += self._learner.outcome(outcome, arm)
         if not batch.again:
             self._alarms += found
 
@@ -205,8 +210,21 @@ class FastWeightsPart:
     def _remember(self, batch: LearningBatch) -> None:
         for theme, session in zip(self._themes.of(batch.sessions) or (), batch.sessions, strict=False):
             self._learner.remember_session(theme, session.watermark)
-        for outcome in batch.outcomes:
-            self._learner.remember(outcome)
+        for outcome, arm in self._taught(batch.outcomes):
+            self._learner.remember(outcome, arm)
+
+    def _taught(self, outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome, str]]:
+        """The outcomes from which somebody learns, and the arm that does."""
+        treatments = self._in_force()
+        if treatments is not self._treatments:
+            self._treatments = treatments
+            for gone in treatments.gone:
+                self._learner.forget(gone)
+                self._published.pop(gone, None)
+        for outcome in outcomes:
+            arm = treatments.learner_of(outcome.assignments)
+            if arm is not None:
+                yield outcome, arm
 
     def _epoch(self) -> None:
         if (begun := self._themes.follow()) is not None:

@@ -8,6 +8,7 @@ from functools import partial
 from features.store import OnlineStore
 from learning.experiment_shelf import RegistryShelf
 from learning.experiments import ExperimentsPart
+from learning.experiments_in_force import TreatmentsInForce
 from learning.fast_weights import FastWeightsPart
 from learning.learning_events import ROOM, LearningEvents
 from learning.revisions import Revisions
@@ -32,14 +33,19 @@ def learning_parts(settings: Settings) -> Sequence[LearningPart]:
     producer = UnwaitingProducer(settings, room=ROOM)
     producer.start()
     registry, events = open_registry(settings), LearningEvents(settings, producer)
+    treatments = TreatmentsInForce(registry)
     return (
         FastWeightsPart(
             folder=settings.learning_dir,
             themes=SessionThemes(registry),
             write=store.fast_weights.write,
             events=events,
+            treatments=treatments,
         ),
-        RouterPart(Revisions(settings, registry, write=store.routers.write, producer=producer, events=events)),
+        RouterPart(
+            Revisions(settings, registry, write=store.routers.write, producer=producer, events=events),
+            treatments=treatments,
+        ),
         ExperimentsPart(
             folder=settings.learning_dir,
             shelf=RegistryShelf(registry.experiments(), partial(_promote, registry)),

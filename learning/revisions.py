@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 from learning.learning_events import LearningEvents, Sender
 from mos_online import contracts
@@ -18,7 +20,17 @@ from mos_online.themes.updates import shortened
 LOOK = 1.0
 """Seconds between two looks at the registry."""
 
+RETRY = 10.0
+"""Seconds until the router of an arm's model that could not be read is tried again."""
+
 log = logging.getLogger(__name__)
+
+
+class _Newest(NamedTuple):
+    """The newest revision of an epoch and an arm, and until when it need not be looked for (monotonic seconds)."""
+
+    update: RouterUpdate | None
+    until: float
 
 
 class Revisions:
@@ -49,12 +61,16 @@ class Revisions:
         self._events = events
         self._follower: RegistryFollower[Router] | None = None
         self._problem: str | None = None
-        self._next_look = self._next_newest = float("-inf")
-        self._newest: tuple[str, RouterUpdate | None] = ("", None)
-        self._unsent: RouterUpdate | None = None
+        self._next_look = float("-inf")
+        self._of_models: dict[str, Router] = {}
+        self._next_try: dict[str, float] = {}
+        self._newest: dict[tuple[str, str], _Newest] = {}
+        self._unsent: dict[str, RouterUpdate] = {}
 
-    def base(self) -> Router | None:
+    def base(self, model: str | None) -> Router | None:
         """See ``RouterShelf``; costs nothing between two looks at the registry."""
+        if model is not None:
+            return self._of_model(model)
         if self._follower is not None:
             self._follower.poll()
             return self._follower.loaded
@@ -70,30 +86,32 @@ class Revisions:
             return None
         return self._follower.loaded
 
-    def newest(self, epoch: str) -> RouterUpdate | None:
+    def newest(self, epoch: str, arm: str) -> RouterUpdate | None:
         """See ``RouterShelf``; costs nothing between two looks at the registry."""
-        known, update = self._newest
-        if known == epoch and time.monotonic() < self._next_newest:
-            return update
-        history = self._registry.routers(epoch)
+        known = self._newest.get((epoch, arm))
+        if known is not None and time.monotonic() < known.until:
+            return known.update
+        history = self._registry.routers(epoch, arm)
         revisions = history.revisions()
-        if known != epoch or (update.sequence if update else 0) != (revisions[-1].sequence if revisions else 0):
-            update = history.read(revisions[-1].sequence) if revisions else None
-        self._newest = epoch, update
-        self._next_newest = time.monotonic() + LOOK
+        sequence = revisions[-1].sequence if revisions else 0
+        if known is not None and (known.update.sequence if known.update else 0) == sequence:
+            update = known.update
+        else:
+            update = history.read(sequence) if revisions else None
+        self._newest[epoch, arm] = _Newest(update, time.monotonic() + LOOK)
         return update
 
     def keep(self, update: RouterUpdate) -> RouterUpdate:
         """See ``RouterShelf``."""
-        kept = self._registry.routers(update.epoch).add(update)
-        self._newest = kept.epoch, kept
+        kept = self._registry.routers(update.epoch, update.arm).add(update)
+        self._newest[kept.epoch, kept.arm] = _Newest(kept, time.monotonic() + LOOK)
         return kept
 
     def announce(self, update: RouterUpdate) -> None:
         """See ``RouterShelf``. The store is what replicas wait for, so it comes first."""
-        short = shortened(update, self._registry.routers(update.epoch).place(update.sequence))
+        short = shortened(update, self._registry.routers(update.epoch, update.arm).place(update.sequence))
         self._write(short)
-        self._unsent = short
+        self._unsent[update.arm] = short
         self.tend()
 
     def tell(self, event: LearningEvent) -> None:
@@ -103,14 +121,23 @@ class Revisions:
 
     def tend(self) -> None:
         """See ``RouterShelf``."""
-        update = self._unsent
-        if update is None:
-            return
+        for update in list(self._unsent.values()):
+            del self._unsent[update.arm]
+            if not self._producer.send(self._topic, update.arm.encode(), encode(update), partial(self._done, update)):
+                self._unsent[update.arm] = update
 
-        def done(error: str | None) -> None:
-            if error is not None and self._unsent is None:  # a later one may have taken its place
-                self._unsent = update
+    def _done(self, update: RouterUpdate, error: str | None) -> None:
+        if error is not None:  # a later one may have taken its place
+            self._unsent.setdefault(update.arm, update)
 
-        self._unsent = None
-        if not self._producer.send(self._topic, update.arm.encode(), encode(update), done):
-            self._unsent = update
+    def _of_model(self, model: str) -> Router | None:
+        """The router of a version, which is read once."""
+        known = self._of_models.get(model)
+        if known is not None or time.monotonic() < self._next_try.get(model, 0.0):
+            return known
+        try:
+            self._of_models[model] = load_router(self._registry.fetch(model))
+        except ModelError as error:
+            log.warning("the router of an arm is not revised: %s", error)
+            self._next_try[model] = time.monotonic() + RETRY
+        return self._of_models.get(model)

@@ -8,6 +8,7 @@ import time
 from mos_online import contracts
 from mos_online.contracts import RouterUpdate, encode
 from mos_online.errors import ModelError
+from mos_online.experiments.treatment import CHAMPION, Treatments
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from mos_online.themes import load_router
@@ -27,18 +28,23 @@ class RevisionsInService:
         label: of the registry.
         base: the router of the model in service.
         history: its revisions.
+        arms: those whose routers learn by themselves.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Read the router in service.
+    def __init__(self, settings: Settings, arm: str = CHAMPION) -> None:
+        """Read the router in service, of everybody or of an arm that learns.
 
         Raises:
-            ModelError: no model is in service, or it is damaged.
+            ModelError: no model is in service, or it is damaged; or there is no such arm.
         """
         registry = open_registry(settings)
+        arms = Treatments(registry.experiments().read().in_force).routers
+        if arm != CHAMPION and arm not in arms:
+            raise ModelError(f"no arm {arm} has revisions of its own; there are: {', '.join([CHAMPION, *arms])}")
         self.label = registry.label
-        self.base = load_router(registry.fetch("champion"))
-        self.history = registry.routers(self.base.epoch)
+        self.arms = list(arms)
+        self.base = load_router(registry.fetch(arms.get(arm) or CHAMPION))
+        self.history = registry.routers(self.base.epoch, arm)
         self._settings = settings
 
     def roll_back(self, sequence: int | None) -> tuple[RouterUpdate, bool]:

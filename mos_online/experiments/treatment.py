@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -76,6 +76,7 @@ class Treatments:
     Attributes:
         routers: arms that have revisions of their own -> the version of their model; None is the model in service.
         fast: arms that have fast weights of their own.
+        gone: arms of experiments that have ended.
     """
 
     def __init__(self, in_force: InForce, *, not_loaded: Collection[str] = ()) -> None:
@@ -89,6 +90,9 @@ class Treatments:
         self._layers: dict[str, _Layer] = {}
         self.routers: dict[str, str | None] = {}
         self.fast: set[str] = set()
+        everything: list[Running] = [*in_force.ended, *in_force.running]
+        self.gone = {arm_key(one, arm.name) for one in in_force.ended for arm in one.plan.arms}
+        self._diverts = {(one.name, one.version): _diverts(one) for one in everything}
         for running in in_force.running:
             layer = self._layers.setdefault(running.layer, _Layer(running.layer, [], {}))
             layer.splits.append(split_of(running.plan))
@@ -117,6 +121,18 @@ class Treatments:
             return NOBODY
         return Treated(assignments, DEFAULT._replace(**values), teaches)  # type: ignore[arg-type]
 
+    def learner_of(self, assignments: Sequence[Assignment]) -> str | None:
+        """The arm whose fast weights learn from an answer; None if no arm may.
+
+        Args:
+            assignments: as the answer says. Those of an experiment that nobody knows teach nobody.
+        """
+        for one in assignments:
+            if self._diverts.get((one.experiment, one.version), True):
+                key = f"{one.experiment}/{one.version}/{one.arm}"
+                return key if one.control_because is None and key in self.fast else None
+        return CHAMPION
+
     def all(self) -> set[Treatment]:
         """Every treatment that some user may get, the default included."""
         found = {DEFAULT}
@@ -137,17 +153,26 @@ class Treatments:
             values["model"] = version = running.models[served.model]
             if version in not_loaded:  # that of the control, too
                 values["model"], because = None, because or "not_loaded"
-        diverted = any(getattr(arm, key) is not None for arm in running.plan.arms for key in LEARNED)
+        diverted = _diverts(running)
         if diverted:
             values["learner"] = learner = arm_key(running, served.name)
             if because is None:
-                if served.router != "frozen":
+                if served.router != "frozen" and any(arm.router is not None for arm in running.plan.arms):
                     self.routers[learner] = values.get("model")
                 if served.fast_weights is not False:
                     self.fast.add(learner)
         return _Arm(values, arm_key(running, name) if because is None else None, diverted, because)
 
 
+def _diverts(running: Running) -> bool:
+    """Whether the users of an experiment teach its arms, and not the champion."""
+    return any(getattr(arm, key) is not None for arm in running.plan.arms for key in LEARNED)
+
+
 def arm_key(running: Running, arm: str) -> str:
     """The name under which what an arm has learned is kept, such as ``routing/1/online``."""
     return f"{running.name}/{running.version}/{arm}"
+
+
+NO_EXPERIMENTS: Final = Treatments(InForce())
+"""Everybody gets what everybody gets."""

@@ -155,6 +155,11 @@ class FastLearner:
                 found[version] = ModelWeights.of(calibration.curve, calibration.offsets())
         return FastWeights(arm=arm, as_of=self.state.at, models=found) if found else None
 
+    def forget(self, arm: str) -> None:
+        """Drop what was learned in an arm."""
+        self.state.arms.pop(arm, None)
+        self.state.served.pop(arm, None)
+
     def broken(self) -> dict[str, list[str]]:
         """Arms that learn nothing now -> the limits that are passed."""
         return {arm: sorted(state.limits.broken()) for arm, state in self.state.arms.items() if state.limits.broken()}

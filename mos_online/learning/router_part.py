@@ -1,80 +1,28 @@
-"""The part of the learner that revises the router."""
+"""The part of the learner that revises routers: that of the champion, and that of each arm that learns."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-import msgspec
-
-from mos_online.contracts import RouterUpdate
-from mos_online.experiments.treatment import CHAMPION
+from mos_online.errors import MosError
+from mos_online.experiments.treatment import CHAMPION, NO_EXPERIMENTS, Treatments
+from mos_online.learning.arm_router import DAY, ArmRouter, RouterRules
 from mos_online.learning.part import Alarm, LearningBatch
-from mos_online.learning.router_events import promoted, refused
 from mos_online.learning.router_shelf import RouterShelf
-from mos_online.learning.unknown_items import UnknownItems
-from mos_online.themes.gate import Judgement, judge
-from mos_online.themes.revise import revise
-from mos_online.themes.revision_config import GateConfig, RevisionConfig
-from mos_online.themes.router import Router
-from mos_online.themes.updates import revision_of, update_of
-from mos_online.themes.visits import Visit, VisitWindow, visit_of
-
-DAY = 86_400_000
-START = (-1, "")
-"""Before all sessions."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RouterSchedule:
-    """When a revision is made.
-
-    Attributes:
-        every: after so many sessions.
-        soon: after so many, if a drift or new items ask for it.
-        new_items_every: new items ask at most every so many ms of event time.
-        span: sessions that closed longer ago (ms) than this before the newest are not in the window.
-        ahead: a revision routes sessions from so many ms of event time after the newest that is known, so that whoever
-            routes has it by then.
-    """
-
-    every: int = 1000
-    soon: int = 100
-    new_items_every: int = 60_000
-    span: int = 7 * DAY
-    ahead: int = 2000
-
-
-@dataclass
-class _Epoch:
-    """What is known of the epoch in service.
-
-    Attributes:
-        base: the router that began it.
-        serving: the router in service.
-        newest: its message; None if it is the base.
-        decided: place of the last session that was decided about; what comes later is new.
-        revised_at: event time (ms) of the last revision that was tried.
-        refused, judgement: what the gate said last.
-    """
-
-    base: Router
-    serving: Router
-    newest: RouterUpdate | None = None
-    decided: tuple[int, str] = START
-    revised_at: int = 0
-    refused: list[str] = field(default_factory=list)
-    judgement: Judgement | None = None
+from mos_online.themes.visits import VisitWindow, visit_of
 
 
 class RouterPart:
     """Makes a revision of the router every so many sessions, or sooner if something asks for it.
 
-    What a revision holds is a function of the base and of the sessions up to one place in the order of event time. The
-    shelf keeps the place with the revision. So a learner that was killed goes on as if nothing had happened. If it has
-    fallen behind, it makes the last revision that is due and leaves out those before.
+    What a revision holds is a function of the base, of the experiments in force, and of the sessions up to one place in
+    the order of event time. The shelf keeps the place with the revision. So a learner that was killed goes on as if
+    nothing had happened. If it has fallen behind, it makes the last revision that is due and leaves out those before.
 
-    While a revision says ``held``, which a rollback does, none follows.
+    An arm whose router learns has revisions of its own, made from the sessions of its own users; the champion's are
+    made from those of users who are in no such experiment. While a revision says ``held``, which a rollback does, none
+    of that arm follows.
     """
 
     name = "router"
@@ -83,136 +31,90 @@ class RouterPart:
         self,
         shelf: RouterShelf,
         *,
-        config: RevisionConfig | None = None,
-        limits: GateConfig | None = None,
-        schedule: RouterSchedule | None = None,
+        rules: RouterRules | None = None,
+        treatments: Callable[[], Treatments] = lambda: NO_EXPERIMENTS,
     ) -> None:
-        """Know nothing yet."""
+        """Know nothing yet.
+
+        Args:
+            shelf: where revisions are kept.
+            rules: how they are made.
+            treatments: the experiments in force; the same object until others are.
+        """
         self._shelf = shelf
-        self._config = config or RevisionConfig()
-        self._limits = limits or GateConfig()
-        self._schedule = schedule or RouterSchedule()
-        self._window = VisitWindow(self._config.window + 20 * self._schedule.every)
-        self._unknown = UnknownItems(self._config.least)
-        self._epoch: _Epoch | None = None
-        self._asked: str | None = None
-        self._unannounced: RouterUpdate | None = None
+        self._rules = rules or RouterRules()
+        self._in_force = treatments
+        self._window = VisitWindow(self._rules.config.window + 20 * self._rules.schedule.every)
+        self._treatments = NO_EXPERIMENTS
+        self._teaches: dict[str, str | None] = {}
+        self._champion = self._arm(CHAMPION, None)
+        self._arms: dict[str, ArmRouter] = {}
 
     @property
     def horizon(self) -> int:
         """The span of the window, and a day for what was not decided yet."""
-        return self._schedule.span + DAY
+        return self._rules.schedule.span + DAY
 
     def take(self, batch: LearningBatch) -> None:
         """Remember the sessions."""
+        self._follow()
         visits = [visit for visit in map(visit_of, batch.sessions) if visit.items]
         self._window.add(visits)
-        if self._epoch is not None:
-            self._unknown.learn(visits, self._epoch.serving)
+        for arm in self._all():
+            arm.take(visits)
 
     def step(self, event_time: int) -> Sequence[Alarm]:
-        """Make the revision that is due, and put it into service or say why not."""
+        """Make the revisions that are due, and put them into service or say why not.
+
+        Raises:
+            MosError: the first of an arm; the others were seen to all the same.
+        """
         self._shelf.tend()
-        epoch = self._followed()
-        if self._unannounced is not None:
-            self._shelf.announce(self._unannounced)
-            self._unannounced = None
-        if epoch is None or (epoch.newest is not None and epoch.newest.held):
-            return ()
-        visits = self._due(epoch, event_time)
-        if visits:
-            self._revise(epoch, visits, event_time)
+        self._follow()
+        failure: MosError | None = None
+        for arm in self._all():
+            try:
+                arm.step(event_time)
+            except MosError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
         return ()
 
     def hear(self, alarm: Alarm) -> None:
         """A drift of the themes asks for a revision now, also where it asks for a new epoch: that takes longer."""
         if alarm.trigger in {"router", "router-fit"}:
-            self._asked = alarm.why
+            for arm in self._all():
+                arm.ask(alarm.why)
 
     def status(self) -> Mapping[str, object]:
-        """The revision in service, what the gate measured last, and what is waited for."""
-        epoch = self._epoch
-        if epoch is None:
-            return {"state": "waits for a model"}
-        newest = epoch.newest
-        return {
-            "epoch": epoch.base.epoch,
-            "revision": epoch.serving.sequence,
-            "version": epoch.serving.version,
-            "routes_from": newest.effective_from if newest is not None else None,
-            "made_from": newest.sessions if newest is not None else 0,
-            "held": newest is not None and newest.held,
-            "new_sessions": len(self._since(epoch)),
-            "refused": epoch.refused,
-            "measured": msgspec.to_builtins(epoch.judgement) if epoch.judgement is not None else None,
-            "asked_for": self._asked,
-        }
+        """The revision in service, what the gate measured last, and what is waited for; then the same of each arm."""
+        arms = {f"arm {name}": arm.status() for name, arm in self._arms.items()}
+        return {**self._champion.status(), **arms}
 
-    def _followed(self) -> _Epoch | None:
-        """The epoch in service, after a look at the shelf."""
-        base = self._shelf.base()
-        if base is None:
-            return None
-        newest = self._shelf.newest(base.epoch)
-        epoch = self._epoch
-        if epoch is None or epoch.base.epoch != base.epoch:
-            epoch = self._epoch = _Epoch(base=base, serving=base)
-            self._unknown.clear()
-            if newest is None:
-                return epoch
-        if newest is not None and newest != epoch.newest:
-            self._serve(epoch, newest, revision_of(base, newest))
-        return epoch
+    def _all(self) -> list[ArmRouter]:
+        return [self._champion, *self._arms.values()]
 
-    def _serve(self, epoch: _Epoch, update: RouterUpdate, router: Router) -> None:
-        epoch.newest, epoch.serving = update, router
-        epoch.decided = max(epoch.decided, (update.through_watermark, update.through_session))
-        self._unknown.clear()
-        self._unannounced = update
-
-    def _since(self, epoch: _Epoch) -> list[Visit]:
-        """The sessions that nothing was decided about."""
-        return self._window.after(epoch.decided)
-
-    def _due(self, epoch: _Epoch, event_time: int) -> list[Visit]:
-        """The window of the revision that is due; empty if none is."""
-        since = self._since(epoch)
-        whole = len(since) // self._schedule.every * self._schedule.every
-        new_items = self._unknown.ready and event_time >= epoch.revised_at + self._schedule.new_items_every
-        if whole:
-            through = since[whole - 1].place
-        elif len(since) >= self._schedule.soon and (self._asked is not None or new_items):
-            through = since[-1].place
-        else:
-            return []
-        visits = self._window.up_to(through)[-self._config.window :]
-        oldest = through[0] - self._schedule.span
-        return [visit for visit in visits if visit.watermark > oldest]
-
-    def _revise(self, epoch: _Epoch, visits: list[Visit], event_time: int) -> None:
-        through = visits[-1].place
-        epoch.decided, epoch.revised_at, self._asked = through, event_time, None
-        self._unknown.clear()
-        sequence = epoch.newest.sequence + 1 if epoch.newest is not None else 1
-        revision = revise(epoch.base, visits, self._config, sequence=sequence)
-        epoch.judgement = judge(epoch.base, epoch.serving, revision, visits, self._config, self._limits)
-        epoch.refused = epoch.judgement.refused
-        if epoch.refused:
-            self._shelf.tell(refused(epoch.base, revision, epoch.judgement, through))
+    def _follow(self) -> None:
+        """Begin with arms that have come, and forget those that have gone."""
+        treatments = self._in_force()
+        if treatments is self._treatments:
             return
-        update = update_of(
-            epoch.base,
-            revision,
-            arm=CHAMPION,
-            effective_from=max(event_time, through[0]) + self._schedule.ahead,
-            through=through,
-            sessions=len(visits),
-        )
-        kept = self._shelf.keep(update)
-        if kept != update:  # somebody has rolled back meanwhile
-            revision = revision_of(epoch.base, kept)
-        self._serve(epoch, kept, revision)
-        self._shelf.announce(kept)
-        self._unannounced = None
-        if kept == update:
-            self._shelf.tell(promoted(epoch.base, revision, epoch.judgement, through))
+        self._treatments, before = treatments, self._arms
+        self._teaches.clear()
+        self._arms = {}
+        for name, model in treatments.routers.items():
+            known = before.get(name)
+            self._arms[name] = known if known is not None and known.model == model else self._arm(name, model)
+
+    def _arm(self, name: str, model: str | None) -> ArmRouter:
+        return ArmRouter(name, model, self._shelf, self._window, partial(self._learns, name), self._rules)
+
+    def _learns(self, arm: str, user_id: str) -> bool:
+        try:
+            return self._teaches[user_id] == arm
+        except KeyError:
+            if len(self._teaches) > 2 * len(self._window):
+                self._teaches.clear()
+            teaches = self._teaches[user_id] = self._treatments.of(user_id).teaches
+            return teaches == arm

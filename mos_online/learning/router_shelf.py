@@ -11,12 +11,16 @@ from mos_online.themes.router import Router
 class RouterShelf(Protocol):
     """The truth about revisions, and those who are told of them."""
 
-    def base(self) -> Router | None:
-        """The router of the model in service, which began its epoch; None while there is no model."""
+    def base(self, model: str | None) -> Router | None:
+        """The router of a version of the model, which began its epoch; None while it is not there.
+
+        Args:
+            model: the version; None: the one in service.
+        """
         ...
 
-    def newest(self, epoch: str) -> RouterUpdate | None:
-        """The revision of the highest sequence, with all its rows; None if there is none.
+    def newest(self, epoch: str, arm: str) -> RouterUpdate | None:
+        """The arm's revision of the highest sequence, with all its rows; None if there is none.
 
         Raises:
             ModelError: it is damaged, or the registry cannot be read.

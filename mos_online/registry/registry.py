@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from mos_online.errors import ModelError, SettingsError
+from mos_online.experiments.treatment import CHAMPION
 from mos_online.registry import manifest as manifests
 from mos_online.registry.aliases import NAMES, Aliases, AliasHistory
 from mos_online.registry.cache import VersionCache
@@ -145,9 +146,9 @@ class Registry:
             raise ModelError(self._no_champion(aliases))
         return revision, aliases.champion
 
-    def routers(self, epoch: str) -> RouterHistory:
-        """The revisions of the router that began an epoch."""
-        return RouterHistory(self._storage, epoch)
+    def routers(self, epoch: str, arm: str = CHAMPION) -> RouterHistory:
+        """The revisions of the router that began an epoch; those of an arm that learns are its own."""
+        return RouterHistory(self._storage, epoch, arm)
 
     def experiments(self) -> ExperimentHistory:
         """The experiments that are in force, and how they are changed."""

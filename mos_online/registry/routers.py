@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from mos_online.contracts import RouterUpdate, decode_router_update, encode
 from mos_online.errors import ContractError, ModelError
+from mos_online.experiments.treatment import CHAMPION
 from mos_online.registry.lock import WriterLock
 from mos_online.registry.storage import Storage
 from mos_online.themes.timeline import InForce
@@ -20,17 +21,17 @@ _NAMED = re.compile(r"(\d{8})\.(\d{1,15})\.([A-Za-z0-9-]{1,40})\.([0-9a-f]{16})\
 
 
 class RouterHistory:
-    """The revisions of one epoch, numbered from 1 on, each in a file that is never changed.
+    """The revisions of one epoch for one arm, numbered from 1 on, each in a file that is never changed.
 
     ``routers/<epoch>/<sequence>.<effective_from>.<version>.<hash of the content>.json`` holds a revision. So one
     listing says what is in force when. A file that can be seen in part does not have the hash that its name says.
     """
 
-    def __init__(self, storage: Storage, epoch: str) -> None:
-        """Name an epoch. Nothing is read yet."""
+    def __init__(self, storage: Storage, epoch: str, arm: str = CHAMPION) -> None:
+        """Name an epoch, and the arm that is served. Nothing is read yet."""
         self.epoch = epoch
         self._storage = storage
-        self._folder = f"{FOLDER}/{epoch}"
+        self._folder = f"{FOLDER}/{epoch}" if arm == CHAMPION else f"{FOLDER}/{epoch}/arms/{arm}"
         self._lock = WriterLock(storage)
 
     def revisions(self) -> list[InForce]:

@@ -26,7 +26,7 @@ def open_service(settings: Settings) -> Service:
     registry = open_registry(settings)
     return Service(
         registry=registry,
-        read_revision=lambda update: registry.routers(update.epoch).read(update.sequence),
+        read_revision=lambda update: registry.routers(update.epoch, update.arm).read(update.sequence),
         load=partial(Recommender.load, new_item_users=settings.new_item_users),
         open_store=open_store,
         partitions=settings.partitions,

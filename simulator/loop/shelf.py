@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from mos_online.contracts import LearningEvent, RouterUpdate
-from mos_online.learning.router_part import RouterPart, RouterSchedule
+from mos_online.learning.arm_router import RouterRules, RouterSchedule
+from mos_online.learning.router_part import RouterPart
 from mos_online.themes import Router
 from mos_online.themes.updates import revision_of
 from simulator.loop.served import Served
@@ -24,13 +25,14 @@ class SimulatedShelf:
         self._served, self._base = served, served.recommender.router
         self._newest: RouterUpdate | None = None
 
-    def base(self) -> Router:
-        """The router of the model."""
+    def base(self, model: str | None) -> Router:
+        """The router of the model; there is one."""
+        del model
         return self._base
 
-    def newest(self, epoch: str) -> RouterUpdate | None:
-        """The last revision; there is one epoch."""
-        del epoch
+    def newest(self, epoch: str, arm: str) -> RouterUpdate | None:
+        """The last revision; there is one epoch, and one arm."""
+        del epoch, arm
         return self._newest
 
     def keep(self, update: RouterUpdate) -> RouterUpdate:
@@ -62,5 +64,6 @@ def revise_by(served: Served, *, every: int = 250) -> SimulatedShelf:
         Where the revisions go; it counts them.
     """
     shelf = SimulatedShelf(served)
-    served.parts.append(RouterPart(shelf, schedule=RouterSchedule(every=every, soon=min(every, 100))))
+    rules = RouterRules(schedule=RouterSchedule(every=every, soon=min(every, 100)))
+    served.parts.append(RouterPart(shelf, rules=rules))
     return shelf

@@ -11,12 +11,16 @@ from msgspec.structs import replace
 
 from learning.fast_weights import FILE, PUBLISH_EVERY, STORE_EVERY, FastWeightsPart
 from learning.learning_events import LearningEvents
-from mos_online.contracts import LearningEvent, Outcome, Session
+from mos_online.contracts import Assignment, LearningEvent, Outcome, Session
 from mos_online.errors import StoreError
+from mos_online.experiments.changes import stopped
+from mos_online.experiments.treatment import NO_EXPERIMENTS, Treatments
 from mos_online.learning.fast_weights import FastWeights
+from mos_online.learning.learner import FastLearner
 from mos_online.learning.part import Alarm, LearningBatch
 from mos_online.settings import Settings
 from publishing.unwaiting import Done
+from tests.experiments.plans import MODELS, ROUTING, in_force
 from tests.learning.outcome_streams import outcomes
 from tests.learning.records import session
 
@@ -69,6 +73,7 @@ class World:
         self.written: list[FastWeights] = []
         self.now = 100.0
         self.failure: StoreError | None = None
+        self.treatments = NO_EXPERIMENTS
 
     def write(self, weights: FastWeights) -> None:
         if self.failure is not None:
@@ -78,7 +83,12 @@ class World:
     def part(self) -> FastWeightsPart:
         events = LearningEvents(Settings(), self.kafka)
         return FastWeightsPart(
-            folder=self.folder, themes=ByNumber(), write=self.write, events=events, clock=lambda: self.now
+            folder=self.folder,
+            themes=ByNumber(),
+            write=self.write,
+            events=events,
+            treatments=lambda: self.treatments,
+            clock=lambda: self.now,
         )
 
 
@@ -243,3 +253,32 @@ def test_sessions_are_watched_in_the_themes_of_the_epoch(world: World) -> None:
     themes.epoch = ("e2", 3)
     give(part, [replace(batch, outcomes=[]) for batch in batches(STREAM[300:400])])
     assert part.status()["epoch"] == "e2"
+
+
+def test_each_arm_learns_from_the_answers_that_name_it_and_from_no_others(world: World) -> None:
+    world.treatments = Treatments(in_force(ROUTING.replace("router: frozen}", "router: frozen, fast_weights: false}")))
+    online, frozen = Assignment("routing", 1, "online", 0.5), Assignment("routing", 1, "frozen", 0.5)
+    taken_back = replace(online, control_because="rolled_back")
+    other, unknown = Assignment("models", 1, "new", 0.5), Assignment("later", 1, "a", 0.5)
+    arms = {"champion": [], "routing/1/online": [online], "nobody": [frozen], "no one": [taken_back], "none": [unknown]}
+    given = [replace(one, assignments=list(arms.values())[n % 5]) for n, one in enumerate(STREAM)]
+    part, alone = world.part(), {}
+    for name in arms:
+        own = [one for one, arm in zip(given, [*arms] * len(given), strict=False) if arm == name]
+        learner = FastLearner()
+        for one in own:
+            learner.outcome(one)
+        found = learner.weights()
+        alone[name] = found.models if found is not None else {}
+    give(part, batches(given))
+    world.now += PUBLISH_EVERY
+    part.step(0)
+    assert {one.arm for one in world.written} == {"champion", "routing/1/online"}
+    for weights in world.written[-2:]:
+        assert weights.models == alone[weights.arm]
+    assert alone["champion"] != alone["routing/1/online"]
+    assert Treatments(in_force("layers:" + MODELS)).learner_of([replace(other, experiment="model")]) == "champion"
+
+    world.treatments = Treatments(stopped(in_force(ROUTING), ["routing"], "done", now=9))
+    give(part, batches(given[:5]))
+    assert [one for one in part.status()["impressions"] if "routing" in one] == []  # type: ignore[attr-defined]

@@ -16,7 +16,8 @@ from learning.revisions import Revisions
 from mos_online import contracts
 from mos_online.contracts import RouterUpdate, decode_router_update, encode
 from mos_online.errors import StoreError
-from mos_online.learning.router_part import RouterPart, RouterSchedule
+from mos_online.learning.arm_router import RouterRules, RouterSchedule
+from mos_online.learning.router_part import RouterPart
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
 from mos_online.themes.updates import revision_of
@@ -50,7 +51,7 @@ def shelf(settings: Settings, sender: Sender, write: Callable[[RouterUpdate], No
 
 
 def learned(revisions: Revisions, count: int = 40) -> RouterPart:
-    part = RouterPart(revisions, schedule=RouterSchedule(every=40))
+    part = RouterPart(revisions, rules=RouterRules(schedule=RouterSchedule(every=40)))
     give(part, [session(number, "ab"[number % 2], "ab"[number % 2]) for number in range(count)])
     return part
 
@@ -80,7 +81,7 @@ def test_a_store_or_kafka_that_was_away_is_told_later(mos_home: Settings, tmp_pa
 
     revisions = shelf(mos_home, sender, write)
     sender.away = True
-    part = RouterPart(revisions, schedule=RouterSchedule(every=40))
+    part = RouterPart(revisions, rules=RouterRules(schedule=RouterSchedule(every=40)))
     with pytest.raises(StoreError):
         give(part, [session(number, "ab"[number % 2]) for number in range(40)])
     kept = open_registry(mos_home).routers(base.epoch).newest()
@@ -96,10 +97,10 @@ def test_a_store_or_kafka_that_was_away_is_told_later(mos_home: Settings, tmp_pa
 
 def test_without_a_model_it_waits_for_one(mos_home: Settings, tmp_path: Path) -> None:
     revisions = shelf(mos_home, Sender(), lambda _: None)
-    assert revisions.base() is None
+    assert revisions.base(None) is None
     revisions._next_look = 0.0
     base = publish_model(tmp_path / "model", mos_home)
-    found = revisions.base()
+    found = revisions.base(None)
     assert found is not None
     assert found.version == base.version
 

@@ -8,16 +8,21 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mos_online.contracts import LearningEvent, RouterUpdate, Session, SessionEvent
 from mos_online.errors import StoreError
+from mos_online.experiments.in_force import InForce
+from mos_online.experiments.treatment import CHAMPION, Treatments
+from mos_online.learning.arm_router import RouterRules, RouterSchedule
 from mos_online.learning.part import Alarm, LearningBatch
-from mos_online.learning.router_part import RouterPart, RouterSchedule
+from mos_online.learning.router_part import RouterPart
 from mos_online.themes.revise import revise
 from mos_online.themes.revision_config import GateConfig, RevisionConfig
 from mos_online.themes.router import Router
 from mos_online.themes.updates import restored, revision_of
 from mos_online.themes.visits import visit_of
+from tests.experiments.plans import ROUTING, in_force
 from tests.themes.test_gate import BASE, EACH, THEMES
 from tests.themes.test_refit import disguised
 
@@ -36,14 +41,15 @@ class Shelf:
         self.tended = 0
         self.down = False
 
-    def base(self) -> Router | None:
+    def base(self, model: str | None) -> Router | None:
         return self.router
 
-    def newest(self, epoch: str) -> RouterUpdate | None:
-        return next((update for update in reversed(self.kept) if update.epoch == epoch), None)
+    def newest(self, epoch: str, arm: str) -> RouterUpdate | None:
+        found = (update for update in reversed(self.kept) if (update.epoch, update.arm) == (epoch, arm))
+        return next(found, None)
 
     def keep(self, update: RouterUpdate) -> RouterUpdate:
-        newest = self.newest(update.epoch)
+        newest = self.newest(update.epoch, update.arm)
         if newest is not None and newest.sequence >= update.sequence:
             return newest
         self.kept.append(update)
@@ -80,7 +86,8 @@ def log(count: int, seed: int = 0) -> list[Session]:
 
 
 def part(shelf: Shelf, limits: GateConfig | None = None) -> RouterPart:
-    return RouterPart(shelf, config=CONFIG, limits=limits, schedule=SCHEDULE)
+    rules = RouterRules(config=CONFIG, limits=limits or GateConfig(), schedule=SCHEDULE)
+    return RouterPart(shelf, rules=rules)
 
 
 def give(learner: RouterPart, sessions: Sequence[Session], *, again: bool = False) -> None:
@@ -271,8 +278,48 @@ def test_of_two_learners_the_slower_one_takes_what_the_other_has_kept() -> None:
     shelf, sessions = Shelf(), log(40)
     fast, slow = part(shelf), part(shelf)
     give(fast, sessions)
-    shelf.newest = lambda epoch: None  # type: ignore[method-assign]  # it has not looked yet
+    shelf.newest = lambda epoch, arm: None  # type: ignore[method-assign]  # it has not looked yet
     shelf.keep = lambda update: shelf.kept[0]  # type: ignore[method-assign]
     give(slow, sessions)
     assert slow.status()["version"] == shelf.kept[0].version
     assert len(shelf.kept) == 1
+
+
+def test_each_learning_arm_has_revisions_of_the_sessions_of_its_own_users_and_the_others_teach_the_champion() -> None:
+    treatments = Treatments(in_force(ROUTING))
+    shelf, sessions = Shelf(), [replace(one, user_id=f"u{n}") for n, one in enumerate(log(400))]
+    learner = RouterPart(shelf, rules=RouterRules(config=CONFIG, schedule=SCHEDULE), treatments=lambda: treatments)
+    for one in sessions:
+        give(learner, [one])
+    arms = {"champion": CHAMPION, "routing/1/online": "routing/1/online"}
+    assert {one.arm for one in shelf.kept} == arms.keys()
+    for arm in arms:
+        own = [visit_of(one) for one in sessions if treatments.of(one.user_id).teaches == arm]
+        made = [one for one in shelf.kept if one.arm == arm]
+        assert [one.sequence for one in made] == list(range(1, len(own) // SCHEDULE.every + 1))
+        for update in made:
+            window = [one for one in own if one.watermark <= update.through_watermark][-CONFIG.window :]
+            assert revision_of(BASE, update).version == revise(BASE, window, CONFIG, sequence=update.sequence).version
+    assert {one.arm for one in shelf.told} == arms.keys()
+    assert learner.status()["arm routing/1/online"]["revision"] >= 1  # type: ignore[index]
+    frozen = [one for one in sessions if treatments.of(one.user_id).teaches == "routing/1/frozen"]
+    assert len(frozen) > SCHEDULE.every
+
+
+def test_arms_come_and_go_while_the_learner_runs_and_one_that_fails_holds_up_no_other() -> None:
+    before, now = Treatments(InForce()), [Treatments(InForce())]
+    treatments = Treatments(in_force(ROUTING.replace("[[0, 5000]]", "[[0, 10000]]")))
+    shelf, sessions = Shelf(), [replace(one, user_id=f"u{n}") for n, one in enumerate(log(300))]
+    learner = RouterPart(shelf, rules=RouterRules(config=CONFIG, schedule=SCHEDULE), treatments=lambda: now[0])
+    give(learner, sessions[:100])
+    assert {one.arm for one in shelf.kept} == {CHAMPION}
+    now[0] = treatments
+    learner.step(200)
+    assert {one.arm for one in shelf.kept} == {CHAMPION, "routing/1/online"}, "what is in the window counts"
+    champion = len([one for one in shelf.kept if one.arm == CHAMPION])
+    give(learner, sessions[100:200])
+    assert len([one for one in shelf.kept if one.arm == CHAMPION]) == champion, "all users are in the experiment"
+    now[0] = before
+    give(learner, sessions[200:])
+    assert "arm routing/1/online" not in learner.status()
+    assert len([one for one in shelf.kept if one.arm == CHAMPION]) > champion

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from features.store import OnlineStore
+from mos_online.experiments.reading import parse_plan
 from mos_online.registry import open_registry
 from mos_online.registry.routers import RouterHistory
 from mos_online.settings import Settings
 from mos_online.themes import Router
 from mos_online.themes.updates import revision_of, update_of
+from tests.experiments.plans import ROUTING
 from tests.mos_cli.mos_runs import Mos
 from tests.published_model import publish_model
 
@@ -108,3 +111,22 @@ def test_without_revisions_there_is_nothing_to_go_back_to(mos: Mos, base: Router
     answer = mos("routers", "rollback")
     assert answer.status == 2
     assert f"router {base.version} has no revisions yet" in answer.err
+
+
+def test_an_arm_that_learns_has_revisions_of_its_own(mos: Mos, history: RouterHistory, mos_home: Settings) -> None:
+    registry = open_registry(mos_home)
+    registry.experiments().start(parse_plan(ROUTING), lambda _: None, now=1)
+    own = registry.routers(history.epoch, "routing/1/online")
+    own.add(replace(history.read(1), arm="routing/1/online"))
+    assert "arms that learn, for --arm: routing/1/online" in mos("routers", "list").out
+    listed = mos("routers", "list", "--arm", "routing/1/online").out
+    assert [line.split()[0] for line in listed.splitlines() if "r-" in line][1:] == ["1"]
+    assert "no arm other has revisions of its own; there are: champion, routing/1/online" in (
+        mos("routers", "list", "--arm", "other").err
+    )
+    assert "in service: revision 2" in mos("routers", "rollback", "--to", "0", "--arm", "routing/1/online").out
+    assert [one.sequence for one in own.revisions()] == [1, 2]
+    assert [one.sequence for one in history.revisions()] == [1, 2]
+    store = OnlineStore.open(mos_home)
+    assert store.routers.stamps(["champion", "routing/1/online"]) == {"routing/1/online": (history.epoch, 2)}
+    store.close()

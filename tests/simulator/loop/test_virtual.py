@@ -174,7 +174,7 @@ def test_revisions_regain_themes_after_a_drift(population: Population) -> None:
     measured = loop.run(DURATION)
     frozen, online = (measured.agreement(way, DURATION - HOUR, DURATION) for way in range(2))
     assert online > frozen + 0.05
-    newest = shelf.newest(served[1].recommender.router.epoch)
+    newest = shelf.newest(served[1].recommender.router.epoch, "champion")
     assert newest is not None
     assert newest.sequence == served[1].recommender.router.sequence == shelf.told["promoted"] > 2
     assert served[0].recommender.router.sequence == 0
