@@ -33,8 +33,15 @@ class Lineup:
     treatments: Treatments | None = None
     arms: Mapping[Treatment, InService]
 
+    def parts(self, queries: Sequence[Query], *, most: int) -> list[list[int]]:
+        """Places of the queries that one model and router answers together, at most so many in a part."""
+        groups: dict[Recommender | None, list[int]] = {}
+        for place, query in enumerate(queries):
+            groups.setdefault(self._recommender(query), []).append(place)
+        return [group[begin : begin + most] for group in groups.values() for begin in range(0, len(group), most)]
+
     def answers(self, queries: Sequence[Query], *, store_down: bool) -> list[Answer]:
-        """Answer a batch, those of one model and router together.
+        """Answer one of the parts.
 
         Args:
             queries: with profiles, unless the store is away.
@@ -44,19 +51,13 @@ class Lineup:
             rankings = self.champion.recommender.recommend(queries)
             return [_answer(self.champion, NOBODY, ranking, None, store_down) for ranking in rankings]
         treated = [self.treatments.of(query.user_id) for query in queries]
-        ranked = self._ranked(queries, treated)
-        return [self._treated(*one, store_down) for one in zip(queries, treated, ranked, strict=True)]
+        asked = [_longer(query, one.treatment) for query, one in zip(queries, treated, strict=True)]
+        rankings = self.arms[treated[0].treatment].recommender.recommend(asked)
+        return [self._treated(*one, store_down) for one in zip(queries, treated, rankings, strict=True)]
 
-    def _ranked(self, queries: Sequence[Query], treated: Sequence[Treated]) -> list[Ranking]:
-        """The ranking for each query, longer than asked where one of its places may be explored."""
-        groups: dict[Recommender, list[int]] = {}
-        for position, one in enumerate(treated):
-            groups.setdefault(self.arms[one.treatment].recommender, []).append(position)
-        found: dict[int, Ranking] = {}
-        for recommender, positions in groups.items():
-            asked = [_longer(queries[position], treated[position].treatment) for position in positions]
-            found |= zip(positions, recommender.recommend(asked), strict=True)
-        return [found[position] for position in range(len(queries))]
+    def _recommender(self, query: Query) -> Recommender | None:
+        """Who answers; None without experiments, when there is one."""
+        return None if self.treatments is None else self.arms[self.treatments.of(query.user_id).treatment].recommender
 
     def _treated(self, query: Query, treated: Treated, ranking: Ranking, store_down: bool) -> Answer:
         exploration, epsilon = None, treated.treatment.exploration

@@ -114,15 +114,17 @@ class Scorer:
         self._metrics.in_service(recommender.model_version, recommender.router_version)
 
     def _run(self) -> None:
-        while batch := self._queue.take(self._limits.max_batch):
+        while batch := self._queue.take(self._most()):
             self._busy_since = time.monotonic()
             try:
                 self._score(batch)
             finally:
                 self._busy_since = None
-            done = [call for call, _ in batch if call.left == 0]
-            if done:
-                self._loop.call_soon_threadsafe(self._deliver, list(dict.fromkeys(done)))
+
+    def _most(self) -> int:
+        """Queries to take at once: with several models or routers more, so that each of them gets a batch."""
+        several = self._lineup is not None and self._lineup.treatments is not None
+        return self._limits.max_batch * (2 if several else 1)
 
     def _deliver(self, calls: list[_Call]) -> None:
         for call in calls:
@@ -137,34 +139,47 @@ class Scorer:
     def _score(self, batch: list[_Waiting]) -> None:
         now = time.monotonic()
         wanted: list[_Waiting] = []
+        dropped: list[_Waiting] = []
         for call, position in batch:
             if call.deadline < now and call.error is None:
                 call.error = OverloadedError(
                     f"the request waited longer than {self._limits.deadline:g} s", retry_after=RETRY_AFTER
                 )
-            if call.error is None and not call.future.cancelled():
-                wanted.append((call, position))
-        if wanted:
-            self._metrics.batch_size.observe(len(wanted))
-            self._answer(wanted)
-            self._metrics.score_seconds.observe(time.monotonic() - now)
-        for call, _ in batch:
-            call.left -= 1
-
-    def _answer(self, wanted: list[_Waiting]) -> None:
-        lineup = self._lineup
-        assert lineup is not None  # noqa: S101 - the service asks only then
+            refused = call.error is not None or call.future.cancelled()
+            (dropped if refused else wanted).append((call, position))
+        self._finish(dropped)
+        if not wanted:
+            return
         queries = [call.queries[position] for call, position in wanted]
         profiles = self._profiles.read(list({query.user_id for query in queries}))
         if profiles is not None:
             queries = [msgspec.structs.replace(query, profile=profiles.get(query.user_id)) for query in queries]
+        lineup = self._lineup
+        assert lineup is not None  # noqa: S101 - the service asks only then
+        for part in lineup.parts(queries, most=self._limits.max_batch):
+            began = time.monotonic()
+            ours = [wanted[place] for place in part]
+            self._metrics.batch_size.observe(len(ours))
+            self._answer(lineup, ours, [queries[place] for place in part], store_down=profiles is None)
+            self._metrics.score_seconds.observe(time.monotonic() - began)
+            self._finish(ours)
+
+    def _finish(self, queries: list[_Waiting]) -> None:
+        """These are answered, or never will be; the event loop gets the calls of which none is left."""
+        for call, _ in queries:
+            call.left -= 1
+        done = [call for call, _ in queries if call.left == 0]
+        if done:
+            self._loop.call_soon_threadsafe(self._deliver, list(dict.fromkeys(done)))
+
+    def _answer(self, lineup: Lineup, wanted: list[_Waiting], queries: list[Query], *, store_down: bool) -> None:
         try:
-            answers = lineup.answers(queries, store_down=profiles is None)
+            answers = lineup.answers(queries, store_down=store_down)
             assert len(answers) == len(wanted)  # noqa: S101 - the model answers each query
         except Exception as error:  # whatever the model raises, the thread must live on
             if len(wanted) > 1:  # find the one that the model cannot take; the others get their answers
-                for one in wanted:
-                    self._answer([one])
+                for one, query in zip(wanted, queries, strict=True):
+                    self._answer(lineup, [one], [query], store_down=store_down)
                 return
             call, position = wanted[0]
             call.error = ScoringError(position)
