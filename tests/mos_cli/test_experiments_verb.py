@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,13 @@ def test_a_file_is_started_extended_and_stopped(mos: Mos, file: Path, mos_home: 
     assert ended.why == "enough"
     assert "raise its version to 2" in mos("experiments", "validate", str(file)).err
     assert "no experiment nothing runs; running are: none" in mos("experiments", "stop", "nothing").err
+
+
+def test_the_experiment_of_the_first_page_runs_as_it_is_written(mos: Mos, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```yaml\n(layers:.*?)^```", page, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "experiments.yaml"
+    path.write_text(text)
+    started = mos("experiments", "start", str(path))
+    assert started.status == 0
+    assert "online-routing" in started.out
