@@ -155,8 +155,8 @@ class Arms:
             return
         try:
             self._models[version] = self._load(self._registry.fetch(version))
-        except ModelError as error:
-            log.error("users of an arm get its control: %s", error)
+        except Exception as error:  # whatever is wrong with a model, the others must go on
+            log.error("users of an arm get its control: %s", error, exc_info=not isinstance(error, ModelError))
             self._not_loaded[version] = f"users of an arm get its control, because its model cannot be loaded: {error}"
 
     def _key(self, treatment: Treatment, champion: Recommender) -> _Key:

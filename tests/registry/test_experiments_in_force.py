@@ -13,6 +13,7 @@ from mos_online.registry import Registry
 from mos_online.registry.experiments import ExperimentHistory, ExperimentsFollower
 from mos_online.registry.storage import Storage
 from tests.experiments.plans import MODELS, ROUTING, resolve
+from tests.model_folder import put_into_service, write_config
 
 
 @pytest.fixture
@@ -112,3 +113,16 @@ def test_the_follower_holds_what_it_has_while_the_registry_is_away(
         assert (follower.found.number, follower.problem) == (1, "away")
     assert not follower.poll()
     assert follower.problem is None
+
+
+def test_models_of_arms_outlive_newer_ones_until_the_experiment_ends(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    for number in range(3):
+        put_into_service(registry, write_config(tmp_path / f"m-{number}", f"m-{number}"))
+    start(registry.experiments(), "layers:" + MODELS.replace("candidate", "m-0"))
+    for number in range(3, 12):
+        put_into_service(registry, write_config(tmp_path / f"m-{number}", f"m-{number}"))
+    assert set(registry.versions()) == {"m-0", *(f"m-{number}" for number in range(7, 12))}
+    registry.experiments().stop(["model"], "done", now=9)
+    put_into_service(registry, write_config(tmp_path / "m-12", "m-12"))
+    assert "m-0" not in registry.versions()

@@ -48,11 +48,12 @@ class Models:
     def __init__(self) -> None:
         self.loaded: Counter[str] = Counter()
         self.broken: set[str] = set()
+        self.fault: Exception = ModelError("m2 is damaged")
         self.made: dict[str, Branching] = {}
 
     def load(self, folder: Path) -> FakeRecommender:
         if folder.name in self.broken:
-            raise ModelError(f"{folder.name} is damaged")
+            raise self.fault
         self.loaded[folder.name] += 1
         return self.made.setdefault(folder.name, Branching(folder.name))
 
@@ -122,10 +123,13 @@ def test_an_arm_has_its_own_revisions_and_fast_weights_and_no_other_arm_has_them
             assert one.fast_version == (of.models["m1"].version if of else None)
 
 
-def test_an_arm_whose_model_cannot_be_loaded_gets_the_control_until_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fault", [ModelError("m2 is damaged"), MemoryError("m2 is too large")])
+def test_an_arm_whose_model_cannot_be_loaded_gets_the_control_until_it_can(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(arms, "RETRY", 0.02)
     models, registry = Models(), FakeRegistry("m1")
-    models.broken = {"m2"}
+    models.broken, models.fault = {"m2"}, fault
     start(registry.history)
     with client(Recorder(), registry=registry, load=models.load, limits=QUICK) as api:
         in_service(api, 1)
