@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -112,3 +115,13 @@ def test_a_hundred_arms_and_any_user_id() -> None:
     assert len(treatments.all()) == 5
     for user in ("", "\N{SNOWMAN}", "Zoë", "x" * 256, "a\0b", "a b"):
         assert len(treatments.of(user).assignments) == 1
+
+
+def test_the_sql_of_the_documentation_gives_the_arms_of_its_file() -> None:
+    page = (Path(__file__).parents[2] / "docs/experiments.md").read_text(encoding="utf-8")
+    plan, code = (re.findall(rf"^```{kind}\n(.*?)^```", page, re.M | re.S)[0] for kind in ("yaml", "python"))
+    names: dict[str, Any] = {}
+    exec(compile(code, "documentation", "exec"), names)
+    treatments = Treatments(in_force(plan))
+    found = {user: treatments.of(user).assignments for user in (f"u{number}" for number in range(1000))}
+    assert dict(names["arms"]) == {user: arms[0].arm for user, arms in found.items() if arms}
