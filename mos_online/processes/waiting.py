@@ -12,6 +12,10 @@ LONGEST = 900.0
 """Seconds after which nobody waits any longer, whatever happens."""
 
 
+LOOK = 0.5
+"""Seconds between two looks at the progress, which may cost much more than a look at what is waited for."""
+
+
 class StalledError(Exception):
     """What was waited for did not come; the message says how long nothing had changed."""
 
@@ -31,22 +35,29 @@ def wait_until(
 
     Args:
         done: what is waited for; what it raises ends the wait.
-        progress: a value that changes while something happens, such as ``work_of`` a process.
+        progress: a value that changes while something happens, such as ``work_of`` a process; asked for every ``LOOK``
+            seconds, and before the wait is given up.
         stalled: seconds without a change after which to give up.
         longest: seconds after which to give up in any case.
-        pause: seconds between two calls of ``done``.
+        pause: seconds between two calls of ``done``; more after a call that took long, so that a wait takes no more
+            than half of a core from what is waited for, but no more than ``LOOK``.
 
     Raises:
         StalledError: it was given up.
     """
-    started = changed = time.monotonic()
+    started = changed = looked = time.monotonic()
     last = progress()
-    while not done():
-        now, value = time.monotonic(), progress()
-        if value != last:
-            last, changed = value, now
+    while True:
+        asked = time.monotonic()
+        if done():
+            return
+        now = time.monotonic()
+        if now - looked >= LOOK or now - changed > stalled:
+            value, looked = progress(), now
+            if value != last:
+                last, changed = value, now
         if now - changed > stalled:
             raise StalledError(f"nothing has happened for {now - changed:.0f} s")
         if now - started > longest:
             raise StalledError(f"it has taken more than {longest:.0f} s")
-        time.sleep(pause)
+        time.sleep(max(pause, min(now - asked, LOOK)))

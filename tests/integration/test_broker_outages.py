@@ -31,7 +31,7 @@ OUTAGE = 12.0
 
 def answer(system: StreamSystem, path: str) -> tuple[int, str]:
     try:
-        found = httpx.get(f"http://127.0.0.1:{system.settings.worker_port}{path}")
+        found = system.get(path)
     except httpx.HTTPError:
         return 0, ""
     return found.status_code, found.text

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mos_online.processes import StalledError, deferred_signals, stopping_signals, wait_until, work_of
+from mos_online.processes.waiting import LOOK
 from mos_online.processes.work import STEP
 
 
@@ -34,6 +35,36 @@ def test_it_gives_up_in_the_end_even_if_something_changes() -> None:
     steps = iter(range(10**9))
     with pytest.raises(StalledError, match="more than 0 s"):
         wait_until(lambda: False, progress=lambda: next(steps), longest=0.2, pause=0.01)
+
+
+class Clock:
+    """In place of the module ``time``: a second passes when somebody sleeps for it, or works for it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(("took", "asked_for"), [(0.0, 80), (0.25, 16), (5.0, 2)])
+def test_what_costs_much_is_asked_for_less_often(monkeypatch: pytest.MonkeyPatch, took: float, asked_for: int) -> None:
+    clock, asked, looked = Clock(), [], []
+    monkeypatch.setattr("mos_online.processes.waiting.time", clock)
+
+    def done() -> bool:
+        clock.now += took
+        asked.append(clock.now)
+        return False
+
+    with pytest.raises(StalledError, match="nothing has happened for"):
+        wait_until(done, progress=lambda: looked.append(clock.now), stalled=8.0)
+    assert len(asked) == pytest.approx(asked_for, abs=2)
+    assert len(looked) <= 1 + 8 / LOOK + 1
+    assert looked[-1] == asked[-1], "it is looked at before the wait is given up"
 
 
 def test_an_error_ends_the_wait() -> None:
