@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +13,6 @@ from mos_online.registry import Registry
 from mos_online.registry.local_storage import LocalStorage
 from mos_online.registry.storage import Storage
 from tests.model_folder import write_config
-
-_number = itertools.count()
 
 
 class Killed(BaseException):
@@ -127,9 +124,11 @@ def storage(kind: str, folder: Path) -> Storage:
     """An empty place of a kind: ``local``, ``memory`` or ``plain``."""
     if kind == "local":
         return LocalStorage(folder / "models")
-    if kind == "memory":
-        return Storage(SharedMemory(), f"/registry-{next(_number)}/models", "shared://models")
-    return Storage(PlainFileSystem(), f"/registry-{next(_number)}/models", "plain://models")
+    filesystem = {"memory": SharedMemory, "plain": PlainFileSystem}[kind]
+    # Of its own: fsspec lists a folder by looking through all files of all instances that share their files.
+    return Storage(
+        filesystem(global_store=False, skip_instance_cache=True), "/registry/models", f"{filesystem.protocol}://models"
+    )
 
 
 def registry_at(place: Storage, cache: Path) -> Registry:
