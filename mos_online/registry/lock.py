@@ -45,7 +45,7 @@ class Lease:
     storage: Storage
     seconds: float
     claim: str
-    renewed: float = field(default_factory=time.monotonic)
+    renewed: float
     lost: bool = False
     _released: threading.Event = field(default_factory=threading.Event)
 
@@ -135,7 +135,8 @@ class WriterLock:
             time.sleep(PAUSE * random.uniform(0.5, 1.5))  # noqa: S311 - so that two do not step back together for ever
 
     def _claim(self) -> Lease | None:
-        lease = Lease(storage=self._storage, seconds=self._lease, claim=f"{self._folder}/{secrets.token_hex(8)}")
+        claim = f"{self._folder}/{secrets.token_hex(8)}"
+        lease = Lease(storage=self._storage, seconds=self._lease, claim=claim, renewed=time.monotonic())
         alone = False
         try:
             self._storage.create(lease.claim, _owner(0))

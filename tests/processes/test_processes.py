@@ -16,6 +16,7 @@ import pytest
 from mos_online.processes import StalledError, deferred_signals, stopping_signals, wait_until, work_of
 from mos_online.processes.waiting import LOOK
 from mos_online.processes.work import STEP
+from tests.standing_clock import StandingClock
 
 
 def test_it_waits_for_longer_than_a_stall_while_something_changes() -> None:
@@ -37,22 +38,9 @@ def test_it_gives_up_in_the_end_even_if_something_changes() -> None:
         wait_until(lambda: False, progress=lambda: next(steps), longest=0.2, pause=0.01)
 
 
-class Clock:
-    """In place of the module ``time``: a second passes when somebody sleeps for it, or works for it."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 @pytest.mark.parametrize(("took", "asked_for"), [(0.0, 80), (0.25, 16), (5.0, 2)])
 def test_what_costs_much_is_asked_for_less_often(monkeypatch: pytest.MonkeyPatch, took: float, asked_for: int) -> None:
-    clock, asked, looked = Clock(), [], []
+    clock, asked, looked = StandingClock(), [], []
     monkeypatch.setattr("mos_online.processes.waiting.time", clock)
 
     def done() -> bool:

@@ -8,8 +8,16 @@ import time
 import pytest
 
 from mos_online.errors import RegistryError
-from mos_online.registry.lock import Lease, WriterLock
+from mos_online.registry.lock import LEASE, Lease, WriterLock
 from mos_online.registry.storage import Storage
+from tests.standing_clock import StandingClock
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> StandingClock:
+    clock = StandingClock()
+    monkeypatch.setattr("mos_online.registry.lock.time", clock)
+    return clock
 
 
 def test_two_writers_never_hold_it_at_once(place: Storage) -> None:
@@ -70,15 +78,15 @@ def test_a_writer_that_lives_is_waited_for_and_named(place: Storage) -> None:
         pass
 
 
-def test_a_dead_writers_lock_is_taken_over_after_its_lease_and_not_before(place: Storage) -> None:
+def test_a_dead_writers_lock_is_taken_over_after_its_lease_and_not_before(place: Storage, clock: StandingClock) -> None:
     place.create("lock/of-the-dead", b"elsewhere process 1 renewal 7\n")
-    begun = time.monotonic()
-    with WriterLock(place, lease=0.3).held():
-        assert 0.3 < time.monotonic() - begun < 5
+    begun = clock.now
+    with WriterLock(place).held():
+        assert LEASE < clock.now - begun < LEASE + 1
         assert "of-the-dead" not in "".join(place.names("lock"))
 
 
-def test_an_owner_that_was_held_up_notices_before_its_next_step(place: Storage) -> None:
+def test_an_owner_that_was_held_up_notices_before_its_next_step(place: Storage, clock: StandingClock) -> None:
     sleeper = WriterLock(place, lease=0.2)._claim()  # and nobody renews it: the process does not run
     assert sleeper
     sleeper.check()
@@ -91,18 +99,20 @@ def test_an_owner_that_was_held_up_notices_before_its_next_step(place: Storage) 
         assert len(place.names("lock")) == 1
 
 
-def test_a_lease_that_has_run_out_is_not_renewed_even_if_nobody_has_taken_it(place: Storage) -> None:
+def test_a_lease_that_has_run_out_is_not_renewed_even_if_nobody_has_taken_it(
+    place: Storage, clock: StandingClock
+) -> None:
     """The next writer may be about to remove the claim: renewing it then would make two owners."""
     sleeper = WriterLock(place, lease=0.2)._claim()
     assert sleeper
     before = place.read(sleeper.claim)
-    time.sleep(0.11)
+    clock.now += 0.11
     sleeper.keep()
     assert sleeper.lost
     assert place.read(sleeper.claim) == before
 
 
-def test_an_owner_whose_claim_was_removed_has_lost_it(place: Storage) -> None:
+def test_an_owner_whose_claim_was_removed_has_lost_it(place: Storage, clock: StandingClock) -> None:
     owner = WriterLock(place, lease=0.2)._claim()
     assert owner
     place.delete(owner.claim)
