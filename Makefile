@@ -21,6 +21,9 @@ endif
 DEMO_OPTIONS := $(if $(DATASET),--dataset "$(DATASET)") $(if $(SPEED),--speed "$(SPEED)") \
                 $(if $(EVENTS),--events "$(EVENTS)") $(if $(BACKBONE),--backbone "$(BACKBONE)")
 
+# Every process of ours would compile Feast and Ray anew, which takes as long as all else at its start.
+unexport PYTHONDONTWRITEBYTECODE
+
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
