@@ -45,7 +45,7 @@ test: setup lint  ## everything: lint, types, unit, property, integration and en
 	$(BIN)/python -m pytest -n 3 --dist worksteal --durations=40 --cov --cov-report=
 
 check: setup lint  ## the quick tests only (under two minutes)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" --hypothesis-profile quick
 
 bench-latency: setup  ## how long a session takes to close, at 5,000 clicks/s on Apache Kafka
 	$(BIN)/python benchmarks/close_latency.py

@@ -22,8 +22,10 @@ from mos_online import ports
 from mos_online.processes import wait_until, work_of
 from mos_online.settings import Settings, settings
 from mos_online.system_settings import PREFIX
+from tests.examples import BUSY, QUICK
 
-hypothesis_settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
+hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=BUSY)
+hypothesis_settings.register_profile("quick", hypothesis_settings.get_profile("untimed"), max_examples=QUICK)
 hypothesis_settings.load_profile("untimed")
 
 Need = Callable[..., None]

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import settings as examples
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.sessions import SessionConfig, offline_sessions
 from simulator.dataset import DAY_MS, ITEM_COLUMNS, Dataset, has_clock, numbered
 from simulator.whole_days import with_clock
+from tests.examples import examples
 
 START = 15_000 * DAY_MS
 HOUR = 3_600_000
@@ -41,7 +41,7 @@ gaps = st.sampled_from([2, 15_000, 30 * 60_000, 9 * HOUR, 22 * HOUR])
 
 
 @given(visits, gaps)
-@examples(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_a_day_of_a_user_is_a_session_in_the_order_of_the_file(made: list[tuple[str, int]], gap: int) -> None:
     log, rules = log_of(made), SessionConfig(gap=gap)
 
@@ -95,7 +95,7 @@ def test_a_log_with_a_clock_stays_as_it_is() -> None:
     assert with_clock(clocked, SessionConfig()) is clocked
 
 
-@examples(max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.sampled_from([0, 1, 2, 3_600_000, 7_200_000, 86_399_999]), min_size=1, max_size=400), st.integers(0, 9)
 )

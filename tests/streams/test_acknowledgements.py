@@ -18,7 +18,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 from faust.types import TP
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.settings import Settings
@@ -26,6 +26,7 @@ from streams.kafka.records import Record
 from streams.processors.base import WorkerContext
 from streams.runtime.app import faust_app
 from streams.runtime.transport import FetchConsumer
+from tests.examples import SHARED_FIXTURE, examples
 
 PARTITIONS = [TP("clicks", number) for number in range(2)]
 
@@ -163,7 +164,11 @@ ACTIONS = st.lists(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=examples(150),
+    suppress_health_check=SHARED_FIXTURE,
+    deadline=None,
+)
 @given(
     logs=st.tuples(LOGS, LOGS),
     sizes=st.lists(st.integers(1, 8), min_size=1, max_size=6),

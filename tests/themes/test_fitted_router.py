@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.contracts import Session, SessionEvent
@@ -17,6 +17,7 @@ from mos_online.metrics.agreement import mutual_information
 from mos_online.themes import Router, RouterConfig, fit_router, load_router, router_from_table, save_router
 from mos_online.themes.cooccurrence import routing_table
 from simulator.population import SyntheticConfig, synthesize
+from tests.examples import SHARED_FIXTURE
 
 THEMES = 8
 Log = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
@@ -73,7 +74,7 @@ ITEM_OR_NOT = st.tuples(st.integers(0, 260), st.sampled_from([None, "jazz", "che
 
 
 @given(sessions=st.lists(st.lists(ITEM_OR_NOT, min_size=1, max_size=12), max_size=20))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=SHARED_FIXTURE, deadline=None)
 def test_sessions_routed_together_go_where_each_goes_alone(
     router: Router, log: Log, sessions: list[list[tuple[int, str | None]]]
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cramjam
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.errors import DatasetError
@@ -19,6 +19,7 @@ from simulator.datasets import FORMATS, ReadOptions, load, load_file
 from simulator.datasets.delimited import HEADER_NOTE, Delimited
 from simulator.datasets.layout import Layout
 from simulator.datasets.parquet import ParquetTable
+from tests.examples import SHARED_FIXTURE, examples
 from tests.simulator.datasets.format_cases import CASES, FOREIGN
 from tests.simulator.datasets.format_cases.case import Case, Foreign
 from tests.simulator.datasets.format_cases.others import GLOBO_HEADER
@@ -152,25 +153,41 @@ def test_quotes_blanks_and_the_order_of_columns_do_not_matter(case: Case, log: P
         assert HEADER_NOTE in read.report.notes
 
 
-@each_case
-@given(data=st.data())
-@settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_damaged_file_is_read_or_refused_and_nothing_else(case: Case, log: Path, data: st.DataObject) -> None:
+def damaged(case: Case, data: st.DataObject) -> bytes:
+    """A file of which some bytes are missing, and others are there that do not belong there."""
     whole = case.text.encode() * 2
     at = data.draw(st.integers(0, len(whole)))
     junk = data.draw(st.binary(max_size=12))
-    log.write_bytes(whole[:at] + junk + whole[at + data.draw(st.integers(0, 20)) :])
+    return whole[:at] + junk + whole[at + data.draw(st.integers(0, 20)) :]
+
+
+@each_case
+@given(data=st.data())
+@settings(
+    deadline=None,
+    max_examples=examples(6),
+    suppress_health_check=SHARED_FIXTURE,
+)
+def test_a_damaged_file_is_read_or_refused_and_nothing_else(case: Case, log: Path, data: st.DataObject) -> None:
+    log.write_bytes(damaged(case, data))
     with suppress(DatasetError):
         read = load_file(case.format, log)
         assert read.events["timestamp"].is_between(631_152_000_000, 4_000_000_000_000).all()
         assert read.events.select("user_id", "item_id", "event_type").null_count().sum_horizontal()[0] == 0
+
+
+@given(case=st.sampled_from(CASES), data=st.data())
+@settings(max_examples=examples(60), suppress_health_check=SHARED_FIXTURE)
+def test_a_damaged_file_is_recognised_or_refused_and_nothing_else(case: Case, log: Path, data: st.DataObject) -> None:
+    """All formats look at it, so the cases need not have examples of their own."""
+    log.write_bytes(damaged(case, data))
     with suppress(DatasetError):
         load(str(log), None)
 
 
 @pytest.mark.parametrize("name", FORMATS)
 @given(junk=st.binary(max_size=200))
-@settings(deadline=None, max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=3, suppress_health_check=SHARED_FIXTURE)
 def test_any_bytes_are_refused(name: str, tmp_path: Path, junk: bytes) -> None:
     path = tmp_path / "log"
     path.write_bytes(junk)
@@ -267,7 +284,7 @@ def test_the_last_category_of_an_item_is_its_category(log: Path) -> None:
 
 
 @given(cut=st.integers(8, 90))
-@settings(deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=4, suppress_health_check=SHARED_FIXTURE)
 def test_blocks_do_not_matter(log: Path, cut: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("simulator.datasets.opening.TextFile.__init__.__kwdefaults__", {"block": cut})

@@ -8,12 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.errors import DatasetError
 from simulator.datasets import load, load_file
 from simulator.datasets.times import PER_SECOND
+from tests.examples import SHARED_FIXTURE
 from tests.simulator.datasets.format_cases import CASES
 from tests.simulator.datasets.format_cases.case import Case
 from tests.simulator.datasets.test_formats import each_case, layout, rows, split_header
@@ -28,7 +29,7 @@ OTHER_UNITS = [
 ]
 """What times are written as, what is written in their place, and what is said then."""
 
-few = settings(deadline=None, max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(deadline=None, max_examples=3, suppress_health_check=SHARED_FIXTURE)
 
 
 @pytest.fixture

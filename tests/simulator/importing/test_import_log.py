@@ -15,7 +15,7 @@ from typing import Any
 import cramjam
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mos_online.errors import DatasetError
@@ -77,7 +77,7 @@ def text_of(events: list[dict[str, Any]], *, kind: str, unit: str) -> bytes:
 EVENT_TYPES = ("customer", "sku", "at", "action", "visit")
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(log=LOGS, data=st.data())
 def test_a_shuffled_split_and_packed_log_is_the_same(
     log: list[dict[str, Any]], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
