@@ -131,6 +131,7 @@ def test_what_is_asked_wrongly_is_told(arguments: list[str], words: str, log: Pa
     refused(answer, "")
 
 
+@pytest.mark.slow
 def test_a_real_kill_leaves_nothing_that_is_taken_for_a_dataset(tmp_path: Path) -> None:
     log, data = tmp_path / "log.csv", tmp_path / "data"
     rows = "".join(f"u{n % 997},i{n % 89},{1_600_000_000 + n}\n" for n in range(1000)) * 1500

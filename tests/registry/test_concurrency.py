@@ -65,6 +65,7 @@ ROLLS_BACK = """
 """
 
 
+@pytest.mark.slow
 def test_a_reader_beside_two_writing_processes_sees_whole_models_only(tmp_path: Path) -> None:
     drafts = [str(model(tmp_path, f"m-{number:02d}")) for number in range(20)]
     place = tmp_path / "models"

@@ -67,6 +67,7 @@ def test_a_first_model_that_is_damaged_is_no_model(
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_the_health_of_a_worker_is_open_before_there_is_a_model(
     mos_home: Settings, free_port: Callable[[], int]
 ) -> None:
