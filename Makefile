@@ -42,7 +42,7 @@ demo: setup  ## the whole system on this machine: train, start everything, repla
 	$(BIN)/mos demo $(DEMO_OPTIONS)
 
 test: setup lint  ## everything: lint, types, unit, property, integration and end-to-end tests
-	$(BIN)/python -m pytest -n 3 --dist worksteal --durations=40 --cov --cov-report=
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --durations=40 --cov --cov-report=
 
 check: setup lint  ## the quick tests only (under two minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" --hypothesis-profile quick

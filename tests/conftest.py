@@ -28,6 +28,8 @@ hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_c
 hypothesis_settings.register_profile("quick", hypothesis_settings.get_profile("untimed"), max_examples=QUICK)
 hypothesis_settings.load_profile("untimed")
 
+ROOT = Path(__file__).parent.parent
+
 Need = Callable[..., None]
 
 collect_ignore_glob = ["conftest.py", "*/conftest.py"]  # no doctests there, and two of one name cannot be collected
@@ -44,10 +46,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with real processes wait for progress, which takes long on a busy machine; this bound is for what hangs."""
+    """Say how long slow tests may take, and in which order and together with which others tests are run.
+
+    Tests with real processes wait for progress, which takes long on a busy machine; the bound is for what hangs. They
+    come first, so that no long one is left over for a single worker at the end. Quick tests of a file stay together, as
+    their file has fixtures that they share.
+    """
     for item in items:
-        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+        if item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
+        elif not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(1800))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -40,7 +40,7 @@ from tests.fine_tuning.tuning_world import (
     train_champion,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fine_tuning_cycle")]
 
 
 class World(msgspec.Struct):

@@ -18,7 +18,8 @@ from mos_online.ports import free_port
 from serving.http.keys import make_key
 from tests.integration.serve_process import Serve, put_model
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("serve_attacks")]
+"""Their service is a fixture of the file, and takes half a minute to start."""
 
 KEYS = {name: make_key(name, scopes) for name, scopes in (("greedy", ["recommend"]), ("other", ["recommend"]))}
 OTHER = {"X-API-Key": KEYS["other"][0]}

@@ -20,7 +20,8 @@ from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
 from tests.integration.serve_process import NOW, Serve, put_model
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("serve_http")]
+"""Their service is a fixture of the file, and takes half a minute to start."""
 
 
 class Hammer:

@@ -16,7 +16,7 @@ from serving.ray import haproxy_launch
 from serving.ray.haproxy import haproxy_binary
 from serving.ray.haproxy_launch import CONNECTIONS, IDLE_SECONDS, MARK, REQUEST_SECONDS, rewrite, write_errors
 
-pytestmark = pytest.mark.slow  # each Ray takes seconds to import
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("haproxy_launch")]  # each Ray takes seconds to import
 
 STATS, EXPORTER = "8404", "9101"
 
