@@ -23,6 +23,7 @@ from mos_online.experiments.verdict import Verdict
 from mos_online.learning.canonical import canonical
 from mos_online.learning.kept_results import write_result
 from mos_online.learning.part import Alarm, LearningBatch
+from mos_online.learning.taken import Taken, TakenBefore
 
 PUBLISH_EVERY = 2.0
 """Seconds between two writings of the results."""
@@ -59,12 +60,12 @@ class Stored(msgspec.Struct, kw_only=True):
     """The part on the disk.
 
     Attributes:
-        taken_to: event time (ms) of the last batch that was counted; -1 before the first.
+        taken: how far the batches were counted.
         trials: experiments in force.
         unsent: events that Kafka does not have.
     """
 
-    taken_to: int = -1
+    taken: Taken = msgspec.field(default_factory=Taken)
     trials: list[StoredTrial] = []
     unsent: list[LearningEvent] = []
 
@@ -99,6 +100,7 @@ class ExperimentsPart:
         self._folder, self._shelf, self._events, self._clock = folder, shelf, events, clock
         self._types = types
         self._stored = self._read()
+        self._before = TakenBefore(self._stored.taken)
         for event in self._stored.unsent:
             events.add(event)
         self._in_force = InForce()
@@ -115,11 +117,13 @@ class ExperimentsPart:
 
     def take(self, batch: LearningBatch) -> None:
         """Count a batch; one that was counted before a restart only says what users did before."""
-        if batch.again and batch.event_time <= self._stored.taken_to:
-            self._trials.remember(batch.sessions, batch.event_time)
+        known, batch = self._before.divide(batch)
+        if known.sessions:
+            self._trials.remember(known.sessions, known.event_time)
+        if batch.again and not (batch.sessions or batch.outcomes):
             return
         self._follow()
-        self._stored.taken_to = batch.event_time
+        self._stored.taken.add(batch)
         self._trials.take(batch.sessions, batch.outcomes, batch.event_time)
 
     def step(self, event_time: int) -> Sequence[Alarm]:

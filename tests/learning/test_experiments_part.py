@@ -235,6 +235,31 @@ def test_a_killed_learner_comes_to_the_same_result(tmp_path: Path, stored_after:
     assert result.arms[0].secondary["revenue"].control == pytest.approx(2.0)
 
 
+def test_a_late_batch_is_counted_once_whenever_the_learner_is_killed(tmp_path: Path) -> None:
+    """It has the event time of the batch before, with which it is one in the log."""
+    on_time, late = SAME[0], msgspec.structs.replace(SAME[1], event_time=SAME[0].event_time)
+    both = msgspec.structs.replace(
+        on_time,
+        again=True,
+        outcomes=[*on_time.outcomes, *late.outcomes],
+        sessions=[*on_time.sessions, *late.sessions],
+    )
+    for name, stored_after in (("nothing", 0), ("one", 1), ("both", 2)):
+        world = World(tmp_path / name, Shelf())
+        world.folder.mkdir()
+        first = world.part()
+        for batch in (on_time, late)[:stored_after]:
+            first.take(batch)
+        world.now += 100
+        first.step(0)
+        second = world.part()
+        second.take(both)
+        world.now += 100
+        second.step(0)
+        (result,) = read_results(world.folder)
+        assert sum(arm.exposed for arm in result.users.values()) == 2, name
+
+
 def test_an_arm_that_was_taken_back_by_hand_is_counted_no_further(world: World) -> None:
     part = world.part()
     world.give(part, SAME[:600])
