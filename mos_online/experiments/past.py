@@ -67,7 +67,8 @@ class Past:
             return NOTHING
         total = NOTHING
         for day in range(at // DAY - DAYS, at // DAY + 1):
-            total = total.plus(self._days.get(day, {}).get(user_id, NOTHING))
+            if (of_day := self._days.get(day)) is not None and (found := of_day.get(user_id)) is not None:
+                total = total.plus(found)
         for session in self._of_user.get(user_id, ()):
             if session.watermark <= at:
                 total = total.plus(self.counting.sums(session))
