@@ -30,10 +30,12 @@ def test_an_effect_and_lost_users_are_found(mos: Mos) -> None:
     lifted = msgspec.json.decode(mos(*arms, "--effect", "0.3").out)
     assert lifted["low"] < 0.3 < lifted["high"]
     assert lifted["low"] > 0
-    assert not lifted["sample_ratio_mismatch"]
+    assert (lifted["sample_ratio_mismatch"], lifted["word"]) == (False, "ship")
+    worse = msgspec.json.decode(mos(*arms, "--effect", "-0.3").out)
+    assert worse["word"] == "harm"
     same = msgspec.json.decode(mos(*arms, "--effect", "0", "--lost", "0.2").out)
     assert same["low"] < 0 < same["high"]
-    assert same["sample_ratio_mismatch"]
+    assert (same["sample_ratio_mismatch"], same["word"]) == (True, "sample ratio mismatch")
     assert same["arms"][1]["users"] < 0.9 * same["arms"][0]["users"]
 
 
@@ -43,6 +45,7 @@ def test_the_table_of_arms_shows_both(mos: Mos) -> None:
     assert "control" in answer.out
     assert "treated" in answer.out
     assert "true +10.0%" in answer.out
+    assert "[?, ?]" in answer.out, "nothing is said of 120 users"
 
 
 def test_a_model_is_asked_on_a_virtual_clock(mos: Mos, model: str) -> None:
