@@ -31,6 +31,9 @@ PUBLISH_EVERY = 2.0
 STORE_EVERY = 60.0
 """Seconds between two writings of the state; what came later is counted again from the learner's log."""
 
+SHIP_AGAIN = 300.0
+"""Seconds until a winner is tried again that could not be promoted."""
+
 EVERYTHING = 1 << 60
 """All of the learner's log: how much of it is counted, only the state knows."""
 
@@ -112,6 +115,7 @@ class ExperimentsPart:
             self._trials.start(one.plan, one.state, counting=counting)
             self._told[one.plan.name, one.plan.version] = one.told
         self._published_at = self._stored_at = float("-inf")
+        self._next_ship = float("-inf")
         self._problem: str | None = None
         self._follow()
 
@@ -216,7 +220,8 @@ class ExperimentsPart:
             self._shelf.roll_back(plan.name, plan.version, arm, verdict.why)
         elif verdict.word == "sample ratio mismatch":
             self._shelf.stop(plan.name, plan.version, verdict.why)
-        elif verdict.word == "ship" and plan.ship == "automatic":
+        elif verdict.word == "ship" and plan.ship == "automatic" and self._clock() >= self._next_ship:
+            self._next_ship = self._clock() + SHIP_AGAIN  # a model that cannot serve takes long to try
             self._shelf.ship(plan.name, plan.version, arm, verdict.why)
 
     def _tell(self, trial: Trial, arm: str, verdict: Verdict) -> bool:
