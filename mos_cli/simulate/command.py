@@ -123,6 +123,12 @@ def model(
     learn: Annotated[
         bool, typer.Option("--learn", help="Beside the frozen router answer with one that is revised from the stream.")
     ] = False,
+    experiment: Annotated[
+        bool,
+        typer.Option(
+            "--experiment", help="Divide the users: each sees the lists of one router, which learns from its own users."
+        ),
+    ] = False,
     windows: Annotated[int, typer.Option(min=1, max=1000, help="Rows of the table: parts of the time.")] = 12,
     length: LengthOption = 10,
     drift_at: DriftOption = None,
@@ -137,7 +143,8 @@ def model(
 ) -> None:
     """Let users of a synthetic log answer a trained model, on a virtual clock.
 
-    With --learn two routers answer the very same requests: the one of the model, and one that is revised.
+    With --learn two routers answer the very same requests: the one of the model, and one that is revised. With
+    --experiment each user sees the lists of one of them, and the two are judged as an experiment judges them.
 
     Sessions, profiles, counts and outcomes are made by the code of the worker, without Kafka; no service runs. Train
     the model on the log of the same population before: `mos train --dataset synthetic`.
@@ -159,6 +166,7 @@ def model(
         ),
         duration=round(hours * HOUR),
         learn=learn,
+        experiment=experiment,
         windows=windows,
         settings=settings(),
         as_json=as_json,

@@ -11,8 +11,10 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from mos_cli.experiments.results import status_table
 from mos_cli.progress import progress_bar
 from mos_cli.simulate.options import population_of
+from mos_online.experiments.result import ExperimentResult
 from mos_online.items.user_limits import UserLimits
 from mos_online.metrics import Estimate
 from mos_online.recommend.recommender import Recommender
@@ -21,10 +23,13 @@ from mos_online.registry.model_config import load_config
 from mos_online.settings import Settings
 from simulator.loop.compose import LoopConfig, StreamRules, virtual_loop
 from simulator.loop.config import HOUR
+from simulator.loop.divided import Divided
 from simulator.loop.measured import Measured
 from simulator.loop.served import Served
 from simulator.loop.shelf import revise_by
 from simulator.loop.virtual import Progress
+
+MINUTE = 60_000
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +67,7 @@ class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
     drift_at: float | None
     windows: list[Window]
     learned: dict[str, list[dict[str, object]]]
+    experiment: ExperimentResult | None
     requests_per_second: float
 
 
@@ -72,6 +78,7 @@ def simulate_model(
     *,
     duration: int,
     learn: bool,
+    experiment: bool,
     windows: int,
     settings: Settings,
     as_json: bool,
@@ -86,15 +93,18 @@ def simulate_model(
     folder = open_registry(settings).fetch(version)
     stated = load_config(folder)
     ways = [Served("frozen", Recommender.load(folder), stated.sizes)]
-    if learn:
+    if learn or experiment:
         ways.append(Served("online", Recommender.load(folder), stated.sizes))
         revise_by(ways[-1])
+    rules = stream_rules(settings)
+    divided = _divided(ways, rules, duration, config.seed) if experiment else None
     loop = virtual_loop(
         population,
         ways,
         config,
-        stream_rules(settings),
+        rules,
         half_lives=(stated.half_life_ms, stated.co_click_half_life_ms),
+        divided=divided,
     )
     began = time.perf_counter()
     with progress_bar(Console(stderr=True), counted=False, transient=True) as bar:
@@ -109,6 +119,7 @@ def simulate_model(
         drift_at=None if config.drift is None else config.drift.at / HOUR,
         windows=[_window(measured, *_part(duration, n, windows)) for n in range(windows)],
         learned={way.name: [dict(part.status()) for part in way.parts] for way in ways},
+        experiment=divided.result() if divided is not None else None,
         requests_per_second=len(measured.time) / (time.perf_counter() - began),
     )
     if as_json:
@@ -120,6 +131,21 @@ def simulate_model(
         f"{result.requests_per_second:,.0f} requests/s",
         highlight=False,
         soft_wrap=True,
+    )
+    if result.experiment is not None:
+        console.print(status_table([result.experiment]))
+
+
+def _divided(ways: Sequence[Served], rules: StreamRules, duration: int, seed: int) -> Divided:
+    """The users in two arms; a window is a quarter of the time."""
+    minutes = max(4, duration // MINUTE)
+    return Divided(
+        ways,
+        window=f"{minutes // 4}m",
+        duration=f"{minutes}m",
+        sessions=rules.sessions,
+        rules=rules.outcomes,
+        seed=seed,
     )
 
 

@@ -14,6 +14,7 @@ from mos_online.sessions import SessionConfig
 from simulator.loop.config import Arm, Drift, Habits
 from simulator.loop.crowd import Crowd
 from simulator.loop.crowd_visitors import CrowdVisitors
+from simulator.loop.divided import Divided
 from simulator.loop.log_clicks import clicks_of
 from simulator.loop.rounds import check
 from simulator.loop.served import Served
@@ -68,6 +69,7 @@ def virtual_loop(
     *,
     half_lives: tuple[float, float],
     shown: int = -1,
+    divided: Divided | None = None,
 ) -> VirtualLoop:
     """A loop that begins where the population's log ends; its clicks are in the profiles and in the counts.
 
@@ -77,14 +79,14 @@ def virtual_loop(
         config: what happens.
         rules: of the stream.
         half_lives: of popularity and of co-clicks, ms, as the model states them.
-        shown: see ``VirtualLoop``.
+        shown, divided: see ``VirtualLoop``.
 
     Raises:
         SettingsError: lists longer than a ring, or an effect too large to be exact.
     """
     visitors = crowd_visitors(population, config, rules.sessions)
     past = clicks_of(population.dataset.events, population.dataset.categories if config.categories else {})
-    return loop_with(visitors, past, served, rules, half_lives=half_lives, shown=shown)
+    return loop_with(visitors, past, served, rules, half_lives=half_lives, shown=shown, divided=divided)
 
 
 def loop_with(
@@ -95,13 +97,14 @@ def loop_with(
     *,
     half_lives: tuple[float, float],
     shown: int = -1,
+    divided: Divided | None = None,
 ) -> VirtualLoop:
     """A loop of any visitors.
 
     Args:
         visitors: who asks.
         past: clicks before they begin, in order; they are in the profiles and in the counts.
-        served, rules, half_lives, shown: as for ``virtual_loop``.
+        served, rules, half_lives, shown, divided: as for ``virtual_loop``.
 
     Raises:
         SettingsError: as ``VirtualLoop``.
@@ -114,7 +117,7 @@ def loop_with(
         half_life_ms=half_life,
         co_click_half_life_ms=co_click_half_life,
     )
-    loop = VirtualLoop(visitors, stream, served, shown=shown)
+    loop = VirtualLoop(visitors, stream, served, shown=shown, divided=divided)
     loop.begin_with(past)
     return loop
 

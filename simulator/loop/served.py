@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -27,6 +27,7 @@ class Served:
         profiles: by user_id.
         parts: what learns from the stream for this way of serving; add to it before the simulation runs.
         alarms: what the parts have said, in order.
+        teaches: whether the parts learn from a user; all users teach them at first.
     """
 
     def __init__(self, name: str, recommender: Recommender, sizes: RingSizes, *, counts: bool = True) -> None:
@@ -36,6 +37,7 @@ class Served:
         self.profiles: dict[str, UserProfile] = {}
         self.parts: list[LearningPart] = []
         self.alarms: list[str] = []
+        self.teaches: Callable[[str], bool] | None = None
         self._sizes = sizes
         self._counts, self._observed = counts, False
 
@@ -58,8 +60,9 @@ class Served:
     def learn(self, batches: Sequence[LearningBatch]) -> None:
         """Give the parts what came to be known, and let them do what is due."""
         for batch in batches:
+            taught = batch if self.teaches is None else _of_users(batch, self.teaches)
             for part in self.parts:
-                part.take(batch)
+                part.take(taught)
         if not batches:
             return
         for part in self.parts:
@@ -82,3 +85,12 @@ class Served:
         return self.recommender.recommend(
             [msgspec.structs.replace(query, profile=known(query.user_id)) for query in queries]
         )
+
+
+def _of_users(batch: LearningBatch, teaches: Callable[[str], bool]) -> LearningBatch:
+    """What came to be known of some users."""
+    return msgspec.structs.replace(
+        batch,
+        sessions=[session for session in batch.sessions if teaches(session.user_id)],
+        outcomes=[outcome for outcome in batch.outcomes if teaches(outcome.user_id)],
+    )

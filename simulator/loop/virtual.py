@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mos_online.arrays import Floats, Ints
-from mos_online.contracts import Click, Decision, Fallback
+from mos_online.contracts import Assignment, Click, Decision, Fallback
 from mos_online.errors import SettingsError
 from mos_online.recommend.query import Query, Ranking
+from simulator.loop.divided import Divided
 from simulator.loop.measured import Measured
 from simulator.loop.served import Served
 from simulator.loop.stream import VirtualStream
@@ -47,6 +48,7 @@ class VirtualLoop:
         *,
         shown: int = -1,
         refresh: int = 1000,
+        divided: Divided | None = None,
     ) -> None:
         """Let visitors meet ways of serving.
 
@@ -56,6 +58,7 @@ class VirtualLoop:
             served: at least one.
             shown: the place among them of the one whose lists users see; the last one by default.
             refresh: after so many requests the recommenders get the newest counts.
+            divided: instead of all users seeing the lists of one, each user has an arm.
 
         Raises:
             SettingsError: nothing serves, or a model's items are not those of these users.
@@ -66,7 +69,7 @@ class VirtualLoop:
             visitors.require(one.recommender.catalogue)
         self.stream = stream
         self._visitors, self._served = visitors, served
-        self._shown, self._refresh = range(len(served))[shown], refresh
+        self._shown, self._refresh, self._divided = range(len(served))[shown], refresh, divided
         self._users: dict[str, int] = {}
         self._closed: list[tuple[int, int, list[int]]] = []
         self._answered: list[tuple[Ints, Ints, Ints, Floats]] = []
@@ -117,15 +120,19 @@ class VirtualLoop:
                     self._closed.append((session.watermark - self._visitors.begin, theme, found))
         for one in self._served:
             one.learn(passed.batches)
+        if self._divided is not None:
+            self._divided.learn(passed.batches)
 
     def _answer(self, queries: Sequence[Query], count: int) -> int:
         rankings = [one.rank(queries) for one in self._served]
         lists = [[[item.item_id for item in ranking.items] for ranking in ranked] for ranked in rankings]
         ndcg = [self._visitors.judge(one) for one in lists]
         names = [f"{query.user_id}-{count + row}" for row, query in enumerate(queries)]
-        answers = self._visitors.answer(names, lists[self._shown])
-        for query, name, ranking, reports in zip(queries, names, rankings[self._shown], answers.reports, strict=True):
-            self.stream.send(self._decision(query, name, ranking))
+        seen = [self._seen(query.user_id) for query in queries]
+        answers = self._visitors.answer(names, [lists[way][row] for row, (way, _) in enumerate(seen)])
+        for row, (query, name, reports) in enumerate(zip(queries, names, answers.reports, strict=True)):
+            way, assignments = seen[row]
+            self.stream.send(self._decision(query, name, way, rankings[way][row], assignments))
             for report in reports:
                 self.stream.send(report)
         times = np.array([query.timestamp - self._visitors.begin for query in queries], np.int64)
@@ -133,8 +140,12 @@ class VirtualLoop:
         self._answered.append((times, np.array(users, np.int64), answers.clicks, np.column_stack(ndcg)))
         return len(queries)
 
-    def _decision(self, query: Query, name: str, ranking: Ranking) -> Decision:
-        recommender, reason = self._served[self._shown].recommender, ranking.fallback
+    def _seen(self, user_id: str) -> tuple[int, list[Assignment]]:
+        """Whose lists a user sees, and the arms of the user."""
+        return (self._shown, []) if self._divided is None else self._divided.of(user_id)
+
+    def _decision(self, query: Query, name: str, way: int, ranking: Ranking, assignments: list[Assignment]) -> Decision:
+        recommender, reason = self._served[way].recommender, ranking.fallback
         return Decision(
             request_id=name,
             user_id=query.user_id,
@@ -146,6 +157,7 @@ class VirtualLoop:
             model_version=recommender.model_version,
             router_version=recommender.router_version,
             fallback=None if reason is None else Fallback(source="popularity", reason=reason),
+            assignments=assignments,
         )
 
     def _measured(self) -> Measured:

@@ -62,7 +62,16 @@ def test_a_model_is_asked_on_a_virtual_clock(mos: Mos, model: str) -> None:
     assert set(after["minus_frozen"]) == {"online"}
     (router,) = result["learned"]["online"]
     assert router["revision"] >= 0
-    table = mos(*command).out
+    assert result["experiment"] is None
+    told = mos(*command, "--absence", "1", "--experiment", "--json")
+    found = msgspec.json.decode(told.out)["experiment"]
+    users = [arm["finished"] for arm in found["users"].values()]
+    assert min(users) > 20
+    assert 60 < sum(users) <= 120
+    assert found["arms"][0]["primary"]["users"] == sum(users)
+    assert found["left_out"] == {}
+    table = mos(*command, "--hours", "1", "--windows", "1", "--experiment").out
+    assert "simulation/1" in table
     assert "NDCG frozen" in table
     assert model in table
 
