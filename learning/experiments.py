@@ -31,6 +31,9 @@ PUBLISH_EVERY = 2.0
 STORE_EVERY = 60.0
 """Seconds between two writings of the state; what came later is counted again from the learner's log."""
 
+PAUSES = 20
+"""The state is written less often if that takes long: with a million open windows it takes seconds."""
+
 SHIP_AGAIN = 300.0
 """Seconds until a winner is tried again that could not be promoted."""
 
@@ -116,6 +119,7 @@ class ExperimentsPart:
             self._told[one.plan.name, one.plan.version] = one.told
         self._published_at = self._stored_at = float("-inf")
         self._next_ship = float("-inf")
+        self._store_took = 0.0
         self._problem: str | None = None
         self._follow()
 
@@ -152,7 +156,7 @@ class ExperimentsPart:
                 if self._written.get(key) != trial.event_time or changed:
                     self._write(trial, None)
                     self._written[key] = trial.event_time
-        if now - self._stored_at >= STORE_EVERY:
+        if now - self._stored_at >= max(STORE_EVERY, PAUSES * self._store_took):
             self._store()
         for trial in list(self._trials.running.values()):
             for arm, verdict in trial.verdicts.items():
@@ -254,7 +258,7 @@ class ExperimentsPart:
             return Stored()
 
     def _store(self) -> None:
-        self._stored_at = self._clock()
+        self._stored_at, began = self._clock(), time.monotonic()
         self._stored.unsent = self._events.unsent()
         self._stored.trials = []
         for key, trial in self._trials.running.items():
@@ -268,3 +272,4 @@ class ExperimentsPart:
             draft.replace(self._folder / FILE)
         except OSError as error:
             raise StoreError(f"{self._folder / FILE} cannot be written: {error}; free some space there") from None
+        self._store_took = time.monotonic() - began

@@ -16,8 +16,10 @@ PARTS = 7
 DAY = 86_400_000
 
 
-class UserRow(msgspec.Struct, kw_only=True):
+class UserRow(msgspec.Struct, kw_only=True, array_like=True):
     """What is known of a user from the first exposure on; while the window is open it grows.
+
+    In JSON it is a list, because there may be a million of them.
 
     Attributes:
         user_id: of the user.
