@@ -94,7 +94,7 @@ def fit_model(
 
     parts = data.train, data.validation
     best = fit_requests(made, *parts, sequences, config=config, rate=rate, seed=seed)
-    predict_rows(best.model)
+    predict_rows(best.model, data.catalogue.clicks(data.past(1)["item_id"].to_list()))
     if mixed:
         watched = [moment for batch in data.beside_neighbours[0] for moment in batch.moments]
         learn_mixing(best.model, ExampleLog(moments=watched, log=sequences, config=best.model.config))

@@ -64,6 +64,11 @@ class Catalogue:
         """The row of each item, int64 (n,), 0 for an item without one."""
         return np.fromiter((self.rows.get(item, 0) for item in items), np.int64, len(items))
 
+    def clicks(self, items: Sequence[str]) -> Tensor:
+        """How often each row is among some clicks, float32 (items + 1,)."""
+        counts = np.bincount(self.rows_of(items), minlength=len(self.items) + 1)
+        return torch.from_numpy(counts.astype(np.float32))
+
     def marked(self, items: set[str]) -> Tensor:
         """Mark the rows of some items: float32 (items + 1,), 1 for those, else 0."""
         return torch.tensor([0.0, *(float(item in items) for item in self.items)])

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from mos_online.model.sequence_model import SequenceModel
 
-PRIOR = 3.0
+PRIOR = 0.3
 """The projection is drawn towards zero as if each direction had so many more items, with rows of zeros."""
+
+FEW = 5.0
+"""An item with so many clicks counts half of one with many: its row has learned less."""
 
 
 @torch.no_grad()
-def predict_rows(model: SequenceModel) -> None:
-    """Set the projection of ``model.content`` to what predicts the rows of the trained items best, by ridge regression.
+def predict_rows(model: SequenceModel, clicks: Tensor) -> None:
+    """Set the projection of ``model.content`` to what predicts the rows of the trained items best.
 
-    While a model is trained, the rows of its items learn what their content could have told. Here that is given back:
-    the projection takes what it can predict, and the items' own rows keep the rest. So a trained item stays what it is,
-    and one that is not trained gets the row that items of such a content have (as in CB2CF, Barkan et al. 2019).
+    It is a ridge regression, in which items count by their clicks. While a model is trained, the rows of its items
+    learn what their content could have told. Here that is given back: the projection takes what it can predict, and the
+    items' own rows keep the rest. So a trained item stays what it is, and one that is not trained gets the row that
+    items of such a content have (as in CB2CF, Barkan et al. 2019).
 
     Args:
         model: changed in place; without content nothing happens.
+        clicks: float32 (items + 1,), on each item row, that the model has learned from.
     """
     if not model.config.content:
         return
@@ -28,7 +34,8 @@ def predict_rows(model: SequenceModel) -> None:
     own = model.item.weight[trained].double()
     before = content.project.weight.double().T
     rows = own + vectors @ before
+    weights = (clicks / (clicks + FEW)).to(vectors)[trained].unsqueeze(1)
     eye = torch.eye(vectors.shape[1], dtype=torch.float64, device=vectors.device)
-    after = torch.linalg.solve(vectors.T @ vectors + PRIOR * eye, vectors.T @ rows)
+    after = torch.linalg.solve(vectors.T @ (weights * vectors) + PRIOR * eye, vectors.T @ (weights * rows))
     content.project.weight.copy_(after.T)
     model.item.weight[trained] = (rows - vectors @ after).float()

@@ -64,7 +64,7 @@ def train(
     data = prepare(events, items, sessions, config, on_progress)
     fitted = fitter(Fitting.of(data, config), config, on_progress)
     model = fitted.model
-    predict_rows(model)
+    predict_rows(model, data.catalogue.clicks(data.past["item_id"].to_list()))
     alone = measure(model, data.validation, data.log_share)
     learn_mixing(model, data.validation)
     trained = measure(model, data.validation, data.log_share)
