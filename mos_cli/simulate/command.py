@@ -191,6 +191,15 @@ def service(
     ] = "60x",
     hours: HoursOption = 1.0,
     length: LengthOption = 10,
+    effect: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EXPERIMENT/ARM=EFFECT",
+            help="The relevance of all items is (1 + effect) times as large for users whom the service answers in this "
+            "arm. May be repeated (default: none).",
+            rich_help_panel=_PLANTED,
+        ),
+    ] = None,
     drift_at: DriftOption = None,
     moved: MovedOption = 0.3,
     replaced: ReplacedOption = 0.2,
@@ -209,13 +218,17 @@ def service(
     """
     from mos_cli.simulate.options import drift_of, habits_of, population_of, users_of_log  # noqa: PLC0415
     from mos_cli.simulate.service import simulate_service  # noqa: PLC0415
+    from mos_online.errors import SettingsError  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
     from simulator.loop.compose import LoopConfig, crowd_visitors  # noqa: PLC0415
     from simulator.loop.config import HOUR  # noqa: PLC0415
+    from simulator.loop.planted import planted  # noqa: PLC0415
     from simulator.loop.service import SiteClient  # noqa: PLC0415
     from simulator.loop.visitors import Visitors  # noqa: PLC0415
     from simulator.replay.speed import Speed  # noqa: PLC0415
 
+    if log is not None and effect:
+        raise SettingsError("--effect: users of a recorded log click what they clicked; leave out --log or --effect")
     configured, pace, console = settings(), Speed.parse(speed), Console()
     config = LoopConfig(
         habits=habits_of(clicks=clicks, organic=organic, absence=absence),
@@ -230,7 +243,13 @@ def service(
         visitors = users_of_log(log, start=start, length=length, settings=configured, console=Console(stderr=True))
     with SiteClient(configured) as client:
         finished = simulate_service(
-            visitors, client, speed=pace, duration=round(hours * HOUR), as_json=as_json, console=console
+            visitors,
+            client,
+            speed=pace,
+            duration=round(hours * HOUR),
+            effects=planted(effect or [], config.habits),
+            as_json=as_json,
+            console=console,
         )
     if not finished:
         raise typer.Exit(130)

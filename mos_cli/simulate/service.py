@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import msgspec
 import typer
@@ -18,7 +19,14 @@ from simulator.replay.speed import Speed
 
 
 def simulate_service(
-    visitors: Visitors, client: SiteClient, *, speed: Speed, duration: int, as_json: bool, console: Console
+    visitors: Visitors,
+    client: SiteClient,
+    *,
+    speed: Speed,
+    duration: int,
+    effects: Mapping[str, float],
+    as_json: bool,
+    console: Console,
 ) -> bool:
     """Let users ask a service, and print what was sent and taken.
 
@@ -27,6 +35,7 @@ def simulate_service(
         client: of the service.
         speed: of event time, or of the requests.
         duration: ms of event time, at most.
+        effects: planted in arms, by "experiment/arm".
         as_json: one document instead of a table.
         console: for the bar and the result.
 
@@ -45,7 +54,14 @@ def simulate_service(
             note = f"{tally.requests:,} lists, {tally.clicks:,} clicks on them"
             bar.update(task, completed=tally.event_time - visitors.begin, note=tally.missing[:60] or note)
 
-        loop = LiveLoop(visitors, client, speed=speed, name=name, say=lambda line: notes.print(line, markup=False))
+        loop = LiveLoop(
+            visitors,
+            client,
+            speed=speed,
+            name=name,
+            say=lambda line: notes.print(line, markup=False),
+            effects=effects,
+        )
         try:
             loop.run(duration, show)
         except KeyboardInterrupt:
@@ -73,4 +89,6 @@ def _summary(tally: Tally, begin: int, seconds: float) -> Table:
         table.add_row("event time", f"{utc_text(begin, 'seconds')} to {utc_text(tally.event_time, 'seconds')} UTC")
     for versions, count in tally.by_model.items():
         table.add_row(versions, f"{count:,} lists")
+    for arm, (shown, clicked) in sorted(tally.by_arm.items()):
+        table.add_row(arm, f"{shown:,} lists, {clicked / shown:.3f} clicks per list")
     return table

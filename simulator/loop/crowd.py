@@ -143,10 +143,14 @@ class Crowd:
         strength: Floats = self._appetite[asked.rows] * (1 + effect)
         return strength
 
-    def answer(self, asked: Asked, lists: Ints) -> Answered:
-        """Let users see their lists, int64 (n, k), click, and go on; each request once."""
+    def answer(self, asked: Asked, lists: Ints, effects: Floats | None = None) -> Answered:
+        """Let users see their lists, int64 (n, k), click, and go on; each request once.
+
+        ``effects``, float64 (n,), multiply the relevance by 1 + effect, beside the effect of each user's arm.
+        """
         kinds = self.kinds(asked, lists)
-        clicks = self.choice.clicks(kinds, self.strength(asked), asked.keys)
+        strength = self.strength(asked) if effects is None else self.strength(asked) * (1 + effects)
+        clicks = self.choice.clicks(kinds, strength, asked.keys)
         rows, keys, places = asked.rows, asked.keys, self._world.before.items.shape[1]
         stepped = (asked.position + 1 + (uniform(keys, STEP) * AHEAD).astype(np.int64)) % places
         found = self._found(asked, stepped)

@@ -102,10 +102,10 @@ class CrowdVisitors:
         """NDCG of lists with the true relevance as gain."""
         return self._crowd.choice.ndcg(self._crowd.kinds(self._asked, self._numbers(lists)))
 
-    def answer(self, request_ids: Sequence[str], lists: Lists) -> Answers:
+    def answer(self, request_ids: Sequence[str], lists: Lists, effects: Floats | None = None) -> Answers:
         """Show lists; see ``Visitors``."""
         asked = self._asked
-        answered = self._crowd.answer(asked, self._numbers(lists))
+        answered = self._crowd.answer(asked, self._numbers(lists), effects)
         reports: list[list[Impression | Click]] = []
         for row, (query, request_id, items) in enumerate(zip(self._queries, request_ids, lists, strict=True)):
             moment = query.timestamp

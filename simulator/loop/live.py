@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mos_online.contracts import Click
 from mos_online.recommend.query import Query
+from simulator.loop.planted import arms_of, effects_of
 from simulator.loop.service import MOST_REQUESTS, AwayError, SiteClient
 from simulator.loop.visitors import Visitors
 from simulator.replay.replay import WallClock
@@ -36,6 +37,7 @@ class Tally:
         away: seconds that the service was away.
         event_time: of the newest request, ms since epoch.
         by_model: lists by "model version, router version".
+        by_arm: lists, and clicks on them, by "experiment/arm".
         missing: why the service does not answer now; "" while it does.
     """
 
@@ -51,6 +53,7 @@ class Tally:
     away: float = 0.0
     event_time: int = -1
     by_model: dict[str, int] = field(default_factory=dict)
+    by_arm: dict[str, tuple[int, int]] = field(default_factory=dict)
     missing: str = ""
 
 
@@ -72,6 +75,7 @@ class LiveLoop:
         speed: Speed,
         name: str,
         say: Callable[[str], None],
+        effects: Mapping[str, float] | None = None,
         clock: WallClock | None = None,
     ) -> None:
         """Let visitors use a service.
@@ -82,10 +86,12 @@ class LiveLoop:
             speed: "60x" is event time to time, "50/s" is requests per second.
             name: of the run: the beginning of the ids of its requests.
             say: is given a line when the service goes away, and when it is back.
+            effects: planted in arms, by "experiment/arm"; none by default.
             clock: the wall clock; a test puts one of its own in its place.
         """
         self._visitors, self._client, self._speed = visitors, client, speed
         self._name, self._say, self._clock = name, say, clock or WallClock()
+        self._effects = dict(effects or {})
         self.tally = Tally()
         self._started = self._reported = 0.0
         self._on_progress: Callable[[Tally], None] = lambda _: None
@@ -124,7 +130,8 @@ class LiveLoop:
         responses = self._patiently(lambda: self._client.ask(queries, names))
         lists = [[item.item_id for item in response.items] for response in responses]
         ndcg = visitors.judge(lists)
-        answers = visitors.answer(names, lists)
+        assigned = [response.assignments for response in responses]
+        answers = visitors.answer(names, lists, effects_of(assigned, self._effects))
         reports = [report for some in answers.reports for report in some]
         reports.sort(key=lambda report: report.timestamp)
         clicks = sum(isinstance(report, Click) for report in reports)
@@ -141,6 +148,10 @@ class LiveLoop:
         for response in responses:
             versions = f"{response.model_version}, {response.router_version}"
             tally.by_model[versions] = tally.by_model.get(versions, 0) + 1
+        for some, clicked in zip(assigned, answers.clicks.tolist(), strict=True):
+            for arm in arms_of(some):
+                shown, before = tally.by_arm.get(arm, (0, 0))
+                tally.by_arm[arm] = shown + 1, before + clicked
         self._report()
 
     def _patiently(self, call: Callable[[], Result]) -> Result:

@@ -90,8 +90,10 @@ class LogVisitors:
         gains: Floats = 1 / np.log2(np.array(places) + 2)
         return gains
 
-    def answer(self, request_ids: Sequence[str], lists: Lists) -> Answers:
+    def answer(self, request_ids: Sequence[str], lists: Lists, effects: Floats | None = None) -> Answers:
         """Show lists; see ``Visitors``."""
+        if effects is not None:
+            raise SettingsError("users of a recorded log click what they clicked: no effect can be planted in them")
         reports: list[list[Impression | Click]] = []
         hits = []
         for query, click, request_id, items in zip(self._queries, self._wanted, request_ids, lists, strict=True):

@@ -57,8 +57,18 @@ class Visitors(Protocol):
         """How good lists would be as answers to the requests of the last ``ask``, float64 (n,): NDCG, 0 to 1."""
         ...
 
-    def answer(self, request_ids: Sequence[str], lists: Lists) -> Answers:
-        """Show these lists to those who asked last; once for each ``ask``."""
+    def answer(self, request_ids: Sequence[str], lists: Lists, effects: Floats | None = None) -> Answers:
+        """Show these lists to those who asked last; once for each ``ask``.
+
+        Args:
+            request_ids: of the lists.
+            lists: in the order of the requests.
+            effects: float64 (n,), multiply the relevance of each list by 1 + effect, beside the effect of the user's
+                own arm; None for none.
+
+        Raises:
+            SettingsError: effects for users whose clicks are recorded.
+        """
         ...
 
     def theme_of(self, session: Session) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 
 import httpx
@@ -15,8 +15,9 @@ from mos_online.sessions import SessionConfig
 from mos_online.settings import Settings
 from simulator.loop.compose import LoopConfig, crowd_visitors
 from simulator.loop.config import HOUR, Habits
-from simulator.loop.live import LiveLoop
+from simulator.loop.live import LiveLoop, Tally
 from simulator.loop.log_visitors import LogVisitors
+from simulator.loop.planted import planted
 from simulator.loop.service import SiteClient
 from simulator.loop.visitors import Visitors
 from simulator.population import Population, SyntheticConfig, populate
@@ -45,6 +46,7 @@ class Service:
         self.calls = 0
         self.asked: list[dict[str, object]] = []
         self.taken: dict[str, list[dict[str, object]]] = defaultdict(list)
+        self.assigned: dict[str, dict[str, object]] = {}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.calls += 1
@@ -70,8 +72,9 @@ class Service:
     def _answer(self, request: dict[str, object]) -> dict[str, object]:
         k = int(str(request["k"]))
         items = [{"item_id": item, "score": 1.0, "theme": 0} for item in self.items[:k]]
+        user = str(request["user_id"])
         common: dict[str, object] = {
-            "assignments": [],
+            "assignments": [self.assigned[user]] if user in self.assigned else [],
             "model_version": "m-1",
             "router_version": "r-1",
             "fallback": None,
@@ -204,3 +207,41 @@ def test_the_order_of_a_user_is_kept_in_a_log() -> None:
     opened = [[event["item_id"] for event in one["events"]] for one in service.asked]  # type: ignore[attr-defined]
     assert opened == [[], ["x"], [], []]
     assert [one["user_id"] for one in service.asked] == ["a", "a", "b", "a"]
+
+
+def test_an_effect_is_planted_in_the_users_whom_the_arm_answers(population: Population) -> None:
+    """Not in the control's, and not in those who get the control because the arm was taken back."""
+    service = Service(items_of(population))
+    users = population.user_ids
+    for number, user in enumerate(users):
+        arm = {"experiment": "e", "version": 1, "arm": "ab"[number % 2], "probability": 0.5}
+        service.assigned[user] = arm | ({"control_because": "rolled_back"} if number % 4 == 3 else {})
+
+    def clicks(effects: dict[str, float]) -> tuple[Tally, Counter[str]]:
+        service.taken.clear()
+        client = SiteClient(Settings(), transport=httpx.MockTransport(service))
+        visitors = crowd_visitors(population, LoopConfig(habits=Habits(absence=0.5 * HOUR)), SessionConfig())
+        loop = LiveLoop(
+            visitors,
+            client,
+            speed=Speed.parse("max"),
+            name="run",
+            say=lambda _: None,
+            effects=effects,
+            clock=Clock().wall(),
+        )
+        tally = loop.run(4 * HOUR)
+        return tally, Counter(str(one["user_id"]) for one in service.taken["clicks"] if "request_id" in one)
+
+    quiet, before = clicks({})
+    tally, after = clicks(planted(["e/b=-1"], Habits()))
+    assert set(tally.by_arm) == {"e/a", "e/b"}
+    assert tally.by_arm["e/b"][1] == 0 < quiet.by_arm["e/b"][1]
+    assert tally.by_arm["e/a"] == quiet.by_arm["e/a"]
+    assert {user for user in users if before[user] != after[user]} <= set(users[1::4])
+
+
+@pytest.mark.parametrize("option", ["b=1", "e/b", "e/b=x", "e/b=nan", "e/b=9"])
+def test_an_effect_that_cannot_be_planted_is_refused(option: str) -> None:
+    with pytest.raises(SettingsError, match=r"e/b|--effect"):
+        planted([option], Habits())
