@@ -1,6 +1,6 @@
 """What does an arm that harms cost, until it is taken back by itself? Users of many experiments, answer by answer.
 
-    python benchmarks/harmful_arm.py [--runs 20] [--users 30000]
+    python benchmarks/harmful_arm.py [--runs 20] [--users 15000]
 
 Prints Markdown. Outcomes go through the code that `mos learn` runs. An arm is taken back at the first batch of event
 time that shows harm, so the cost is the users who were exposed to it until then.
@@ -52,6 +52,7 @@ PLAN = ExperimentPlan(
     arms=[ArmPlan(name="frozen"), ArmPlan(name="online")],
     primary="ctr",
     guardrails=[
+        Guardrail(metric="ctr", margin=0.05),
         Guardrail(metric="latency", margin=0.2),
         Guardrail(metric="fallback", margin=0.5),
         Guardrail(metric="theme-exposure", margin=0.75),
@@ -126,7 +127,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--users", type=int, default=30_000, help="of both arms together")
+    parser.add_argument("--users", type=int, default=15_000, help="of both arms together")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     print(f"{asked.runs} runs of {asked.users:,} users, {USERS_A_DAY:,} a day, window {PLAN.window}\n")

@@ -78,7 +78,6 @@ class Found(NamedTuple):
     means: Floats
     lows: Floats
     highs: Floats
-    bands: Floats
     effective: float
     refused: int
     truth: float
@@ -99,11 +98,11 @@ def judge(case: Case, runs: int, answers: int, seed: int) -> Found:
         if value.refused is not None:
             refused += 1
         else:
-            rows.append((value.mean, value.low, value.high, *value.band))
-    table = np.array(rows).reshape(-1, 5)
+            rows.append((value.mean, value.low, value.high))
+    table = np.array(rows).reshape(-1, 3)
     means, lows, highs = table[:, 0], table[:, 1], table[:, 2]
     share = float(np.mean(effective)) if effective else float("nan")
-    return Found(means, lows, highs, table[:, 3:], share, refused, float(np.mean(truths)))
+    return Found(means, lows, highs, share, refused, float(np.mean(truths)))
 
 
 def main() -> None:
@@ -114,19 +113,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     print(f"{asked.runs} logs of {asked.answers:,} answers of {K} of {CANDIDATES} candidates, epsilon .2\n")
-    print("| ranking | truth | estimate | half the interval | effective sample | covers | in the band | refused |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| ranking | truth | estimate | half the interval | effective sample | covers | refused |")
+    print("|---|---|---|---|---|---|---|")
     for case in CASES:
         found = judge(case, asked.runs, round(asked.answers * case.answers), asked.seed)
         covers = (found.lows <= found.truth) & (found.truth <= found.highs)
-        banded = (found.bands[:, 0] <= found.truth) & (found.truth <= found.bands[:, 1])
         if not len(covers):
-            print(f"| {case.name} | {found.truth:.4f} | | | {found.effective:.1%} | | | {found.refused} |", flush=True)
+            print(f"| {case.name} | {found.truth:.4f} | | | {found.effective:.1%} | | {found.refused} |", flush=True)
             continue
         half = float((found.highs - found.lows).mean() / 2)
         print(
             f"| {case.name} | {found.truth:.4f} | {found.means.mean():.4f} | {half:.4f} | {found.effective:.1%} "
-            f"| {covers.mean():.1%} | {banded.mean():.1%} | {found.refused} |",
+            f"| {covers.mean():.1%} | {found.refused} |",
             flush=True,
         )
 

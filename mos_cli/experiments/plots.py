@@ -71,7 +71,10 @@ def themes(result: ExperimentResult, arm: ArmResult) -> str:
         shares = [both[number] for both in arm.themes.values()]
         axes.bar([place + 0.4 * number - 0.2 for place in places], shares, width=0.4, color=colour, label=name)
     axes.set(
-        title="What was shown, by theme (0: of no theme)", xlabel="theme", ylabel="share of the items", ylim=(0, None)
+        title="What was shown in the first hour of users, by theme (0: of no theme)",
+        xlabel="theme",
+        ylabel="share of the items",
+        ylim=(0, None),
     )
     axes.set_xticks(list(places), [str(theme) for theme in arm.themes])
     axes.set_ylim(0, 1.3 * max(max(both) for both in arm.themes.values()))

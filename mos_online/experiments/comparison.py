@@ -6,6 +6,7 @@ import msgspec
 
 from mos_online.experiments.contrast import Contrast
 from mos_online.experiments.counting import Sums
+from mos_online.experiments.early_row import EarlyRow
 from mos_online.experiments.guards import Guard
 from mos_online.experiments.metrics import RATIOS, number_of
 from mos_online.experiments.novelty import Novelty
@@ -22,7 +23,7 @@ class Comparison(msgspec.Struct, kw_only=True):
         least: the primary metric, less what ``smallest_effect`` would add; None without one.
         guards: as planned.
         novelty: the effect by the time since the first exposure.
-        themes: theme -> items that were shown, in the control and in the arm.
+        themes: theme -> items that were shown in the first hours of users, in the control and in the arm.
         closed_at: event time (ms) from which on nobody is counted, since the arm is gone; None while it is there.
     """
 
@@ -61,8 +62,11 @@ class Comparison(msgspec.Struct, kw_only=True):
                 denominator=of_user.denominator,
                 before=of_user.before,
             )
+        self.novelty.add(row, treated=treated, probability=probability)
+
+    def guard(self, row: EarlyRow, *, treated: bool, probability: float) -> None:
+        """Count the first hour of a user of one of the two arms."""
         for guard in self.guards:
             guard.add(row, treated=treated, probability=probability)
-        self.novelty.add(row, treated=treated, probability=probability)
         for theme, shown in row.themes.items():
             self.themes.setdefault(theme, [0, 0])[treated] += shown

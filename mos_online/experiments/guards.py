@@ -1,4 +1,4 @@
-"""Guardrails: metrics that an arm must not harm, each with its margin."""
+"""Guardrails: metrics that an arm must not harm, each with its margin, in the first hour of each user."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import NamedTuple
 import msgspec
 
 from mos_online.experiments.contrast import Contrast, Estimate
+from mos_online.experiments.early_row import EarlyRow
 from mos_online.experiments.overlap import Overlap
 from mos_online.experiments.plan import Guardrail
-from mos_online.experiments.user_row import UserRow
 
 MOST_THEMES = 32
 """Themes that are watched: so many times the chance of a false alarm is divided."""
 
+BETTER_IF_MORE = frozenset({"ctr"})
 UNKNOWN_AT_0 = frozenset({"latency", "popularity-lift"})
 """Of these a value of 0 means that nothing is known."""
 
 MEANINGS = {
+    "ctr": "clicked items, by shown items",
     "latency": "time until an answer, ms, averaged over the shown answers",
     "fallback": "share of the shown answers that fell back",
     "coverage": "effective number of items in the users' first lists (1 by the sum of their squared shares)",
@@ -78,9 +80,10 @@ class Guard(msgspec.Struct, kw_only=True):
             metric == "coverage"
         ):  # the effective number may be smaller by the margin: the concentration 1 / (1 - margin)
             return cls(metric=metric, margin=margin, overlap=Overlap(scale=1 / (1 - margin)))
-        return cls(metric=metric, margin=margin, contrast=Contrast(scale=1 + margin, is_ratio=True))
+        scale = 1 - margin if metric in BETTER_IF_MORE else 1 + margin
+        return cls(metric=metric, margin=margin, contrast=Contrast(scale=scale, is_ratio=True))
 
-    def add(self, row: UserRow, *, treated: bool, probability: float) -> None:
+    def add(self, row: EarlyRow, *, treated: bool, probability: float) -> None:
         """Count a finished user."""
         if self.overlap is not None:
             self.overlap.add(treated=treated, items=row.first)
@@ -90,11 +93,11 @@ class Guard(msgspec.Struct, kw_only=True):
         else:
             self._add_themes(row, treated=treated, probability=probability)
 
-    def _add_themes(self, row: UserRow, *, treated: bool, probability: float) -> None:
+    def _add_themes(self, row: EarlyRow, *, treated: bool, probability: float) -> None:
         for theme in sorted(row.themes):
             if theme and theme not in self.themes and len(self.themes) < MOST_THEMES:
                 self.themes[theme] = Contrast(scale=1 - self.margin, is_ratio=True)
-        shown = float(sum(row.shown))
+        shown = float(row.shown)
         for theme, contrast in self.themes.items():
             contrast.add(
                 treated=treated,
@@ -111,6 +114,8 @@ class Guard(msgspec.Struct, kw_only=True):
             return told._replace(control=_inverse(told.control), treated=_inverse(told.treated))
         if self.contrast is not None:
             found = self.contrast.estimate(expected=expected, alpha=alpha)
+            if self.metric in BETTER_IF_MORE:
+                return self._told(found, None if found.high is None else -found.high, alpha)
             known = self.contrast.control.numerator > 0 or self.metric not in UNKNOWN_AT_0
             return self._told(found, found.low if known else None, alpha)
         worst: Guarded | None = None
@@ -128,9 +133,11 @@ class Guard(msgspec.Struct, kw_only=True):
         )
 
 
-def _ratio(metric: str, row: UserRow) -> tuple[float, float]:
+def _ratio(metric: str, row: EarlyRow) -> tuple[float, float]:
     """A user's numerator and denominator."""
-    shown = float(sum(row.shown))
+    shown = float(row.shown)
+    if metric == "ctr":
+        return float(row.clicked), shown
     if metric == "latency":
         return row.latency, float(row.timed)
     if metric == "fallback":

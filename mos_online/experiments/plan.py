@@ -18,7 +18,7 @@ Duration = Annotated[
 Buckets = Annotated[list[Annotated[int, Meta(ge=0, le=BUCKETS)]], Meta(min_length=2, max_length=2)]
 RouterPlan = Literal["frozen", "online"]
 Metric = Literal["ctr", "conversion", "revenue", "ndcg", "sessions", "returned"]
-Guarded = Literal["latency", "fallback", "coverage", "popularity-lift", "theme-exposure", "orphan-clicks"]
+Guarded = Literal["ctr", "latency", "fallback", "coverage", "popularity-lift", "theme-exposure", "orphan-clicks"]
 
 PARAMETERS = ("model", "router", "fast_weights", "exploration")
 """What an arm may set. A layer owns what its arms set, so that a user of two layers gets one value of each (Tang,
@@ -72,7 +72,7 @@ class ArmPlan(_Part, frozen=True, kw_only=True):
 
 
 class Guardrail(_Part, frozen=True, kw_only=True):
-    """A metric that no arm may harm; an arm that does is rolled back."""
+    """A metric that no arm may harm in the first hour of its users; an arm that does is rolled back."""
 
     metric: Guarded
     margin: Annotated[

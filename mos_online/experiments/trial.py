@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import log
 
 import msgspec
@@ -13,6 +13,7 @@ from mos_online.experiments.arm_result import ArmResult, Levels, result_of
 from mos_online.experiments.assignment import BUCKETS
 from mos_online.experiments.comparison import Comparison
 from mos_online.experiments.counting import Counting
+from mos_online.experiments.early_row import EarlyRow
 from mos_online.experiments.guards import Guard
 from mos_online.experiments.looks import Look, Looks
 from mos_online.experiments.past import Past
@@ -116,11 +117,14 @@ class Trial:
         self._event_time = event_time
         if exposed:
             self._split.look([self._users.exposed[arm] for arm in self._shares])
+        early = list(self._users.early(event_time))
+        for first in early:
+            self._guard(first)
         rows = list(self._users.finished(event_time))
         for row in rows:
             self._count(row)
         ends = self.over and any(verdict.word == "keep running" for verdict in self.verdicts.values())
-        if rows or exposed or ends or not self.verdicts:
+        if rows or early or exposed or ends or not self.verdicts:
             self._look()
 
     def close(self, arm: str, verdict: Verdict) -> None:
@@ -193,14 +197,23 @@ class Trial:
             return False
         return self._users.take_outcome(outcome, assignment.arm) is not None
 
+    def _guard(self, row: EarlyRow) -> None:
+        for comparison, treated, share in self._counted(row.arm):
+            comparison.guard(row, treated=treated, probability=share)
+
     def _count(self, row: UserRow) -> None:
         self._finished[row.arm] += 1
+        for comparison, treated, share in self._counted(row.arm):
+            comparison.add(self.plan, row, self._users.usual, treated=treated, probability=share)
+
+    def _counted(self, arm: str) -> Iterator[tuple[Comparison, bool, float]]:
+        """The comparisons in which a user of an arm counts, whether as treated, and the probability of that."""
         control = self.plan.control
         for comparison in self._comparisons:
-            if comparison.closed_at is None and row.arm in (control, comparison.arm):
+            if comparison.closed_at is None and arm in (control, comparison.arm):
                 share = self._shares[comparison.arm] / (self._shares[comparison.arm] + self._shares[control])
-                comparison.add(self.plan, row, self._users.usual, treated=row.arm != control, probability=share)
                 self._results.pop(comparison.arm, None)
+                yield comparison, arm != control, share
 
     def _result(self, comparison: Comparison) -> ArmResult:
         if comparison.arm not in self._results:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import log2
 
 import msgspec
@@ -28,14 +27,9 @@ class UserRow(msgspec.Struct, kw_only=True, array_like=True):
         until: end of the window, ms, excluded.
         settled_at: what is complete only after this event time (ms) does not count.
         before: what the user did before.
-        first: items of the first answer, as they were shown.
-        answers, fallbacks: answers that were shown, and those of them that fell back.
-        latency: the sum of what is known of how long the answers took, ms; timed: of how many it is known.
+        answers: that were shown.
         shown, clicked: items, by part of the window.
         ndcg: the sum over the answers of the NDCG with clicks as labels; 0 for an answer without a click.
-        themes: shown items by theme.
-        popular: the sum over the shown items of their popularity.
-        named, credited: clicks that name an answer, and those that were credited to one that they name.
         sessions: that began in the window; returned: whether one of them began within a day.
         conversions, value: in the window.
     """
@@ -46,18 +40,10 @@ class UserRow(msgspec.Struct, kw_only=True, array_like=True):
     until: int
     settled_at: int
     before: Sums = NOTHING
-    first: list[str] = []
     answers: int = 0
-    fallbacks: int = 0
-    latency: float = 0.0
-    timed: int = 0
     shown: list[int] = msgspec.field(default_factory=lambda: [0] * PARTS)
     clicked: list[int] = msgspec.field(default_factory=lambda: [0] * PARTS)
     ndcg: float = 0.0
-    themes: dict[int, int] = {}
-    popular: float = 0.0
-    named: int = 0
-    credited: int = 0
     sessions: int = 0
     returned: bool = False
     conversions: int = 0
@@ -68,24 +54,16 @@ class UserRow(msgspec.Struct, kw_only=True, array_like=True):
         """Users count in this order."""
         return self.settled_at, self.user_id
 
-    def take_outcome(self, outcome: Outcome, popularity: Mapping[str, float]) -> None:
+    def take_outcome(self, outcome: Outcome) -> None:
         """Count an answer that was shown in the window; another one changes nothing."""
         if not self.exposed_at <= outcome.timestamp < self.until or outcome.window_end > self.settled_at:
             return
         seen = [item for item in outcome.items if item.position is not None]
         part = (outcome.timestamp - self.exposed_at) * PARTS // (self.until - self.exposed_at)
         self.answers += 1
-        self.fallbacks += outcome.fallback is not None
-        if outcome.latency_ms is not None:
-            self.latency += outcome.latency_ms
-            self.timed += 1
         self.shown[part] += len(seen)
         self.clicked[part] += sum(item.clicks > 0 for item in seen)
         self.ndcg += ndcg([item.clicks > 0 for item in sorted(seen, key=lambda item: item.position or 0)])
-        self.credited += outcome.clicks_by_request
-        for item in seen:
-            self.themes[item.theme] = self.themes.get(item.theme, 0) + 1
-            self.popular += popularity.get(item.item_id, 0.0)
 
     def take_session(self, session: Session, counting: Counting) -> None:
         """Count what of a closed session is in the window."""
@@ -100,10 +78,6 @@ class UserRow(msgspec.Struct, kw_only=True, array_like=True):
             if counting.converts(event):
                 self.conversions += 1
                 self.value += counting.value_of(event)
-        self.named += sum(
-            event.request_id is not None and self.exposed_at <= event.timestamp < self.until
-            for event in counting.actions(session)
-        )
 
 
 def ndcg(clicked: list[bool]) -> float:

@@ -11,6 +11,7 @@ import msgspec
 
 from mos_online.contracts import Outcome, Session
 from mos_online.experiments.counting import Counting, Sums
+from mos_online.experiments.early_row import EARLY, EarlyRow
 from mos_online.experiments.past import Past
 from mos_online.experiments.user_row import UserRow
 
@@ -42,6 +43,7 @@ class UsersState(msgspec.Struct, kw_only=True):
         begun_at: time of the first exposure, ms; -1 before.
         exposed: users by arm.
         open: their rows, in the order in which they will be finished.
+        early: rows of those whose first hour is not over, in the order in which it will be.
         entered: digests of all users who were ever exposed, sorted, ``DIGEST`` bytes each.
         popularity: of items before the experiment.
         usual: what an outlier did more of, before the experiment.
@@ -51,6 +53,7 @@ class UsersState(msgspec.Struct, kw_only=True):
     begun_at: int = -1
     exposed: dict[str, int] = {}
     open: list[UserRow] = []
+    early: list[EarlyRow] = []
     entered: bytes = b""
     popularity: dict[str, float] = {}
     usual: Sums | None = None
@@ -85,8 +88,11 @@ class ExperimentUsers:
         self.exposed, self.left_out = Counter(state.exposed), Counter(state.left_out)
         self._popularity = state.popularity
         self._open = {row.user_id: row for row in state.open}
+        self._early = {row.user_id: row for row in state.early}
         self._due = [row.due for row in state.open]
+        self._early_due = [row.due for row in state.early]
         heapq.heapify(self._due)
+        heapq.heapify(self._early_due)
         self._entered = {state.entered[at : at + DIGEST] for at in range(0, len(state.entered), DIGEST)}
 
     def last(self, maximum: int) -> None:
@@ -107,7 +113,9 @@ class ExperimentUsers:
             if row.arm != arm:
                 self.left_out["another_arm"] += 1
             else:
-                row.take_outcome(outcome, self._popularity)
+                row.take_outcome(outcome)
+                if (early := self._early.get(outcome.user_id)) is not None:
+                    early.take_outcome(outcome, self._popularity)
             return None
         if _shared(outcome):
             return None
@@ -121,6 +129,14 @@ class ExperimentUsers:
         row = self._open.get(session.user_id)
         if row is not None and session.watermark > row.exposed_at:
             row.take_session(session, self._counting)
+            if (early := self._early.get(session.user_id)) is not None:
+                early.take_session(session, self._counting)
+
+    def early(self, event_time: int) -> Iterator[EarlyRow]:
+        """Those whose first hour is over before an event time (ms), in order; each is given once in all."""
+        while self._early_due and self._early_due[0][0] < event_time:
+            _, user = heapq.heappop(self._early_due)
+            yield self._early.pop(user)
 
     def finished(self, event_time: int) -> Iterator[UserRow]:
         """Those who are finished before an event time (ms), in order; each is given once in all."""
@@ -138,6 +154,7 @@ class ExperimentUsers:
             begun_at=self.begun_at,
             exposed=dict(self.exposed),
             open=sorted(self._open.values(), key=lambda row: row.due),
+            early=sorted(self._early.values(), key=lambda row: row.due),
             entered=b"".join(sorted(self._entered)),
             popularity=self._popularity,
             usual=self.usual,
@@ -156,21 +173,34 @@ class ExperimentUsers:
             return None
         self._entered.add(digest)
         self.exposed[arm] += 1
+        user = outcome.user_id
+        row, early = self._rows(user, arm, at, [item.item_id for item in outcome.items if item.position is not None])
+        row.take_outcome(outcome)
+        early.take_outcome(outcome, self._popularity)
+        for session in self._past.since(user, at):
+            row.take_session(session, self._counting)
+            early.take_session(session, self._counting)
+        self._open[user], self._early[user] = row, early
+        heapq.heappush(self._due, row.due)
+        heapq.heappush(self._early_due, early.due)
+        return row
+
+    def _rows(self, user: str, arm: str, at: int, first: list[str]) -> tuple[UserRow, EarlyRow]:
+        """The rows of a user who was exposed at a moment (ms) by these items."""
+        window, settle = self._rules.window, self._rules.settle
+        hour = min(window, EARLY)
         row = UserRow(
-            user_id=outcome.user_id,
+            user_id=user,
             arm=arm,
             exposed_at=at,
-            until=at + rules.window,
-            settled_at=at + rules.window + rules.settle,
-            before=self._past.of(outcome.user_id, at),
-            first=[item.item_id for item in outcome.items if item.position is not None],
+            until=at + window,
+            settled_at=at + window + settle,
+            before=self._past.of(user, at),
         )
-        row.take_outcome(outcome, self._popularity)
-        for session in self._past.since(outcome.user_id, at):
-            row.take_session(session, self._counting)
-        self._open[outcome.user_id] = row
-        heapq.heappush(self._due, row.due)
-        return row
+        early = EarlyRow(
+            user_id=user, arm=arm, exposed_at=at, until=at + hour, settled_at=at + hour + settle, first=first
+        )
+        return row, early
 
 
 def _shared(outcome: Outcome) -> bool:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mos_online.contracts import OUTCOMES, SESSIONS, Fallback, Outcome, Session, encode
 from mos_online.experiments.counting import Counting
+from mos_online.experiments.early_row import EARLY, EarlyRow
 from mos_online.experiments.plan import milliseconds
 from mos_online.experiments.trial import TrialState
 from mos_online.experiments.trials import Trials
@@ -39,10 +40,11 @@ def cells_of(log: Sequence[Outcome | Session], order: Sequence[int]) -> list[Cel
     return ordered.ready(None)
 
 
-def rows_of(cells: Sequence[Cell]) -> list[UserRow]:
+def rows_of(cells: Sequence[Cell]) -> tuple[list[UserRow], list[EarlyRow]]:
     trials = Trials(COUNTING, feedback_window=FEEDBACK, session_gap=GAP)
     users = ExperimentUsers(UserRules(window=WINDOW, settle=SETTLE, maximum=10 * DAY), COUNTING, trials.past)
     rows: list[UserRow] = []
+    early: list[EarlyRow] = []
     for cell in cells:
         batch = cell.batch()
         for one in batch.sessions:
@@ -51,20 +53,20 @@ def rows_of(cells: Sequence[Cell]) -> list[UserRow]:
         for answer in batch.outcomes:
             users.take_outcome(answer, answer.assignments[0].arm)
         trials.past.advance(cell.event_time)
+        early += users.early(cell.event_time)
         rows += users.finished(cell.event_time)
-    return rows + list(users.finished(LATER))
+    return rows + list(users.finished(LATER)), early + list(users.early(LATER))
 
 
 @settings(deadline=None, max_examples=60)
 @given(logs(), st.permutations(range(24)))
 def test_finished_users_are_those_of_the_definitions(log: list[Outcome | Session], order: list[int]) -> None:
-    rows = rows_of(cells_of(log, order))
+    rows, early = rows_of(cells_of(log, order))
     assert rows == sorted(rows, key=lambda row: row.due)
     told = {
         row.user_id: {
             "exposed_at": row.exposed_at,
             "answers": row.answers,
-            "fallbacks": row.fallbacks,
             "shown": sum(row.shown),
             "clicked": sum(row.clicked),
             "ndcg": pytest.approx(row.ndcg),
@@ -78,7 +80,21 @@ def test_finished_users_are_those_of_the_definitions(log: list[Outcome | Session
         for row in rows
     }
     assert len(told) == len(rows)
-    assert offline_users(log, WINDOW) == told
+    offline = offline_users(log, WINDOW)
+    assert {user: {key: found[key] for key in told.get(user, {})} for user, found in offline.items()} == told
+    first_hours = {
+        row.user_id: {
+            "exposed_at": row.exposed_at,
+            "answers": row.answers,
+            "fallbacks": row.fallbacks,
+            "shown": row.shown,
+            "clicked": row.clicked,
+        }
+        for row in early
+    }
+    assert sum(row.credited for row in early) == sum(row.clicked for row in early)
+    offline = offline_users(log, EARLY)
+    assert {user: {key: found[key] for key in first_hours[user]} for user, found in offline.items()} == first_hours
 
 
 @settings(deadline=None, max_examples=30)
@@ -140,5 +156,5 @@ def test_answers_that_contradict_the_plan_do_not_count() -> None:
 def test_a_session_of_before_the_answer_counts_from_the_answer_on() -> None:
     """The experiment starts in the middle of a session: it is no past, and its later purchase counts."""
     minutes = [T - 600_000, T - 300_000, T + 60_000]
-    rows = rows_of(cells_of([outcome(1, "u0", T), session(1, "u0", minutes, bought=3.0)], [0, 1]))
+    rows, _ = rows_of(cells_of([outcome(1, "u0", T), session(1, "u0", minutes, bought=3.0)], [0, 1]))
     assert [(row.sessions, row.value, row.before.sessions) for row in rows] == [(0, 3.0, 0.0)]

@@ -11,11 +11,11 @@ import pytest
 
 from mos_online.contracts import Fallback, Outcome
 from mos_online.experiments.counting import Counting
+from mos_online.experiments.early_row import EarlyRow
 from mos_online.experiments.guards import Guard
 from mos_online.experiments.plan import ArmPlan, ExperimentPlan, Guardrail
 from mos_online.experiments.result import ExperimentResult
 from mos_online.experiments.trials import Trials
-from mos_online.experiments.user_row import UserRow
 from tests.experiments.trial_logs import FEEDBACK, GAP, MINUTE, T, outcome
 
 HOUR = 60 * MINUTE
@@ -151,6 +151,7 @@ def _items(user: int, arm: str) -> tuple[str, str, str]:
 @pytest.mark.parametrize(
     ("metric", "of_user"),
     [
+        ("ctr", lambda rng, more: {"clicked": int(rng.binomial(10, 0.5 / more))}),
         ("latency", lambda rng, more: {"latency": rng.gamma(2, 10 * more), "timed": 2}),
         ("fallback", lambda rng, more: {"fallbacks": int(rng.binomial(4, 0.2 * more)), "answers": 4}),
         ("popularity-lift", lambda rng, more: {"popular": rng.random() * more}),
@@ -167,14 +168,14 @@ def test_a_guardrail_allows_its_margin_and_no_more(
     for user in range(4_000):
         treated = bool(rng.random() < 0.5)
         told = of_user(rng, 1.4 if treated else 1.0)
-        row = UserRow(user_id=f"u{user}", arm="b", exposed_at=0, until=1, settled_at=2, shown=[10, 0], **told)
+        row = EarlyRow(user_id=f"u{user}", arm="b", exposed_at=0, until=1, settled_at=2, shown=10, **told)
         for guard in planned.values():
             guard.add(row, treated=treated, probability=0.5)
     strict, lenient = (guard.judged(expected=4_000, alpha=0.05) for guard in planned.values())
     assert (strict.breached, lenient.breached) == (True, False)
     assert strict.users == 4_000
     worse = strict.treated / strict.control
-    assert (1 / worse if metric == "theme-exposure" else worse) == pytest.approx(1.4, rel=0.1)
+    assert (1 / worse if metric in {"ctr", "theme-exposure"} else worse) == pytest.approx(1.4, rel=0.1)
 
 
 def test_an_effect_that_fades_is_not_shipped() -> None:
