@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from learning.tuning_process import REFIT, TuningEnd
+from learning.tuning_process import HOLD, REFIT, TuningEnd
 from learning.wish import Wish
 from mos_online.fine_tuning.history import History
 from mos_online.learning.part import Alarm, LearningBatch
@@ -184,7 +184,8 @@ class FineTuningPart:
 LOG = "fine-tuning.log"
 
 
-def start_process(folder: Path, why: str, refit: bool) -> Running:
+def start_process(folder: Path, why: str, refit: bool, *, hold: bool = False) -> Running:
     """Start the process of a fine-tuning; it ends when this one does."""
-    command = [sys.executable, "-P", "-m", "learning.tuning_process", why, *([REFIT] if refit else [])]
+    wishes = [wish for wish, asked in ((REFIT, refit), (HOLD, hold)) if asked]
+    command = [sys.executable, "-P", "-m", "learning.tuning_process", why, *wishes]
     return GuardedChild(command, log=folder / LOG, patience=int(STOP_TIMEOUT))

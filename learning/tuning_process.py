@@ -1,4 +1,4 @@
-"""The process of one fine-tuning: ``python -m learning.tuning_process WHY [refit]``. It gives way to all others."""
+"""The process of one fine-tuning: ``python -m learning.tuning_process WHY [refit] [hold]``. It gives way."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from mos_online.settings import Settings, settings
 NICE = 10
 REFIT = "refit"
 """The argument that asks for a new epoch."""
+HOLD = "hold"
+"""The argument with which a candidate that passes is not promoted."""
 EVENTS_PER_EXAMPLE = 5
 """So many more events are read than are learned from: histories are among them."""
 
@@ -50,7 +52,7 @@ class TuningEnd(msgspec.Struct, frozen=True, kw_only=True):
             return None
 
 
-def tune_once(configured: Settings, why: str, *, refit: bool = False) -> TuningEnd:
+def tune_once(configured: Settings, why: str, *, refit: bool = False, hold: bool = False) -> TuningEnd:
     """Fine-tune the champion with what the learner has kept; with ``refit`` a candidate may begin a new epoch."""
     from mos_online.fine_tuning.config import FineTuneConfig  # noqa: PLC0415 - torch takes seconds to import
     from mos_online.fine_tuning.cycle import fine_tune  # noqa: PLC0415
@@ -72,6 +74,7 @@ def tune_once(configured: Settings, why: str, *, refit: bool = False) -> TuningE
             config=config,
             why=why,
             refit=refit,
+            hold=hold,
             outcomes=newest_outcomes(folder / "log", count=REQUESTS),
             say=log.info,
         )
@@ -90,7 +93,7 @@ def main() -> None:
     os.nice(NICE)
     configured = settings()
     logging.basicConfig(level=configured.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    end = tune_once(configured, sys.argv[1], refit=REFIT in sys.argv[2:])
+    end = tune_once(configured, sys.argv[1], refit=REFIT in sys.argv[2:], hold=HOLD in sys.argv[2:])
     log.info("%s: %s", end.state, end.words)
     end.write(configured.learning_dir)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from contextlib import closing
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -25,6 +26,10 @@ def learn(
     once: Annotated[
         bool, typer.Option("--once", help="Read what there is, fine-tune once, and end (default: go on).")
     ] = False,
+    hold: Annotated[
+        bool,
+        typer.Option("--hold", help="Promote nothing: what passes is the registry's candidate (default: promote)."),
+    ] = False,
     port: Annotated[
         int | None, typer.Option(help="Port of /metrics and /healthz (default: MOS_LEARN_PORT or 6067).")
     ] = None,
@@ -37,7 +42,7 @@ def learn(
     """
     if context.invoked_subcommand is not None:
         return
-    from learning.fine_tuning import FineTuningPart  # noqa: PLC0415
+    from learning.fine_tuning import FineTuningPart, start_process  # noqa: PLC0415
     from learning.parts import learning_parts  # noqa: PLC0415
     from learning.run import LearnerRun  # noqa: PLC0415
     from mos_cli.utc import span  # noqa: PLC0415
@@ -46,7 +51,8 @@ def learn(
     settings = Settings.load(learn_port=port)
     seconds = None if once or every == "never" else span(every) / 1000
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    tuning = FineTuningPart(settings.learning_dir, every=seconds, on_drift=on_drift and not once)
+    start = partial(start_process, hold=hold)
+    tuning = FineTuningPart(settings.learning_dir, every=seconds, on_drift=on_drift and not once, start=start)
     run = LearnerRun(settings, lambda configured: [*learning_parts(configured), tuning])
     with closing(tuning):
         stopped_by = run.run(finished=tuning.once if once else None)

@@ -50,6 +50,7 @@ class Attempt:
         config: limits.
         logged: requests that the service has answered, to be answered by both.
         why: what it is made for, for people.
+        hold: whether it only becomes the candidate of the registry when it passes.
         epoch: what it begins; None if it stays in the champion's.
     """
 
@@ -61,6 +62,7 @@ class Attempt:
     config: FineTuneConfig
     logged: Sequence[Query]
     why: str
+    hold: bool = False
     epoch: NewEpoch | None = None
 
     def run(self, say: Say) -> FineTuning:
@@ -168,9 +170,11 @@ class Attempt:
         )
 
     def _promoted(self, draft: Path, facts: FineTuning, verdict: Verdict) -> FineTuning:
-        """Put the candidate into service, unless somebody has put another model there meanwhile."""
+        """Put it into service, unless it is to be held or somebody has put another model there meanwhile."""
         gains = {"gauc_gain": verdict.gauc.mean, "gauc_gain_low": verdict.gauc.low, "ndcg_gain": verdict.ndcg.mean}
         version = self.registry.add(draft, metrics=gains)
+        if self.hold:
+            return replace(facts, result="held")
         try:
             self.registry.promote(version, check_model, instead_of=self.champion.version)
         except RegistryError:

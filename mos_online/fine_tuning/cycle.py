@@ -34,6 +34,7 @@ def fine_tune(
     why: str,
     refit: bool = False,
     outcomes: Sequence[Outcome] = (),
+    hold: bool = False,
     say: Say = lambda line: None,
 ) -> FineTuning:
     """Make a candidate of the champion, and promote it if it passes the gate.
@@ -51,6 +52,7 @@ def fine_tune(
         refit: whether the candidate begins a new epoch, with a router that is fitted anew. If it is refused, a second
             one is made that stays in the epoch.
         outcomes: of the newest answers: candidate and champion are asked the same again.
+        hold: whether a candidate that passes is not promoted, but left in the registry as the candidate.
         say: is given a line at each stage.
 
     Raises:
@@ -75,11 +77,11 @@ def fine_tune(
     say(f"learning from {data.learned.count:,} clicks, {len(data.window.replayed):,} of them replayed")
     sizes = RingSizes(recent=champion.model.config.recent, theme=champion.model.config.theme_ring)
     logged = logged_requests(outcomes, sessions, routers, sizes)
-    attempt = Attempt(registry, history, champion, folder, data, config, logged, why)
+    attempt = Attempt(registry, history, champion, folder, data, config, logged, why, hold)
     if refit:
         result = _in_new_epoch(attempt, sessions, say)
         history.add(result)
-        if result.result == "promoted":
+        if result.result in {"promoted", "held"}:
             return result
         say(f"no new epoch begins: {'; '.join(result.reasons)}")
     result = attempt.run(say)

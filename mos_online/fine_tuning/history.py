@@ -12,7 +12,7 @@ from mos_online.fine_tuning.gate import Verdict
 
 FILE = "fine-tunings.jsonl"
 
-Result = Literal["promoted", "refused", "failed"]
+Result = Literal["promoted", "held", "refused", "failed"]
 
 
 class FineTuning(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +22,7 @@ class FineTuning(msgspec.Struct, frozen=True, kw_only=True):
         at: when it ended, ms since 1970.
         why: what it was made for.
         champion, candidate: versions; no candidate if it failed before there was one.
-        result: what became of the candidate; reasons: why.
+        result: what became of the candidate; "held": it passed, and somebody else is to promote it. reasons: why.
         verdict: of the gate; None if it did not come so far.
         learned_to: event time (ms) before which the candidate has learned.
         examples, replayed, new_items, held_out: how many.

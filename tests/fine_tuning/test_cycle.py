@@ -75,7 +75,14 @@ def history(tmp_path: Path) -> History:
     return History(tmp_path)
 
 
-def run(world: World, history: History, sessions: list[Session] | None = None, *, refit: bool = False) -> FineTuning:
+def run(
+    world: World,
+    history: History,
+    sessions: list[Session] | None = None,
+    *,
+    refit: bool = False,
+    hold: bool = False,
+) -> FineTuning:
     return fine_tune(
         world.registry,
         world.after if sessions is None else sessions,
@@ -85,6 +92,7 @@ def run(world: World, history: History, sessions: list[Session] | None = None, *
         config=TUNING,
         why="a test",
         refit=refit,
+        hold=hold,
     )
 
 
@@ -231,7 +239,7 @@ def test_a_candidate_that_diverged_is_refused_once(
     assert "judged before" in run(world, history).reasons[0]
 
 
-def test_a_model_that_was_promoted_meanwhile_stays(
+def test_a_candidate_that_is_held_is_in_the_registry_and_a_model_that_was_promoted_meanwhile_stays(
     world: World, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def somebody_promotes(*arguments: object, **named: object) -> object:
@@ -239,8 +247,10 @@ def test_a_model_that_was_promoted_meanwhile_stays(
         return _decide(*arguments, **named)
 
     _decide: Callable[..., Verdict] = vars(attempts)["decide"]
-    candidate = run(world, history).candidate  # it is in the registry now, and in service
-    other, _ = str(candidate), world.registry.promote(world.champion, lambda _: None)
+    held = run(world, history, hold=True)
+    other = str(held.candidate)
+    assert (held.result, held.reasons) == ("held", [])
+    assert (world.registry.champion()[1], world.registry.aliases().candidate) == (world.champion, other)
     monkeypatch.setattr(attempts, "decide", somebody_promotes)
     try:
         refused = fine_tune(
