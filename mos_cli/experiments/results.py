@@ -12,9 +12,11 @@ from rich.table import Table
 
 from mos_online.errors import SettingsError
 from mos_online.experiments.result import ExperimentResult
-from mos_online.experiments.verdict import relative
+from mos_online.experiments.verdict import Verdict, relative
 from mos_online.learning.canonical import canonical
 from mos_online.learning.kept_results import read_results
+
+NOTHING_YET = Verdict(word="keep running", why="no outcome has come yet")
 
 
 def results_of(folder: Path, name: str | None) -> list[ExperimentResult]:
@@ -44,8 +46,10 @@ def status_table(results: Sequence[ExperimentResult]) -> Table:
         table.add_column(head, overflow="fold")
     for result in results:
         plan, found = result.plan, {arm.arm: arm.primary for arm in result.arms}
-        for arm, verdict in result.verdicts.items():
-            users = result.users[arm]
+        for arm, users in result.users.items():
+            if arm == plan.control:
+                continue
+            verdict = result.verdicts.get(arm, NOTHING_YET)
             stopped = f" (stopped: {result.stopped})" if result.stopped else ""
             cells = (
                 f"{plan.name}/{plan.version}",

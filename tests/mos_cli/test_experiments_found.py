@@ -9,8 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from mos_online.experiments.counting import Counting
 from mos_online.experiments.plan import Guardrail
 from mos_online.experiments.result import ExperimentResult
+from mos_online.experiments.trials import Trials
 from mos_online.learning.kept_results import FOLDER, read_results, write_result
 from mos_online.settings import Settings
 from tests.experiments.test_trial_verdicts import PLAN, clicks, run
@@ -84,6 +86,15 @@ def test_a_mismatch_hides_the_numbers(mos: Mos, mos_home: Settings, tmp_path: Pa
     assert "sample ratio mismatch" in page.text
     assert "difference" not in page.text.replace("The difference", "").replace("the difference", "")
     assert page.tags.count("svg") == 0
+
+
+def test_an_experiment_of_which_nothing_is_known_is_shown(mos: Mos, mos_home: Settings, tmp_path: Path) -> None:
+    fresh = Trials(Counting(), feedback_window=1, session_gap=1).start(GUARDED).result()
+    write_result(mos_home.learning_dir, fresh)
+    assert "no outcome has come yet" in " ".join(mos("experiments", "status").out.split())
+    path = tmp_path / "page.html"
+    assert mos("experiments", "report", "--to", str(path)).status == 0
+    assert "nobody is exposed yet" in Page(path).text
 
 
 def test_what_there_is_not_is_told(mos: Mos, mos_home: Settings, found: ExperimentResult) -> None:
