@@ -119,7 +119,7 @@ def main() -> None:
         found = judge(case, asked.runs, round(asked.answers * case.answers), asked.seed)
         covers = (found.lows <= found.truth) & (found.truth <= found.highs)
         if not len(covers):
-            print(f"| {case.name} | {found.truth:.4f} | | | {found.effective:.1%} | | {found.refused} |", flush=True)
+            print(f"| {case.name} | {found.truth:.4f} | | | | | {found.refused} |", flush=True)
             continue
         half = float((found.highs - found.lows).mean() / 2)
         print(

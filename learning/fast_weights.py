@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
-from msgspec.structs import replace
 
 from learning import metrics
 from learning.learning_events import LearningEvents
@@ -22,6 +21,7 @@ from mos_online.learning.drift_events import alarm_of, event_of
 from mos_online.learning.fast_weights import FastWeights
 from mos_online.learning.learner import FastLearner, LearnerState
 from mos_online.learning.part import Alarm, LearningBatch
+from mos_online.learning.taken import Taken, TakenBefore
 
 PUBLISH_EVERY = 1.0
 """Seconds between two writings of an arm's weights, at least."""
@@ -44,16 +44,13 @@ class Stored(msgspec.Struct, kw_only=True):
     """The part on the disk.
 
     Attributes:
-        taken_to: event time (ms) of the last batch that was learned; -1 before the first.
-        sessions, outcomes: of that event time, so many were learned. Others may come late.
+        taken: how far the batches were learned.
         learner: what was learned.
         unsent: alarms that Kafka does not have.
         alarms: the last ones.
     """
 
-    taken_to: int = -1
-    sessions: int = 0
-    outcomes: int = 0
+    taken: Taken = msgspec.field(default_factory=Taken)
     learner: LearnerState = msgspec.field(default_factory=LearnerState)
     unsent: list[LearningEvent] = []
     alarms: list[LearningEvent] = []
@@ -105,7 +102,7 @@ class FastWeightsPart:
         self._stored = self._read()
         for event in self._stored.unsent:
             events.add(event)
-        self._again = self._stored.sessions, self._stored.outcomes
+        self._before = TakenBefore(self._stored.taken)
         self._learner = FastLearner(self._stored.learner)
         self._published: dict[str, FastWeights] = {}
         self._published_at = self._stored_at = float("-inf")
@@ -115,13 +112,10 @@ class FastWeightsPart:
     def take(self, batch: LearningBatch) -> None:
         """Learn from a batch; one that was learned before a restart only shows detectors what they knew."""
         self._epoch()
-        if batch.again:
-            batch = self._without_learned(batch)
-        stored = self._stored
-        if batch.event_time > stored.taken_to:
-            stored.taken_to, stored.sessions, stored.outcomes = batch.event_time, 0, 0
-        stored.sessions += len(batch.sessions)
-        stored.outcomes += len(batch.outcomes)
+        known, batch = self._before.divide(batch)
+        if batch.again and known.event_time > self._stored.taken.to - REMEMBERED:
+            self._remember(known)
+        self._stored.taken.add(batch)
         found: list[DriftAlarm] = []
         for theme, session in zip(self._themes.of(batch.sessions) or (), batch.sessions, strict=False):
             found += self._learner.session(theme, session.watermark)
@@ -188,24 +182,6 @@ class FastWeightsPart:
                 continue
             self._write(weights)
             self._published[arm] = weights
-
-    def _without_learned(self, batch: LearningBatch) -> LearningBatch:
-        """What of a batch of the log was not learned before the restart; the detectors are shown the rest.
-
-        In the log a late batch may be one with the batch before, which has the same event time.
-        """
-        taken_to = self._stored.taken_to
-        if batch.event_time > taken_to:
-            return batch
-        known = batch
-        if batch.event_time == taken_to:
-            of_sessions, of_outcomes = self._again
-            known = replace(batch, sessions=batch.sessions[:of_sessions], outcomes=batch.outcomes[:of_outcomes])
-            self._again = of_sessions - len(known.sessions), of_outcomes - len(known.outcomes)
-        if batch.event_time > taken_to - REMEMBERED:
-            self._remember(known)
-        sessions, outcomes = batch.sessions[len(known.sessions) :], batch.outcomes[len(known.outcomes) :]
-        return replace(batch, sessions=sessions, outcomes=outcomes)
 
     def _remember(self, batch: LearningBatch) -> None:
         for theme, session in zip(self._themes.of(batch.sessions) or (), batch.sessions, strict=False):
