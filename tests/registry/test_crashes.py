@@ -20,8 +20,7 @@ from mos_online.registry.registry import KEPT_VERSIONS
 from mos_online.registry.storage import Storage
 from tests.model_folder import put_into_service, unchecked
 from tests.registry.crashing import CrashingStorage, Killed, model, registry_at, storage
-
-LEASE = 0.05
+from tests.standing_clock import StandingClock
 
 Write = Callable[[Registry, Path], object]
 WRITES: dict[str, Write] = {
@@ -32,10 +31,10 @@ WRITES: dict[str, Write] = {
 
 
 @pytest.fixture(autouse=True)
-def _short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lock of a dead writer is soon taken over, and no writer of ours loses it on a busy machine."""
-    monkeypatch.setattr(lock.WriterLock.__init__, "__kwdefaults__", {"lease": LEASE, "timeout": 60.0})
-    monkeypatch.setattr(lock.Lease, "check", lambda _: None)
+def _standing_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock of a dead writer is taken over at once, and no writer of ours loses it on a busy machine."""
+    monkeypatch.setattr("mos_online.registry.lock.time", StandingClock())
+    monkeypatch.setattr(lock.WriterLock.__init__, "__kwdefaults__", {"lease": 0.05, "timeout": 60.0})
     monkeypatch.setattr(lock.Lease, "keep", lambda _: None)
 
 

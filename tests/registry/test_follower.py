@@ -16,6 +16,7 @@ from mos_online.errors import ModelError, RegistryError
 from mos_online.registry import Registry, RegistryFollower, load_config
 from tests.model_folder import put_into_service, unchecked
 from tests.registry.crashing import model
+from tests.standing_clock import StandingClock
 
 
 class Loads:
@@ -119,6 +120,8 @@ def test_going_back_to_the_loaded_version_ends_the_problem(registry: Registry, l
 def test_a_registry_that_cannot_be_reached_is_asked_again(
     registry: Registry, loads: Loads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clock = StandingClock()
+    monkeypatch.setattr("mos_online.registry.follower.time", clock)
     follower = RegistryFollower(registry, loads, every=0, retry=0.05)
 
     def away(*_: object) -> None:
@@ -136,7 +139,7 @@ def test_a_registry_that_cannot_be_reached_is_asked_again(
         assert not follower.poll()
         assert follower.problem == "no route to host"
     assert not follower.poll()  # not yet
-    time.sleep(0.06)
+    clock.sleep(0.06)
     assert follower.poll()
     assert (follower.loaded, follower.problem) == ("m-2", None)
 

@@ -224,11 +224,11 @@ def make_service(
         open_store=lambda: opened,
         read_revision=read_revision or _no_revision,
         partitions=4,
-        limits=limits or Limits(refresh=0.02, store_timeout=0.1),
+        limits=limits or Limits(refresh=0.02, store_timeout=30.0),
     )
 
 
-def wait_for(condition: Callable[[], object], timeout: float = 10.0) -> None:
+def wait_for(condition: Callable[[], object], timeout: float = 120.0) -> None:
     """Wait until ``condition`` is true; fail the test after ``timeout`` seconds."""
     pause = threading.Event()
     for _ in range(int(timeout / 0.005)):

@@ -117,10 +117,11 @@ def test_the_answer_comes_when_kafka_has_all_or_has_refused_one(errors: tuple[st
 
 
 def test_kafka_that_says_nothing_is_a_503(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.feedback.events.SECONDS", 0.01)
     slow = Slow()
     with client(slow) as api:
-        answer = api.post("/v1/events", json={"clicks": [click()]})
+        with monkeypatch.context() as hurried:
+            hurried.setattr("serving.feedback.events.SECONDS", 0.01)
+            answer = api.post("/v1/events", json={"clicks": [click()]})
         assert answer.status_code == 503
         assert "has not taken" in answer.json()["error"]["message"]
         slow.report(None)  # the report that comes after that disturbs nobody
