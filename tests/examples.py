@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 
-USUAL = 100
-"""Of a property that says no number."""
 QUICK = 30
-"""The same in ``make check``, which many run after each change; ``make test`` tries all."""
+"""Of a property that says no number, in ``make check``, which many run after each change; ``make test`` tries 100. One
+that says a number needs so many to find what it is for.
+"""
 
 BUSY = [HealthCheck.too_slow]
 """A busy machine is no fault."""
 SHARED_FIXTURE = [*BUSY, HealthCheck.function_scoped_fixture]
 """For a property whose examples share what a fixture of the test has made."""
-
-
-def examples(count: int) -> int:
-    """So many in ``make test``, and as much fewer as usual in ``make check``."""
-    return max(count * settings().max_examples // USUAL, 2)

@@ -11,7 +11,6 @@ from mos_online.contracts import AcceptedClick, AcceptedClicks, Assignment, Deci
 from mos_online.feedback.joiner import Joiner
 from mos_online.feedback.oracle import offline_outcomes
 from mos_online.feedback.rules import JoinRules
-from tests.examples import examples
 from tests.feedback.feedback_log import END, RULES, START, Event, Log, click, decision, give, impression, logs, rows
 
 FAR = END + 10_000
@@ -163,7 +162,7 @@ def oracle_rows(log: Log) -> list[tuple[object, ...]]:
     return frame.drop("by_request").rows()
 
 
-@settings(max_examples=examples(400), deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(logs(), st.data())
 def test_the_outcomes_are_those_of_the_oracle_however_event_time_goes_on(log: Log, data: st.DataObject) -> None:
     """Within the lateness nothing is late, whatever the order, and steps may be of any size."""

@@ -12,7 +12,6 @@ from mos_online.contracts import Decision, Impression, Outcome, encode
 from mos_online.feedback.checkpoint import JoinerCheckpoint, JoinStep, Offsets
 from mos_online.feedback.joiner import Joiner
 from mos_online.feedback.rules import JoinRules
-from tests.examples import examples
 from tests.feedback.feedback_log import END, RULES, Event, Log, give, logs
 
 OTHER = JoinRules(window=150, lateness=5)
@@ -70,7 +69,7 @@ def place_of(event: Event) -> int:
     return 0 if isinstance(event, Decision) else 1 if isinstance(event, Impression) else 2
 
 
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(logs(), st.data())
 def test_restarts_change_no_outcome(log: Log, data: st.DataObject) -> None:
     """Also where event time runs ahead of the lateness, so that some records are late, and under other rules."""
@@ -105,7 +104,7 @@ def test_restarts_change_no_outcome(log: Log, data: st.DataObject) -> None:
     assert worker.once() == calm.once()
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(logs(), st.lists(st.integers(0, 60), min_size=30, max_size=30))
 def test_what_a_checkpoint_does_not_need_may_be_gone(log: Log, behind: list[int]) -> None:
     """Retention may drop all before ``first_needed``."""

@@ -15,7 +15,6 @@ from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.items.user_limits import UserLimits
 from mos_online.sessions import AcceptedLog, Output, SessionConfig, Sessionizer, SessionizerCheckpoint
-from tests.examples import examples
 
 RULES = SessionConfig(gap=100, lateness=30, max_events=4, max_duration=250, max_future=60, min_timestamp=0)
 NO_LIMITS = UserLimits(per_item=1e9, in_all=1e9)
@@ -108,7 +107,7 @@ def assert_same(found: PopularitySnapshot, wanted: PopularitySnapshot) -> None:
     assert (found.total, found.slow_total) == pytest.approx((wanted.total, wanted.slow_total), rel=1e-9)
 
 
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(logs(), st.data())
 def test_every_action_of_every_session_counts_once_and_nothing_else_does(
     log: list[list[Click]], data: st.DataObject

@@ -25,7 +25,6 @@ from mos_online.metrics.ctr import (
     log_loss,
     user_aucs,
 )
-from tests.examples import examples
 
 SCORE = st.one_of(st.integers(-3, 3).map(float), st.floats(-1e6, 1e6), st.sampled_from([math.inf, -math.inf]))
 ROWS = st.lists(st.tuples(st.booleans(), SCORE, st.sampled_from("uvwxyz")), max_size=40)
@@ -164,7 +163,7 @@ def platt_targets(labels: NDArray[np.bool_]) -> Floats:
     return np.array([(clicks + 1) / (clicks + 2) if label else 1 / (len(labels) - clicks + 2) for label in labels])
 
 
-@settings(deadline=None, max_examples=examples(300))
+@settings(deadline=None, max_examples=300)
 @given(BOTH)
 def test_platt_scaling_is_the_maximum_of_the_likelihood(rows: list[tuple[bool, float]]) -> None:
     """The likelihood is concave: where both derivatives vanish is its maximum."""

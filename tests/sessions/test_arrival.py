@@ -15,7 +15,6 @@ from mos_online.sessions.arrival import FOREVER, READ_EVERY, READINGS, WINDOW, W
 from mos_online.sessions.checkpoint import ArrivalBounded
 from mos_online.sessions.clock import EventTimeClock
 from mos_online.sessions.decisions import DecisionLog
-from tests.examples import examples
 
 NOW = 1_700_000_000_000
 CONFIG = SessionConfig(gap=3000, lateness=1000, max_events=4, max_duration=20_000, idle_timeout=2000, max_future=5000)
@@ -76,7 +75,7 @@ def right_sessions(out: list[Output]) -> list[Session]:
 
 
 @given(mixed_logs(), st.booleans())
-@settings(max_examples=examples(400))
+@settings(max_examples=400)
 def test_a_wrong_clock_changes_no_session_of_the_others(log: list[Arrived], by_broker: bool) -> None:
     out = run(log, by_broker=by_broker)
     right = [record for record in log if record.right]

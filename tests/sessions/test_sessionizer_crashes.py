@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from mos_online.contracts import Click, Heartbeat
 from mos_online.sessions import SessionConfig, Sessionizer
-from tests.examples import examples
 from tests.sessions.simulated_worker import Appended, KilledError, Topics, Worker, check
 
 NOW = 1_700_000_000_000
@@ -145,25 +144,25 @@ def told(seed: int, *, stamped: bool | None, rules: list[SessionConfig], polite:
 
 
 @given(SEEDS)
-@settings(max_examples=examples(500))
+@settings(max_examples=500)
 def test_on_the_brokers_time_every_event_ends_once_and_repeats_are_identical(seed: int) -> None:
     check(told(seed, stamped=True, rules=[CONFIG]).topics)
 
 
 @given(SEEDS)
-@settings(max_examples=examples(500))
+@settings(max_examples=500)
 def test_on_the_workers_time_every_event_ends_once_and_repeats_are_identical(seed: int) -> None:
     check(told(seed, stamped=False, rules=[CONFIG]).topics)
 
 
 @given(SEEDS)
-@settings(max_examples=examples(500))
+@settings(max_examples=500)
 def test_with_other_rules_and_clocks_after_each_crash_every_event_ends_once(seed: int) -> None:
     check(told(seed, stamped=None, rules=RULES).topics)
 
 
 @given(SEEDS)
-@settings(max_examples=examples(500))
+@settings(max_examples=500)
 def test_on_the_brokers_time_a_replay_from_the_beginning_gives_the_same(seed: int) -> None:
     """If the wall clock has only closed what no record was waiting for, the log alone says it all."""
     topics = told(seed, stamped=True, rules=[CONFIG], polite=True).topics

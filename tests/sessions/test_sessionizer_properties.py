@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from mos_online.contracts import Click, Heartbeat, LateEvent, Session
 from mos_online.sessions import Rejected, SessionConfig, Sessionizer, SessionizerCheckpoint, offline_sessions
 from mos_online.sessions.offsets import BLOCK_SIZE
-from tests.examples import examples
 
 CONFIG = SessionConfig(gap=100, lateness=30, max_events=4, max_duration=250, idle_timeout=50, min_timestamp=0)
 COLUMNS = ("user_id", "event_id", "item_id", "timestamp", "event_type", "session_id")
@@ -79,7 +78,7 @@ def as_oracle(out: list[Session | LateEvent | Rejected]) -> Found:
 
 
 @given(logs(), RULES)
-@settings(max_examples=examples(400))
+@settings(max_examples=400)
 def test_stream_equals_oracle_within_lateness(clicks: list[Click], rules: SessionConfig) -> None:
     out = run(Sessionizer(rules, partition=0), whole(clicks))
     sessions = [o for o in out if isinstance(o, Session)]
@@ -211,7 +210,7 @@ STRIDES = st.sampled_from([1, BLOCK_SIZE])
 
 
 @given(logs(disorder=60), RULES, st.data())
-@settings(max_examples=examples(400))
+@settings(max_examples=400)
 def test_crashes_lose_nothing_and_repeat_only_identically(
     clicks: list[Click], rules: SessionConfig, data: st.DataObject
 ) -> None:
@@ -235,7 +234,7 @@ def test_crashes_lose_nothing_and_repeat_only_identically(
 
 
 @given(logs(), RULES, RULES, st.data())
-@settings(max_examples=examples(300))
+@settings(max_examples=300)
 def test_other_rules_after_a_restart_lose_no_event_and_repeat_none(
     clicks: list[Click], old: SessionConfig, new: SessionConfig, data: st.DataObject
 ) -> None:

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from mos_online.sessions import SessionConfig, offline_sessions
 from simulator.dataset import DAY_MS, ITEM_COLUMNS, Dataset, has_clock, numbered
 from simulator.whole_days import with_clock
-from tests.examples import examples
 
 START = 15_000 * DAY_MS
 HOUR = 3_600_000
@@ -41,7 +40,7 @@ gaps = st.sampled_from([2, 15_000, 30 * 60_000, 9 * HOUR, 22 * HOUR])
 
 
 @given(visits, gaps)
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_a_day_of_a_user_is_a_session_in_the_order_of_the_file(made: list[tuple[str, int]], gap: int) -> None:
     log, rules = log_of(made), SessionConfig(gap=gap)
 

@@ -26,7 +26,7 @@ from streams.kafka.records import Record
 from streams.processors.base import WorkerContext
 from streams.runtime.app import faust_app
 from streams.runtime.transport import FetchConsumer
-from tests.examples import SHARED_FIXTURE, examples
+from tests.examples import SHARED_FIXTURE
 
 PARTITIONS = [TP("clicks", number) for number in range(2)]
 
@@ -165,7 +165,7 @@ ACTIONS = st.lists(
 
 
 @settings(
-    max_examples=examples(150),
+    max_examples=150,
     suppress_health_check=SHARED_FIXTURE,
     deadline=None,
 )

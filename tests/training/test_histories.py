@@ -20,7 +20,6 @@ from mos_online.users.profile import UserProfile
 from mos_online.users.ring_sizes import RingSizes
 from mos_online.users.update import apply_session
 from mos_online.users.view import view_by
-from tests.examples import examples
 
 CONFIG = SessionConfig(gap=100, max_events=6, min_timestamp=0)
 ITEMS = [f"{group}{n}" for group in "ab" for n in range(12)]
@@ -100,7 +99,7 @@ def rings_of(batch: Batch) -> dict[tuple[int, int], tuple[list[int], list[float]
 
 
 @given(logs(), st.data())
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_training_sees_what_the_stream_held(events: pl.DataFrame, data: st.DataObject) -> None:
     cut = with_sessions(events, CONFIG)
     log = laid_out(cut)

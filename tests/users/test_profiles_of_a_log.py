@@ -20,7 +20,6 @@ from mos_online.users.offline_profiles import of_users, past_sessions, profiles
 from mos_online.users.profile import UserProfile
 from mos_online.users.ring_sizes import RingSizes
 from mos_online.users.update import apply_session
-from tests.examples import examples
 
 CONFIG = SessionConfig(gap=100, lateness=0, max_events=4, max_duration=250, min_timestamp=0)
 SIZES = RingSizes(recent=5, theme=3)
@@ -92,7 +91,7 @@ def streamed(clicks: list[Click]) -> dict[str, UserProfile]:
 
 
 @given(logs())
-@hypothesis_settings(max_examples=examples(200))
+@hypothesis_settings(max_examples=200)
 def test_offline_equals_streamed(clicks: list[Click]) -> None:
     # A repeated click may come again before the watermark passes it only.
     clicks = [c for n, c in enumerate(clicks) if c not in clicks[:n]]

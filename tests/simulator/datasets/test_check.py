@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from mos_online.errors import DatasetError
 from simulator.datasets.check import Check
 from simulator.datasets.raw import RawRows
-from tests.examples import examples
 
 PATH = Path("log.csv")
 GOOD = 1_500_000_000
@@ -164,7 +163,7 @@ ANY = st.one_of(
     st.lists(st.tuples(ANY, ANY, ANY, ANY, ANY), min_size=1, max_size=8),
     st.booleans(),
 )
-@settings(deadline=None, max_examples=examples(300))
+@settings(deadline=None, max_examples=300)
 def test_any_values_are_kept_or_refused_and_nothing_else(
     unit: str | None, values: list[tuple[Any, ...]], as_text: bool
 ) -> None:

@@ -19,7 +19,7 @@ from simulator.datasets import FORMATS, ReadOptions, load, load_file
 from simulator.datasets.delimited import HEADER_NOTE, Delimited
 from simulator.datasets.layout import Layout
 from simulator.datasets.parquet import ParquetTable
-from tests.examples import SHARED_FIXTURE, examples
+from tests.examples import SHARED_FIXTURE
 from tests.simulator.datasets.format_cases import CASES, FOREIGN
 from tests.simulator.datasets.format_cases.case import Case, Foreign
 from tests.simulator.datasets.format_cases.others import GLOBO_HEADER
@@ -165,7 +165,7 @@ def damaged(case: Case, data: st.DataObject) -> bytes:
 @given(data=st.data())
 @settings(
     deadline=None,
-    max_examples=examples(6),
+    max_examples=6,
     suppress_health_check=SHARED_FIXTURE,
 )
 def test_a_damaged_file_is_read_or_refused_and_nothing_else(case: Case, log: Path, data: st.DataObject) -> None:
@@ -177,7 +177,7 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(case: Case, log: Pat
 
 
 @given(case=st.sampled_from(CASES), data=st.data())
-@settings(max_examples=examples(60), suppress_health_check=SHARED_FIXTURE)
+@settings(max_examples=60, suppress_health_check=SHARED_FIXTURE)
 def test_a_damaged_file_is_recognised_or_refused_and_nothing_else(case: Case, log: Path, data: st.DataObject) -> None:
     """All formats look at it, so the cases need not have examples of their own."""
     log.write_bytes(damaged(case, data))
