@@ -7,10 +7,10 @@ from torch import Tensor
 
 from mos_online.model.sequence_model import SequenceModel
 
-PRIOR = 0.3
+PRIOR = 0.1
 """The projection is drawn towards zero as if each direction had so many more items, with rows of zeros."""
 
-FEW = 5.0
+FEW = 20.0
 """An item with so many clicks counts half of one with many: its row has learned less."""
 
 
