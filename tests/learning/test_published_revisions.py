@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
+from msgspec.structs import replace
 
 from features.store import OnlineStore
+from learning.experiments_in_force import TreatmentsInForce
 from learning.learner import Learner
 from learning.learning_events import LearningEvents
 from learning.parts import learning_parts
@@ -16,6 +18,8 @@ from learning.revisions import Revisions
 from mos_online import contracts
 from mos_online.contracts import RouterUpdate, decode_router_update, encode
 from mos_online.errors import StoreError
+from mos_online.experiments.reading import parse_plan
+from mos_online.experiments.treatment import CHAMPION
 from mos_online.learning.arm_router import RouterRules, RouterSchedule
 from mos_online.learning.router_part import RouterPart
 from mos_online.registry import open_registry
@@ -23,6 +27,7 @@ from mos_online.settings import Settings
 from mos_online.themes.updates import revision_of
 from publishing.unwaiting import Done
 from streams.broker.librdkafka import MockCluster
+from tests.experiments.plans import ROUTING
 from tests.learning.test_router_part import give, session
 from tests.published_model import publish_model
 
@@ -142,3 +147,29 @@ def test_the_learner_makes_and_publishes_revisions_and_goes_on_after_it_was_kill
     other.close()
     store.close()
     broker.close()
+
+
+def test_each_arm_is_kept_stored_and_published_by_itself(mos_home: Settings, tmp_path: Path) -> None:
+    base = publish_model(tmp_path / "model", mos_home)
+    registry = open_registry(mos_home)
+    treatments = TreatmentsInForce(registry)
+    before = treatments()
+    assert before is treatments()
+    arm = "routing/1/online"
+    registry.experiments().start(parse_plan(ROUTING), lambda _: None, now=1)
+    assert TreatmentsInForce(registry)().routers == {arm: None}, "known from the start"
+    store, sender = OnlineStore.open(mos_home), Sender()
+    sender.away = True
+    rules = RouterRules(schedule=RouterSchedule(every=40))
+    part = RouterPart(shelf(mos_home, sender, store.routers.write), rules=rules, treatments=TreatmentsInForce(registry))
+    sessions = [replace(session(n, "ab"[n % 2], "ab"[n % 2]), user_id=f"u{n}") for n in range(400)]
+    give(part, sessions)
+    kept = {name: registry.routers(base.epoch, name).newest() for name in (CHAMPION, arm)}
+    assert None not in kept.values()
+    assert {name: store.routers.read(name) for name in kept} == kept
+    assert sender.sent == []
+    sender.away = False
+    part.step(500)
+    assert {one.arm: one for one in sender.updates()} == kept
+    assert {key for topic, key, _ in sender.sent if topic == contracts.ROUTER_UPDATES} == {b"champion", arm.encode()}
+    store.close()
