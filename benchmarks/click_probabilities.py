@@ -16,16 +16,13 @@ from functools import partial
 import numpy as np
 import torch
 from co_clicks import HALF_LIFE, counted
-from random_router import random_router
+from random_router import random_checkpoint
 
 from mos_online.contracts import SessionEvent
 from mos_online.learning.fast_weights import ModelWeights
 from mos_online.learning.score_map import POSITIONS, Curve
-from mos_online.model import MoS, MoSConfig
-from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.co_clicks import FACTS
 from mos_online.model.mixing import SOURCES
-from mos_online.recommend.candidates import SPARE
 from mos_online.recommend.query import Query, Ranking
 from mos_online.recommend.recommender import Recommender
 
@@ -37,20 +34,8 @@ WEIGHTS = ModelWeights.of(
 
 def recommender(names: list[str]) -> Recommender:
     """With neighbours from 50,000 clicks."""
-    router = random_router(names, themes=THEMES, seed=0)
-    model = MoS(MoSConfig(backbone="pooling", items=len(names) + SPARE, themes=THEMES, width=48, table=16))
-    model.item_theme[1 : len(names) + 1] = torch.from_numpy(router.item_themes(names, [None] * len(names)))
-    model.mixing.set_weights(torch.full((SOURCES, FACTS), 0.5))
-    checkpoint = ModelCheckpoint(
-        model=model,
-        router=router,
-        items=names,
-        categories=[],
-        popular=names[:200],
-        half_life_ms=HALF_LIFE,
-        co_click_half_life_ms=HALF_LIFE,
-        training={},
-    )
+    checkpoint = random_checkpoint(names, themes=THEMES, width=48, half_life_ms=HALF_LIFE)
+    checkpoint.model.mixing.set_weights(torch.full((SOURCES, FACTS), 0.5))
     made = Recommender(checkpoint)
     made.observe_co_clicks([counted(names, 50_000, 0)])
     return made

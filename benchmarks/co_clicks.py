@@ -17,17 +17,14 @@ from functools import partial
 
 import numpy as np
 import torch
-from random_router import random_router
+from random_router import random_checkpoint
 
 from mos_online.contracts import SessionEvent
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.co_clicks import CoClicks
 from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot
-from mos_online.model import MoS, MoSConfig
-from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.co_clicks import FACTS
 from mos_online.model.mixing import SOURCES
-from mos_online.recommend.candidates import SPARE
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
 
@@ -82,21 +79,9 @@ def counted(names: list[str], clicks: int, partition: int) -> CoClickSnapshot:
 
 def request_cost(names: list[str], snapshots: list[CoClickSnapshot]) -> None:
     """A replica whose model has nothing mixed in, and one with neighbours and popularity; in turn, and in batches."""
-    router = random_router(names, themes=THEMES, seed=0)
-    model = MoS(MoSConfig(backbone="pooling", items=len(names) + SPARE, themes=THEMES, width=WIDTH, table=16))
-    model.item_theme[1 : len(names) + 1] = torch.from_numpy(router.item_themes(names, [None] * len(names)))
-    checkpoint = ModelCheckpoint(
-        model=model,
-        router=router,
-        items=names,
-        categories=[],
-        popular=names[:200],
-        half_life_ms=HALF_LIFE,
-        co_click_half_life_ms=HALF_LIFE,
-        training={},
-    )
-    plain = replace(checkpoint, model=copy.deepcopy(model))
-    model.mixing.set_weights(torch.full((SOURCES, FACTS), CONSTANT))
+    checkpoint = random_checkpoint(names, themes=THEMES, width=WIDTH, half_life_ms=HALF_LIFE)
+    plain = replace(checkpoint, model=copy.deepcopy(checkpoint.model))
+    checkpoint.model.mixing.set_weights(torch.full((SOURCES, FACTS), CONSTANT))
     alone, mixed = Recommender(plain), Recommender(checkpoint)
     for service in (alone, mixed):
         service.observe_popularity([popularity(names[:LISTED_ITEMS])])

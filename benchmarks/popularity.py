@@ -13,15 +13,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from random_router import random_router
+from random_router import random_checkpoint
 
 from mos_online.contracts import Click, EventTypes, SessionEvent
 from mos_online.items.clicks import to_clicks
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, merge
-from mos_online.model import MoS, MoSConfig
-from mos_online.model.checkpoint import ModelCheckpoint
-from mos_online.recommend.candidates import SPARE
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
 from mos_online.settings import settings
@@ -64,21 +61,7 @@ def compare(clicks: list[Click]) -> None:
 
 def recommender(names: list[str]) -> Recommender:
     """A model with random weights over ``ITEMS`` items."""
-    router = random_router(names, themes=THEMES, seed=0)
-    model = MoS(MoSConfig(items=len(names) + SPARE, themes=THEMES, width=WIDTH, table=16))
-    model.item_theme[1 : len(names) + 1] = torch.from_numpy(router.item_themes(names, [None] * len(names)))
-    return Recommender(
-        ModelCheckpoint(
-            model=model,
-            router=router,
-            items=names,
-            categories=[],
-            popular=names[:200],
-            half_life_ms=1,
-            co_click_half_life_ms=1,
-            training={},
-        )
-    )
+    return Recommender(random_checkpoint(names, themes=THEMES, width=WIDTH, half_life_ms=1))
 
 
 def milliseconds(work: Callable[[], object], times: int, clock: Callable[[], float]) -> list[float]:

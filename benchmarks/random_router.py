@@ -1,10 +1,14 @@
-"""A random router, for benchmarks that need one of a certain size."""
+"""A random router and an untrained model, for benchmarks that need them of a certain size."""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from mos_online.arrays import Floats, Floats32
+from mos_online.model import MoS, MoSConfig
+from mos_online.model.checkpoint import ModelCheckpoint
+from mos_online.recommend.candidates import SPARE
 from mos_online.themes import Router
 
 DIMENSIONS = 16
@@ -30,4 +34,21 @@ def random_router(names: list[str], *, themes: int, seed: int) -> Router:
         tau=0.577,
         labels=[str(theme) for theme in range(themes + 1)],
         config={},
+    )
+
+
+def random_checkpoint(names: list[str], *, themes: int, width: int, half_life_ms: float) -> ModelCheckpoint:
+    """A model with random weights and router, with nothing mixed in; the first 200 items are popular."""
+    router = random_router(names, themes=themes, seed=0)
+    model = MoS(MoSConfig(backbone="pooling", items=len(names) + SPARE, themes=themes, width=width, table=DIMENSIONS))
+    model.item_theme[1 : len(names) + 1] = torch.from_numpy(router.item_themes(names, [None] * len(names)))
+    return ModelCheckpoint(
+        model=model,
+        router=router,
+        items=names,
+        categories=[],
+        popular=names[:200],
+        half_life_ms=half_life_ms,
+        co_click_half_life_ms=half_life_ms,
+        training={},
     )
