@@ -73,6 +73,7 @@ class Service:
         self._co_clicks: list[CoClickSnapshot] = []
         self._popularity_reads = ReadSchedule(longest=limits.refresh)
         self._co_click_reads = ReadSchedule(longest=limits.co_clicks)
+        self._experiments = 0
         self._weights: dict[str, FastWeights] = {}
         self._model = ModelInService(registry, self._load_model, every=limits.registry)
         self._model_problem: str | None = None
@@ -145,7 +146,7 @@ class Service:
     @property
     def experiments(self) -> int:
         """Number of the revision of the experiments in force; 0 before the first."""
-        return self._arms.number
+        return self._experiments
 
     @property
     def experiment_problems(self) -> list[str]:
@@ -188,8 +189,10 @@ class Service:
 
     def _follow_experiments(self) -> None:
         recommender = self._scorer.recommender
-        if recommender is not None and self._arms.follow(recommender):
-            self._use(recommender)
+        if recommender is not None:
+            if self._arms.follow(recommender):
+                self._use(recommender)
+            self._experiments = self._arms.number  # answers come from them only now
         self.metrics.stale_experiments.set(bool(self._arms.problems))
 
     def _follow_routers(self) -> None:

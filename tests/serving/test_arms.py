@@ -24,7 +24,7 @@ from tests.serving.test_decisions import Recorder, T, client
 from tests.serving.test_revisions import Revisable, update
 from tests.themes.test_router_properties import ROUTER
 
-QUICK = Limits(refresh=0.02, registry=0.01, co_clicks=0.02, router=0.01)
+QUICK = Limits(refresh=0.02, registry=0.01, co_clicks=0.02, router=0.01, store_timeout=30.0)
 USERS = [f"u{number}" for number in range(40)]
 BOTH = ROUTING.replace("[[0, 5000]]", "[[0, 10000]]") + MODELS.replace("candidate", "m2")
 TREATMENTS = Treatments(in_force(BOTH.replace("m2", "m-2")))

@@ -18,7 +18,7 @@ from serving.scoring.service import Service
 from tests.serving.serving_doubles import FakeRegistry, FakeStore, make_service, wait_for
 from tests.serving.test_decisions import Recorder, T, client
 
-QUICK = Limits(refresh=0.01, registry=0.01, co_clicks=0.01)
+QUICK = Limits(refresh=0.01, registry=0.01, co_clicks=0.01, store_timeout=30.0)
 KNOWN = {"user_id": "anna", "k": 3, "events": [{"item_id": "a9", "timestamp": T}], "timestamp": T + 5}
 
 

@@ -22,7 +22,7 @@ from tests.serving.serving_doubles import FakeRecommender, FakeRegistry, FakeSto
 from tests.themes.test_router_properties import ROUTER, random_router
 
 QUERY = Query(user_id="u", profile=None, events=[], timestamp=1, k=1, exclude=[])
-QUICK = Limits(refresh=0.05, co_clicks=0.05, router=0.005)
+QUICK = Limits(refresh=0.05, co_clicks=0.05, router=0.005, store_timeout=30.0)
 
 
 class Revisable(FakeRecommender):

@@ -26,7 +26,7 @@ from serving.scoring.limits import Limits
 from serving.scoring.service import Service
 from tests.serving.serving_doubles import SNAPSHOT, FakeRecommender, FakeRegistry, FakeStore, make_service, wait_for
 
-QUICK = Limits(refresh=0.01, registry=0.01, co_clicks=0.01)
+QUICK = Limits(refresh=0.01, registry=0.01, co_clicks=0.01, store_timeout=30.0)
 QUERY = Query(user_id="u", profile=None, events=[], timestamp=1, k=1, exclude=[])
 CO_CLICKS = CoClickSnapshot(partition=0, as_of=5, item_ids=[], lengths=b"", neighbours=b"", weights=b"")
 
