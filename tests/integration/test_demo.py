@@ -12,7 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-EVENTS = 1500
+EVENTS = 800
+POPULATION = "synthetic:users=300,days=3"
+"""As dense in time as the whole population of the demo, which has 2,000 users in 20 days."""
 
 
 @pytest.mark.slow
@@ -20,7 +22,7 @@ def test_the_demo_loses_nothing_and_leaves_nothing_behind(tmp_path: Path, free_p
     before = {process.pid for process in psutil.process_iter()}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MOS_")}
     environment |= {"MOS_HOME": str(tmp_path), "MOS_SERVE_PORT": str(free_port()), "MOS_WORKER_PORT": str(free_port())}
-    command = ["demo", "--dataset", "synthetic", "--events", str(EVENTS), "--speed", "300/s", "--minutes", "0.1"]
+    command = ["demo", "--dataset", POPULATION, "--events", str(EVENTS), "--speed", "300/s", "--minutes", "0.1"]
     run = subprocess.run(
         [sys.executable, "-m", "mos_cli", *command],
         env=environment,

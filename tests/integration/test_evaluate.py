@@ -14,7 +14,7 @@ from evaluation.results.store import Store
 
 pytestmark = pytest.mark.slow
 
-SMALL = ["--plan", "quick", "--dataset", "synthetic:hop=0.8,users=400", "--jobs", "1", "--seeds", "2"]
+SMALL = ["--plan", "quick", "--dataset", "synthetic:hop=0.8,users=200", "--jobs", "1", "--seeds", "2"]
 PAIR = ["--backbone", "gru4rec", "--model", "backbone+table", "--model", "mos"]
 
 
@@ -38,11 +38,11 @@ def test_a_comparison_is_reported_and_taken_up_again(tmp_path: Path) -> None:
     assert "MoS minus baseline by slice" in report
     assert (root / "figures" / "gains.svg").read_text().startswith("<?xml")
     results = Results(Store(root))
-    rows = [results.group("synthetic:hop=0.8,users=400", "gru4rec", name).row() for name in ("backbone+table", "mos")]
+    rows = [results.group("synthetic:hop=0.8,users=200", "gru4rec", name).row() for name in ("backbone+table", "mos")]
     assert all(row.seeds == 2 and row.auc > 0.6 and row.hit_rate > 0.2 for row in rows)
     before = {file: file.stat().st_mtime_ns for file in root.rglob("record.json")}
     assert len(before) == 4
-    (root / "synthetic:hop=0.8,users=400" / "gru4rec" / "mos" / "1" / "record.json").unlink()
+    (root / "synthetic:hop=0.8,users=200" / "gru4rec" / "mos" / "1" / "record.json").unlink()
     again = mos(*SMALL, *PAIR, home=tmp_path)
     assert again.returncode == 0, again.stderr
     after = {file: file.stat().st_mtime_ns for file in root.rglob("record.json")}

@@ -16,12 +16,12 @@ from mos_online.registry import Registry
 
 pytestmark = pytest.mark.slow
 
-LOG = ("--dataset", "synthetic:users=100", "--themes", "6", "--minutes", "30", "--no-promote", "--device", "cpu")
+HOW = ("--themes", "6", "--minutes", "30", "--no-promote", "--device", "cpu")
 """The passes end it, and not the time."""
 
 
-def started(home: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "mos_cli", "train", *LOG, *more]
+def started(home: Path, *more: str, users: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mos_cli", "train", "--dataset", f"synthetic:users={users}", *HOW, *more]
     environment = os.environ | {"MOS_HOME": str(home), "COLUMNS": "400"}
     environment.pop("RAY_ADDRESS", None)
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -36,7 +36,7 @@ def ndcg_of(home: Path) -> float:
 @pytest.mark.timeout(900)
 def test_two_workers_give_the_quality_of_one_process(tmp_path: Path) -> None:
     for name, more in (("one", ()), ("two", ("--workers", "2"))):
-        process = started(tmp_path / name, *more)
+        process = started(tmp_path / name, *more, users=100)
         said, _ = process.communicate()
         assert process.returncode == 0, said
 
@@ -48,7 +48,7 @@ def test_two_workers_give_the_quality_of_one_process(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(900)
 def test_a_worker_that_dies_fails_the_training_and_nothing_is_published(tmp_path: Path) -> None:
-    process = started(tmp_path, "--workers", "2")
+    process = started(tmp_path, "--workers", "2", users=40)
     run_file = tmp_path / "train-workers.json"
 
     def members() -> list[psutil.Process]:
