@@ -67,10 +67,11 @@ def unclicked_share(past: pl.Series, later: pl.Series, told: set[str]) -> float:
     """The share of the later clicks that an item gets on average that the catalogue lists and nobody had clicked.
 
     It is the probability of the unseen (Good 1953), by counting: only first clicks count, since then an item is seen.
+    There is half a click more than were counted, so that a short log does not make them impossible.
     """
     unclicked = told - set(past)
     first = len(unclicked & set(later))
-    return first / max(len(unclicked), 1) / max(len(later), 1)
+    return (first + 0.5) / max(len(unclicked), 1) / max(len(later), 1)
 
 
 def publish(
