@@ -22,7 +22,7 @@ from mos_online.ports import HIGHEST, HOST, LOWEST, bind_fault
 from mos_online.processes import wait_until, work_of
 from tests.doc_commands import PAGES, ROOT, Block, blocks
 
-LOG = "synthetic:users=300,days=20"
+LOG = "synthetic:users=100,days=20"
 ORDER = (
     *("README.md", "docs/quickstart.md", "docs/import.md", "docs/your-data.md", "docs/http-api.md"),
     *("docs/feedback.md", "docs/learning.md", "docs/simulate.md", "docs/operations.md"),
