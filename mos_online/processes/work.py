@@ -6,8 +6,9 @@ from pathlib import Path
 
 import psutil
 
-STEP = 5.0
-"""CPU seconds that count as progress. An idle worker takes 0.035 a second: less than one step while a wait stalls."""
+STEP = 2.5
+"""CPU seconds that count as progress. An idle worker takes 0.035 a second: less than one step while a wait stalls. On a
+busy machine a process that starts may get so little, too."""
 
 
 def work_of(pid: int, *logs: Path) -> tuple[int, ...]:
