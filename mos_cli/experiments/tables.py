@@ -14,17 +14,16 @@ from mos_online.experiments.reading import shares
 def plan_table(in_force: InForce) -> Table:
     """A line for each arm: its share of the users, and what answers them."""
     table = Table(box=SIMPLE, pad_edge=False)
-    for name in ("layer", "experiment", "version", "arm", "users", *PARAMETERS):
+    for name in ("layer", "experiment", "arm", "users", "is answered by"):
         table.add_column(name, overflow="fold")
     for running in in_force.running:
         for arm, share in zip(running.plan.arms, shares(running.plan.arms), strict=True):
             table.add_row(
                 running.layer,
-                running.name,
-                str(running.version),
+                f"{running.name}, version {running.version}",
                 _named(running, arm.name),
                 f"{_of_users(in_force, running) * share / BUCKETS:.1%}",
-                *(_value(running, arm.name, parameter) for parameter in PARAMETERS),
+                _set(running, arm.name),
             )
     return table
 
@@ -41,8 +40,9 @@ def _of_users(in_force: InForce, running: Running) -> float:
     return in_layer * (1 - in_force.holdout / BUCKETS)
 
 
-def _value(running: Running, arm: str, parameter: str) -> str:
-    value = getattr(running.arm(arm), parameter)
-    if value is None:
-        return ""
-    return running.models.get(value, value) if parameter == "model" else str(value).lower()
+def _set(running: Running, arm: str) -> str:
+    """What an arm sets; what it leaves open is as for users who are in no experiment."""
+    values = {name: value for name in PARAMETERS if (value := getattr(running.arm(arm), name)) is not None}
+    if "model" in values:
+        values["model"] = running.models.get(values["model"], values["model"])
+    return ", ".join(f"{name}: {str(value).lower()}" for name, value in values.items()) or "the champion"

@@ -90,6 +90,8 @@ def _set(choices: dict[str, str]) -> None:
 def _of_serve() -> dict[str, str]:
     return {
         "RAY_SERVE_LOG_TO_STDERR": "0",
+        # Ray makes its processes as nice as a batch job, so a busy worker or learner beside it would delay answers.
+        "RAY_worker_niceness": "0",
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
         # A proxy needs seconds to import Ray; on a busy machine more than the 5 after which Ray would kill it.
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",

@@ -101,6 +101,11 @@ def test_nothing_listens_beyond_this_machine_and_nobody_else_can_enter_its_folde
     assert Path(proxy.cmdline()[3]).is_relative_to(serve.run)
 
 
+def test_answers_have_the_priority_of_the_service(serve: Serve) -> None:
+    """Ray lets its processes yield to all others of the machine, by which a busy worker would delay answers."""
+    assert {p.nice() for p in serve.children("ray::ServeReplica")} == {psutil.Process(serve.process.pid).nice()}
+
+
 def test_it_answers_from_the_profile_in_the_store(serve: Serve) -> None:
     serve.until(lambda: serve.client.get("/readyz").status_code == 200)
     model = serve.client.get("/v1/model").json()

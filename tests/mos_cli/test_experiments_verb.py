@@ -24,7 +24,7 @@ def test_a_good_file_is_shown(mos: Mos, file: Path) -> None:
     answer = mos("experiments", "validate", str(file))
     assert answer.status == 0
     words = answer.out.split()
-    assert {"online-routing", "(control)", "9.9%", "19.8%"} <= set(words)
+    assert {"online-routing,", "(control)", "9.9%", "19.8%"} <= set(words)
 
 
 def test_an_arm_whose_model_there_is_not_is_told(mos: Mos, file: Path) -> None:
