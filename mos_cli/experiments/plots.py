@@ -39,6 +39,8 @@ def over_time(result: ExperimentResult, arm: str) -> str:
         xlabel="hours of event time since the first exposure",
         ylabel="difference",
     )
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom, top + 0.35 * (top - bottom))  # room for the legend
     axes.legend(frameon=False, loc="upper right")
     return svg(figure)
 
@@ -66,17 +68,18 @@ def themes(result: ExperimentResult, arm: ArmResult) -> str:
         return ""
     figure = Figure(figsize=(9, 2.2), layout="constrained")
     axes = figure.subplots()
-    places = range(len(arm.themes))
-    for number, (name, colour) in enumerate(((result.plan.control, GREY), (arm.arm, BLUE))):
-        shares = [both[number] for both in arm.themes.values()]
-        axes.bar([place + 0.4 * number - 0.2 for place in places], shares, width=0.4, color=colour, label=name)
+    numbers = sorted(arm.themes)
+    places = range(len(numbers))
+    for side, (name, colour) in enumerate(((result.plan.control, GREY), (arm.arm, BLUE))):
+        shares = [arm.themes[theme][side] for theme in numbers]
+        axes.bar([place + 0.4 * side - 0.2 for place in places], shares, width=0.4, color=colour, label=name)
     axes.set(
         title="What was shown in the first hour of users, by theme (0: of no theme)",
         xlabel="theme",
         ylabel="share of the items",
         ylim=(0, None),
     )
-    axes.set_xticks(list(places), [str(theme) for theme in arm.themes])
+    axes.set_xticks(list(places), [str(theme) for theme in numbers])
     axes.set_ylim(0, 1.3 * max(max(both) for both in arm.themes.values()))
     axes.legend(frameon=False, ncols=2, loc="upper right")
     return svg(figure)
