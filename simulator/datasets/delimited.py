@@ -66,8 +66,8 @@ class Delimited(Layout):
                 before += text.count("\n")
                 continue
             if table is None:
-                first = text.lstrip("\n").partition("\n")[0]
-                skip = len(text) - len(text.lstrip("\n"))
+                skip = text[: len(text) - len(text.lstrip())].count("\n")  # lines of blanks are no first line
+                first = text.split("\n", skip + 1)[skip]
                 names, is_header = self._names(first)
                 table = Table(names, self.separator, quoted=self.quoted)
                 skip += is_header

@@ -66,7 +66,7 @@ def test_clicks_and_impressions_go_to_their_topics_with_their_users_as_keys() ->
         ({"impressions": [impression(item_ids=["i"] * 101)]}, "`item_ids`"),
         ({"impressions": [impression(first_position=-1)]}, "`first_position`"),
         ({"clicks": [click(timestamp=NOW // 1000)]}, "$.clicks[0].timestamp"),
-        ({"impressions": [impression(), impression(timestamp=NOW + 999_999)]}, "$.impressions[1].timestamp"),
+        ({"impressions": [impression(), impression(timestamp=NOW + 86_400_000)]}, "$.impressions[1].timestamp"),
         ({"clicks": [click(), click(event_type="bot")]}, "$.clicks[1].event_type"),
         ({"events": [click()]}, "clicks, impressions"),
     ],

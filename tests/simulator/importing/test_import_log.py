@@ -15,7 +15,7 @@ from typing import Any
 import cramjam
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mos_online.errors import DatasetError
@@ -232,6 +232,7 @@ def test_files_must_be_there_once_and_alike(tmp_path: Path) -> None:
         imported([tmp_path / "nowhere"], tmp_path / "log")
 
 
+@example(content=b"\t\n\x01;\n")
 @given(content=st.binary(max_size=200) | st.text(alphabet='a1,;"\n\t{}[]:', max_size=200).map(str.encode))
 def test_no_bytes_are_a_traceback(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("log")
