@@ -9,11 +9,14 @@ from msgspec import Meta
 
 from mos_online.experiments.assignment import BUCKETS
 
+_END = r"$(?!\n)"
+"""The end of a text, also in languages where ``$`` is before a last line break, too."""
+
 Label = Annotated[
-    str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Small letters, digits and hyphens; at most 63.")
+    str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}" + _END, description="Small letters, digits and hyphens; at most 63.")
 ]
 Duration = Annotated[
-    str, Meta(pattern=r"^[1-9][0-9]{0,4}[smhd]$", description="A number and s, m, h or d, such as 7d or 30m.")
+    str, Meta(pattern=r"^[1-9][0-9]{0,4}[smhd]" + _END, description="A number and s, m, h or d, such as 7d or 30m.")
 ]
 Buckets = Annotated[list[Annotated[int, Meta(ge=0, le=BUCKETS)]], Meta(min_length=2, max_length=2)]
 RouterPlan = Literal["frozen", "online"]

@@ -45,6 +45,14 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(None, None, f"the key {key!r} stands {times} times", node.start_mark)
         return super().construct_mapping(node, deep)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError) as error:  # what PyYAML raises for the date 2026-02-30, say
+            raise yaml.MarkedYAMLError(
+                None, None, f"{node.value!r} is no {node.tag.rpartition(':')[2]}; put a text in quotes", node.start_mark
+            ) from error
+
 
 def read_plan(path: Path) -> Plan:
     """The experiments of a file.
