@@ -9,14 +9,14 @@ from msgspec.structs import asdict, replace
 from mos_online.errors import ModelError, SettingsError
 from mos_online.experiments.in_force import ArmRollback, Ended, InForce, Running
 from mos_online.experiments.plan import ExperimentPlan, Plan
-from mos_online.experiments.treatment import Treatments
+from mos_online.experiments.treatment import CHAMPION, Treatments
 
 CHANGEABLE = ("buckets", "guardrails", "minimum", "maximum", "ship")
 """What a running experiment may change without another version. Buckets may only be added."""
 
 
 MOST_PAIRS = 30
-"""Of model and router that a replica holds at once, each with all items."""
+"""Of model and router that a replica holds beside the champion, each with all items."""
 
 
 def started(before: InForce, plan: Plan, resolve: Callable[[str], str], *, now: int) -> InForce:
@@ -49,11 +49,12 @@ def started(before: InForce, plan: Plan, resolve: Callable[[str], str], *, now: 
             models = models_of(experiment, resolve)
             running.append(Running(layer=layer.name, plan=experiment, started_at=now, models=models))
     after = InForce(holdout=plan.holdout, conversions=plan.conversions, value=plan.value, running=running, ended=ended)
-    pairs = {(one.model, one.router, one.learner) for one in Treatments(after).all()}
+    treatments = Treatments(after)
+    pairs = {(one.model, treatments.router_of(one)) for one in treatments.all()} - {(None, CHAMPION)}
     if len(pairs) > MOST_PAIRS:
         raise SettingsError(
-            f"the arms of all layers together need {len(pairs):,} pairs of model and router, and a replica holds at "
-            f"most {MOST_PAIRS} in memory: run fewer arms that set model, router or fast_weights at once"
+            f"the arms of all layers together need {len(pairs):,} pairs of model and router beside the champion, and a "
+            f"replica holds at most {MOST_PAIRS} in memory: run fewer arms that set model or router at once"
         )
     return after
 

@@ -16,6 +16,9 @@ from mos_online.experiments.reading import split_of
 CHAMPION: Final = "champion"
 """The arm that everybody teaches who is in no experiment about what is learned."""
 
+FROZEN: Final = ""
+"""In the place of an arm: the model's own router, which has no revisions."""
+
 HOLDOUT_SALT = "/holdout"
 """Of the bucket that says who is in no experiment. No layer can have this name."""
 
@@ -132,6 +135,12 @@ class Treatments:
                 key = f"{one.experiment}/{one.version}/{one.arm}"
                 return key if one.control_because is None and key in self.fast else None
         return CHAMPION
+
+    def router_of(self, treatment: Treatment) -> str:
+        """The arm whose revisions of the router a treatment has; ``FROZEN`` if it has none."""
+        if treatment.router == "frozen":
+            return FROZEN
+        return treatment.learner if treatment.learner in self.routers else CHAMPION
 
     def all(self) -> set[Treatment]:
         """Every treatment that some user may get, the default included."""

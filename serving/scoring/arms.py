@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from mos_online.errors import ModelError
-from mos_online.experiments.treatment import CHAMPION, Treatment, Treatments
+from mos_online.experiments.treatment import CHAMPION, FROZEN, Treatment, Treatments
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.learning.fast_weights import FastWeights
@@ -19,9 +19,6 @@ from mos_online.registry.follower import Followed
 from serving.scoring.in_service import InService
 from serving.scoring.lineup import Lineup
 from serving.scoring.revisions import Revisions
-
-FROZEN = ""
-"""The router arm of a model's own router, which has no revisions."""
 
 RETRY = 30.0
 """Seconds until a model that could not be loaded is tried again."""
@@ -134,6 +131,8 @@ class Arms:
             weights: fast weights by arm.
         """
         first = InService.of(champion, weights.get(CHAMPION))
+        if champion.model_version in self._models:  # it may have been loaded for an arm first: one of them is enough
+            self._models[champion.model_version] = champion
         if self._treatments is None:
             self._recommenders = {}
             return Lineup(champion=first, arms={})
@@ -161,8 +160,7 @@ class Arms:
 
     def _key(self, treatment: Treatment, champion: Recommender) -> _Key:
         assert self._treatments is not None  # noqa: S101 - the caller has looked
-        own = treatment.learner if treatment.learner in self._treatments.routers else CHAMPION
-        return _Key(treatment.model or champion.model_version, FROZEN if treatment.router == "frozen" else own)
+        return _Key(treatment.model or champion.model_version, self._treatments.router_of(treatment))
 
     def _made(self, key: _Key, champion: Recommender) -> Recommender:
         source = champion if key.model == champion.model_version else self._models[key.model]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 
 from mos_online.contracts import RouterUpdate
@@ -51,8 +51,13 @@ class Revisions:
         self._read = read
         self._seen: dict[str, _Seen] = {}
 
-    def look(self, arms: Collection[str]) -> set[str]:
-        """Look for revisions of these arms, and return the arms that have another one. Never raises ModelError."""
+    def look(self, arms: Set[str]) -> set[str]:
+        """Look for revisions of these arms, and return the arms that have another one. Never raises ModelError.
+
+        What is known of other arms is forgotten: their experiments have ended.
+        """
+        for gone in self._seen.keys() - arms:
+            del self._seen[gone]
         changed: set[str] = set()
         stamps = self._profiles.router_stamps(sorted(arms)) or {}
         for arm, stamp in stamps.items():

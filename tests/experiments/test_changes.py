@@ -100,11 +100,24 @@ def test_nothing_at_all_may_run() -> None:
     assert in_force("holdout: 5\nlayers: []", InForce(holdout=1)).holdout == 5
 
 
-def test_more_arms_than_a_replica_can_hold_are_told() -> None:
-    arms = ", ".join(f"{{name: a{number}, router: online}}" for number in range(10))
-    text = "layers:\n  - name: many\n    experiments:\n" + "".join(
-        f"      - {{name: e{n}, buckets: [[{n}, {n + 1}]], control: a1, arms: [{arms}], primary: ctr}}\n"
-        for n in range(3)
-    )
-    with pytest.raises(SettingsError, match="need 31 pairs of model and router, and a replica holds at most 30"):
+@pytest.mark.parametrize(("sets", "experiments", "told"), [("router: online", 3, False), ("router: online", 4, True)])
+def test_more_arms_than_a_replica_can_hold_are_told(sets: str, experiments: int, *, told: bool) -> None:
+    text = _many(sets, experiments)
+    if not told:
+        assert len(in_force(text).running) == experiments
+        return
+    with pytest.raises(SettingsError, match="need 40 pairs of model and router beside the champion, and a replica hol"):
         in_force(text)
+
+
+@pytest.mark.parametrize("sets", ["router: frozen", "fast_weights: true"])
+def test_arms_that_share_a_router_are_one_in_memory(sets: str) -> None:
+    assert len(in_force(_many(sets, 10)).running) == 10
+
+
+def _many(sets: str, experiments: int) -> str:
+    arms = ", ".join(f"{{name: a{number}, {sets}}}" for number in range(10))
+    return "layers:\n  - name: many\n    experiments:\n" + "".join(
+        f"      - {{name: e{n}, buckets: [[{n}, {n + 1}]], control: a1, arms: [{arms}], primary: ctr}}\n"
+        for n in range(experiments)
+    )

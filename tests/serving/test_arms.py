@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from copy import copy
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import msgspec
 import pytest
@@ -197,6 +199,23 @@ def test_arms_follow_popularity_and_a_new_champion() -> None:
         found = {(arms_of(a)["model"], a["model_version"]) for a in ask(api).values()}
         assert found == {("old", "m1"), ("new", "m2"), ("explores", "m3")}
         assert models.loaded == {"m1": 1, "m2": 1, "m3": 1}
+
+
+def test_a_model_of_an_arm_that_becomes_the_champion_is_in_memory_once() -> None:
+    registry = FakeRegistry("m1")
+    alive: WeakSet[FakeRecommender] = WeakSet()
+
+    def load(folder: Path) -> FakeRecommender:
+        alive.add(loaded := Branching(folder.name))
+        return loaded
+
+    start(registry.history)
+    with client(Recorder(), registry=registry, load=load, limits=QUICK) as api:
+        in_service(api, 1)
+        registry.version = "m2"
+        wait_for(lambda: api.get("/v1/model").json()["model_version"] == "m2")
+        wait_for(lambda: gc.collect() >= 0 and [one.model_version for one in alive].count("m2") == 1)
+        assert {a["model_version"] for a in ask(api).values()} == {"m2"}
 
 
 def test_a_plan_that_cannot_be_read_is_told_and_the_one_before_stays() -> None:

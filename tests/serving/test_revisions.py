@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from copy import copy
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -14,9 +14,13 @@ import pytest
 from mos_online.contracts import RouterUpdate
 from mos_online.errors import ModelError
 from mos_online.recommend.query import Query
+from mos_online.recommend.recommender import Recommender
 from mos_online.themes.router import Router
 from mos_online.themes.updates import shortened, update_of
+from serving.metrics import Metrics
 from serving.scoring.limits import Limits
+from serving.scoring.profiles import Profiles
+from serving.scoring.revisions import Revisions
 from serving.scoring.service import Service
 from tests.serving.serving_doubles import FakeRecommender, FakeRegistry, FakeStore, make_service, wait_for
 from tests.themes.test_router_properties import ROUTER, random_router
@@ -201,3 +205,16 @@ def test_a_new_model_starts_with_the_revision_of_its_epoch_and_another_one_with_
         await asyncio.to_thread(service.stop)
 
     run(work)
+
+
+def test_the_revision_of_an_arm_whose_experiment_has_ended_is_forgotten() -> None:
+    store, metrics = FakeStore(), Metrics()
+    store.routers.update = msgspec.structs.replace(update(1), arm="e/1/a")
+    profiles = Profiles(open_store=lambda: store, timeout=30.0, metrics=metrics)
+    profiles.check(timeout=30.0)
+    revisions, recommender = Revisions(profiles, lambda one: one), cast("Recommender", Revisable())
+    assert revisions.look({"champion", "e/1/a"}) == {"e/1/a"}
+    assert revisions.applied("e/1/a", recommender).router.sequence == 1
+    assert revisions.look({"champion"}) == set()
+    assert revisions.applied("e/1/a", recommender) is recommender
+    profiles.close()
