@@ -18,7 +18,7 @@ from scipy.stats import chi2
 
 from mos_online.arrays import Floats
 from mos_online.experiments.confidence_sequence import FIRST_LOOK, half_width
-from mos_online.experiments.difference import Difference
+from mos_online.experiments.difference import FEWEST_FOR_SLOPE, Difference
 from mos_online.experiments.sample_ratio import ALPHA, CONCENTRATION, log_evidence
 
 LOOKS = 10_000
@@ -108,13 +108,13 @@ def looks(case: Case, runs: int, users: int, lift: float, seed: int) -> Iterator
                 totals += clicks, shown
             x = x if case.adjust else np.zeros(runs)
             shadow.add(treated=bool(arm[0]), probability=share, outcome=float(y[0]), before=float(x[0]))
-            slope = np.divide(cov, var_x, out=np.zeros(runs), where=var_x > 0)
+            slope = np.divide(cov, var_x, out=np.zeros(runs), where=(var_x > 0) & (count >= FEWEST_FOR_SLOPE))
             f = (y - mean_y - slope * (x - mean_x)) * np.where(arm, 1 / share, -1 / (1 - share))
             weight, from_x = 1 / (count + 1), x - mean_x
             mean_x = mean_x + from_x * weight
             var_x = var_x + from_x * (x - mean_x)
-            cov = cov + from_x * (y - mean_y)
             mean_y = mean_y + (y - mean_y) * weight
+            cov = cov + from_x * (y - mean_y)
             off = f - mean_f
             mean_f = mean_f + off * weight
             var_f = var_f + off * (f - mean_f)

@@ -8,6 +8,10 @@ import msgspec
 
 from mos_online.experiments.confidence_sequence import ALPHA, Interval, interval
 
+FEWEST_FOR_SLOPE = 100
+"""Users from which the slope is known well enough to adjust by it; that of a handful can be of any size, and what one
+user then adds widens the interval for good."""
+
 
 class Difference(msgspec.Struct, kw_only=True):
     """Mean of treated users minus mean of the others, adjusted for what was known of them before.
@@ -16,9 +20,9 @@ class Difference(msgspec.Struct, kw_only=True):
 
         f = (Z / p - (1 - Z) / (1 - p)) (Y - mean of Y - b (X - mean of X)),   b = cov(X, Y) / var(X),
 
-    where the pooled means and b come from earlier users only. So each f has the true difference as its expectation,
-    whatever the split, and the split may change from user to user (a ramp). The intervals are a confidence sequence
-    over the f. Sources: regression adjustment in a confidence sequence, Lindon, Ham, Tingley & Bojinov (arXiv
+    where the pooled means and b come from earlier users only, and b is 0 for the first ``FEWEST_FOR_SLOPE``. So each f
+    has the true difference as its expectation, whatever the split, and the split may change from user to user (a
+    ramp). The intervals are a confidence sequence over the f. Sources: regression adjustment in a confidence sequence, Lindon, Ham, Tingley & Bojinov (arXiv
     2210.08589); the sequence, Waudby-Smith et al. (arXiv 2103.06476, section 3); CUPED, Deng et al. (WSDM 2013).
 
     What it rests on: users do not influence each other; p is the true probability; X was fixed before the treatment.
@@ -49,7 +53,7 @@ class Difference(msgspec.Struct, kw_only=True):
                 before.
         """
         count = sum(self.users)
-        slope = self.cov / self.var_x if self.var_x > 0 else 0.0
+        slope = self.cov / self.var_x if self.var_x > 0 and count >= FEWEST_FOR_SLOPE else 0.0
         residual = outcome - self.mean_y - slope * (before - self.mean_x)
         effect = residual / probability if treated else -residual / (1 - probability)
         self.users[treated] += 1
@@ -57,8 +61,8 @@ class Difference(msgspec.Struct, kw_only=True):
         step = before - self.mean_x
         self.mean_x += step * share
         self.var_x += step * (before - self.mean_x)
-        self.cov += step * (outcome - self.mean_y)
         self.mean_y += (outcome - self.mean_y) * share
+        self.cov += step * (outcome - self.mean_y)
         off = effect - self.mean_f
         self.mean_f += off * share
         self.var_f += off * (effect - self.mean_f)

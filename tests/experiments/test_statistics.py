@@ -87,6 +87,22 @@ def test_a_covariate_narrows_the_interval_and_a_lift_is_found() -> None:
     assert not none.interval(expected=4_000).excludes_zero
 
 
+def test_a_covariate_far_from_zero_narrows_the_interval_as_much() -> None:
+    """The slope is that of least squares, and the first users, whose slope is a guess, do not widen it."""
+    draw, near, far = np.random.default_rng(2), Difference(), Difference()
+    before, treated = draw.normal(size=2_000), draw.random(2_000) < 0.5
+    outcomes = before + draw.normal(size=2_000)
+    for x, y, arm in zip(before.tolist(), outcomes.tolist(), treated.tolist(), strict=True):
+        near.add(treated=arm, probability=0.5, outcome=y, before=x)
+        far.add(treated=arm, probability=0.5, outcome=y + 5, before=x + 100)
+    slope, _ = np.polyfit(before, outcomes, 1)
+    assert far.cov / far.var_x == pytest.approx(slope)
+    assert near.cov / near.var_x == pytest.approx(slope)
+    narrow, wide = near.interval(expected=2_000), far.interval(expected=2_000)
+    assert wide.high - wide.low == pytest.approx(narrow.high - narrow.low, rel=0.1)
+    assert narrow.high - narrow.low < 4.4 * half_width(2_000, 1.0, expected=2_000), "without: 5.7"
+
+
 def test_few_of_many_trials_without_a_difference_ever_exclude_zero() -> None:
     """100 trials, 36 looks each: a z-test at every look is wrong in about a quarter of them."""
     alarms = 0
