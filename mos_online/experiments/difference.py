@@ -22,8 +22,9 @@ class Difference(msgspec.Struct, kw_only=True):
 
     where the pooled means and b come from earlier users only, and b is 0 for the first ``FEWEST_FOR_SLOPE``. So each f
     has the true difference as its expectation, whatever the split, and the split may change from user to user (a
-    ramp). The intervals are a confidence sequence over the f. Sources: regression adjustment in a confidence sequence, Lindon, Ham, Tingley & Bojinov (arXiv
-    2210.08589); the sequence, Waudby-Smith et al. (arXiv 2103.06476, section 3); CUPED, Deng et al. (WSDM 2013).
+    ramp). The intervals are a confidence sequence over the f. Sources: regression adjustment in a confidence sequence,
+    Lindon, Ham, Tingley & Bojinov (arXiv 2210.08589); the sequence, Waudby-Smith et al. (arXiv 2103.06476, section 3);
+    CUPED, Deng et al. (WSDM 2013).
 
     What it rests on: users do not influence each other; p is the true probability; X was fixed before the treatment.
 

@@ -12,6 +12,9 @@ from mos_online.experiments.counting import Counting
 EARLY = 3_600_000
 """Guardrails look at so many ms from a user's first exposure on, or at the window if that is shorter."""
 
+MOST_LATENCY = 1e9
+"""A longer time of one answer, ms, is a fault of whoever published it, and counts as not known."""
+
 
 class EarlyRow(msgspec.Struct, kw_only=True, array_like=True):
     """What is known of a user for the guardrails; in JSON it is a list.
@@ -55,7 +58,7 @@ class EarlyRow(msgspec.Struct, kw_only=True, array_like=True):
             return
         self.answers += 1
         self.fallbacks += outcome.fallback is not None
-        if outcome.latency_ms is not None:
+        if outcome.latency_ms is not None and outcome.latency_ms <= MOST_LATENCY:
             self.latency += outcome.latency_ms
             self.timed += 1
         self.credited += outcome.clicks_by_request

@@ -45,9 +45,12 @@ class Past:
         self._items: dict[int, Counter[str]] = {}
         self._kept = 0
         self._summed_to = -1
+        self._begins_at: int | None = None
 
     def add(self, session: Session) -> None:
         """Take a closed session, in the order of ``watermark``."""
+        if self._begins_at is None:
+            self._begins_at = session.watermark
         self._recent.append(session)
         self._of_user.setdefault(session.user_id, []).append(session)
 
@@ -93,8 +96,13 @@ class Past:
         first = sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:MOST_ITEMS]
         return {item: count / total for item, count in first}
 
-    def usual(self, at: int) -> Sums | None:
-        """More than this hardly any user did in the days before a moment (ms): the quantile ``USUAL`` of each sum."""
+    def usual(self, at: int, window: int) -> Sums | None:
+        """More than this hardly any user did in the days before a moment (ms): the quantile ``USUAL`` of each sum.
+
+        None if less is known than users do in a window (ms), or of too few users: most would be outliers.
+        """
+        if self._begins_at is None or at - self._begins_at < min(window, DAYS * DAY):
+            return None
         users = {user for day in self._days.values() for user in day}
         users.update(session.user_id for session in self._recent)
         if len(users) < FEWEST_USERS:

@@ -25,6 +25,9 @@ from mos_online.experiments.plan import (
     milliseconds,
 )
 
+MOST_EFFECT = 10
+"""The largest smallest effect, as a share of the control's value."""
+
 _PARTS: dict[str, type[msgspec.Struct]] = {
     "$": Plan,
     "$.layers[...]": Layer,
@@ -174,8 +177,8 @@ def _experiment_faults(experiment: ExperimentPlan) -> Iterator[str]:
         yield f"{name} may not end before {experiment.minimum}, and must by {experiment.maximum}"
     if milliseconds(experiment.window) > milliseconds(experiment.maximum):
         yield f"no user of {name} is finished in time: the window {experiment.window} is over {experiment.maximum}"
-    if experiment.smallest_effect is not None and not experiment.smallest_effect > 0:
-        yield f"the smallest_effect of {name} must be above 0"
+    if experiment.smallest_effect is not None and not 0 < experiment.smallest_effect <= MOST_EFFECT:
+        yield f"the smallest_effect of {name} must be above 0, and at most {MOST_EFFECT}"
 
 
 def _metric_faults(experiment: ExperimentPlan, value: str | None) -> Iterator[str]:

@@ -165,7 +165,7 @@ class ExperimentUsers:
         at, rules = outcome.timestamp, self._rules
         if self.begun_at < 0:
             self.begun_at = at
-            self._popularity, self.usual = self._past.popularity(at), self._past.usual(at)
+            self._popularity, self.usual = self._past.popularity(at), self._past.usual(at, rules.window)
         if at >= self.begun_at + rules.maximum:
             return None
         if len(self._entered) >= MOST_USERS:

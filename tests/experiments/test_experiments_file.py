@@ -68,6 +68,7 @@ def test_a_good_file_gives_the_splits() -> None:
         ("window: 7d", "window: 90d", "no user of online-routing is finished in time"),
         ("window: 7d", "smallest_effect: -1", "above 0"),
         ("window: 7d", "smallest_effect: .nan", "above 0"),
+        ("window: 7d", "smallest_effect: .inf", "at most 10"),
         ("name: home", "name: Home page", "name"),
         ("name: home", 'name: "home\\n"', "name"),
         ("[conversion]", "[revenue]", "revenue of online-routing needs `value`"),

@@ -158,3 +158,26 @@ def test_a_session_of_before_the_answer_counts_from_the_answer_on() -> None:
     minutes = [T - 600_000, T - 300_000, T + 60_000]
     rows, _ = rows_of(cells_of([outcome(1, "u0", T), session(1, "u0", minutes, bought=3.0)], [0, 1]))
     assert [(row.sessions, row.value, row.before.sessions) for row in rows] == [(0, 3.0, 0.0)]
+
+
+def test_a_time_that_no_answer_can_have_taken_is_not_known() -> None:
+    """Its square would be without bound, and no state with such a number can be read again."""
+    users = ExperimentUsers(
+        UserRules(window=WINDOW, settle=SETTLE, maximum=DAY),
+        COUNTING,
+        Trials(COUNTING, feedback_window=1, session_gap=1).past,
+    )
+    for number, latency in enumerate((4.0, 1e200)):
+        users.take_outcome(msgspec.structs.replace(outcome(number, "u", T), latency_ms=latency), "a")
+    (row,) = users.early(LATER)
+    assert (row.answers, row.latency, row.timed) == (2, 4.0, 1)
+
+
+@pytest.mark.parametrize(("known_for", "expected"), [(WINDOW - 1, None), (WINDOW, 1.0)])
+def test_what_is_usual_is_not_known_from_less_than_a_window(known_for: int, expected: float | None) -> None:
+    """In an hour nobody does much: that would make outliers of most users of a week."""
+    past = Trials(COUNTING, feedback_window=FEEDBACK, session_gap=GAP).past
+    for number in range(1_000):
+        past.add(session(number, f"u{number}", [T + number]))
+    usual = past.usual(T + GAP + 1 + known_for, WINDOW)
+    assert (usual.sessions if usual is not None else None) == expected
