@@ -12,6 +12,7 @@ import msgspec
 from learning.learning_events import LearningEvents
 from mos_online.contracts import EventTypes, LearningEvent
 from mos_online.errors import MosError, StoreError
+from mos_online.experiments.changes import changed_keys
 from mos_online.experiments.counting import Counting
 from mos_online.experiments.events import event_of
 from mos_online.experiments.in_force import InForce
@@ -118,7 +119,7 @@ class ExperimentsPart:
             self._trials.start(one.plan, one.state, counting=counting)
             self._told[one.plan.name, one.plan.version] = one.told
         self._published_at = self._stored_at = float("-inf")
-        self._next_ship = float("-inf")
+        self._next_ship: dict[tuple[str, int, str], float] = {}
         self._store_took = 0.0
         self._problem: str | None = None
         self._follow()
@@ -195,7 +196,11 @@ class ExperimentsPart:
             if key not in wanted:
                 self._end(key, trial)
         for key, one in wanted.items():
-            running = self._trials.running.get(key) or self._trials.start(one.plan)
+            running = self._trials.running.get(key)
+            if running is not None and changed_keys(running.plan, one.plan):  # of another registry
+                self._end(key, running)
+                running = None
+            running = running or self._trials.start(one.plan)
             if running.plan != one.plan:
                 running.change(one.plan)
             for taken in one.rolled_back:
@@ -210,6 +215,7 @@ class ExperimentsPart:
         del self._trials.running[key]
         self._told.pop(key, None)
         self._written.pop(key, None)
+        self._stored_at = float("-inf")  # an older state must not write an older result after a restart
 
     def _running_all(self, found: InForce) -> bool:
         return {(one.name, one.version) for one in found.running} == set(self._trials.running)
@@ -224,8 +230,11 @@ class ExperimentsPart:
             self._shelf.roll_back(plan.name, plan.version, arm, verdict.why)
         elif verdict.word == "sample ratio mismatch":
             self._shelf.stop(plan.name, plan.version, verdict.why)
-        elif verdict.word == "ship" and plan.ship == "automatic" and self._clock() >= self._next_ship:
-            self._next_ship = self._clock() + SHIP_AGAIN  # a model that cannot serve takes long to try
+        elif verdict.word == "ship" and plan.ship == "automatic":
+            key = (plan.name, plan.version, arm)
+            if self._clock() < self._next_ship.get(key, float("-inf")):
+                return
+            self._next_ship[key] = self._clock() + SHIP_AGAIN  # a model that cannot serve takes long to try
             self._shelf.ship(plan.name, plan.version, arm, verdict.why)
 
     def _tell(self, trial: Trial, arm: str, verdict: Verdict) -> bool:

@@ -94,6 +94,12 @@ def rolled_back(before: InForce, experiment: str, version: int, arm: str, why: s
     return replace(before, running=[taken if one is found else one for one in before.running])
 
 
+def changed_keys(old: ExperimentPlan, new: ExperimentPlan) -> list[str]:
+    """What differs between two plans of one version of an experiment, and may not."""
+    was, is_now = asdict(old), asdict(new)
+    return [key for key in is_now if key not in CHANGEABLE and was[key] != is_now[key]]
+
+
 def models_of(experiment: ExperimentPlan, resolve: Callable[[str], str]) -> dict[str, str]:
     """Version of each model that the arms name, by that name.
 
@@ -139,8 +145,7 @@ def _version_faults(before: InForce, layer: str, experiment: ExperimentPlan) -> 
         if experiment.version <= highest:
             yield f"version {experiment.version} of {name} has run already: raise its version to {highest + 1}"
         return
-    old, new = asdict(found.plan), asdict(experiment)
-    changed = [key for key in new if key not in CHANGEABLE and old[key] != new[key]]
+    changed = changed_keys(found.plan, experiment)
     if layer != found.layer:
         changed.append(f"layer ({found.layer} to {layer})")
     if changed:

@@ -12,7 +12,7 @@ import pytest
 from learning.experiments import FILE, ExperimentsPart
 from learning.learning_events import LearningEvents
 from mos_online.contracts import EventTypes, LearningEvent
-from mos_online.errors import RegistryError
+from mos_online.errors import ModelError, RegistryError
 from mos_online.experiments.in_force import ArmRollback, Ended, InForce, Running
 from mos_online.experiments.plan import ArmPlan, ExperimentPlan, Guardrail
 from mos_online.learning.kept_results import FOLDER, read_results
@@ -292,3 +292,60 @@ def test_an_experiment_that_starts_later_and_ramps_up_goes_on(world: World) -> N
     part.step(0)
     old, new = read_results(world.folder)
     assert (old.stopped is None, new.stopped, new.begun_at) == (False, None, -1)
+
+
+def test_a_model_that_cannot_be_shipped_holds_up_no_other_experiment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again after minutes, and so is first in each of these turns."""
+    asked: list[str] = []
+
+    def ship(experiment: str, version: int, arm: str, why: str) -> None:
+        asked.append(experiment)
+        raise ModelError("it cannot serve")
+
+    monkeypatch.setattr(world.shelf, "ship", ship)
+    plans = [msgspec.structs.replace(PLAN, name=name, ship="automatic") for name in ("routing", "other")]
+    world.shelf.now = InForce(running=[running(plan).running[0] for plan in plans])
+    part = world.part()
+    for batch in batches(0.9):
+        answers = [
+            msgspec.structs.replace(
+                one, assignments=[msgspec.structs.replace(one.assignments[0], experiment=plan.name) for plan in plans]
+            )
+            for one in batch.outcomes
+        ]
+        part.take(msgspec.structs.replace(batch, outcomes=answers))
+    for _ in range(2):
+        with pytest.raises(ModelError, match="it cannot serve"):
+            part.step(0)
+    part.step(0)
+    assert asked == ["routing", "other"]
+
+
+def test_the_last_result_stays_as_it_is_after_a_restart(world: World) -> None:
+    """The state of a minute before the end must not write what was known then."""
+    part = world.part()
+    world.give(part, SAME[:100])
+    world.give(part, SAME[100:200], steps=1_000)
+    world.shelf.stop("routing", 1, "by hand")
+    part.step(0)
+    path = world.folder / FOLDER / "routing.1.json"
+    last = path.read_bytes()
+    (result,) = read_results(world.folder)
+    assert (result.stopped, sum(arm.exposed for arm in result.users.values())) == ("by hand", 200)
+    world.part().step(0)
+    assert path.read_bytes() == last
+
+
+def test_the_same_version_in_another_registry_begins_anew(world: World) -> None:
+    """What was counted has other arms."""
+    world.give(world.part(), SAME[:100])
+    arms = [ArmPlan(name="a"), ArmPlan(name="c")]
+    world.shelf.now = running(msgspec.structs.replace(PLAN, arms=arms))
+    part = world.part()
+    world.give(part, [msgspec.structs.replace(batch, again=True) for batch in SAME[:100]])
+    world.now += 100
+    part.step(0)
+    (result,) = read_results(world.folder)
+    assert (list(result.users), result.users["a"].exposed) == (["a", "c"], 0)
