@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from mos_online.errors import RegistryError
+from mos_online.errors import ModelError, RegistryError
 from mos_online.experiments import changes
 from mos_online.experiments.in_force import InForce
 from mos_online.experiments.plan import Plan
@@ -106,9 +106,19 @@ class ExperimentHistory:
             ModelError: an arm names a model that there is not, or that cannot serve.
             RegistryError: the registry cannot be read or written.
         """
-        for version in sorted(changes.started(self.read().in_force, plan, self._resolve, now=now).models()):
+        checked = changes.started(self.read().in_force, plan, self._resolve, now=now).models()
+        for version in sorted(checked):
             check(version)
-        return self._change(lambda before: changes.started(before, plan, self._resolve, now=now))
+
+        def start(before: InForce) -> InForce:
+            after = changes.started(before, plan, self._resolve, now=now)
+            if others := after.models() - checked:
+                raise ModelError(
+                    f"an alias names {', '.join(sorted(others))} since the models were checked: start again"
+                )
+            return after
+
+        return self._change(start)
 
     def stop(self, experiments: Sequence[str], why: str, *, now: int) -> Found:
         """End experiments; their users get what everybody gets.

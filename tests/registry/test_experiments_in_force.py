@@ -54,6 +54,16 @@ def test_a_model_that_cannot_serve_starts_nothing(history: ExperimentHistory) ->
     assert history.read().number == 0
 
 
+def test_an_alias_that_moves_while_the_models_are_checked_starts_nothing(place: Storage) -> None:
+    names = {"candidate": "m-2"}
+    history = ExperimentHistory(place, names.__getitem__)
+    with pytest.raises(ModelError, match="an alias names m-3 since the models were checked: start again"):
+        history.start(parse_plan(ROUTING + MODELS), lambda _: names.update(candidate="m-3"), now=7)
+    assert history.read().number == 0
+    start(history)
+    assert history.read().in_force.models() == {"m-3"}
+
+
 @pytest.mark.parametrize("content", [b"", b"{}\n"])
 def test_a_damaged_revision_leaves_the_one_before_in_force(tmp_path: Path, content: bytes) -> None:
     registry = Registry(tmp_path)
