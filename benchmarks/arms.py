@@ -85,9 +85,9 @@ def latencies(lineup: Lineup, asked: list[Query], arrivals: list[float]) -> list
         end = min(bisect_right(arrivals, now), begin + most)
         for part in lineup.parts(asked[begin:end], most=MOST):
             began = time.thread_time()
-            lineup.answers([asked[begin + place] for place in part], store_down=False)
+            lineup.answers([asked[begin + place] for place in part.places], part.treated, store_down=False)
             now += time.thread_time() - began
-            found += [1000 * (now - arrivals[begin + place]) for place in part]
+            found += [1000 * (now - arrivals[begin + place]) for place in part.places]
         begin = end
     return found
 

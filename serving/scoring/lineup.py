@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
@@ -17,6 +17,18 @@ from serving.scoring.in_service import InService
 
 if TYPE_CHECKING:
     from mos_online.recommend.recommender import Recommender  # imports torch, which only replicas need
+
+
+class Part(NamedTuple):
+    """Queries that one model and router answers together.
+
+    Attributes:
+        places: of the queries.
+        treated: what the user of each gets.
+    """
+
+    places: list[int]
+    treated: list[Treated]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,31 +45,37 @@ class Lineup:
     treatments: Treatments | None = None
     arms: Mapping[Treatment, InService]
 
-    def parts(self, queries: Sequence[Query], *, most: int) -> list[list[int]]:
-        """Places of the queries that one model and router answers together, at most so many in a part."""
-        groups: dict[Recommender | None, list[int]] = {}
+    def parts(self, queries: Sequence[Query], *, most: int) -> list[Part]:
+        """Divide queries by the model and router that answer them, at most so many in a part."""
+        groups: dict[Recommender | None, Part] = {}
         for place, query in enumerate(queries):
-            groups.setdefault(self._recommender(query), []).append(place)
-        return [group[begin : begin + most] for group in groups.values() for begin in range(0, len(group), most)]
+            recommender, treated = None, NOBODY
+            if self.treatments is not None:
+                treated = self.treatments.of(query.user_id)
+                recommender = self.arms[treated.treatment].recommender
+            group = groups.setdefault(recommender, Part([], []))
+            group.places.append(place)
+            group.treated.append(treated)
+        return [
+            Part(group.places[begin : begin + most], group.treated[begin : begin + most])
+            for group in groups.values()
+            for begin in range(0, len(group.places), most)
+        ]
 
-    def answers(self, queries: Sequence[Query], *, store_down: bool) -> list[Answer]:
+    def answers(self, queries: Sequence[Query], treated: Sequence[Treated], *, store_down: bool) -> list[Answer]:
         """Answer one of the parts.
 
         Args:
             queries: with profiles, unless the store is away.
+            treated: what the user of each query gets, as the part says.
             store_down: whether profiles could not be read.
         """
         if self.treatments is None:
             rankings = self.champion.recommender.recommend(queries)
             return [_answer(self.champion, NOBODY, ranking, None, store_down) for ranking in rankings]
-        treated = [self.treatments.of(query.user_id) for query in queries]
         asked = [_longer(query, one.treatment) for query, one in zip(queries, treated, strict=True)]
         rankings = self.arms[treated[0].treatment].recommender.recommend(asked)
         return [self._treated(*one, store_down) for one in zip(queries, treated, rankings, strict=True)]
-
-    def _recommender(self, query: Query) -> Recommender | None:
-        """Who answers; None without experiments, when there is one."""
-        return None if self.treatments is None else self.arms[self.treatments.of(query.user_id).treatment].recommender
 
     def _treated(self, query: Query, treated: Treated, ranking: Ranking, store_down: bool) -> Answer:
         exploration, epsilon = None, treated.treatment.exploration

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from mos_online.experiments.treatment import Treated
 from mos_online.learning.fast_weights import ModelWeights
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
@@ -158,9 +159,10 @@ class Scorer:
         assert lineup is not None  # noqa: S101 - the service asks only then
         for part in lineup.parts(queries, most=self._limits.max_batch):
             began = time.monotonic()
-            ours = [wanted[place] for place in part]
+            ours = [wanted[place] for place in part.places]
             self._metrics.batch_size.observe(len(ours))
-            self._answer(lineup, ours, [queries[place] for place in part], store_down=profiles is None)
+            asked = [queries[place] for place in part.places]
+            self._answer(lineup, ours, asked, part.treated, store_down=profiles is None)
             self._metrics.score_seconds.observe(time.monotonic() - began)
             self._finish(ours)
 
@@ -172,14 +174,22 @@ class Scorer:
         if done:
             self._loop.call_soon_threadsafe(self._deliver, list(dict.fromkeys(done)))
 
-    def _answer(self, lineup: Lineup, wanted: list[_Waiting], queries: list[Query], *, store_down: bool) -> None:
+    def _answer(
+        self,
+        lineup: Lineup,
+        wanted: list[_Waiting],
+        queries: list[Query],
+        treated: list[Treated],
+        *,
+        store_down: bool,
+    ) -> None:
         try:
-            answers = lineup.answers(queries, store_down=store_down)
+            answers = lineup.answers(queries, treated, store_down=store_down)
             assert len(answers) == len(wanted)  # noqa: S101 - the model answers each query
         except Exception as error:  # whatever the model raises, the thread must live on
             if len(wanted) > 1:  # find the one that the model cannot take; the others get their answers
-                for one, query in zip(wanted, queries, strict=True):
-                    self._answer(lineup, [one], [query], store_down=store_down)
+                for one, query, its in zip(wanted, queries, treated, strict=True):
+                    self._answer(lineup, [one], [query], [its], store_down=store_down)
                 return
             call, position = wanted[0]
             call.error = ScoringError(position)
