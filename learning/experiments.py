@@ -21,10 +21,10 @@ from mos_online.experiments.shelf import ExperimentShelf
 from mos_online.experiments.trial import Trial, TrialState
 from mos_online.experiments.trials import Trials
 from mos_online.experiments.verdict import Verdict
-from mos_online.learning.canonical import canonical
 from mos_online.learning.kept_results import write_result
 from mos_online.learning.part import Alarm, LearningBatch
 from mos_online.learning.taken import Taken, TakenBefore
+from mos_online.learning.whole_file import read_state, write_state
 
 PUBLISH_EVERY = 2.0
 """Seconds between two writings of the results."""
@@ -106,7 +106,7 @@ class ExperimentsPart:
         """
         self._folder, self._shelf, self._events, self._clock = folder, shelf, events, clock
         self._types = types
-        self._stored = self._read()
+        self._stored = read_state(folder / FILE, Stored)
         self._before = TakenBefore(self._stored.taken)
         for event in self._stored.unsent:
             events.add(event)
@@ -256,16 +256,6 @@ class ExperimentsPart:
         except OSError as error:
             raise StoreError(f"results in {self._folder} cannot be written: {error}; free some space there") from None
 
-    def _read(self) -> Stored:
-        path = self._folder / FILE
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=Stored)
-        except FileNotFoundError:
-            return Stored()
-        except (msgspec.DecodeError, OSError) as error:
-            log.warning("%s cannot be read, so all of the learner's log is counted again: %s", path, error)
-            return Stored()
-
     def _store(self) -> None:
         self._stored_at, began = self._clock(), time.monotonic()
         self._stored.unsent = self._events.unsent()
@@ -275,10 +265,5 @@ class ExperimentsPart:
             told = self._told.get(key, {})
             one = StoredTrial(plan=trial.plan, conversions=conversions, value=value, state=trial.state(), told=told)
             self._stored.trials.append(one)
-        draft = (self._folder / FILE).with_suffix(".draft")
-        try:
-            draft.write_bytes(canonical(self._stored))
-            draft.replace(self._folder / FILE)
-        except OSError as error:
-            raise StoreError(f"{self._folder / FILE} cannot be written: {error}; free some space there") from None
+        write_state(self._folder / FILE, self._stored)
         self._store_took = time.monotonic() - began

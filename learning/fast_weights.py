@@ -13,15 +13,14 @@ import msgspec
 from learning import metrics
 from learning.learning_events import LearningEvents
 from mos_online.contracts import LearningEvent, Outcome, Session
-from mos_online.errors import StoreError
 from mos_online.experiments.treatment import NO_EXPERIMENTS, Treatments
 from mos_online.learning.alarms import DriftAlarm
-from mos_online.learning.canonical import canonical
 from mos_online.learning.drift_events import alarm_of, event_of
 from mos_online.learning.fast_weights import FastWeights
 from mos_online.learning.learner import FastLearner, LearnerState
 from mos_online.learning.part import Alarm, LearningBatch
 from mos_online.learning.taken import Taken, TakenBefore
+from mos_online.learning.whole_file import read_state, write_state
 
 PUBLISH_EVERY = 1.0
 """Seconds between two writings of an arm's weights, at least."""
@@ -99,7 +98,7 @@ class FastWeightsPart:
         self._write = write
         self._events = events
         self._clock = clock
-        self._stored = self._read()
+        self._stored = read_state(self._path, Stored)
         for event in self._stored.unsent:
             events.add(event)
         self._before = TakenBefore(self._stored.taken)
@@ -219,20 +218,6 @@ class FastWeightsPart:
         for arm, found in state.arms.items():
             metrics.LEARNING_STOPPED.labels(arm).set(bool(found.limits.broken()))
 
-    def _read(self) -> Stored:
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Stored)
-        except FileNotFoundError:
-            return Stored()
-        except (msgspec.DecodeError, OSError) as error:
-            log.warning("%s cannot be read, so all of the learner's log is learned again: %s", self._path, error)
-            return Stored()
-
     def _store(self) -> None:
         self._stored.unsent = self._events.unsent()
-        draft = self._path.with_suffix(".draft")
-        try:
-            draft.write_bytes(canonical(self._stored))
-            draft.replace(self._path)
-        except OSError as error:
-            raise StoreError(f"{self._path} cannot be written: {error}; free some space there") from None
+        write_state(self._path, self._stored)

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from mos_online.learning.whole_file import replace_file
+
 FILE = "status.json"
 
 
@@ -38,9 +40,7 @@ class LearnerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     def write(self, folder: Path) -> None:
         """Replace what was there."""
-        draft = folder / f"{FILE}.draft"
-        draft.write_bytes(msgspec.json.encode(self))
-        draft.replace(folder / FILE)
+        replace_file(folder / FILE, msgspec.json.encode(self))
 
 
 def read_status(folder: Path) -> LearnerStatus | None:

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from mos_online.errors import DatasetError, MosError
+from mos_online.learning.whole_file import replace_file
 from mos_online.settings import Settings, settings
 
 NICE = 10
@@ -39,9 +40,7 @@ class TuningEnd(msgspec.Struct, frozen=True, kw_only=True):
 
     def write(self, folder: Path) -> None:
         """Replace what the last one has left."""
-        draft = folder / f"{self.FILE}.draft"
-        draft.write_bytes(msgspec.json.encode(self))
-        draft.replace(folder / self.FILE)
+        replace_file(folder / self.FILE, msgspec.json.encode(self))
 
     @classmethod
     def read(cls, folder: Path) -> TuningEnd | None:

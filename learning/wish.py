@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from mos_online.learning.whole_file import replace_file
+
 log = logging.getLogger(__name__)
 
 
@@ -19,17 +21,15 @@ class Wish:
         """Read what an earlier process has been asked for."""
         self._path = path
         try:
-            self.why: str | None = path.read_text()
+            self.why: str | None = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             self.why = None
 
     def make(self, why: str) -> None:
         """Ask for it. A disk that cannot be written costs the wish only if the process is killed, too."""
         self.why = why
-        draft = self._path.with_suffix(".draft")
         try:
-            draft.write_text(why)
-            draft.replace(self._path)
+            replace_file(self._path, why.encode())
         except OSError as error:
             log.error("%s cannot be written, so a restart forgets it: %s", self._path, error)
 

@@ -9,6 +9,7 @@ import msgspec
 from mos_online.errors import DatasetError
 from mos_online.experiments.result import ExperimentResult
 from mos_online.learning.canonical import canonical
+from mos_online.learning.whole_file import replace_file
 
 FOLDER = "experiments"
 """In the folder of the learner."""
@@ -27,9 +28,7 @@ def write_result(folder: Path, result: ExperimentResult) -> None:
     place = folder / FOLDER
     place.mkdir(parents=True, exist_ok=True)
     path = place / f"{result.plan.name}.{result.plan.version}.json"
-    draft = path.with_suffix(".draft")
-    draft.write_bytes(canonical(result))
-    draft.replace(path)
+    replace_file(path, canonical(result))
 
 
 def read_results(folder: Path) -> list[ExperimentResult]:
