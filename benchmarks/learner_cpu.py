@@ -14,6 +14,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import polars as pl
@@ -92,7 +93,8 @@ def main() -> None:
         items = nameless["item_id"].to_list()
         producer = Producer({"bootstrap.servers": broker.bootstrap, "queue.buffering.max.messages": 1_000_000})
         settings = Settings.load(home=home, kafka=broker.bootstrap, session_idle_timeout=0.01, feedback_window=1.0)
-        learner = Learner(settings, learning_parts(settings), check=lambda: None)
+        at_end = ExitStack()
+        learner = Learner(settings, learning_parts(settings, at_end), check=lambda: None)
         spent, sent = 0.0, 0
         for begin in range(0, len(sessions), AT_ONCE):
             part = sessions[begin : begin + AT_ONCE]
@@ -107,6 +109,7 @@ def main() -> None:
             spent += time.process_time() - began
         status = learner.status()
         learner.close()
+        at_end.close()
     broker.close()
     print(f"{len(new):,} clicks in {len(sessions):,} sessions, {len(new):,} answers of {ITEMS} items")
     print(f"{spent:.1f} s of processor time: {1000 * spent / len(new):.2f} s per 1,000 clicks")

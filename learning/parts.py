@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 
 from features.store import OnlineStore
@@ -20,18 +21,21 @@ from mos_online.settings import Settings
 from publishing.unwaiting import UnwaitingProducer
 
 
-def learning_parts(settings: Settings) -> Sequence[LearningPart]:
+def learning_parts(settings: Settings, at_end: ExitStack) -> Sequence[LearningPart]:
     """Make the parts.
 
     Args:
         settings: of everything.
+        at_end: closes what they hold, and gives what they publish its time.
 
     Raises:
         MosError: the online store cannot be opened.
     """
     store = OnlineStore.open(settings)
+    at_end.callback(store.close)
     producer = UnwaitingProducer(settings, room=ROOM)
     producer.start()
+    at_end.callback(producer.stop)
     registry, events = open_registry(settings), LearningEvents(settings, producer)
     treatments = TreatmentsInForce(registry)
     return (

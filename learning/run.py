@@ -41,8 +41,8 @@ class LearnerRun:
         stopped_by: the signal that has arrived.
     """
 
-    def __init__(self, settings: Settings, make_parts: Callable[[Settings], Sequence[LearningPart]]) -> None:
-        """Begin with nothing; ``make_parts`` is called once."""
+    def __init__(self, settings: Settings, make_parts: Callable[[Settings, ExitStack], Sequence[LearningPart]]) -> None:
+        """Begin with nothing; ``make_parts`` is called once, with what is closed at the end."""
         self.stopped_by: signal.Signals | None = None
         self._settings = settings
         self._make_parts = make_parts
@@ -65,7 +65,7 @@ class LearnerRun:
             stack.enter_context(self._signals())
             stack.enter_context(self._health())
             lease = stack.enter_context(open_registry(self._settings).learner(PATIENCE))
-            learner = self._started(lease.check)
+            learner = self._started(lease.check, self._make_parts(self._settings, stack))
             if learner is not None:
                 stack.callback(learner.close)
                 self._learn(learner, finished)
@@ -88,9 +88,9 @@ class LearnerRun:
             learner.turn()
         learner.turn()
 
-    def _started(self, check: Callable[[], None]) -> Learner | None:
+    def _started(self, check: Callable[[], None], parts: Sequence[LearningPart]) -> Learner | None:
         """The learner, as soon as Kafka is there; None if a signal came before."""
-        pause, parts = 0.1, self._make_parts(self._settings)
+        pause = 0.1
         while self.stopped_by is None:
             try:
                 self._learner = Learner(self._settings, parts, check=check)

@@ -53,7 +53,7 @@ def learn(
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     start = partial(start_process, hold=hold)
     tuning = FineTuningPart(settings.learning_dir, every=seconds, on_drift=on_drift and not once, start=start)
-    run = LearnerRun(settings, lambda configured: [*learning_parts(configured), tuning])
+    run = LearnerRun(settings, lambda configured, at_end: [*learning_parts(configured, at_end), tuning])
     with closing(tuning):
         stopped_by = run.run(finished=tuning.once if once else None)
     if once and tuning.last is not None:

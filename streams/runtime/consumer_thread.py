@@ -68,6 +68,33 @@ class PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc] # Faust's own 
         self.tp_last_committed_at.update(dict.fromkeys(offsets, time.monotonic()))
         return True
 
+    async def seek_to_committed(self) -> Mapping[TP, int | None]:
+        """Seek every assigned partition to its committed offset, or to its beginning if it has none.
+
+        Returns:
+            The committed offset of each partition that was sought; None if it has none.
+        """
+        found: Mapping[TP, int | None] = await self.call_thread(self._seek_to_committed)
+        return found
+
+    async def _seek_to_committed(self) -> Mapping[TP, int | None]:
+        """Aiokafka asks for one offset after the other, and seeks in an assignment that may have become another."""
+        consumer = self._ensure_consumer()
+        while tps := consumer.assignment():
+            assignment = consumer._subscription.subscription.assignment
+            committed = {tp: await consumer.committed(tp) for tp in tps}
+            if consumer._subscription.subscription.assignment is assignment:
+                break
+        else:
+            return {}
+        for tp, offset in committed.items():
+            if offset:
+                consumer.seek(tp, offset)
+        fresh = [tp for tp, offset in committed.items() if not offset]
+        if fresh:  # aiokafka leaves them where they are, behind what was fetched and has been thrown away
+            await consumer.seek_to_beginning(*fresh)
+        return {TP(*tp): offset or None for tp, offset in committed.items()}
+
     async def on_start(self) -> None:
         """Connect to Kafka, for as long as it takes."""
         pause = FIRST

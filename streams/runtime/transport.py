@@ -1,4 +1,4 @@
-"""Faust's Kafka transport, with seven changes that no setting of Faust makes.
+"""Faust's Kafka transport, with nine changes that no setting of Faust makes.
 
 **Whole fetches.** Faust spends 70 µs on the way of one event from its consumer to an agent; the work on a click takes
 three. So all records of one partition that were fetched together travel as one event: agents, commits and rebalances
@@ -18,6 +18,10 @@ librdkafka's mock cluster only when the wait is over, which would delay every st
 jumps between offsets where the log has gaps. It guesses wrong after the offset 0, and then commits nothing any more.
 Here a fetch is acknowledged as a whole (``Acknowledgements``). A commit that fails is tried again.
 
+**One seek at a time.** In a rebalance Faust goes to the committed offsets twice, at once: when it throws away what was
+fetched, and when the new partitions are there. One of them may end after the other and after the first records. Here
+they wait for each other and for commits, and each sees one assignment from its beginning to its end.
+
 **No silent losses.** When retention has dropped records that were not read yet, or the topic was made anew, aiokafka
 goes on with the oldest record that is there. Here that is an error.
 
@@ -27,12 +31,12 @@ records go through ``RecordProducer``.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aiokafka.structs import TopicPartition
 from faust.transport.drivers.aiokafka import Consumer, Producer, Transport
 from faust.types import TP, ConsumerMessage
 
@@ -97,6 +101,7 @@ class FetchConsumer(Consumer):  # type: ignore[misc]
         self._wanted: dict[TP, int] = {}
         self._read_offset = _NoOffsets()
         self._acknowledgements = Acknowledgements()
+        self._offsets = asyncio.Lock()
 
     def ack(self, message: ConsumerMessage) -> bool:
         """All records of a message have been worked off."""
@@ -107,15 +112,16 @@ class FetchConsumer(Consumer):  # type: ignore[misc]
 
     async def force_commit(self, topics: object = None, start_new_transaction: bool = True) -> bool:
         """Commit what has been worked off; whether there was something, and it has been committed."""
-        offsets = {
-            tp: offset
-            for tp in self.assignment()
-            if (offset := self._acknowledgements.committable(tp)) not in (None, self._committed_offset[tp])
-        }
-        if not offsets or not await self._commit(offsets):
-            return False
-        self._committed_offset.update(offsets)
-        return True
+        async with self._offsets:
+            offsets = {
+                tp: offset
+                for tp in self.assignment()
+                if (offset := self._acknowledgements.committable(tp)) not in (None, self._committed_offset[tp])
+            }
+            if not offsets or not await self._commit(offsets):
+                return False
+            self._committed_offset.update(offsets)
+            return True
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget the partitions: their next owner begins at the offset committed last."""
@@ -141,14 +147,15 @@ class FetchConsumer(Consumer):  # type: ignore[misc]
         return int(state.position) if state is not None and state.has_valid_position else 0
 
     async def perform_seek(self) -> None:
-        """Go to the committed offsets, as after every rebalance."""
-        await super().perform_seek()
-        assignment = self.assignment()
-        self._acknowledgements.forget(assignment)
-        self._wanted = {tp: offset for tp in assignment if (offset := self._committed_offset[tp]) is not None}
-        fresh = assignment - self._wanted.keys()
-        if fresh:  # aiokafka leaves them where they are, behind what was fetched and has been thrown away
-            await self._thread.seek_to_beginning(*(TopicPartition(*tp) for tp in fresh))
+        """Go to the committed offsets, and to the beginning where there are none, as after every rebalance."""
+        await asyncio.shield(self._seek_to_committed())  # the thread goes on when Faust waits no longer
+
+    async def _seek_to_committed(self) -> None:
+        async with self._offsets:
+            committed = await self._thread.seek_to_committed()
+            self._acknowledgements.forget(committed)
+            self._committed_offset.update(committed)
+            self._wanted = {tp: offset for tp, offset in committed.items() if offset is not None}
 
     def _new_consumer_thread(self) -> PromptThread:
         return PromptThread(self, loop=self.loop, beacon=self.beacon)

@@ -217,7 +217,7 @@ def test_a_learner_that_lost_its_claim_publishes_nothing(cluster: Settings) -> N
 
 def test_it_waits_for_kafka_answers_probes_and_stops_in_order(mos_home: Settings, free_port: Callable[[], int]) -> None:
     waiting = mos_home.model_copy(update={"learn_port": free_port()})  # the embedded broker does not run
-    run = LearnerRun(waiting, lambda _: [Recording()])
+    run = LearnerRun(waiting, lambda *_: [Recording()])
     answers: list[httpx.Response] = []
 
     def probe() -> None:
@@ -250,7 +250,7 @@ def test_it_catches_up_where_records_go_on_coming(cluster: Settings) -> None:
 
 
 def test_there_is_one_learner_to_a_home(cluster: Settings) -> None:
-    first = LearnerRun(cluster, lambda _: [part])
+    first = LearnerRun(cluster, lambda *_: [part])
     seen: list[object] = []
     steps: list[int] = []
 
@@ -258,7 +258,7 @@ def test_there_is_one_learner_to_a_home(cluster: Settings) -> None:
         def step(self, event_time: int) -> Sequence[Alarm]:
             if not seen:
                 with pytest.raises(MosError, match="`mos learn` already runs") as caught:
-                    LearnerRun(cluster, lambda _: []).run()
+                    LearnerRun(cluster, lambda *_: []).run()
                 seen.append(caught)
             return super().step(event_time)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import msgspec
 import pytest
 from confluent_kafka import Consumer, Producer
@@ -30,13 +32,15 @@ def test_outcomes_become_weights_in_the_store_and_a_drift_an_event(mos_home: Set
     consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "t", "auto.offset.reset": "earliest"})
     consumer.subscribe(["learning-events"])
     store = OnlineStore.open(settings)
-    learner = Learner(settings, learning_parts(settings), check=lambda: None)
+    at_end = ExitStack()
+    learner = Learner(settings, learning_parts(settings, at_end), check=lambda: None)
     weights, event = None, None
     while weights is None or event is None:
         learner.turn(0.05)
         weights, event = store.fast_weights.read(["champion"]).get("champion"), event or consumer.poll(0.05)
     status = learner.status()
     learner.close()
+    at_end.close()
     consumer.close()
     store.close()
     broker.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -131,20 +132,22 @@ def test_the_learner_makes_and_publishes_revisions_and_goes_on_after_it_was_kill
         producer.flush()
 
     close(range(1500))
-    learner = Learner(settings, learning_parts(settings), check=lambda: None)
+    at_end = ExitStack()
+    learner = Learner(settings, learning_parts(settings, at_end), check=lambda: None)
     while history.newest() is None:
         learner.turn(0.05)
     first = history.read(1)
     assert (first.through_session, first.sessions) == ("s9990000", 1000)
     del learner  # killed: it closes nothing
     close(range(1500, 2100))
-    other = Learner(settings, learning_parts(settings), check=lambda: None)
+    other = Learner(settings, learning_parts(settings, at_end), check=lambda: None)
     while (newest := history.newest()) is None or newest.sequence < 2:
         other.turn(0.05)
     assert (newest.through_session, newest.sessions) == ("s19990000", 2000)
     assert store.routers.read("champion") == newest
     assert other.status().parts["router"]["revision"] == 2
     other.close()
+    at_end.close()
     store.close()
     broker.close()
 

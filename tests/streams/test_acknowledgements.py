@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,13 +60,18 @@ class Broker:
         return self.logs[tp][-1] + 1 if self.logs[tp] else 0
 
     async def seek_to_committed(self) -> dict[TP, int | None]:
-        for tp in self.ours & self.committed.keys():
-            self.position[tp] = self.committed[tp]
-        return {tp: self.committed.get(tp) for tp in self.ours}
+        seeking = asyncio.create_task(self._seek_to_committed())
+        return await asyncio.shield(seeking)  # a thread goes on when nobody waits for it
 
-    async def seek_to_beginning(self, *partitions: Any) -> None:
-        for tp in partitions:
-            self.position[TP(*tp)] = 0
+    async def _seek_to_committed(self) -> dict[TP, int | None]:
+        found = {tp: self.committed.get(tp) for tp in self.ours}
+        await self.answer()
+        self.position.update({tp: offset or 0 for tp, offset in found.items()})
+        await self.answer()
+        return found
+
+    async def answer(self) -> None:
+        """Answers take no time, unless a test says so."""
 
     async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
         return dict.fromkeys(partitions, 0)
@@ -77,6 +82,7 @@ class Broker:
     async def commit(self, offsets: Mapping[TP, int]) -> bool:
         if self.accepts:
             self.committed.update(offsets)
+        await self.answer()
         return self.accepts
 
     async def getmany(self, active: set[TP], timeout: float) -> dict[TP, list[Record]]:
@@ -100,10 +106,12 @@ def record(tp: TP, offset: int) -> Record:
 class Reader:
     """A consumer on such a broker, and everything it has been given."""
 
-    def __init__(self, home: Path, broker: Broker, *, accept_loss: bool = False) -> None:
+    def __init__(
+        self, home: Path, broker: Broker, *, accept_loss: bool = False, fail: Callable[[Exception], None] | None = None
+    ) -> None:
         self.failures: list[Exception] = []
         settings = Settings.load(home=home, kafka="127.0.0.1:1")
-        context = WorkerContext(settings=settings, fail=self.failures.append, accept_loss=accept_loss)
+        context = WorkerContext(settings=settings, fail=fail or self.failures.append, accept_loss=accept_loss)
         app = faust_app(context.settings, "sessionizer", partitions=2, context=context)
         self.broker = broker
         self.given: dict[TP, list[Any]] = {tp: [] for tp in PARTITIONS}
@@ -302,6 +310,107 @@ def test_what_was_fetched_before_a_rebalance_may_come_after_it_and_once_more(
         assert reader.seen[tp] == set(range(start, 9))
 
     asyncio.run(run())
+
+
+class SlowBroker(Broker):
+    """Each answer comes after so many turns of the event loop."""
+
+    turns: Iterator[int] = iter(())
+
+    async def answer(self) -> None:
+        for _ in range(next(self.turns, 0)):
+            await asyncio.sleep(0)
+
+
+@settings(max_examples=60, suppress_health_check=SHARED_FIXTURE, deadline=None)
+@given(turns=st.lists(st.integers(0, 9), min_size=8, max_size=30), given_up=st.integers(0, 9))
+def test_seeks_and_commits_that_overlap_move_nothing_back(tmp_path: Path, turns: list[int], given_up: int) -> None:
+    """Faust throws away what was fetched while the new partitions come, and may give up a seek that is under way."""
+    tp = PARTITIONS[0]
+
+    def fail(error: Exception) -> None:
+        raise AssertionError(f"nothing was lost: {error}")
+
+    async def run() -> None:
+        broker = SlowBroker(logs={tp: list(range(40)), PARTITIONS[1]: []}, sizes=[3])
+        reader = Reader(tmp_path, broker, fail=fail)
+        await reader.rebalance(set(PARTITIONS))
+        broker.turns = iter(turns)
+        for _ in range(4):
+            await reader.fetch()
+            reader.acknowledge(tp, 0)
+            others: list[asyncio.Task[Any]] = [asyncio.create_task(reader.consumer.perform_seek())]
+            others.append(asyncio.create_task(reader.consumer.force_commit()))
+            for _ in range(given_up):
+                await asyncio.sleep(0)
+            others[0].cancel()
+            await reader.consumer.perform_seek()
+            for _ in range(3):
+                await reader.fetch()
+                reader.acknowledge(tp, 0)
+                await reader.consumer.force_commit()
+            await asyncio.wait(others)
+        await finish(reader)
+        assert reader.seen[tp] == set(range(40))
+
+    asyncio.run(run())
+
+
+class Assigned:
+    """In place of aiokafka's consumer, whose partitions become others while it asks for a committed offset."""
+
+    def __init__(self, *assignments: dict[str, int | None]) -> None:
+        self.left = list(assignments)
+        self.sought: dict[TP, int] = {}
+        self._now: dict[TP, int | None] = {}
+        self._become()
+
+    def _become(self) -> None:
+        self._now = {TP(topic, 0): offset for topic, offset in self.left.pop(0).items()}
+        self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=object()))
+
+    def assignment(self) -> set[TP]:
+        return set(self._now)
+
+    async def committed(self, tp: TP) -> int | None:
+        answer = self._now[tp]
+        if self.left:
+            self._become()
+            self._now.setdefault(tp, None)
+        return answer
+
+    def seek(self, tp: TP, offset: int) -> None:
+        self.sought[tp] = offset
+
+    async def seek_to_beginning(self, *tps: TP) -> None:
+        self.sought.update(dict.fromkeys(tps, 0))
+
+
+@pytest.mark.parametrize(
+    ("assignments", "committed"),
+    [
+        ([{"a": 5, "b": None, "c": 0}], {"a": 5, "b": None, "c": None}),
+        ([{"a": 5}, {"a": 7, "b": 2669}], {"a": 7, "b": 2669}),
+        ([{"a": 5}, {"a": 6}, {"a": 8, "b": None}], {"a": 8, "b": None}),
+    ],
+)
+def test_a_seek_is_of_one_assignment(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    assignments: list[dict[str, int | None]],
+    committed: dict[str, int | None],
+) -> None:
+    """A partition that comes while the offsets of the others are asked for has its own: it is not new."""
+    broker = Assigned(*assignments)
+
+    async def run() -> None:
+        thread = Reader(tmp_path, Broker(logs={}, sizes=[1])).consumer._new_consumer_thread()
+        monkeypatch.setattr(thread, "_ensure_consumer", lambda: broker)
+        assert await thread._seek_to_committed() == {TP(topic, 0): at for topic, at in committed.items()}
+        thread.thread_loop.close()
+
+    asyncio.run(run())
+    assert broker.sought == {TP(topic, 0): at or 0 for topic, at in committed.items()}
 
 
 @pytest.mark.parametrize("running", [True, False])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -142,7 +142,7 @@ def test_the_pass_under_way_is_cut_short_when_the_time_is_up(model: MoS, monkeyp
             yield 10.0
 
     times = clock()
-    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+    monkeypatch.setattr("mos_online.training.fit.time", SimpleNamespace(monotonic=lambda: next(times)))
     taken: list[int] = []
 
     def loss(numbers: Sequence[int]) -> Tensor:
@@ -202,7 +202,7 @@ def test_a_schedule_may_be_gone_through_in_two_parts(model: MoS, rates: list[flo
 
 def test_a_part_of_a_schedule_ends_with_its_share_of_the_time(model: MoS, monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(1000))
-    monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr("mos_online.training.fit.time", SimpleNamespace(monotonic=lambda: float(next(now))))
     taken: list[int] = []
 
     def loss(numbers: Sequence[int]) -> Tensor:

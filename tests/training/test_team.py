@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TypeVar, cast
 
 import pytest
@@ -126,7 +127,7 @@ def test_the_first_members_clock_ends_it_for_all(monkeypatch: pytest.MonkeyPatch
         budget = Budget(seconds=5.0, epochs=2, patience=2, rate=0.1, moments=1)
         return fit(model, 100, loss, lambda: Reached(ndcg=None, auc=0.5), budget=budget, seed=0, team=team)
 
-    monkeypatch.setattr(time, "monotonic", clock)
+    monkeypatch.setattr("mos_online.training.fit.time", SimpleNamespace(monotonic=clock))
     in_a_team(tmp_path, work)
     assert steps == {0: 5, 1: 5}
 
