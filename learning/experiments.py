@@ -162,6 +162,7 @@ class ExperimentsPart:
         for trial in list(self._trials.running.values()):
             for arm, verdict in trial.verdicts.items():
                 self._act(trial, arm, verdict)
+            self._end_at_maximum(trial)
         if self._problem is not None:
             raise StoreError(self._problem)
         return ()
@@ -236,6 +237,21 @@ class ExperimentsPart:
                 return
             self._next_ship[key] = self._clock() + SHIP_AGAIN  # a model that cannot serve takes long to try
             self._shelf.ship(plan.name, plan.version, arm, verdict.why)
+
+    def _end_at_maximum(self, trial: Trial) -> None:
+        """End an experiment whose longest duration is over, unless a winner is to be put into service first."""
+        plan, words = trial.plan, {verdict.word for verdict in trial.verdicts.values()}
+        running = self._in_force.named(plan.name)
+        if not trial.over or running is None or running.version != plan.version:
+            return
+        if "sample ratio mismatch" in words or ("ship" in words and plan.ship == "automatic"):
+            return
+        found = "; ".join(f"{arm}: {verdict.word}" for arm, verdict in trial.verdicts.items())
+        why = f"the longest duration of {plan.maximum} is over, and all windows have closed ({found})"
+        self._events.add(event_of(trial.result(), plan.control, Verdict(word="ended", why=why)))
+        self._events.send()
+        log.warning("%s ends: %s", plan.name, why)
+        self._shelf.stop(plan.name, plan.version, why)
 
     def _tell(self, trial: Trial, arm: str, verdict: Verdict) -> bool:
         """Publish the word for an arm if it is another one than before."""

@@ -77,6 +77,10 @@ class Past:
                 total = total.plus(self.counting.sums(session))
         return total
 
+    def is_whole(self, at: int, event_time: int) -> bool:
+        """Whether all sessions that closed after a moment are there one by one, at this event time; both in ms."""
+        return at >= event_time - self._recent_for
+
     def since(self, user_id: str, at: int) -> list[Session]:
         """The recent sessions of a user that closed after a moment (ms)."""
         return [session for session in self._of_user.get(user_id, ()) if session.watermark > at]

@@ -107,7 +107,9 @@ class ExperimentPlan(_Part, frozen=True, kw_only=True):
     guardrails: list[Guardrail] = msgspec.field(default_factory=list)
     window: Annotated[Duration, Meta(description="A user counts so long after the first answer.")] = "7d"
     minimum: Annotated[Duration, Meta(description="Nothing is shipped before.")] = "7d"
-    maximum: Annotated[Duration, Meta(description="The experiment ends then.")] = "28d"
+    maximum: Annotated[
+        Duration, Meta(description="Nobody enters after so long. The experiment ends when the last window has closed.")
+    ] = "28d"
     expected_users: Annotated[
         int, Meta(ge=1_000, le=10**9, description="Users of all arms at which you expect to decide.")
     ] = 20_000

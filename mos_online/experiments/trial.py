@@ -113,7 +113,7 @@ class Trial:
         for outcome in outcomes:
             for assignment in outcome.assignments:
                 if (assignment.experiment, assignment.version) == (self.plan.name, self.plan.version):
-                    exposed |= self._take(outcome, assignment)
+                    exposed |= self._take(outcome, assignment, event_time)
         self._event_time = event_time
         if exposed:
             self._split.look([self._users.exposed[arm] for arm in self._shares])
@@ -186,7 +186,7 @@ class Trial:
             mismatch=self.mismatch,
         )
 
-    def _take(self, outcome: Outcome, assignment: Assignment) -> bool:
+    def _take(self, outcome: Outcome, assignment: Assignment, event_time: int) -> bool:
         """Take an answer of the experiment; whether it is a first exposure."""
         planned = self._shares.get(assignment.arm)
         if planned is None:
@@ -195,7 +195,7 @@ class Trial:
         if abs(planned - assignment.probability) > 1e-6:
             self._left_out["contradicted"] += 1
             return False
-        return self._users.take_outcome(outcome, assignment.arm) is not None
+        return self._users.take_outcome(outcome, assignment.arm, event_time) is not None
 
     def _guard(self, row: EarlyRow) -> None:
         for comparison, treated, share in self._counted(row.arm):

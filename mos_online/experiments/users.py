@@ -47,7 +47,8 @@ class UsersState(msgspec.Struct, kw_only=True):
         entered: digests of all users who were ever exposed, sorted, ``DIGEST`` bytes each.
         popularity: of items before the experiment.
         usual: what an outlier did more of, before the experiment.
-        left_out: ``too_many_users``, and ``another_arm``: answers of another arm than the user's first.
+        left_out: ``too_many_users``; ``another_arm``: answers of another arm than the user's first; and ``too_late``:
+            users whose first answer came to be known so late that what they did since is not known any more.
     """
 
     begun_at: int = -1
@@ -64,7 +65,8 @@ class ExperimentUsers:
     """Takes outcomes and sessions in the order of event time, and gives each user once, when the window has closed.
 
     A user's window begins with the first answer that was shown and that the arm could change. What is given is a
-    function of the records alone: it does not matter how they come in batches.
+    function of the records and their order: it does not matter how they come in batches. Nobody counts by halves: a
+    user whose first answer comes late, when sessions since then are summed up already, never counts.
 
     Attributes:
         begun_at: time of the first exposure, ms; -1 before.
@@ -104,8 +106,17 @@ class ExperimentUsers:
         """Users whose window has not closed."""
         return len(self._open)
 
-    def take_outcome(self, outcome: Outcome, arm: str) -> UserRow | None:
-        """Take an answer to a user of an arm; returns the user's row if it is the user's first exposure."""
+    def take_outcome(self, outcome: Outcome, arm: str, event_time: int) -> UserRow | None:
+        """Take an answer to a user of an arm.
+
+        Args:
+            outcome: of the answer.
+            arm: of the user.
+            event_time: of its batch, ms.
+
+        Returns:
+            The user's row if it is the user's first exposure.
+        """
         if outcome.trigger == "test" or outcome.shown_by == "nothing":
             return None
         row = self._open.get(outcome.user_id)
@@ -122,7 +133,7 @@ class ExperimentUsers:
         digest = blake2b(outcome.user_id.encode(), digest_size=DIGEST).digest()
         if digest in self._entered:
             return None
-        return self._enter(outcome, arm, digest)
+        return self._enter(outcome, arm, digest, event_time)
 
     def take_session(self, session: Session) -> None:
         """Take a closed session of anybody."""
@@ -161,17 +172,20 @@ class ExperimentUsers:
             left_out=dict(self.left_out),
         )
 
-    def _enter(self, outcome: Outcome, arm: str, digest: bytes) -> UserRow | None:
+    def _enter(self, outcome: Outcome, arm: str, digest: bytes, event_time: int) -> UserRow | None:
         at, rules = outcome.timestamp, self._rules
-        if self.begun_at < 0:
-            self.begun_at = at
-            self._popularity, self.usual = self._past.popularity(at), self._past.usual(at, rules.window)
-        if at >= self.begun_at + rules.maximum:
+        if self.begun_at >= 0 and at >= self.begun_at + rules.maximum:
             return None
         if len(self._entered) >= MOST_USERS:
             self.left_out["too_many_users"] += 1
             return None
         self._entered.add(digest)
+        if not self._past.is_whole(at, event_time):
+            self.left_out["too_late"] += 1
+            return None
+        if self.begun_at < 0:
+            self.begun_at = at
+            self._popularity, self.usual = self._past.popularity(at), self._past.usual(at, rules.window)
         self.exposed[arm] += 1
         user = outcome.user_id
         row, early = self._rows(user, arm, at, [item.item_id for item in outcome.items if item.position is not None])

@@ -51,7 +51,7 @@ def rows_of(cells: Sequence[Cell]) -> tuple[list[UserRow], list[EarlyRow]]:
             trials.past.add(one)
             users.take_session(one)
         for answer in batch.outcomes:
-            users.take_outcome(answer, answer.assignments[0].arm)
+            users.take_outcome(answer, answer.assignments[0].arm, cell.event_time)
         trials.past.advance(cell.event_time)
         early += users.early(cell.event_time)
         rows += users.finished(cell.event_time)
@@ -120,6 +120,45 @@ def test_a_restart_anywhere_ends_in_the_same_bytes(
     assert canonical(after.result()) == canonical(trial.result())
 
 
+@settings(deadline=None, max_examples=60)
+@given(logs(), st.permutations(range(24)))
+def test_whoever_is_known_too_late_is_left_out_whatever_the_order(
+    log: list[Outcome | Session], order: list[int]
+) -> None:
+    """The cells of the log in any order: a late one has the event time of the one before. Nobody counts by halves."""
+    cells = [cell for _, cell in sorted(zip(order, cells_of(log, range(24)), strict=False), key=lambda one: one[0])]
+    trials = Trials(COUNTING, feedback_window=FEEDBACK, session_gap=GAP)
+    users = ExperimentUsers(UserRules(window=WINDOW, settle=SETTLE, maximum=90 * DAY), COUNTING, trials.past)
+    rows: list[UserRow] = []
+    latest = -1
+    known: list[tuple[int, Outcome | Session]] = []
+    for cell in cells:
+        known += [(latest, one.record) for one in cell.records]
+        latest = max(latest, cell.event_time)
+        for one in cell.batch().sessions:
+            trials.past.add(one)
+            users.take_session(one)
+        for answer in cell.batch().outcomes:
+            users.take_outcome(answer, answer.assignments[0].arm, latest)
+        trials.past.advance(latest)
+        rows += users.finished(latest)
+    rows += users.finished(LATER)
+    assert len(rows) + users.left_out["too_late"] == len(offline_users(log, WINDOW))
+    for row in rows:  # all that was known in time
+        mine = [one for before, one in known if one.user_id == row.user_id and before <= row.settled_at]
+        told = offline_users([one for one in mine if _since(one) >= row.exposed_at], WINDOW)[row.user_id]
+        assert (row.answers, sum(row.clicked), row.sessions, row.conversions) == (
+            told["answers"],
+            told["clicked"],
+            told["sessions"],
+            told["conversions"],
+        )
+
+
+def _since(record: Outcome | Session) -> int:
+    return record.timestamp if isinstance(record, Outcome) else record.watermark
+
+
 def test_an_answer_that_the_model_could_not_rank_is_an_exposure() -> None:
     """Whether the model knows the items depends on the arm's model: leaving these users out would choose by arm."""
     users = ExperimentUsers(
@@ -128,7 +167,7 @@ def test_an_answer_that_the_model_could_not_rank_is_an_exposure() -> None:
         Trials(COUNTING, feedback_window=1, session_gap=1).past,
     )
     fallback = Fallback(source="popularity", reason="no_known_items")
-    assert users.take_outcome(outcome(1, "u", T, fallback=fallback), "a") is not None
+    assert users.take_outcome(outcome(1, "u", T, fallback=fallback), "a", T) is not None
 
 
 def test_nobody_enters_after_the_longest_duration_or_counts_in_two_arms() -> None:
@@ -168,7 +207,7 @@ def test_a_time_that_no_answer_can_have_taken_is_not_known() -> None:
         Trials(COUNTING, feedback_window=1, session_gap=1).past,
     )
     for number, latency in enumerate((4.0, 1e200)):
-        users.take_outcome(msgspec.structs.replace(outcome(number, "u", T), latency_ms=latency), "a")
+        users.take_outcome(msgspec.structs.replace(outcome(number, "u", T), latency_ms=latency), "a", T)
     (row,) = users.early(LATER)
     assert (row.answers, row.latency, row.timed) == (2, 4.0, 1)
 

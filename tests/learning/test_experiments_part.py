@@ -349,3 +349,26 @@ def test_the_same_version_in_another_registry_begins_anew(world: World) -> None:
     part.step(0)
     (result,) = read_results(world.folder)
     assert (list(result.users), result.users["a"].exposed) == (["a", "c"], 0)
+
+
+def test_an_experiment_ends_when_its_longest_duration_is_over(world: World) -> None:
+    """In event time, when the last window has closed."""
+    world.shelf.now = running(msgspec.structs.replace(PLAN, maximum="4h"))
+    part = world.part()
+    world.give(part, batches(0.8), steps=10)
+    assert world.shelf.asked == [("stop", "routing", 1)]
+    (result,) = read_results(world.folder)
+    assert result.event_time < SAME[-1].event_time, "it is counted no further"
+    assert sum(arm.finished for arm in result.users.values()) == 4 * 120
+    assert result.stopped is not None
+    assert "the longest duration of 4h is over" in result.stopped
+    assert words(world) == [("judged", "ship"), ("judged", "ended")]
+    assert world.kafka.sent[-1].arm == "a"
+
+
+def test_a_winner_is_shipped_at_the_end_too(world: World) -> None:
+    """The experiment is over when the learner sees it first."""
+    world.shelf.now = running(msgspec.structs.replace(PLAN, maximum="4h", ship="automatic"))
+    part = world.part()
+    world.give(part, batches(0.8), steps=USERS)
+    assert world.shelf.asked == [("ship", "routing", 1, "b")]
