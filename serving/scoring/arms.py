@@ -14,7 +14,7 @@ from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.learning.fast_weights import FastWeights
 from mos_online.recommend.recommender import Recommender
-from mos_online.registry.experiments import ExperimentHistory, ExperimentsFollower
+from mos_online.registry.experiments import ExperimentHistory, ExperimentsFollower, Found
 from mos_online.registry.follower import Followed
 from serving.scoring.in_service import InService
 from serving.scoring.lineup import Lineup
@@ -41,11 +41,7 @@ class _Key(NamedTuple):
 
 
 class Arms:
-    """Follows the experiments, and holds what their arms answer with; called by the thread that refreshes.
-
-    Attributes:
-        number: of the revision of the experiments in force.
-    """
+    """Follows the experiments, and holds what their arms answer with; called by the thread that refreshes."""
 
     def __init__(
         self,
@@ -60,6 +56,7 @@ class Arms:
         self._load = load
         self._revisions = revisions
         self._follower = ExperimentsFollower(registry.experiments(), every=every)
+        self._taken_up = Found()
         self._treatments: Treatments | None = None
         self._recommenders: dict[_Key, Recommender] = {}
         self._models: dict[str, Recommender] = {}
@@ -67,11 +64,6 @@ class Arms:
         self._next_try = float("inf")
         self._counts: Sequence[PopularitySnapshot] = ()
         self._co_clicks: Sequence[CoClickSnapshot] = ()
-
-    @property
-    def number(self) -> int:
-        """Of the revision of the experiments in force; 0 before the first."""
-        return self._follower.found.number
 
     @property
     def problems(self) -> list[str]:
@@ -90,19 +82,20 @@ class Arms:
 
     def follow(self, champion: Recommender) -> bool:
         """Look for other experiments, and load what they need; True if something else is in force."""
-        again = time.monotonic() > self._next_try
-        if not self._follower.poll() and not again:
+        self._follower.poll()
+        found = self._follower.found
+        if found.revision == self._taken_up.revision and time.monotonic() <= self._next_try:
             return False
         self._not_loaded = {}
-        needed = self._follower.found.in_force.models()
+        needed = found.in_force.models()
         self._models = {version: self._models[version] for version in needed if version in self._models}
         for version in needed - self._models.keys():
             self._fetch(version, champion)
         self._next_try = time.monotonic() + RETRY if self._not_loaded else float("inf")
-        in_force = self._follower.found.in_force
-        self._treatments = Treatments(in_force, not_loaded=self._not_loaded) if in_force.running else None
-        running = ", ".join(f"{one.name}/{one.version}" for one in in_force.running) or "none"
-        log.info("experiments in force: %s", running)
+        running = found.in_force.running
+        self._treatments = Treatments(found.in_force, not_loaded=self._not_loaded) if running else None
+        self._taken_up = found  # only now: after a fault all of it is tried again
+        log.info("experiments in force: %s", ", ".join(f"{one.name}/{one.version}" for one in running) or "none")
         return True
 
     def revise(self, arms: set[str]) -> None:
@@ -135,7 +128,7 @@ class Arms:
             self._models[champion.model_version] = champion
         if self._treatments is None:
             self._recommenders = {}
-            return Lineup(champion=first, arms={})
+            return Lineup(champion=first, arms={}, experiments=self._taken_up.number)
         keys = {treatment: self._key(treatment, champion) for treatment in self._treatments.all()}
         main = _Key(champion.model_version, CHAMPION)
         self._recommenders = {
@@ -146,7 +139,7 @@ class Arms:
             recommender = champion if key == main else self._recommenders[key]
             learned = weights.get(treatment.learner) if treatment.fast_weights else None
             arms[treatment] = InService.of(recommender, learned)
-        return Lineup(champion=first, treatments=self._treatments, arms=arms)
+        return Lineup(champion=first, treatments=self._treatments, arms=arms, experiments=self._taken_up.number)
 
     def _fetch(self, version: str, champion: Recommender) -> None:
         if version == champion.model_version:

@@ -39,11 +39,13 @@ class Lineup:
         champion: of users who are in no experiment.
         treatments: who gets what; None while there are no experiments.
         arms: of each treatment that some user may get.
+        experiments: number of the revision of the experiments that these arms are of; 0 before the first.
     """
 
     champion: InService
     treatments: Treatments | None = None
     arms: Mapping[Treatment, InService]
+    experiments: int = 0
 
     def parts(self, queries: Sequence[Query], *, most: int) -> list[Part]:
         """Divide queries by the model and router that answer them, at most so many in a part."""

@@ -66,6 +66,11 @@ class Scorer:
         """Their fast weights."""
         return self._lineup.champion.weights if self._lineup is not None else None
 
+    @property
+    def experiments(self) -> int:
+        """Number of the revision of the experiments that answers come from; 0 before the first."""
+        return self._lineup.experiments if self._lineup is not None else 0
+
     def start(self) -> None:
         """Start the thread; call it from the event loop that will call ``answer``."""
         self._loop = asyncio.get_running_loop()

@@ -7,12 +7,12 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from mos_online.experiments.treatment import CHAMPION
 from mos_online.items.co_click_snapshot import CoClickSnapshot
-from mos_online.items.snapshot import PopularitySnapshot, newest
-from mos_online.items.update_schedule import ReadSchedule
+from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.learning.fast_weights import FastWeights, ModelWeights
 from mos_online.recommend.probe import require_finite_scores
 from mos_online.recommend.query import Query
@@ -20,6 +20,7 @@ from mos_online.recommend.recommender import Recommender
 from serving.metrics import Metrics
 from serving.scoring.answer import Answer, NoModelError
 from serving.scoring.arms import Arms, ExperimentRegistry
+from serving.scoring.counts import Counts
 from serving.scoring.limits import Limits
 from serving.scoring.model import ModelInService
 from serving.scoring.profiles import Profiles, Store
@@ -69,22 +70,23 @@ class Service:
         self.limits = limits
         self._load = load
         self._partitions = self._configured = partitions
-        self._popularity: list[PopularitySnapshot] = []
-        self._co_clicks: list[CoClickSnapshot] = []
-        self._popularity_reads = ReadSchedule(longest=limits.refresh)
-        self._co_click_reads = ReadSchedule(longest=limits.co_clicks)
-        self._experiments = 0
         self._weights: dict[str, FastWeights] = {}
+        self._champion: Recommender | None = None
+        self._in_use = False
+        self._revised: set[str] = set()
+        self._use_problem: str | None = None
         self._model = ModelInService(registry, self._load_model, every=limits.registry)
         self._model_problem: str | None = None
         self.store_problem: str | None = None
         self._profiles = Profiles(open_store=open_store, timeout=limits.store_timeout, metrics=self.metrics)
+        self._popularity = Counts(self._profiles.popularity, longest=limits.refresh)
+        self._co_clicks = Counts(self._profiles.co_clicks, longest=limits.co_clicks)
         self._revisions = Revisions(self._profiles, read_revision)
         self._arms = Arms(registry, self._load_model, self._revisions, every=limits.registry)
         self.loaded_at = _now()
         self._scorer = Scorer(profiles=self._profiles, limits=limits, metrics=self.metrics)
-        self._follow_registry()
-        self._follow_experiments()
+        for step in (self._follow_registry, self._put_into_use, self._follow_experiments, self._put_into_use):
+            self._try(step)  # the champion first, so that it answers whatever is wrong with an arm
         self._stopped = threading.Event()
         self._tried = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, name="refresh", daemon=True)
@@ -146,12 +148,12 @@ class Service:
     @property
     def experiments(self) -> int:
         """Number of the revision of the experiments in force; 0 before the first."""
-        return self._experiments
+        return self._scorer.experiments
 
     @property
     def experiment_problems(self) -> list[str]:
         """Why other experiments than those in force may be meant, or an arm gets its control; none if all is well."""
-        return self._arms.problems
+        return [*self._arms.problems, *([self._use_problem] if self._use_problem else [])]
 
     @property
     def weights(self) -> ModelWeights | None:
@@ -160,86 +162,103 @@ class Service:
 
     def _keep_fresh(self) -> None:
         timeout, due = OPEN_TIMEOUT, 0.0
+        always = [self._follow_registry, self._put_into_use, self._follow_experiments, self._follow_routers]
+        always += [self._put_into_use, self._follow_popularity, self._follow_co_clicks]
         while not self._stopped.is_set():
             looks = time.monotonic() >= due
-            try:
-                if looks:
-                    self._profiles.check(timeout=timeout)
-                    self._tried.set()
-                self._follow_registry()
-                self._follow_experiments()
-                self._follow_routers()
-                self._follow_popularity()
-                self._follow_co_clicks()
-                if looks:
-                    self._follow_fast_weights()
-                    self._follow_progress()
-            except Exception:  # the thread must outlive any fault, or the service would go stale unseen
-                log.exception("refreshing failed")
+            if looks:
+                self._try(partial(self._profiles.check, timeout=timeout))
+                self._tried.set()
+            steps = [*always, self._follow_fast_weights, self._follow_progress] if looks else always
+            done = [self._try(step) for step in steps]
+            if not all(done):
                 self._stopped.wait(self.limits.refresh)
             now = time.monotonic()
             if looks:
                 timeout, due = self.limits.refresh, now + self.limits.refresh
             soon = min(due - now, self.limits.router, self.limits.registry)
-            self._stopped.wait(min(soon, self._popularity_reads.waits(now), self._co_click_reads.waits(now)))
+            self._stopped.wait(min(soon, self._popularity.waits(now), self._co_clicks.waits(now)))
 
-    def _use(self, recommender: Recommender) -> None:
-        """Answer with this model, and with what the arms have beside it, from the next batch on."""
-        self._scorer.use(self._arms.lineup(recommender, self._weights))
+    def _try(self, step: Callable[[], object]) -> bool:
+        """Take a step. The thread must outlive any fault, and no fault may hold up the other steps."""
+        try:
+            step()
+        except Exception:
+            log.exception("refreshing failed; it is tried again")
+            return False
+        return True
+
+    def _put_into_use(self) -> None:
+        """Answer with what has been found, from the next batch on; after a fault what was in use stays, until it can.
+
+        All that is said of what answers is taken from there, so it never says what does not answer yet.
+        """
+        if self._in_use or self._champion is None:
+            return
+        before = self._scorer.recommender
+        another = before is None or before.model_version != self._champion.model_version
+        try:
+            if another:
+                self._champion = self._briefed(self._champion)
+            self._scorer.use(self._arms.lineup(self._champion, self._weights))
+        except Exception as error:
+            self._use_problem = (
+                f"model {self._champion.model_version} and the experiments cannot be put into use: {error!r}; what was "
+                "in use goes on, and it is tried again"
+            )
+            raise
+        self._in_use, self._use_problem = True, None
+        if another:
+            self.loaded_at = _now()
+            if before is not None:
+                self.metrics.reloaded(ok=True)
 
     def _follow_experiments(self) -> None:
-        recommender = self._scorer.recommender
-        if recommender is not None:
-            if self._arms.follow(recommender):
-                self._use(recommender)
-            self._experiments = self._arms.number  # answers come from them only now
-        self.metrics.stale_experiments.set(bool(self._arms.problems))
+        if self._champion is not None and self._arms.follow(self._champion):
+            self._in_use = False
+        self.metrics.stale_experiments.set(bool(self.experiment_problems))
 
     def _follow_routers(self) -> None:
         """Serve with the newest revisions of the router from the next batch on."""
-        recommender = self._scorer.recommender
-        if recommender is None:
+        if self._champion is None:
             return
-        changed = self._revisions.look(self._arms.routers)
-        if changed:
-            self._arms.revise(changed)
-            self._use(self._revisions.applied(CHAMPION, recommender))
+        self._revised |= self._revisions.look(self._arms.routers)
+        if self._revised:
+            self._arms.revise(self._revised)
+            self._champion, self._in_use = self._revisions.applied(CHAMPION, self._champion), False
+            self._revised = set()
 
     def _follow_popularity(self) -> None:
-        began = time.monotonic()
-        if self._popularity_reads.waits(began):
-            return
-        snapshots, recommender = self._profiles.popularity(self._partitions), self._scorer.recommender
-        if snapshots is not None and snapshots != self._popularity:
-            self._popularity = snapshots
-            self._arms.observe_popularity(snapshots)
-            if recommender is not None:  # the first model is told when it is loaded
-                recommender.observe_popularity(snapshots)
-                self.metrics.counts_reach("popularity", snapshots)
-        half_life = recommender.half_life_ms if recommender is not None else math.inf
-        self._popularity_reads.read(began, time.monotonic(), newest(self._popularity), half_life)
+        half_life = self._champion.half_life_ms if self._champion is not None else math.inf
+        self._popularity.follow(self._partitions, half_life, self._observe_popularity)
+
+    def _observe_popularity(self, snapshots: list[PopularitySnapshot]) -> None:
+        self._arms.observe_popularity(snapshots)
+        for recommender in self._models():  # the first model is told when it goes into service
+            recommender.observe_popularity(snapshots)
+            self.metrics.counts_reach("popularity", snapshots)
 
     def _follow_co_clicks(self) -> None:
-        began = time.monotonic()
-        if self._co_click_reads.waits(began):
-            return
-        snapshots, recommender = self._profiles.co_clicks(self._partitions), self._scorer.recommender
-        if snapshots is not None and snapshots != self._co_clicks:
-            self._co_clicks = snapshots
-            self._arms.observe_co_clicks(snapshots)
-            if recommender is not None:
-                recommender.observe_co_clicks(snapshots)
-                self.metrics.counts_reach("co_clicks", snapshots)
-        half_life = recommender.co_click_half_life_ms if recommender is not None else math.inf
-        self._co_click_reads.read(began, time.monotonic(), newest(self._co_clicks), half_life)
+        half_life = self._champion.co_click_half_life_ms if self._champion is not None else math.inf
+        self._co_clicks.follow(self._partitions, half_life, self._observe_co_clicks)
+
+    def _observe_co_clicks(self, snapshots: list[CoClickSnapshot]) -> None:
+        self._arms.observe_co_clicks(snapshots)
+        for recommender in self._models():
+            recommender.observe_co_clicks(snapshots)
+            self.metrics.counts_reach("co_clicks", snapshots)
+
+    def _models(self) -> list[Recommender]:
+        """The model that is to answer and, as long as that cannot be put into use, the one that still does."""
+        found = [one for one in (self._champion, self._scorer.recommender) if one is not None]
+        return found[:1] if len({one.model_version for one in found}) == 1 else found
 
     def _follow_fast_weights(self) -> None:
         found = self._profiles.fast_weights(sorted(self._arms.fast))
         if not found or found.items() <= self._weights.items():  # while the store is away, the last ones hold
             return
         self._weights = {arm: self._weights[arm] for arm in self._arms.fast if arm in self._weights} | found
-        if self._scorer.recommender is not None:
-            self._use(self._scorer.recommender)
+        self._in_use = False
 
     def _follow_progress(self) -> None:
         lost = self._profiles.lost(self._partitions)
@@ -252,10 +271,7 @@ class Service:
     def _follow_registry(self) -> None:
         recommender = self._model.poll()
         if recommender is not None:
-            if self._scorer.recommender is not None:
-                self.metrics.reloaded(ok=True)
-            self._use(self._briefed(recommender))
-            self.loaded_at = _now()
+            self._champion, self._in_use = recommender, False
         problem = self._model.problem
         if problem is not None and problem != self._model_problem:
             self.metrics.reloaded(ok=False)
@@ -269,12 +285,12 @@ class Service:
 
     def _briefed(self, recommender: Recommender) -> Recommender:
         """Tell a model that goes into service what is known now; it may have been in service a while ago."""
-        if self._popularity:
-            recommender.observe_popularity(self._popularity)
-            self.metrics.counts_reach("popularity", self._popularity)
-        if self._co_clicks:
-            recommender.observe_co_clicks(self._co_clicks)
-            self.metrics.counts_reach("co_clicks", self._co_clicks)
+        if self._popularity.known:
+            recommender.observe_popularity(self._popularity.known)
+            self.metrics.counts_reach("popularity", self._popularity.known)
+        if self._co_clicks.known:
+            recommender.observe_co_clicks(self._co_clicks.known)
+            self.metrics.counts_reach("co_clicks", self._co_clicks.known)
         return self._revisions.applied(CHAMPION, recommender)
 
 

@@ -20,7 +20,7 @@ from mos_online.registry.experiments import ExperimentHistory
 from serving.scoring import arms
 from serving.scoring.limits import Limits
 from tests.experiments.plans import MODELS, ROUTING, in_force
-from tests.serving.serving_doubles import FakeRecommender, FakeRegistry, FakeStore, wait_for
+from tests.serving.serving_doubles import SNAPSHOT, FakeRecommender, FakeRegistry, FakeStore, wait_for
 from tests.serving.test_click_probabilities import weights
 from tests.serving.test_decisions import Recorder, T, client
 from tests.serving.test_revisions import Revisable, update
@@ -227,3 +227,39 @@ def test_a_plan_that_cannot_be_read_is_told_and_the_one_before_stays() -> None:
         wait_for(lambda: api.get("/healthz").json()["details"])
         assert "of another version of MoS Online" in api.get("/healthz").json()["details"][0]
         assert any(answer["assignments"] for answer in ask(api).values())
+
+
+def test_while_arms_or_a_model_cannot_be_put_into_use_what_answers_is_what_is_told_and_then_they_are() -> None:
+    class Failing(Branching):
+        def branched(self, *, own_router: bool) -> Branching:
+            if broken:
+                raise MemoryError("no room for a branch")
+            return super().branched(own_router=own_router)
+
+    broken, registry, store = {"now"}, FakeRegistry("m1"), FakeStore()
+    models = {name: Failing(name) for name in ("m1", "m3")}
+    with client(Recorder(), registry=registry, load=lambda f: models[f.name], store=store, limits=QUICK) as api:
+
+        def failing() -> None:
+            wait_for(lambda: any("no room for a branch" in one for one in api.get("/healthz").json()["details"]))
+
+        start(registry.history, ROUTING)
+        failing()
+        store.snapshots = [SNAPSHOT]
+        wait_for(lambda: models["m1"].observed)  # nothing else is held up
+        assert api.get("/v1/model").json()["experiments"] == 0
+        assert all(answer["assignments"] == [] for answer in ask(api).values())
+        assert "mos_serving_stale_experiments_info 1.0" in api.get("/metrics").text
+        broken.clear()
+        in_service(api, 1)
+        assert any(answer["assignments"] for answer in ask(api).values())
+        broken.add("again")
+        registry.version = "m3"
+        failing()
+        assert api.get("/v1/model").json()["model_version"] == "m1"
+        assert {answer["model_version"] for answer in ask(api).values()} == {"m1"}
+        broken.clear()
+        wait_for(lambda: api.get("/v1/model").json()["model_version"] == "m3")
+        assert {answer["model_version"] for answer in ask(api).values()} == {"m3"}
+        wait_for(lambda: api.get("/healthz").json()["details"] == [])
+        assert models["m3"].observed
