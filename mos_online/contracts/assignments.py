@@ -12,7 +12,7 @@ from mos_online.contracts.fields import Count, Id
 MAX_POOL = 200
 """Items of the largest pool of an exploration."""
 
-ControlReason = Literal["rolled_back", "not_loaded"]
+ControlReason = Literal["rolled_back", "not_loaded", "control_not_loaded"]
 
 
 class Assignment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -28,7 +28,8 @@ class Assignment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         ControlReason | None,
         Meta(
             description='Why the control answered instead of the arm: the arm harmed and was taken back ("rolled_back")'
-            ', or its model could not be loaded ("not_loaded"). Left out if the arm answered.'
+            ', or its model could not be loaded ("not_loaded"). If the model of the control could not be loaded either,'
+            ' the champion answered as for users in no experiment ("control_not_loaded"). Left out if the arm answered.'
         ),
     ] = None
 

@@ -87,7 +87,8 @@ class Treatments:
 
         Args:
             in_force: the experiments.
-            not_loaded: versions of models that cannot be used; the users of their arms get the control.
+            not_loaded: versions of models that cannot be used; the users of their arms get the control, and those of a
+                control with such a model get what everybody gets.
         """
         self._holdout = in_force.holdout
         self._layers: dict[str, _Layer] = {}
@@ -157,11 +158,11 @@ class Treatments:
             because, served = "rolled_back", control
         elif running.models.get(served.model or "") in not_loaded:
             because, served = "not_loaded", control
+        if running.models.get(served.model or "") in not_loaded:  # nothing of the control is left, so nothing is set
+            return _Arm({}, None, _diverts(running), "control_not_loaded")
         values = {key: value for key in PARAMETERS if (value := getattr(served, key)) is not None}
         if served.model is not None:
-            values["model"] = version = running.models[served.model]
-            if version in not_loaded:  # that of the control, too
-                values["model"], because = None, because or "not_loaded"
+            values["model"] = running.models[served.model]
         diverted = _diverts(running)
         if diverted:
             values["learner"] = learner = arm_key(running, served.name)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from mos_online.experiments.treatment import Treated
 from mos_online.learning.fast_weights import ModelWeights
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
@@ -25,13 +24,13 @@ from serving.scoring.profiles import Profiles
 
 @dataclass(slots=True, eq=False)
 class _Call:
-    """Queries asked together; touched by the scoring thread until ``left`` is 0, then by its event loop."""
+    """Queries asked together; touched by the scoring thread until none is ``left``, then by its event loop."""
 
     client: str
     queries: Sequence[Query]
     future: asyncio.Future[list[Answer]]
     deadline: float
-    left: int
+    left: set[int]
     answers: dict[int, Answer] = field(default_factory=dict)
     error: OverloadedError | ScoringError | None = None
 
@@ -108,7 +107,7 @@ class Scorer:
             queries=queries,
             future=self._loop.create_future(),
             deadline=time.monotonic() + self._limits.deadline,
-            left=len(queries),
+            left=set(range(len(queries))),
         )
         for position in range(len(queries)):
             self._queue.put(client, (call, position))
@@ -143,6 +142,21 @@ class Scorer:
                 call.future.set_result([call.answers[position] for position in range(len(call.queries))])
 
     def _score(self, batch: list[_Waiting]) -> None:
+        """Answer a batch; after a fault each of those that are left by itself, so that only the one at fault fails."""
+        try:
+            self._score_together(batch)
+        except Exception as error:  # whatever is raised, the thread must live on
+            left = [(call, position) for call, position in batch if position in call.left]
+            if len(left) > 1:
+                for one in left:
+                    self._score([one])
+                return
+            for call, position in left:
+                call.error = ScoringError(position)
+                call.error.__cause__ = error
+            self._finish(left)
+
+    def _score_together(self, batch: list[_Waiting]) -> None:
         now = time.monotonic()
         wanted: list[_Waiting] = []
         dropped: list[_Waiting] = []
@@ -164,44 +178,26 @@ class Scorer:
         assert lineup is not None  # noqa: S101 - the service asks only then
         for part in lineup.parts(queries, most=self._limits.max_batch):
             began = time.monotonic()
-            ours = [wanted[place] for place in part.places]
-            self._metrics.batch_size.observe(len(ours))
             asked = [queries[place] for place in part.places]
-            self._answer(lineup, ours, asked, part.treated, store_down=profiles is None)
+            self._answer(
+                [wanted[place] for place in part.places],
+                lineup.answers(asked, part.treated, store_down=profiles is None),
+            )
             self._metrics.score_seconds.observe(time.monotonic() - began)
-            self._finish(ours)
 
-    def _finish(self, queries: list[_Waiting]) -> None:
-        """These are answered, or never will be; the event loop gets the calls of which none is left."""
-        for call, _ in queries:
-            call.left -= 1
-        done = [call for call, _ in queries if call.left == 0]
-        if done:
-            self._loop.call_soon_threadsafe(self._deliver, list(dict.fromkeys(done)))
-
-    def _answer(
-        self,
-        lineup: Lineup,
-        wanted: list[_Waiting],
-        queries: list[Query],
-        treated: list[Treated],
-        *,
-        store_down: bool,
-    ) -> None:
-        try:
-            answers = lineup.answers(queries, treated, store_down=store_down)
-            assert len(answers) == len(wanted)  # noqa: S101 - the model answers each query
-        except Exception as error:  # whatever the model raises, the thread must live on
-            if len(wanted) > 1:  # find the one that the model cannot take; the others get their answers
-                for one, query, its in zip(wanted, queries, treated, strict=True):
-                    self._answer(lineup, [one], [query], [its], store_down=store_down)
-                return
-            call, position = wanted[0]
-            call.error = ScoringError(position)
-            call.error.__cause__ = error
-            return
-        for (call, position), answer in zip(wanted, answers, strict=True):
+    def _answer(self, wanted: list[_Waiting], answers: list[Answer]) -> None:
+        self._metrics.batch_size.observe(len(wanted))
+        for (call, position), answer in zip(wanted, answers, strict=True):  # the model answers each query
             if answer.fallback is not None:
                 self._metrics.fell_back(answer.fallback.reason)
             self._metrics.assigned(answer.assignments)
             call.answers[position] = answer
+        self._finish(wanted)
+
+    def _finish(self, queries: list[_Waiting]) -> None:
+        """These are answered, or never will be; the event loop gets the calls of which none is left."""
+        for call, position in queries:
+            call.left.discard(position)
+        done = [call for call, _ in queries if not call.left]
+        if done:
+            self._loop.call_soon_threadsafe(self._deliver, list(dict.fromkeys(done)))

@@ -91,7 +91,36 @@ def test_without_the_model_of_the_control_its_users_get_the_champion() -> None:
     text = "layers:" + MODELS.replace("{name: old}", "{name: old, model: m-1}")
     treatments = Treatments(in_force(text), not_loaded={"m-1"})
     found = {(a.arm, a.control_because, t.model) for a, t in _of_all(treatments)}
-    assert found == {("old", "not_loaded", None), ("new", None, "m-2"), ("explores", None, None)}
+    assert found == {("old", "control_not_loaded", None), ("new", None, "m-2"), ("explores", None, None)}
+
+
+FROZEN_AND_ONLINE = "{name: frozen, router: frozen, model: m-1}, {name: online, router: online, model: candidate}"
+
+
+@pytest.mark.parametrize("taken_back", [False, True])
+@pytest.mark.parametrize("not_loaded", [{"m-1"}, {"m-2"}, {"m-1", "m-2"}])
+def test_whatever_cannot_be_loaded_what_answers_is_there_with_all_that_belongs_to_it(
+    not_loaded: set[str], taken_back: bool
+) -> None:
+    started = in_force(
+        ROUTING.replace("{name: frozen, router: frozen}, {name: online, router: online}", FROZEN_AND_ONLINE)
+    )
+    plan = rolled_back(started, "routing", 1, "online", "slow", now=5) if taken_back else started
+    treatments = Treatments(plan, not_loaded=not_loaded)
+    reasons = set()
+    for user in USERS:
+        for assignment in (found := treatments.of(user)).assignments:
+            reasons.add((assignment.arm, because := assignment.control_because))
+            own = {"frozen": "m-1", "online": "m-2"}[assignment.arm]
+            answers = {None: own, "control_not_loaded": None}.get(because, "m-1")
+            assert (found.treatment.model, found.treatment.model in not_loaded) == (answers, False)
+            assert found.treatment.learner in treatments.fast | {CHAMPION}, "so there are click probabilities"
+            assert (found.treatment == DEFAULT) == (because == "control_not_loaded")
+            assert (found.teaches is None) == (because is not None)
+    frozen = "control_not_loaded" if "m-1" in not_loaded else None
+    because = "rolled_back" if taken_back else "not_loaded" if "m-2" in not_loaded else None
+    online = frozen if because is not None and frozen is not None else because
+    assert reasons == {("frozen", frozen), ("online", online)}
 
 
 def _of_all(treatments: Treatments) -> list[tuple[Assignment, Treatment]]:

@@ -15,7 +15,7 @@ import pytest
 from mos_online.errors import ModelError
 from mos_online.experiments.exploration import explore
 from mos_online.experiments.reading import parse_plan
-from mos_online.experiments.treatment import Treatments
+from mos_online.experiments.treatment import CHAMPION, Treatments
 from mos_online.registry.experiments import ExperimentHistory
 from serving.scoring import arms
 from serving.scoring.limits import Limits
@@ -145,6 +145,26 @@ def test_an_arm_whose_model_cannot_be_loaded_gets_the_control_until_it_can(
         models.broken = set()
         wait_for(lambda: api.get("/healthz").json()["details"] == [])
         assert {a["model_version"] for a in ask(api).values()} == {"m1", "m2"}
+
+
+def test_without_the_model_of_the_control_its_users_get_the_champion_whole_and_all_say_so() -> None:
+    models, registry, store, recorder = Models(), FakeRegistry("m1"), FakeStore(), Recorder()
+    models.broken = {"m2"}
+    store.fast_weights.rows = {CHAMPION: weights("m1", 1.0, arm=CHAMPION)}
+    store.routers.update = update(2)
+    start(registry.history, ROUTING.replace("{name: frozen,", "{name: frozen, model: m2,"))
+    with client(recorder, registry=registry, load=models.load, store=store, limits=QUICK) as api:
+        in_service(api, 1)
+        wait_for(lambda: "p_click" in next(a for a in ask(api).values() if not a["assignments"])["items"][0])
+        recorder.sent.clear()
+        frozen = [answer for answer in ask(api).values() if arms_of(answer) == {"routing": "frozen"}]
+        assert {answer["assignments"][0]["control_because"] for answer in frozen} == {"control_not_loaded"}
+        assert all("p_click" in item for answer in frozen for item in answer["items"])
+        assert {answer["router_version"] for answer in frozen} == {update(2).version}
+        logged = [one for one in recorder.decisions() if one.assignments and one.assignments[0].arm == "frozen"]
+        assert {one.assignments[0].control_because for one in logged} == {"control_not_loaded"}
+        assert all(one.fast_version for one in logged)
+        assert 'arm="frozen",control_because="control_not_loaded",experiment="routing"' in api.get("/metrics").text
 
 
 def test_an_arm_that_was_taken_back_gets_the_control_and_says_so() -> None:

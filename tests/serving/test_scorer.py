@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from mos_online.contracts import Fallback, SessionEvent
 from mos_online.recommend.query import Query
 from serving.scoring.answer import Answer, GreedyError, OverloadedError, ScoringError
 from serving.scoring.limits import Limits
+from serving.scoring.lineup import Lineup, Part
 from serving.scoring.service import Service
 from tests.serving.serving_doubles import FakeRecommender, FakeStore, make_service, wait_for
 
@@ -147,10 +148,23 @@ def test_a_request_that_waited_past_its_deadline_is_refused_and_not_scored() -> 
     run(work)
 
 
-def test_a_request_that_the_model_cannot_take_fails_alone() -> None:
+@pytest.mark.parametrize("where", ["the model", "the arms"])
+def test_a_request_that_the_model_or_its_arms_cannot_take_fails_alone(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    divide = Lineup.parts
+
+    def parts(lineup: Lineup, queries: Sequence[Query], *, most: int) -> list[Part]:
+        if any(query.user_id == "bad" for query in queries):
+            raise ValueError("poison")
+        return divide(lineup, queries, most=most)
+
     async def work() -> None:
         model = FakeRecommender()
-        model.poison = "bad"
+        if where == "the model":
+            model.poison = "bad"
+        else:
+            monkeypatch.setattr(Lineup, "parts", parts)
         async with serving(model) as service:
             first = await blocked(service, model)
             tasks = [ask(service, *users) for users in (["a"], ["good", "bad"], ["b"])]
