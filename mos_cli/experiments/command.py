@@ -19,7 +19,7 @@ FileArgument = Annotated[
 @app.command()
 def validate(file: FileArgument) -> None:
     """Check whether a file of experiments could be started now, and show who would get what. Nothing is started."""
-    from mos_cli.experiments.tables import plan_table  # noqa: PLC0415
+    from mos_cli.experiments.tables import other_rules, plan_table  # noqa: PLC0415
     from mos_online.experiments.changes import started  # noqa: PLC0415
     from mos_online.experiments.reading import read_plan  # noqa: PLC0415
     from mos_online.registry import open_registry  # noqa: PLC0415
@@ -27,7 +27,10 @@ def validate(file: FileArgument) -> None:
 
     registry, plan = open_registry(settings()), read_plan(file)
     after = started(registry.experiments().read().in_force, plan, registry.resolve, now=_now())
-    Console().print(plan_table(after))
+    console = Console()
+    console.print(plan_table(after))
+    for line in other_rules(after):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -36,7 +39,7 @@ def start(file: FileArgument) -> None:
 
     What runs already goes on. Buckets may be added to it; any other change of its users or arms needs a higher version.
     """
-    from mos_cli.experiments.tables import plan_table  # noqa: PLC0415
+    from mos_cli.experiments.tables import other_rules, plan_table  # noqa: PLC0415
     from mos_online.experiments.reading import read_plan  # noqa: PLC0415
     from mos_online.recommend.probe import check_model  # noqa: PLC0415
     from mos_online.registry import open_registry  # noqa: PLC0415
@@ -47,6 +50,8 @@ def start(file: FileArgument) -> None:
         found = registry.experiments().start(plan, lambda version: check_model(registry.fetch(version)), now=_now())
     console.print(f"in force: revision {found.number} of the experiments in {registry.label}", soft_wrap=True)
     console.print(plan_table(found.in_force))
+    for line in other_rules(found.in_force):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 @app.command()

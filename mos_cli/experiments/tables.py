@@ -28,6 +28,16 @@ def plan_table(in_force: InForce) -> Table:
     return table
 
 
+def other_rules(in_force: InForce) -> list[str]:
+    """What experiments go on to count that were started when the file said something else."""
+    return [
+        f"{one.name} goes on to count what it was started with: conversions {', '.join(one.conversions)}; value "
+        f"{one.value or 'none'}. What the file says now holds for experiments that are started from now on"
+        for one in in_force.running
+        if (one.conversions, one.value) != (in_force.conversions, in_force.value)
+    ]
+
+
 def _named(running: Running, arm: str) -> str:
     if arm == running.plan.control:
         return f"{arm} (control)"

@@ -47,7 +47,15 @@ def started(before: InForce, plan: Plan, resolve: Callable[[str], str], *, now: 
             if found is not None:
                 ended.append(_ended(found, f"version {experiment.version} has followed", now))
             models = models_of(experiment, resolve)
-            running.append(Running(layer=layer.name, plan=experiment, started_at=now, models=models))
+            new = Running(
+                layer=layer.name,
+                plan=experiment,
+                started_at=now,
+                models=models,
+                conversions=plan.conversions,
+                value=plan.value,
+            )
+            running.append(new)
     after = InForce(holdout=plan.holdout, conversions=plan.conversions, value=plan.value, running=running, ended=ended)
     treatments = Treatments(after)
     pairs = {(one.model, treatments.router_of(one)) for one in treatments.all()} - {(None, CHAMPION)}

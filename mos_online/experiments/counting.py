@@ -52,9 +52,9 @@ class Counting:
         self._value = value
 
     @property
-    def names(self) -> tuple[list[str], str | None]:
+    def rule(self) -> tuple[tuple[str, ...], str | None]:
         """The types that are conversions, sorted, and where their value is."""
-        return sorted(self._conversions), self._value
+        return tuple(sorted(self._conversions)), self._value
 
     def actions(self, session: Session) -> Iterator[SessionEvent]:
         """The events that are actions: what ended the session is none."""

@@ -31,6 +31,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         plan: as the file says it.
         started_at: ms since 1970 UTC.
         models: exact version of each model that an arm names, as it was when the experiment was started.
+        conversions, value: what is counted, as the file said it then.
         rolled_back: arms that were taken back.
     """
 
@@ -38,6 +39,8 @@ class Running(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     plan: ExperimentPlan
     started_at: int
     models: dict[str, str]
+    conversions: list[str] = msgspec.field(default_factory=lambda: ["purchase"])
+    value: str | None = None
     rolled_back: list[ArmRollback] = []
 
     @property
@@ -76,7 +79,7 @@ class InForce(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes:
         holdout: so many of 10,000 users are in none.
-        conversions, value: what is counted, as the file says it.
+        conversions, value: what an experiment counts that is started now, as the file says it.
         running: those that run.
         ended: those that have ended, in the order of their ends.
     """

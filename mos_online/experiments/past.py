@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable
 
 from mos_online.contracts import Session
 from mos_online.experiments.counting import NOTHING, Counting, Sums
@@ -47,12 +48,13 @@ class Past:
         self._summed_to = -1
         self._begins_at: int | None = None
 
-    def add(self, session: Session) -> None:
-        """Take a closed session, in the order of ``watermark``."""
-        if self._begins_at is None:
-            self._begins_at = session.watermark
-        self._recent.append(session)
-        self._of_user.setdefault(session.user_id, []).append(session)
+    def add(self, sessions: Iterable[Session]) -> None:
+        """Take closed sessions, in the order of ``watermark``."""
+        for session in sessions:
+            if self._begins_at is None:
+                self._begins_at = session.watermark
+            self._recent.append(session)
+            self._of_user.setdefault(session.user_id, []).append(session)
 
     def advance(self, event_time: int) -> None:
         """Sum up what is no longer recent."""

@@ -47,8 +47,8 @@ def rows_of(cells: Sequence[Cell]) -> tuple[list[UserRow], list[EarlyRow]]:
     early: list[EarlyRow] = []
     for cell in cells:
         batch = cell.batch()
+        trials.past.add(batch.sessions)
         for one in batch.sessions:
-            trials.past.add(one)
             users.take_session(one)
         for answer in batch.outcomes:
             users.take_outcome(answer, answer.assignments[0].arm, cell.event_time)
@@ -135,8 +135,8 @@ def test_whoever_is_known_too_late_is_left_out_whatever_the_order(
     for cell in cells:
         known += [(latest, one.record) for one in cell.records]
         latest = max(latest, cell.event_time)
+        trials.past.add(cell.batch().sessions)
         for one in cell.batch().sessions:
-            trials.past.add(one)
             users.take_session(one)
         for answer in cell.batch().outcomes:
             users.take_outcome(answer, answer.assignments[0].arm, latest)
@@ -199,6 +199,27 @@ def test_a_session_of_before_the_answer_counts_from_the_answer_on() -> None:
     assert [(row.sessions, row.value, row.before.sessions) for row in rows] == [(0, 3.0, 0.0)]
 
 
+def test_an_experiment_keeps_its_rule_of_conversions_to_its_end() -> None:
+    """The file changes what a conversion is: that holds for experiments that start later, and for all of their past."""
+    sessions = [session(number, "u0", [T + number * 60_000], bought=float(number % 2)) for number in range(6)]
+    views = Counting(conversions=["view"])
+    trials = Trials(COUNTING, feedback_window=FEEDBACK, session_gap=GAP, kept=lambda: sessions[:4])
+    first = trials.start(PLAN)
+    trials.take(sessions[:4], (), sessions[3].watermark + FEEDBACK)
+    trials.count_by(views)
+    second = trials.start(msgspec.structs.replace(PLAN, version=2))
+    answers = [outcome(1, "u0", T + 2 * DAY), outcome(2, "u0", T + 2 * DAY, version=2)]
+    trials.take(sessions[4:], (), T + DAY)
+    trials.take((), answers, T + 2 * DAY)
+    before = [one.state().users.open[0].before for one in (first, second)]
+    assert [(one.sessions, one.conversions, one.value) for one in before] == [(6, 6, 3.0), (6, 0, 0.0)]
+    again = Trials(views, feedback_window=FEEDBACK, session_gap=GAP)
+    third = again.start(msgspec.structs.replace(PLAN, version=2))
+    again.take(sessions, (), T + DAY)
+    again.take((), answers, T + 2 * DAY)
+    assert canonical(third.state()) == canonical(second.state())
+
+
 def test_a_time_that_no_answer_can_have_taken_is_not_known() -> None:
     """Its square would be without bound, and no state with such a number can be read again."""
     users = ExperimentUsers(
@@ -217,6 +238,6 @@ def test_what_is_usual_is_not_known_from_less_than_a_window(known_for: int, expe
     """In an hour nobody does much: that would make outliers of most users of a week."""
     past = Trials(COUNTING, feedback_window=FEEDBACK, session_gap=GAP).past
     for number in range(1_000):
-        past.add(session(number, f"u{number}", [T + number]))
+        past.add([session(number, f"u{number}", [T + number])])
     usual = past.usual(T + GAP + 1 + known_for, WINDOW)
     assert (usual.sessions if usual is not None else None) == expected

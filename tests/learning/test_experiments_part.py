@@ -9,10 +9,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from learning.experiments import FILE, ExperimentsPart
+from learning.experiments import ExperimentsPart
 from learning.learning_events import LearningEvents
+from learning.stored_trials import FILE
 from mos_online.contracts import EventTypes, LearningEvent
-from mos_online.errors import ModelError, RegistryError
+from mos_online.errors import ModelError, RegistryError, StoreError
 from mos_online.experiments.in_force import ArmRollback, Ended, InForce, Running
 from mos_online.experiments.plan import ArmPlan, ExperimentPlan, Guardrail
 from mos_online.learning.kept_results import FOLDER, read_results
@@ -53,9 +54,9 @@ def batches(chance: float, *, missing: float = 0.0) -> list[LearningBatch]:
 HARMFUL, SAME = batches(0.2), batches(0.5)
 
 
-def running(plan: ExperimentPlan = PLAN, **changes: object) -> InForce:
+def running(plan: ExperimentPlan = PLAN, *, started_at: int = 1, **changes: object) -> InForce:
     """One experiment."""
-    one = Running(layer="home", plan=plan, started_at=1, models={}, **changes)  # type: ignore[arg-type]
+    one = Running(layer="home", plan=plan, started_at=started_at, models={}, value="price", **changes)  # type: ignore[arg-type]
     return InForce(running=[one], value="price")
 
 
@@ -133,6 +134,11 @@ class World:
             if number % steps == steps - 1:
                 self.now += 1
                 part.step(batch.event_time)
+
+    def pause(self, part: ExperimentsPart) -> None:
+        """Results and state are written."""
+        self.now += 100
+        part.step(0)
 
 
 @pytest.fixture
@@ -277,9 +283,11 @@ def test_an_experiment_that_starts_later_and_ramps_up_goes_on(world: World) -> N
     world.give(part, SAME[:100])
     assert read_results(world.folder) == []
     world.shelf.now = running()
+    part.step(0)
     world.give(part, SAME[100:400])
     ramped = msgspec.structs.replace(PLAN, buckets=[[0, 5_000]], guardrails=[Guardrail(metric="fallback", margin=0.5)])
     world.shelf.now = running(ramped)
+    part.step(0)
     world.give(part, SAME[400:])
     world.now += 10
     part.step(0)
@@ -372,3 +380,61 @@ def test_a_winner_is_shipped_at_the_end_too(world: World) -> None:
     part = world.part()
     world.give(part, batches(0.8), steps=USERS)
     assert world.shelf.asked == [("ship", "routing", 1, "b")]
+
+
+def again(some: Sequence[LearningBatch]) -> list[LearningBatch]:
+    return [msgspec.structs.replace(batch, again=True) for batch in some]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_the_same_plan_that_is_started_again_elsewhere_begins_anew(
+    world: World, caplog: pytest.LogCaptureFixture, *, restart: bool
+) -> None:
+    """The registry was wiped: nothing but the time of the start tells."""
+    part = world.part()
+    world.give(part, SAME[:100])
+    world.shelf.now = running(started_at=2)
+    if restart:
+        part = world.part()
+        world.give(part, again(SAME[:100]))
+    part.step(0)
+    world.give(part, SAME[100:200])
+    world.pause(part)
+    (result,) = read_results(world.folder)
+    assert sum(arm.exposed for arm in result.users.values()) == 100
+    assert "so its users are counted from the beginning" in caplog.text
+    third = world.part()
+    world.give(third, again(SAME[:200]))
+    world.pause(third)
+    assert read_results(world.folder) == [result], "the state is that of the new start"
+
+
+def test_what_was_stopped_while_nobody_learned_is_counted_to_the_end_of_the_log(world: World) -> None:
+    """The state is of a while before, and version 2 runs by now."""
+    world.give(world.part(), SAME[:100])
+    world.shelf.stop("routing", 1, "by hand")
+    ended = world.shelf.now.ended
+    plan = msgspec.structs.replace(PLAN, version=2)
+    world.shelf.now = msgspec.structs.replace(running(plan), ended=ended)
+    part = world.part()
+    world.give(part, again(SAME[:200]), steps=USERS)
+    world.give(part, SAME[200:300])
+    world.pause(part)
+    first, second = read_results(world.folder)
+    assert (first.stopped, sum(arm.exposed for arm in first.users.values())) == ("by hand", 200)
+    assert (second.stopped, second.plan.version) == (None, 2)
+
+
+def test_a_result_whose_state_is_lost_says_that_the_experiment_has_ended(world: World) -> None:
+    world.give(world.part(), SAME[:100])
+    (before,) = read_results(world.folder)
+    (world.folder / FILE).unlink()
+    world.shelf.stop("routing", 1, "by hand")
+    part = world.part()
+    world.shelf.failure = RegistryError("away")
+    with pytest.raises(StoreError, match="away"):
+        part.step(0)
+    assert read_results(world.folder) == [before]
+    world.shelf.failure = None
+    part.step(0)
+    assert read_results(world.folder) == [msgspec.structs.replace(before, stopped="by hand")]

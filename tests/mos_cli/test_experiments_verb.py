@@ -43,6 +43,13 @@ def test_a_file_is_started_extended_and_stopped(mos: Mos, file: Path, mos_home: 
     assert mos("experiments", "start", str(file)).status == 0
     assert history.read().in_force.running[0].plan.buckets == [[0, 2000], [4000, 7000]]
 
+    file.write_text("conversions: [order]\n" + GOOD.replace("[4000, 5000]", "[4000, 7000]"))
+    told = "online-routing goes on to count what it was started with: conversions purchase; value "
+    assert told in mos("experiments", "validate", str(file)).out
+    assert told in mos("experiments", "start", str(file)).out
+    running = history.read().in_force
+    assert (running.conversions, running.running[0].conversions) == (["order"], ["purchase"])
+
     file.write_text(GOOD)
     refused = mos("experiments", "start", str(file))
     assert refused.status == 2
