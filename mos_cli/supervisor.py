@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import cache
@@ -179,14 +179,14 @@ def services_lock(home: Path) -> AbstractContextManager[int]:
 
 
 def local_services(
-    settings: Settings, *, probe: Literal["readyz", "healthz"] = "readyz", learn: bool = False
+    settings: Settings, *, probe: Literal["readyz", "healthz"] = "readyz", learn: Sequence[str] | None = None
 ) -> list[ChildProcess]:
     """The services of a single machine, in the order in which they start.
 
     Args:
         settings: of all of them.
         probe: what service and worker must answer to be ready; without a model they only answer "healthz".
-        learn: whether the learner is one of them.
+        learn: the options of the learner; None: it is not one of them.
     """
     services = []
     if settings.kafka == "embedded":
@@ -195,9 +195,9 @@ def local_services(
     serve = f"{settings.local_serve_url}/{probe}"
     services.append(ChildProcess(name="serve", arguments=("serve",), ready=lambda: answers(serve)))
     services.append(ChildProcess(name="worker", arguments=("worker",), ready=lambda: answers(worker)))
-    if learn:
+    if learn is not None:
         learner = f"{http_address(settings.learn_host, settings.learn_port)}/{probe}"
-        services.append(ChildProcess(name="learn", arguments=("learn",), ready=lambda: answers(learner)))
+        services.append(ChildProcess(name="learn", arguments=("learn", *learn), ready=lambda: answers(learner)))
     return services
 
 

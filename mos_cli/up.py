@@ -35,12 +35,13 @@ def up(
     console = Console()
     configured = settings()
     missing = _missing_model(configured)
+    learner = () if learn else None
     with services_lock(configured.home), Supervisor(configured.home / "logs") as supervisor:
         try:
             for port in (configured.serve_port, configured.worker_port, *([configured.learn_port] if learn else [])):
                 if not keep_port(port):
                     raise MosError(f"port {port} is kept by another `mos demo` or `mos up`; choose another one")
-            for service in local_services(configured, probe="healthz" if missing else "readyz", learn=learn):
+            for service in local_services(configured, probe="healthz" if missing else "readyz", learn=learner):
                 console.print(f"starting {service.name} ...")
                 supervisor.start(service)
             if missing:
@@ -50,7 +51,7 @@ def up(
             while True:
                 time.sleep(1)
                 supervisor.tend(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))
-                if missing and all(service.ready() for service in local_services(configured, learn=learn)):
+                if missing and all(service.ready() for service in local_services(configured, learn=learner)):
                     missing = None
                     _announce(configured, console)
         except KeyboardInterrupt:

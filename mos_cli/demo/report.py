@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from mos_cli.demo.experiment import Experiment
+from mos_cli.demo.experiment_report import experiment_faults, experiment_report
 from mos_cli.demo.learning import Learned
 from mos_cli.demo.log import DemoLog
 from mos_cli.demo.machine import machine
@@ -39,6 +41,7 @@ class Outcome:
         sessions, profiles: what came out, compared with what had to.
         quality: of each kind of requests.
         learned: what learning was worth.
+        experiment: what the experiment has found.
         phases: how long each step took.
     """
 
@@ -50,6 +53,7 @@ class Outcome:
     profiles: ProfileCheck
     quality: Mapping[str, Judged]
     learned: Learned
+    experiment: Experiment
     phases: Phases
 
 
@@ -86,6 +90,7 @@ def build_report(outcome: Outcome) -> Report:
         "freshness": _freshness(outcome),
         "quality": {kind: _quality(judged) for kind, judged in outcome.quality.items()},
         "learned": outcome.learned.report(),
+        "experiment": experiment_report(outcome.experiment),
         "latency_ms": _latency(seen, visitors),
         "samples": samples(seen, log.before.items, outcome.trained.theme_labels),
     }
@@ -188,7 +193,7 @@ def _faults(outcome: Outcome) -> list[str]:
         faults.append(f"requests failed: {dict(visitors.failures)}")
     if seen.unreadable:
         faults.append(f"records that cannot be read: {dict(seen.unreadable)}")
-    return faults
+    return [*faults, *experiment_faults(outcome.experiment)]
 
 
 def _quality(judged: Judged) -> dict[str, Any]:

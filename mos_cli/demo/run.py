@@ -1,4 +1,4 @@
-"""The demo, step by step: cut the log, train, backfill, start, replay and judge, check, let it learn, report."""
+"""The demo, step by step: cut the log, train, backfill, start, replay, count, check, judge, let it learn, report."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 from rich.console import Console
 
 from mos_cli.backfill.run import backfill_and_show
+from mos_cli.demo.experiment import Experiment, count_users, start_experiment
+from mos_cli.demo.experiment_report import PAGE
 from mos_cli.demo.judge import judged
 from mos_cli.demo.learning import compare_learning
 from mos_cli.demo.log import DemoLog, cut
@@ -22,6 +24,7 @@ from mos_cli.demo.report import Outcome, build_report
 from mos_cli.demo.terminal import print_report
 from mos_cli.demo.verify import check_profiles, check_sessions
 from mos_cli.demo.watch import Watched, watch_replay
+from mos_cli.experiments.report import render as render_experiments
 from mos_cli.read_log import read_log
 from mos_cli.supervisor import LOCK, Supervisor, local_services, services_lock
 from mos_cli.train.run import train_and_show
@@ -93,7 +96,7 @@ def _run(config: DemoConfig, settings: Settings, console: Console) -> bool:
         returning = of_users(log.before.clicks, users=log.replayed["user_id"].unique().to_list())
         backfilled = backfill_and_show(log.before, returning, settings=settings, console=console)
     settings = settings.model_copy(update=_ports(settings))  # not before the training: others may take them meanwhile
-    watched = _serve_and_replay(log, config.speed, _spans(trained), settings, phases, console)
+    watched, experiment = _serve_and_replay(log, config.speed, _spans(trained), settings, phases, console)
     with phases.measure("check"):
         sessions = check_sessions(watched.seen.sessions, watched.expected, settings.sessions)
         profiles = check_profiles(settings, watched.seen.sessions)
@@ -110,6 +113,7 @@ def _run(config: DemoConfig, settings: Settings, console: Console) -> bool:
         profiles=profiles,
         quality={kind: judge.result(kind) for kind in judge.kinds},
         learned=learned,
+        experiment=experiment,
         phases=phases,
     )
     return _report(outcome, settings.home / "report", console)
@@ -117,17 +121,18 @@ def _run(config: DemoConfig, settings: Settings, console: Console) -> bool:
 
 def _serve_and_replay(
     log: DemoLog, speed: Speed, spans_ms: Mapping[str, float], settings: Settings, phases: Phases, console: Console
-) -> Watched:
-    """Start every service, replay into them, and stop them."""
+) -> tuple[Watched, Experiment]:
+    """Start an experiment and every service, replay into them, and stop them."""
+    in_force = start_experiment(log, settings)
     with Supervisor(settings.home / "logs", _environment(settings)) as supervisor:
         with phases.measure("start"):
             if settings.kafka != "embedded":
                 create_topics(settings, replication=-1)  # the cluster's default
-            for service in local_services(settings):
+            for service in local_services(settings, learn=("--every", "never")):
                 console.print(f"starting {service.name} ...", end=" ")
                 supervisor.start(service)
                 console.print("[green]ready[/]")
-        return watch_replay(
+        watched = watch_replay(
             log,
             speed=speed,
             spans_ms=spans_ms,
@@ -136,6 +141,8 @@ def _serve_and_replay(
             console=console,
             phases=phases,
         )
+        with phases.measure("count"), console.status("counting the users of the experiment ..."):
+            return watched, count_users(log, settings, supervisor, in_force, watched.visitors.arms)
 
 
 def _spans(trained: TrainReport) -> dict[str, float]:
@@ -147,12 +154,14 @@ def _spans(trained: TrainReport) -> dict[str, float]:
 
 
 def _report(outcome: Outcome, folder: Path, console: Console) -> bool:
-    """Write ``report.json`` and ``report.html`` into the folder, print the short form; whether everything was right."""
+    """Write the report and the pages into the folder, print the short form; whether everything was right."""
     report, watched = build_report(outcome), outcome.watched
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     page = folder / "report.html"
     page.write_text(render(report, [now.row() for now in watched.timeline], watched.delays), encoding="utf-8")
+    if outcome.experiment.result is not None:
+        (folder / PAGE).write_text(render_experiments([outcome.experiment.result]), encoding="utf-8")
     print_report(report, console, page)
     return bool(report["passed"])
 
@@ -183,7 +192,7 @@ def _prepare(outer: Settings, home: Path) -> Settings:
 
 def _ports(settings: Settings) -> dict[str, int]:
     """Ports that are free, and that no other program of ours gets before the services listen there."""
-    return {"serve_port": free_port(settings.serve_port), "worker_port": free_port(settings.worker_port)}
+    return {name: free_port(getattr(settings, name)) for name in ("serve_port", "worker_port", "learn_port")}
 
 
 def _environment(settings: Settings) -> dict[str, str]:

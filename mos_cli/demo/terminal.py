@@ -67,8 +67,22 @@ def _rows(report: Report) -> Iterator[tuple[str, str]]:
         )
     for way, gain in report["learned"]["minus_frozen"].items():
         yield f"learning: {way}", f"{gain['mean']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}] NDCG@10 over frozen"
+    yield from _experiment(report["experiment"])
     yield "HTTP", _milliseconds(report["latency_ms"]["http"])
     yield "click to recommendation", _milliseconds(report["latency_ms"]["click_to_recommendation"])
+
+
+def _experiment(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Users of each arm, the difference, and what it says."""
+    if found["users"]:
+        users = (f"{arm} {one['finished']:,} of {one['exposed']:,}" for arm, one in found["users"].items())
+        yield "experiment: users", f"{', '.join(users)} counted; window {found['window']}"
+        split = "as planned" if found["sample_ratio"]["as_planned"] else "MISMATCH"
+        yield "experiment: split", f"{split} (evidence e^{found['sample_ratio']['evidence']:.1f})"
+    if found.get("relative"):
+        yield f"experiment: {found['metric']}", f"{found['relative']}, {found['arm']} minus {found['control']}"
+    for sentence in found["says"]:
+        yield "", sentence
 
 
 def _interval(measured: Mapping[str, float]) -> str:

@@ -22,6 +22,7 @@ def test_the_demo_loses_nothing_and_leaves_nothing_behind(tmp_path: Path, free_p
     before = {process.pid for process in psutil.process_iter()}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MOS_")}
     environment |= {"MOS_HOME": str(tmp_path), "MOS_SERVE_PORT": str(free_port()), "MOS_WORKER_PORT": str(free_port())}
+    environment |= {"MOS_LEARN_PORT": str(free_port())}
     command = ["demo", "--dataset", POPULATION, "--events", str(EVENTS), "--speed", "300/s", "--minutes", "0.1"]
     run = subprocess.run(
         [sys.executable, "-m", "mos_cli", *command],
@@ -53,6 +54,13 @@ def test_the_demo_loses_nothing_and_leaves_nothing_behind(tmp_path: Path, free_p
         age = freshness[f"{kind}_age_seconds"]
         assert age["n"] > 0
         assert age["max"] <= bound
+    experiment = report["experiment"]
+    assert set(experiment["users"]) == {"frozen", "online"}
+    for arm in experiment["users"].values():
+        assert arm["exposed"] >= arm["finished"] > 0
+    assert experiment["sample_ratio"]["as_planned"]
+    assert experiment["says"]
+    assert "online-routing" in (tmp_path / "demo" / "report" / experiment["page"]).read_text()
     page = (tmp_path / "demo" / "report" / "report.html").read_text()
     assert "<svg" in page
     assert "passed" in page

@@ -38,6 +38,7 @@ from mos_online.settings import Settings
 from mos_online.training import TrainReport
 from simulator.datasets import load
 from simulator.loop.measured import Measured
+from tests.mos_cli.test_demo_experiment import FOUND
 
 ROOT = Path(__file__).parents[2]
 POPULATION = "synthetic:users=100,themes=4,items_per_theme=10,days=5"
@@ -161,7 +162,7 @@ def outcome(log: DemoLog, mos_home: Settings) -> Outcome:
         for seconds in range(11)
     ]
     phases = Phases()
-    for name in ("load", "train", "backfill", "start", "replay", "drain", "check", "judge"):
+    for name in ("load", "train", "backfill", "start", "replay", "drain", "count", "check", "judge"):
         with phases.measure(name):
             pass
     users = len({session.user_id for session in sessions.values()})
@@ -181,6 +182,7 @@ def outcome(log: DemoLog, mos_home: Settings) -> Outcome:
         profiles=ProfileCheck(expected=users, readable=users, stale=0),
         quality={kind: judge.result(kind) for kind in judge.kinds},
         learned=LEARNED,
+        experiment=FOUND,
         phases=phases,
     )
 
@@ -202,7 +204,8 @@ def test_a_run_in_which_everything_was_right_passes(outcome: Outcome) -> None:
 def test_the_documentation_explains_every_key(outcome: Outcome) -> None:
     page = (ROOT / "docs" / "demo-report.md").read_text()
     report = build_report(outcome)
-    for key in [*report, *report["freshness"], *report["phases"], *report["latency_ms"], *report["sessions"]]:
+    keys = [*report, *report["freshness"], *report["phases"], *report["latency_ms"], *report["sessions"]]
+    for key in [*keys, *report["experiment"], *report["experiment"]["users"]["b"]]:
         assert key in page, key
 
 
@@ -260,13 +263,15 @@ def test_the_page_shows_the_figures_and_escapes_what_is_not_ours(outcome: Outcom
     assert page.open == []
     assert page.tags.count("svg") == 4
     assert "b" in page.tags  # ours, of the user's name
-    assert page.tags.count("b") == len(report["samples"])
+    assert page.tags.count("b") == len(report["samples"]) + 1  # and the difference
     words = " ".join(page.text.split())
     assert "MoS Online on synthetic" in words
     assert "passed" in words
     assert "after a session on <b>chess</b> & co:" in words
     assert "n 3 p50 7 p90 81.4 p99 98.1 max 100.0" in words
     assert "Dead letters, by reason none" in words
+    assert "No difference was found." in words
+    assert "a50 %" in words
     failed = Page(render({**report, "passed": False, "faults": ["a < b", "c"]}, [], {}))
     assert "FAILED: a < b; c" in failed.text
     assert failed.tags.count("svg") == 2
@@ -280,6 +285,8 @@ def test_the_short_form_says_the_same(outcome: Outcome) -> None:
     assert "p50 7 ms, p99 98 ms (3)" in shown
     assert "p50 5 s, p99 10 s of event time; its half-life is 9,000 s" in shown
     assert "click to recommendation nothing measured" in shown
+    assert "of 1,500 users are counted, each once" in shown
+    assert "experiment: split as planned" in shown
     assert "passed in" in shown
     assert "/somewhere/report.html" in shown
 

@@ -1,0 +1,197 @@
+"""The demo's experiment: users of a frozen router beside users of one that learns, in the running system."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Hashable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from learning.status import LearnerStatus, read_status
+from mos_cli.demo.log import DemoLog
+from mos_cli.supervisor import Supervisor
+from mos_online.contracts import OUTCOMES
+from mos_online.experiments.in_force import InForce
+from mos_online.experiments.reading import read_plan
+from mos_online.experiments.result import ExperimentResult
+from mos_online.experiments.treatment import Treatments
+from mos_online.experiments.trials import SLACK
+from mos_online.learning.kept_results import read_results
+from mos_online.learning.router_part import RouterPart
+from mos_online.processes import StalledError, wait_until
+from mos_online.recommend.probe import check_model
+from mos_online.registry import open_registry
+from mos_online.settings import Settings
+
+FILE = "experiments.yaml"
+NAME, VERSION, CONTROL, ARM = "online-routing", 1, "frozen", "online"
+
+TEXT = """\
+# Users of a router that stays as it was trained, beside users of one that is revised from their sessions.
+layers:
+  - name: home
+    experiments:
+      - name: online-routing
+        buckets: [[0, 10000]]
+        control: frozen
+        arms:
+          - {{name: frozen, router: frozen, fast_weights: false}}
+          - {{name: online, router: online, fast_weights: false}}
+        primary: ctr
+        window: {window}
+        minimum: {window}
+        maximum: {maximum}
+        expected_users: {users}
+        guardrails: [{{metric: fallback, margin: 0.5}}]
+"""
+
+FEWEST = 1_000
+"""Users that a plan may expect."""
+
+PARTS = 4
+"""The window is this part of the event time in which a user can be counted: three of four enter early enough."""
+
+LONG = 4
+"""A replay of so many times the time after which users count surely has some who do."""
+
+MINUTE, DAY = 60_000, 86_400_000
+MOST = 100_000
+"""A duration of a plan has at most five digits."""
+
+PATIENCE = 45.0
+"""Seconds without any progress after which nobody will be counted."""
+
+STILL = 5.0
+"""Seconds beyond the idle timeout of a partition; when nothing has moved for so long, all is counted that can be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What the learner has found at the end of the replay.
+
+    Attributes:
+        result: as ``mos experiments status`` shows it; None if the learner has not said anything.
+        revisions: how many revisions the router of ``ARM`` has got.
+        users: who was answered.
+        misplaced: of them, those who were answered in another arm than the documented formula says, or in none.
+        due: whether the replay is so long that somebody must be counted.
+    """
+
+    result: ExperimentResult | None
+    revisions: int
+    users: int
+    misplaced: int
+    due: bool
+
+
+def plan_text(log: DemoLog, settings: Settings) -> str:
+    """The file of the experiment, with a window that closes for most users during the replay.
+
+    Args:
+        log: what is replayed.
+        settings: say when a user counts after the window.
+    """
+    length = _length(log)
+    return TEXT.format(
+        window=_duration((length - _settle(settings)) // PARTS),
+        maximum=_duration(length + DAY),
+        users=max(FEWEST, log.replayed["user_id"].n_unique()),
+    )
+
+
+def start_experiment(log: DemoLog, settings: Settings) -> InForce:
+    """Write the file and put it into force, as ``mos experiments start`` does; the services need not run yet."""
+    path = settings.home / FILE
+    path.write_text(plan_text(log, settings), encoding="utf-8")
+    registry = open_registry(settings)
+    found = registry.experiments().start(
+        read_plan(path), lambda version: check_model(registry.fetch(version)), now=time.time_ns() // 1_000_000
+    )
+    return found.in_force
+
+
+def count_users(
+    log: DemoLog,
+    settings: Settings,
+    supervisor: Supervisor,
+    in_force: InForce,
+    answered: Collection[tuple[str, str | None]],
+) -> Experiment:
+    """Wait until the running learner has counted what the replay lets it count.
+
+    Args:
+        log: what was replayed.
+        settings: of the learner.
+        supervisor: watched for exits.
+        in_force: the experiment.
+        answered: users, and the arm that answered each as "experiment/arm"; None for none.
+
+    Raises:
+        MosError: a service exited.
+    """
+    folder, due = settings.learning_dir, bool(answered) and _length(log) >= LONG * _settle(settings)
+
+    def moved() -> Hashable:
+        status, result = read_status(folder), _result(settings)
+        seen = (status.event_time, *sorted(status.counts.items())) if status is not None else ()
+        return seen, result.event_time if result is not None else None
+
+    def begun() -> bool:
+        supervisor.check()
+        result, status = _result(settings), read_status(folder)
+        return result is not None and result.begun_at >= 0 and status is not None and status.counts.get(OUTCOMES, 0) > 0
+
+    def never() -> bool:
+        supervisor.check()
+        return False
+
+    with suppress(StalledError):
+        if due:
+            wait_until(begun, progress=moved, stalled=PATIENCE)
+        if answered:
+            wait_until(never, progress=moved, stalled=settings.sessions.idle_timeout / 1000 + STILL)
+    return Experiment(
+        result=_result(settings),
+        revisions=_revisions(read_status(folder)),
+        users=len({user for user, _ in answered}),
+        misplaced=misplaced(in_force, answered),
+        due=due,
+    )
+
+
+def misplaced(in_force: InForce, answered: Collection[tuple[str, str | None]]) -> int:
+    """How many users were answered in another arm than the documented formula says, or in none."""
+    treatments, wrong = Treatments(in_force), set()
+    for user, arm in answered:
+        expected = [f"{one.experiment}/{one.arm}" for one in treatments.of(user).assignments]
+        if arm not in expected:
+            wrong.add(user)
+    return len(wrong)
+
+
+def _result(settings: Settings) -> ExperimentResult | None:
+    found = (one for one in read_results(settings.learning_dir) if (one.plan.name, one.plan.version) == (NAME, VERSION))
+    return next(found, None)
+
+
+def _revisions(status: LearnerStatus | None) -> int:
+    """How many revisions the arm that learns has got, by the word of the learner."""
+    said = status.parts.get(RouterPart.name, {}) if status is not None else {}
+    return int(said.get(f"arm {NAME}/{VERSION}/{ARM}", {}).get("revision", 0))
+
+
+def _length(log: DemoLog) -> int:
+    """Event time of the replay, ms."""
+    first, last = log.span
+    return last - first
+
+
+def _settle(settings: Settings) -> int:
+    """So long (ms) after the window a user counts: then the last outcomes and sessions are known."""
+    return max(settings.join_rules.window, settings.sessions.gap) + SLACK
+
+
+def _duration(length: int) -> str:
+    """A length of time (ms) as a plan has it: whole minutes, at least one; days where these are too many."""
+    minutes = max(1, length // MINUTE)
+    return f"{minutes}m" if minutes < MOST else f"{length // DAY}d"
