@@ -5,42 +5,38 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from mos_online.errors import RegistryError
+from learning.experiments_in_force import ExperimentsInForce
 from mos_online.experiments.in_force import InForce
-from mos_online.registry.experiments import ExperimentHistory, ExperimentsFollower
-
-LOOK = 1.0
-"""Seconds between two looks at the registry."""
+from mos_online.registry.experiments import ExperimentHistory
 
 
 class RegistryShelf:
     """The shelf of the learner's part that counts experiments (``mos_online.experiments.shelf``)."""
 
     def __init__(
-        self, history: ExperimentHistory, promote: Callable[[str], object], *, now: Callable[[], float] = time.time
+        self,
+        history: ExperimentHistory,
+        in_force: ExperimentsInForce,
+        promote: Callable[[str], object],
+        *,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        """Nothing is read yet.
+        """Change what is in force.
 
         Args:
             history: of the registry.
+            in_force: follows the registry, for all parts.
             promote: tries a version of the model and puts it into service; raises ModelError if it cannot serve.
             now: gives seconds since 1970 UTC.
         """
         self._history = history
+        self._in_force = in_force
         self._promote = promote
-        self._follower = ExperimentsFollower(history, every=LOOK)
         self._now = now
 
     def in_force(self) -> InForce:
-        """See ``ExperimentShelf``.
-
-        Raises:
-            RegistryError: nothing can be read, and nothing was read before.
-        """
-        self._follower.poll()
-        if self._follower.problem is not None and not self._follower.found.revision:
-            raise RegistryError(self._follower.problem)
-        return self._follower.found.in_force
+        """See ``ExperimentShelf``."""
+        return self._in_force.found()
 
     def roll_back(self, experiment: str, version: int, arm: str, why: str) -> None:
         """See ``ExperimentShelf``."""

@@ -106,6 +106,7 @@ class FastWeightsPart:
         self._published: dict[str, FastWeights] = {}
         self._published_at = self._stored_at = float("-inf")
         self._alarms: list[DriftAlarm] = []
+        self._unknown = 0
         self._epoch()
 
     def take(self, batch: LearningBatch) -> None:
@@ -171,6 +172,7 @@ class FastWeightsPart:
             "held off": state.hold_off.held,
             "stopped by": self._learner.broken(),
             "epoch": state.epoch,
+            "outcomes of unknown experiments, which teach nobody": self._unknown,
         }
 
     def _publish(self) -> None:
@@ -200,6 +202,7 @@ class FastWeightsPart:
             arm = treatments.learner_of(outcome.assignments)
             if arm is not None:
                 yield outcome, arm
+            self._unknown += not treatments.knows(outcome.assignments)
 
     def _epoch(self) -> None:
         if (begun := self._themes.follow()) is not None:

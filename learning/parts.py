@@ -9,7 +9,7 @@ from functools import partial
 from features.store import OnlineStore
 from learning.experiment_shelf import RegistryShelf
 from learning.experiments import ExperimentsPart
-from learning.experiments_in_force import TreatmentsInForce
+from learning.experiments_in_force import ExperimentsInForce
 from learning.fast_weights import FastWeightsPart
 from learning.learning_events import ROOM, LearningEvents
 from learning.revisions import Revisions
@@ -29,30 +29,33 @@ def learning_parts(settings: Settings, at_end: ExitStack) -> Sequence[LearningPa
         at_end: closes what they hold, and gives what they publish its time.
 
     Raises:
+        RegistryError: it cannot be read which experiments are in force; nothing is open then.
         MosError: the online store cannot be opened.
     """
+    registry = open_registry(settings)
+    history = registry.experiments()
+    in_force = ExperimentsInForce(history)
     store = OnlineStore.open(settings)
     at_end.callback(store.close)
     producer = UnwaitingProducer(settings, room=ROOM)
     producer.start()
     at_end.callback(producer.stop)
-    registry, events = open_registry(settings), LearningEvents(settings, producer)
-    treatments = TreatmentsInForce(registry)
+    events = LearningEvents(settings, producer)
     return (
         FastWeightsPart(
             folder=settings.learning_dir,
             themes=SessionThemes(registry),
             write=store.fast_weights.write,
             events=events,
-            treatments=treatments,
+            treatments=in_force.treatments,
         ),
         RouterPart(
             Revisions(settings, registry, write=store.routers.write, producer=producer, events=events),
-            treatments=treatments,
+            treatments=in_force.treatments,
         ),
         ExperimentsPart(
             folder=settings.learning_dir,
-            shelf=RegistryShelf(registry.experiments(), partial(_promote, registry)),
+            shelf=RegistryShelf(history, in_force, partial(_promote, registry)),
             events=events,
             types=settings.sessions.types,
             feedback_window=settings.join_rules.window,

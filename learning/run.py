@@ -1,4 +1,4 @@
-"""Runs the learner in the foreground: one at a time, waiting for Kafka, until it is stopped."""
+"""Runs the learner in the foreground: one at a time, waiting for the registry and for Kafka, until it is stopped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 from learning.learner import Learner
 from monitoring.server import health_server
-from mos_online.errors import BrokerUnavailableError
+from mos_online.errors import BrokerUnavailableError, RegistryError
 from mos_online.health import Health
 from mos_online.learning.part import LearningPart
 from mos_online.processes import locked
@@ -42,7 +42,13 @@ class LearnerRun:
     """
 
     def __init__(self, settings: Settings, make_parts: Callable[[Settings, ExitStack], Sequence[LearningPart]]) -> None:
-        """Begin with nothing; ``make_parts`` is called once, with what is closed at the end."""
+        """Begin with nothing.
+
+        Args:
+            settings: of everything.
+            make_parts: makes the parts, and is given what is closed at the end. While it raises RegistryError it is
+                called again.
+        """
         self.stopped_by: signal.Signals | None = None
         self._settings = settings
         self._make_parts = make_parts
@@ -65,7 +71,7 @@ class LearnerRun:
             stack.enter_context(self._signals())
             stack.enter_context(self._health())
             lease = stack.enter_context(open_registry(self._settings).learner(PATIENCE))
-            learner = self._started(lease.check, self._make_parts(self._settings, stack))
+            learner = self._started(lease.check, stack)
             if learner is not None:
                 stack.callback(learner.close)
                 self._learn(learner, finished)
@@ -88,15 +94,16 @@ class LearnerRun:
             learner.turn()
         learner.turn()
 
-    def _started(self, check: Callable[[], None], parts: Sequence[LearningPart]) -> Learner | None:
-        """The learner, as soon as Kafka is there; None if a signal came before."""
-        pause = 0.1
+    def _started(self, check: Callable[[], None], stack: ExitStack) -> Learner | None:
+        """The learner, as soon as the registry and Kafka are there; None if a signal came before."""
+        pause, parts = 0.1, None
         while self.stopped_by is None:
             try:
+                parts = parts or self._make_parts(self._settings, stack)
                 self._learner = Learner(self._settings, parts, check=check)
-            except BrokerUnavailableError as error:
+            except (RegistryError, BrokerUnavailableError) as error:
                 if self._trouble != str(error):
-                    log.warning("waiting for Kafka: %s", error)
+                    log.warning("the learner waits: %s", error)
                 self._trouble = str(error)
             else:
                 self._trouble = None
@@ -107,7 +114,7 @@ class LearnerRun:
         return None
 
     def alive(self) -> Health:
-        """Whether the learner works, or waits for a Kafka that is away."""
+        """Whether the learner works, or waits for a Kafka or a registry that is away."""
         silent = time.monotonic() - self._turned_at
         if silent > STUCK:
             return Health(

@@ -137,6 +137,10 @@ class Treatments:
                 return key if one.control_because is None and key in self.fast else None
         return CHAMPION
 
+    def knows(self, assignments: Sequence[Assignment]) -> bool:
+        """Whether all experiments of an answer run, or have ended not long ago."""
+        return all((one.experiment, one.version) in self._diverts for one in assignments)
+
     def router_of(self, treatment: Treatment) -> str:
         """The arm whose revisions of the router a treatment has; ``FROZEN`` if it has none."""
         if treatment.router == "frozen":

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from learning.experiment_shelf import RegistryShelf
+from learning.experiments_in_force import ExperimentsInForce
+from learning.parts import learning_parts
 from mos_online.errors import RegistryError
 from mos_online.experiments.reading import parse_plan
+from mos_online.registry import open_registry
 from mos_online.registry.experiments import ExperimentHistory
 from mos_online.registry.local_storage import LocalStorage
+from mos_online.registry.numbered import file_of
+from mos_online.settings import Settings
 from tests.experiments.plans import MODELS, ROUTING, resolve
 
 
@@ -22,7 +28,7 @@ def history(tmp_path: Path) -> ExperimentHistory:
 
 
 def shelf_of(history: ExperimentHistory, promoted: list[str]) -> RegistryShelf:
-    return RegistryShelf(history, promoted.append, now=lambda: 0.008)
+    return RegistryShelf(history, ExperimentsInForce(history), promoted.append, now=lambda: 0.008)
 
 
 def test_an_arm_is_taken_back_once_and_only_of_the_version_that_runs(history: ExperimentHistory) -> None:
@@ -49,16 +55,19 @@ def test_a_winner_is_put_into_service_and_the_experiment_ends(history: Experimen
     assert ended.why == "new was put into service: better"
 
 
-def test_a_registry_that_cannot_be_read_is_told_until_it_was_read_once(
-    history: ExperimentHistory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shelf, first = shelf_of(history, []), shelf_of(history, [])
-    assert len(shelf.in_force().running) == 2
-
-    def away(_: object) -> None:
-        raise RegistryError("away")
-
-    monkeypatch.setattr(ExperimentHistory, "read", away)
-    with pytest.raises(RegistryError, match="away"):
-        first.in_force()
-    assert len(shelf.in_force().running) == 2
+def test_nobody_learns_before_it_is_known_who_teaches_whom(mos_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Users of an arm would teach the champion. What was read once holds while the registry is away."""
+    history = open_registry(mos_home).experiments()
+    history.start(parse_plan(ROUTING), lambda _: None, now=7)
+    monkeypatch.setattr("learning.experiments_in_force.LOOK", 0.0)
+    known = ExperimentsInForce(history)
+    assert len(known.found().running) == 1
+    revision = Path(mos_home.models_location, "experiments", file_of(history.read().revision))
+    revision.write_bytes(b"damaged")
+    with ExitStack() as stack, pytest.raises(RegistryError, match=r"nothing is learned until .* are damaged"):
+        learning_parts(mos_home, stack)
+    assert "routing/1/online" in known.treatments().routers
+    assert known.found() is known.found()
+    open_registry(mos_home).experiments().start(parse_plan(ROUTING), lambda _: None, now=8)
+    with ExitStack() as stack:
+        assert learning_parts(mos_home, stack)

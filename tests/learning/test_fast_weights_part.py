@@ -277,6 +277,8 @@ def test_each_arm_learns_from_the_answers_that_name_it_and_from_no_others(world:
     for weights in world.written[-2:]:
         assert weights.models == alone[weights.arm]
     assert alone["champion"] != alone["routing/1/online"]
+    unknown_ones = sum(one.assignments == [unknown] for one in given)
+    assert part.status()["outcomes of unknown experiments, which teach nobody"] == unknown_ones > 0
     assert Treatments(in_force("layers:" + MODELS)).learner_of([replace(other, experiment="model")]) == "champion"
 
     world.treatments = Treatments(stopped(in_force(ROUTING), ["routing"], "done", now=9))

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from learning.experiment_shelf import RegistryShelf
 from learning.experiments import ExperimentsPart
+from learning.experiments_in_force import ExperimentsInForce
 from learning.learner import Learner
 from learning.learning_events import LearningEvents
 from mos_online.contracts import Outcome
@@ -58,9 +59,10 @@ def harmful() -> list[Outcome]:
 
 
 def learner_of(settings: Settings, kafka: Kafka) -> Learner:
+    history = open_registry(settings).experiments()
     part = ExperimentsPart(
         folder=settings.learning_dir,
-        shelf=RegistryShelf(open_registry(settings).experiments(), lambda _: None),
+        shelf=RegistryShelf(history, ExperimentsInForce(history), lambda _: None),
         events=LearningEvents(settings, kafka),
         types=settings.sessions.types,
         feedback_window=settings.join_rules.window,

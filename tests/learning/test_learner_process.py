@@ -215,9 +215,18 @@ def test_a_learner_that_lost_its_claim_publishes_nothing(cluster: Settings) -> N
     learner.close()
 
 
-def test_it_waits_for_kafka_answers_probes_and_stops_in_order(mos_home: Settings, free_port: Callable[[], int]) -> None:
+@pytest.mark.parametrize("away", ["embedded broker is not running", "the registry is away"])
+def test_it_waits_answers_probes_and_stops_in_order(
+    mos_home: Settings, free_port: Callable[[], int], away: str
+) -> None:
     waiting = mos_home.model_copy(update={"learn_port": free_port()})  # the embedded broker does not run
-    run = LearnerRun(waiting, lambda *_: [Recording()])
+
+    def parts(*_: object) -> list[Recording]:
+        if "registry" in away:
+            raise RegistryError(away)
+        return [Recording()]
+
+    run = LearnerRun(waiting, parts)
     answers: list[httpx.Response] = []
 
     def probe() -> None:
@@ -227,7 +236,7 @@ def test_it_waits_for_kafka_answers_probes_and_stops_in_order(mos_home: Settings
             except httpx.HTTPError:
                 time.sleep(0.01)
                 continue
-            if "embedded broker is not running" in found.text:
+            if away in found.text:
                 answers.extend([found, httpx.get(f"http://127.0.0.1:{waiting.learn_port}/healthz")])
         signal.raise_signal(signal.SIGTERM)
 

@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from msgspec.structs import replace
 
 from features.store import OnlineStore
-from learning.experiments_in_force import TreatmentsInForce
+from learning.experiments_in_force import ExperimentsInForce
 from learning.learner import Learner
 from learning.learning_events import LearningEvents
 from learning.parts import learning_parts
@@ -155,16 +155,17 @@ def test_the_learner_makes_and_publishes_revisions_and_goes_on_after_it_was_kill
 def test_each_arm_is_kept_stored_and_published_by_itself(mos_home: Settings, tmp_path: Path) -> None:
     base = publish_model(tmp_path / "model", mos_home)
     registry = open_registry(mos_home)
-    treatments = TreatmentsInForce(registry)
+    treatments = ExperimentsInForce(registry.experiments()).treatments
     before = treatments()
     assert before is treatments()
     arm = "routing/1/online"
     registry.experiments().start(parse_plan(ROUTING), lambda _: None, now=1)
-    assert TreatmentsInForce(registry)().routers == {arm: None}, "known from the start"
+    treatments = ExperimentsInForce(registry.experiments()).treatments
+    assert treatments().routers == {arm: None}, "known from the start"
     store, sender = OnlineStore.open(mos_home), Sender()
     sender.away = True
     rules = RouterRules(schedule=RouterSchedule(every=40))
-    part = RouterPart(shelf(mos_home, sender, store.routers.write), rules=rules, treatments=TreatmentsInForce(registry))
+    part = RouterPart(shelf(mos_home, sender, store.routers.write), rules=rules, treatments=treatments)
     sessions = [replace(session(n, "ab"[n % 2], "ab"[n % 2]), user_id=f"u{n}") for n in range(400)]
     give(part, sessions)
     kept = {name: registry.routers(base.epoch, name).newest() for name in (CHAMPION, arm)}
