@@ -1,13 +1,14 @@
 """Does the gate of fine-tuning let worse models through? Cycles on traffic that does not change, judged afterwards.
 
-    python benchmarks/fine_tuning_noise.py [--cycles 50] [--users 300] [--judges 3000] [--minutes 2] [--width 16]
+    python benchmarks/fine_tuning_noise.py [--cycles 50] [--users 250] [--judges 1200] [--minutes 2] [--width 16]
                                            [--noise 0,0.02,0.1]
 
 Trains a champion on a synthetic log until it learns no more. Each cycle then has a log of other users of the same
 habits: there is nothing new to learn. In every cycle the champion is fine-tuned (noise 0), or its weights are moved at
 random by so many standard deviations of each tensor. The gate judges by the newest tenth, as in service.
-What it promotes is compared with the champion before it on 20,000 clicks of users that nobody has seen. Prints
-Markdown. The model is small, so that fifty cycles take minutes: a gate is the more easily misled, the noisier it is.
+What it promotes is compared with the champion before it on 20,000 clicks of users that nobody has seen, and in the end
+the last champion with the first one. Prints Markdown. The model is small, so that fifty cycles take minutes: a gate is
+the more easily misled, the noisier it is.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from mos_online.fine_tuning.config import FineTuneConfig
 from mos_online.fine_tuning.cycle import fine_tune
 from mos_online.fine_tuning.data import TuningData, prepare_tuning
 from mos_online.fine_tuning.history import History
-from mos_online.fine_tuning.judged import judge
+from mos_online.fine_tuning.judged import Judged, judge
 from mos_online.fine_tuning.tune import tune
 from mos_online.fine_tuning.warm_start import grown
-from mos_online.metrics.bootstrap import paired_bootstrap
+from mos_online.metrics.bootstrap import Comparison, paired_bootstrap
 from mos_online.model import MoS
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.registry import Registry
@@ -90,25 +91,34 @@ def moved(noise: float, seed: int) -> object:
     return move
 
 
-def truth(
-    registry: Registry, sessions: Sequence[Session], before: ModelCheckpoint, after: ModelCheckpoint
-) -> tuple[float, float, float]:
-    """GAUC of ``after`` minus ``before`` on clicks that nobody has seen, with its interval."""
-    config = FineTuneConfig(held_out=0.8, most=JUDGED)
-    data = prepare_tuning(
-        after,
-        sessions,
-        types=TYPES,
-        gap_ms=GAP,
-        routers=routers_of(registry, after.router),
-        learned_to=None,
-        config=config,
-    )
-    models = [grown(one, data.catalogue, data.routing, data.router) for one in (after, before)]
-    known = len(data.catalogue.items)
-    aucs = [judge(model, data.held_out, data.log_share, known=known).auc for model in models]
-    found = paired_bootstrap(aucs[0], aucs[1], data.log.users[data.window.held_out])
-    return found.mean, found.low, found.high
+class Truth:
+    """What models are worth on clicks that nobody has seen."""
+
+    def __init__(self, registry: Registry, champion: ModelCheckpoint, sessions: Sequence[Session]) -> None:
+        """Lay the sessions out once: all models of a run have the same items and the same router."""
+        self._data = prepare_tuning(
+            champion,
+            sessions,
+            types=TYPES,
+            gap_ms=GAP,
+            routers=routers_of(registry, champion.router),
+            learned_to=None,
+            config=FineTuneConfig(held_out=0.8, most=JUDGED),
+        )
+        self._users = self._data.log.users[self._data.window.held_out]
+        self._known: dict[str, Judged] = {}
+
+    def gains(self, before: ModelCheckpoint, after: ModelCheckpoint) -> tuple[Comparison, Comparison]:
+        """GAUC and NDCG@10 of ``after`` minus ``before``, with intervals over users."""
+        old, new = self._judged(before), self._judged(after)
+        return paired_bootstrap(new.auc, old.auc, self._users), paired_bootstrap(new.ndcg, old.ndcg, self._users)
+
+    def _judged(self, one: ModelCheckpoint) -> Judged:
+        if one.version not in self._known:
+            data = self._data
+            model = grown(one, data.catalogue, data.routing, data.router)
+            self._known[one.version] = judge(model, data.held_out, data.log_share, known=len(data.catalogue.items))
+        return self._known[one.version]
 
 
 def champion_of(registry: Registry, users: int, minutes: float, width: int) -> str:
@@ -127,49 +137,55 @@ def champion_of(registry: Registry, users: int, minutes: float, width: int) -> s
     return registry.promote(report.version, lambda _: None)
 
 
-def run(registry: Registry, judges: Sequence[Session], *, noise: float, cycles_: int, users: int) -> str:
+def run(registry: Registry, truth: Truth, *, noise: float, cycles_: int, users: int) -> str:
     """One row of the table."""
-    promoted: list[tuple[float, float, float]] = []
+    first = ModelCheckpoint.from_pretrained(registry.fetch("champion"))
+    last, promoted = first, []
     with tempfile.TemporaryDirectory() as folder:
         history = History(Path(folder))
         for number in range(1, cycles_ + 1):
-            before = ModelCheckpoint.from_pretrained(registry.fetch("champion"))
             sessions = sessions_of(synthesize(habits(users, number)).clicks)
             config = FineTuneConfig(minutes=5, seed=number, threads=1)
             with patch.object(attempt, "tune", moved(noise, number) if noise else tune):
                 found = fine_tune(registry, sessions, history, types=TYPES, gap_ms=GAP, config=config, why="noise")
             if found.result == "promoted":
-                after = ModelCheckpoint.from_pretrained(registry.fetch("champion"))
-                promoted.append(truth(registry, judges, before, after))
-    worst = min(promoted, default=None)
-    shown = f"{worst[0]:+.4f} [{worst[1]:+.4f}, {worst[2]:+.4f}]" if worst else "-"
-    below = sum(mean < LIMIT for mean, _, _ in promoted)
+                before, last = last, ModelCheckpoint.from_pretrained(registry.fetch("champion"))
+                promoted.append(truth.gains(before, last)[0])
+    worst = min(promoted, key=lambda gain: gain.mean, default=None)
+    below = sum(gain.mean < LIMIT for gain in promoted)
     kind = f"moved by {noise:g}" if noise else "fine-tuned"
-    total = sum(mean for mean, _, _ in promoted)
-    return f"| {kind} | {cycles_} | {len(promoted)} | {below} | {shown} | {total:+.4f} |"
+    total = map(shown, truth.gains(first, last))
+    return f"| {kind} | {cycles_} | {len(promoted)} | {below} | {shown(worst)} | {' | '.join(total)} |"
+
+
+def shown(gain: Comparison | None) -> str:
+    """A cell of the table."""
+    return f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]" if gain is not None else "-"
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cycles", type=int, default=50)
-    parser.add_argument("--users", type=int, default=300, help="of a cycle")
+    parser.add_argument("--users", type=int, default=250, help="of a cycle")
     parser.add_argument("--width", type=int, default=16, help="of the model")
-    parser.add_argument("--judges", type=int, default=3000, help="users of the clicks that nobody has seen")
+    parser.add_argument("--judges", type=int, default=1200, help="users of the clicks that nobody has seen")
     parser.add_argument("--minutes", type=float, default=2.0, help="that the champion may be trained")
     parser.add_argument("--noise", default="0,0.02,0.1")
     arguments = parser.parse_args()
     judges = sessions_of(synthesize(habits(arguments.judges, 1000)).clicks)
     print(
-        "| candidates | cycles | promoted | of these below -0.002 | the worst of them: GAUC [95 %] | sum |\n"
-        "|---|---|---|---|---|---|"
+        "| candidates | cycles | promoted | of these below -0.002 | the worst of them: GAUC [95 %] "
+        f"| last champion - first: GAUC | NDCG@10 |\n|---{6 * '|---'}|",
+        flush=True,
     )
     with tempfile.TemporaryDirectory() as folder:
         registry = Registry(folder)
         first = champion_of(registry, arguments.users, arguments.minutes, arguments.width)
+        truth = Truth(registry, ModelCheckpoint.from_pretrained(registry.fetch("champion")), judges)
         for noise in map(float, arguments.noise.split(",")):
             registry.promote(first, lambda _: None)
-            row = run(registry, judges, noise=noise, cycles_=arguments.cycles, users=arguments.users)
+            row = run(registry, truth, noise=noise, cycles_=arguments.cycles, users=arguments.users)
             print(row, flush=True)
 
 
