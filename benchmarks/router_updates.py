@@ -11,15 +11,11 @@ asked for. The model's router is restored at the end. Run it on a registry that 
 from __future__ import annotations
 
 import argparse
-import http.client
-import json
-import random
-import threading
 import time
 from collections import Counter
-from urllib.parse import urlsplit
 
 import numpy as np
+from asking_clients import AskingClients
 
 from features.store import OnlineStore
 from mos_cli.routers.revisions import RevisionsInService
@@ -30,51 +26,6 @@ from mos_online.themes.updates import restored, shortened, update_of
 
 PAUSE = 1.5
 """Seconds between two revisions."""
-
-
-class Clients:
-    """Connections that ask as fast as they are answered.
-
-    Attributes:
-        seen: of each answer, when it was asked for and what made it.
-        statuses: of all answers.
-        seconds: latencies.
-    """
-
-    def __init__(self, settings: Settings, count: int, *, key: str = "router_version") -> None:
-        """Begin to ask; ``key`` names the field of an answer that says what made it."""
-        self._key = key
-        self.seen: list[tuple[float, str]] = []
-        self.statuses: Counter[int] = Counter()
-        self.seconds: list[float] = []
-        self._address = urlsplit(settings.recommend_url)
-        self._headers = {"content-type": "application/json"}
-        if settings.api_key:
-            self._headers["x-api-key"] = settings.api_key
-        self._stopped = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(count)]
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        """Wait for the last answers."""
-        self._stopped.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self, number: int) -> None:
-        connection = http.client.HTTPConnection(str(self._address.hostname), self._address.port or 80)
-        rng = random.Random(number)
-        while not self._stopped.is_set():
-            body = json.dumps({"user_id": f"u{rng.randrange(1000)}", "k": 10, "trigger": "test"})
-            asked = time.monotonic()
-            connection.request("POST", "/v1/recommend", body, self._headers)
-            answer = connection.getresponse()
-            content = answer.read()
-            self.statuses[answer.status] += 1
-            self.seconds.append(time.monotonic() - asked)
-            if answer.status == 200:
-                self.seen.append((asked, json.loads(content)[self._key]))
 
 
 def made(base: Router, sequence: int, rows: int) -> RouterUpdate:
@@ -99,7 +50,7 @@ def main() -> None:
     first = service.history.newest()
     start = first.sequence if first is not None else 0
     published: list[tuple[str, float]] = []
-    clients = Clients(settings, options.clients)
+    clients = AskingClients(settings, options.clients, key="router_version")
     time.sleep(PAUSE)
     for sequence in range(start + 1, start + options.updates + 1):
         update = made(service.base, sequence, options.rows)
@@ -114,13 +65,15 @@ def main() -> None:
         service.history.add(last)
         store.routers.write(shortened(last, service.history.place(last.sequence)))
     number = {version: at for at, (version, _) in enumerate(published)}
+    seen = [(one.asked, one.made_by) for one in clients.answers if one.made_by is not None]
     took = [
-        max((asked for asked, version in clients.seen if number.get(version, -1) < at), default=begun) - begun
+        max((asked for asked, version in seen if number.get(version, -1) < at), default=begun) - begun
         for at, (_, begun) in enumerate(published)
     ]
     p50, p99 = np.quantile(np.maximum(took, 0), [0.5, 0.99])
-    slow = np.quantile(clients.seconds, 0.99)
-    print(f"{len(clients.seen):,} answers, statuses {dict(clients.statuses)}, p99 {1000 * slow:.1f} ms")
+    slow = np.quantile([one.seconds for one in clients.answers], 0.99)
+    statuses = dict(Counter(one.status for one in clients.answers))
+    print(f"{len(clients.answers):,} answers, statuses {statuses}, p99 {1000 * slow:.1f} ms")
     print(
         f"{len(took)} revisions of {options.rows:,} vectors: live in the last replica after p50 {p50:.3f} s, ", end=""
     )
