@@ -19,6 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import psutil
 from asking_clients import Answered, AskingClients
 from fine_tuning_noise import sessions_of
 
@@ -58,24 +59,27 @@ class FineTunings:
 
     Attributes:
         ended: how many have ended by themselves.
+        worked: seconds of processor time that they had.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.ended = 0
+        self.ended, self.worked = 0, 0.0
         self._folder = folder
         self._child = self._started()
 
     def run(self, seconds: float) -> None:
         """Let it go on for so long; then it is paused."""
+        before = self._seconds()
         self._signal(signal.SIGCONT)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if self._child.status() is not None:
-                self.end()
+                self._child.end(signal.SIGKILL, timeout=0)
                 self.ended += 1
-                self._child = self._started()
+                self._child, before = self._started(), 0.0
             time.sleep(0.02)
         self._signal(signal.SIGSTOP)
+        self.worked += max(self._seconds() - before, 0.0)
 
     def end(self) -> None:
         """Kill it."""
@@ -86,6 +90,10 @@ class FineTunings:
         child = start_process(self._folder, "benchmark", refit=False, hold=True)
         assert isinstance(child, GuardedChild)
         return child
+
+    def _seconds(self) -> float:
+        times = psutil.Process(self._child.pid).cpu_times()
+        return float(times.user + times.system)
 
     def _signal(self, number: signal.Signals) -> None:
         os.killpg(self._child.pid, number)
@@ -143,9 +151,12 @@ def main() -> None:
     whole = [np.quantile(np.concatenate(side), 0.99) for side in (found[::2], found[1::2])]
     low, high = ratio(found[1::2], found[::2])
     others = sum(one.status != 200 for one in clients.answers)
+    spent = sum(end - begin for begin, end in zip(borders[::2], borders[1::2], strict=False))
     load = os.getloadavg()[1] / (os.cpu_count() or 1)
     print(f"\np99 beside / alone: {whole[0] / whole[1]:.2f} [{low:.2f}, {high:.2f}]; not answered with 200: {others}")
-    print(f"{tunings.ended} fine-tunings ended meanwhile; load of a processor {load:.1f}")
+    print(
+        f"it had {tunings.worked / spent:.0%} of a processor, and {tunings.ended} ended; load of a processor {load:.1f}"
+    )
 
 
 if __name__ == "__main__":
