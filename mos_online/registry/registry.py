@@ -59,7 +59,7 @@ class Registry:
         if isinstance(storage, LocalStorage):
             self._fetch = partial(_checked, storage.root / FOLDER)
         elif cache is not None:
-            self._fetch = VersionCache(cache, self._versions).fetch
+            self._fetch = VersionCache(cache, self._versions, self._in_force).fetch
         else:
             raise SettingsError(f"the model registry {storage.label} is remote and needs a folder to fetch versions to")
 
@@ -87,10 +87,8 @@ class Registry:
             aliases = Aliases(champion=aliases.champion, candidate=manifest.version, previous=aliases.previous)
             self._aliases.commit(aliases, lease.check)
             self._versions.tidy(aliases.versions(), lease.check)
-            experiments = self.experiments().read()
-            needed = aliases.versions() | experiments.in_force.models()
-            for old in self.versions()[KEPT_VERSIONS:]:
-                if old not in needed and experiments.problem is None:
+            if (needed := self._in_force()) is not None:
+                for old in set(self.versions()[KEPT_VERSIONS:]) - needed:
                     self._versions.remove(old, lease.check)
         return manifest.version
 
@@ -218,6 +216,14 @@ class Registry:
             known = ", ".join(self.versions()) or "none"
             raise ModelError(f"no model version {version!r} in {self.label}; there are: {known}")
         return version
+
+    def _in_force(self) -> set[str] | None:
+        """Versions with an alias and those of arms; None if they cannot all be read."""
+        try:
+            aliases, experiments = self.aliases(), self.experiments().read()
+        except ModelError:
+            return None
+        return aliases.versions() | experiments.in_force.models() if experiments.problem is None else None
 
     def _holds(self, manifest: Manifest) -> bool:
         """Whether the very same model is there, and whole."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,11 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from mos_online.errors import ModelError, RegistryError, SettingsError
+from mos_online.experiments.reading import parse_plan
 from mos_online.registry import Registry, cache, open_registry
 from mos_online.registry.local_storage import LocalStorage
 from mos_online.registry.location import open_storage
+from mos_online.registry.manifest import Manifest
 from mos_online.registry.storage import Storage
 from mos_online.settings import Settings
 from tests.model_folder import put_into_service
@@ -66,7 +67,18 @@ def test_damage_over_there_is_named_and_nothing_stays_here(remote: Storage, tmp_
         remote.delete("versions/m-1/model.safetensors")
     with pytest.raises(ModelError, match=r"model\.safetensors is (not what was added|missing).*mos train"):
         registry_at(remote, tmp_path / "cache").fetch("champion")
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+def here(folder: Path) -> set[str]:
+    """The versions in a cache."""
+    return {path.name.rpartition("-")[0] for path in folder.glob("[!.]*")}
+
+
+def long_ago(*folders: Path) -> None:
+    """Let them have been used before all others."""
+    for number, folder in enumerate(folders):
+        os.utime(folder, (10**9 + number,) * 2)
 
 
 def test_the_cache_is_bounded_and_keeps_what_was_used_last(remote: Storage, tmp_path: Path) -> None:
@@ -74,19 +86,76 @@ def test_the_cache_is_bounded_and_keeps_what_was_used_last(remote: Storage, tmp_
     stale, running = tmp_path / "cache" / ".fetching-old", tmp_path / "cache" / ".fetching-new"
     for draft in (stale, running):
         draft.mkdir(parents=True)
-    os.utime(stale, (time.time() - 2 * cache.ABANDONED,) * 2)
-    for number in range(2, 5):
-        registry.add(model(tmp_path, f"m-{number}"))
-    for number, version in enumerate(["m-1", "m-2", "m-3", "m-1", "m-4"]):
-        folder = registry.fetch(version)
-        os.utime(folder, (10**9 + number,) * 2)
-    assert sorted(path.name[:3] for path in (tmp_path / "cache").iterdir() if path.name[0] == "m") == [
-        "m-1",
-        "m-3",
-        "m-4",
-    ]
+    long_ago(stale)
+    for number in range(2, 7):
+        put_into_service(registry, model(tmp_path, f"m-{number}"))
+    folders = [registry.fetch(f"m-{number}") for number in range(2, 7)]
+    assert here(tmp_path / "cache") == {f"m-{number}" for number in range(2, 7)}, "somebody may be loading one of them"
+    long_ago(*folders)
+    registry.fetch("m-2")
+    assert here(tmp_path / "cache") == {"m-2", "m-4", "m-5", "m-6"}, "m-5 and m-6 have aliases"
     assert running.exists()
     assert not stale.exists()
+
+
+ARMS = ", ".join(f"{{name: a{number}, model: m-{number}}}" for number in range(1, 6))
+FIVE_MODELS = f"""
+layers:
+  - name: home
+    experiments:
+      - {{name: models, buckets: [[0, 10000]], control: a1, arms: [{ARMS}], primary: ctr}}
+"""
+
+
+def test_what_is_in_force_stays_however_long_ago_it_was_used(
+    remote: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = registry_at(remote, tmp_path / "cache")
+    for number in range(2, 9):
+        put_into_service(registry, model(tmp_path, f"m-{number}"))
+        if number == 5:
+            registry.experiments().start(parse_plan(FIVE_MODELS), registry.fetch, now=7)
+    for _ in range(3):  # restarts, days apart
+        long_ago(*(registry.fetch(version) for version in registry.versions()))
+        downloads = count_downloads(remote, monkeypatch)
+        for replica in (registry_at(remote, tmp_path / "cache"), registry_at(remote, tmp_path / "cache")):
+            for version in (*(f"m-{number}" for number in range(1, 6)), "champion"):
+                assert (replica.fetch(version) / "model.safetensors").exists()
+        assert downloads == []
+    registry.experiments().stop(["models"], "done", now=8)
+    long_ago(*(registry.fetch(version) for version in registry.versions()))
+    remote.write("aliases/00000099.0000000000000000", b"")
+    with pytest.raises(ModelError, match="damaged"):
+        registry.fetch("candidate")
+    registry.fetch("m-8")
+    assert len(here(tmp_path / "cache")) > cache.KEPT_ON_DISK, "while it is not known what is in force, all stay"
+
+
+def test_of_two_that_find_a_copy_damaged_none_takes_the_good_one_from_the_other(
+    remote: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick = registry_at(remote, tmp_path / "cache"), registry_at(remote, tmp_path / "cache")
+    (slow.fetch("champion") / "model.safetensors").write_bytes(b"rot")
+    check, loading = Manifest.check, []
+
+    def meanwhile(manifest: Manifest, folder: Path) -> None:
+        monkeypatch.setattr(Manifest, "check", check)
+        try:
+            check(manifest, folder)
+        finally:  # it is damaged; before anything follows from it, the other one has mended it and begins to load
+            loading.append((quick.fetch("champion") / "model.safetensors").open("rb"))
+
+    monkeypatch.setattr(Manifest, "check", meanwhile)
+    found = slow.fetch("champion") / "model.safetensors"
+    with loading[0] as file:
+        assert os.path.samestat(os.fstat(file.fileno()), found.stat())
+    assert found.read_bytes() == b"m-1" * 50
+
+
+def test_a_cache_that_cannot_be_written_is_told(remote: Storage, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(RegistryError, match=r"cache cannot be read or written.*choose another MOS_HOME"):
+        registry_at(remote, tmp_path / "cache").fetch("champion")
 
 
 def test_two_processes_that_fetch_at_once_both_get_it(
@@ -105,7 +174,7 @@ def test_two_processes_that_fetch_at_once_both_get_it(
     folders.append(slow.fetch("champion"))
     assert folders[0] == folders[1]
     assert (folders[0] / "model.safetensors").read_bytes() == b"m-1" * 50
-    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert len(list((tmp_path / "cache").glob("[!.]*"))) == 1
 
 
 def test_settings_choose_the_registry(mos_home: Settings, tmp_path: Path) -> None:
