@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable
 
+from mos_online.errors import RegistryError
 from mos_online.registry.storage import Storage
 
 _COMMITTED = re.compile(r"(\d{8})\.([0-9a-f]{16})")
@@ -58,20 +59,34 @@ class NumberedFiles:
             check: raises if the lock is lost; called before the steps that count.
 
         Raises:
-            RegistryError: the lock is lost, or the registry cannot be written.
+            RegistryError: the lock is lost, somebody else has committed meanwhile, or the registry cannot be written.
+                This content is not in force then.
         """
         names = self._storage.names(self._folder)
         used = [int(name[:8]) for name in names if _NUMBERED.fullmatch(name)]
         number = max(used, default=0) + 1
         commit = f"{number:08d}.{_digest(content)}"
-        check()
-        self._storage.create(f"{self._folder}/{file_of(commit)}", content)
-        check()
-        self._storage.create(f"{self._folder}/{commit}", b"")
+        try:
+            check()
+            self._storage.create(f"{self._folder}/{file_of(commit)}", content)
+            check()
+            self._storage.create(f"{self._folder}/{commit}", b"")
+        except FileExistsError:
+            raise self._overtaken(number) from None
+        newest = [name for name in self.committed() if name >= f"{number:08d}"]
+        if newest != [commit]:  # it must be the last one, and the only one with its number
+            self._storage.delete(f"{self._folder}/{commit}")
+            raise self._overtaken(number)
         for name in names:
             if _NUMBERED.fullmatch(name) and int(name[:8]) <= number - self._kept:
                 self._storage.delete(f"{self._folder}/{name}")
         return commit
+
+    def _overtaken(self, number: int) -> RegistryError:
+        return RegistryError(
+            f"somebody else has written {self._folder} of {self._storage.label} at the same time, as revision {number} "
+            "or later: nothing of yours is in force, run the command again"
+        )
 
 
 def file_of(commit: str) -> str:
