@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from mos_online.registry import Registry
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -18,16 +22,18 @@ FileArgument = Annotated[
 
 @app.command()
 def validate(file: FileArgument) -> None:
-    """Check whether a file of experiments could be started now, and show who would get what. Nothing is started."""
+    """Check whether a file of experiments could be started now, and show who would get what. Nothing is started.
+
+    Each model that an arm names is loaded and asked for a ranking, as `mos experiments start` does it.
+    """
     from mos_cli.experiments.tables import other_rules, plan_table  # noqa: PLC0415
-    from mos_online.experiments.changes import started  # noqa: PLC0415
     from mos_online.experiments.reading import read_plan  # noqa: PLC0415
     from mos_online.registry import open_registry  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
 
-    registry, plan = open_registry(settings()), read_plan(file)
-    after = started(registry.experiments().read().in_force, plan, registry.resolve, now=_now())
-    console = Console()
+    registry, plan, console = open_registry(settings()), read_plan(file), Console()
+    with console.status("checking the models ..."):
+        after = registry.experiments().checked(plan, _check_with(registry), now=_now())
     console.print(plan_table(after))
     for line in other_rules(after):
         console.print(line, highlight=False, soft_wrap=True)
@@ -41,13 +47,12 @@ def start(file: FileArgument) -> None:
     """
     from mos_cli.experiments.tables import other_rules, plan_table  # noqa: PLC0415
     from mos_online.experiments.reading import read_plan  # noqa: PLC0415
-    from mos_online.recommend.probe import check_model  # noqa: PLC0415
     from mos_online.registry import open_registry  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
 
     registry, plan, console = open_registry(settings()), read_plan(file), Console()
     with console.status("checking the models ..."):
-        found = registry.experiments().start(plan, lambda version: check_model(registry.fetch(version)), now=_now())
+        found = registry.experiments().start(plan, _check_with(registry), now=_now())
     console.print(f"in force: revision {found.number} of the experiments in {registry.label}", soft_wrap=True)
     console.print(plan_table(found.in_force))
     for line in other_rules(found.in_force):
@@ -144,6 +149,17 @@ def estimate(
     from mos_online.settings import settings  # noqa: PLC0415
 
     run_estimate(settings(), candidate, answers=answers, as_json=as_json, console=Console())
+
+
+def _check_with(registry: Registry) -> Callable[[str], None]:
+    """Tries a version, which needs torch; most files name none."""
+
+    def check(version: str) -> None:
+        from mos_online.recommend.probe import check_model  # noqa: PLC0415
+
+        check_model(registry.fetch(version))
+
+    return check
 
 
 def _now() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,10 @@ class ModelCheckpoint:
             model = MoS(MoSConfig(**{**document.model, "items": len(document.items) + more}))
             model.load_state_dict(weights)
         except (TypeError, RuntimeError) as error:
-            raise ModelError(f"the weights in {folder} do not fit its config.json: {error}") from None
+            raise ModelError(
+                f"the weights in {folder} do not fit its config.json, of {len(document.items)} items: {error}; train "
+                "again with `mos train`"
+            ) from None
         return cls(
             model=model.eval(),
             router=router,
@@ -184,7 +188,25 @@ def _read(folder: Path) -> tuple[_Document, dict[str, Tensor]]:
             f"the model in {folder} cannot rank: {diverged[0]} holds values that are no finite numbers; train "
             f"again with `mos train`"
         )
+    if fault := _contradiction(document, weights):
+        raise ModelError(f"{folder / CONFIG} contradicts itself: {fault}; train again with `mos train`")
     return document, weights
+
+
+def _contradiction(document: _Document, weights: dict[str, Tensor]) -> str | None:
+    """What in a document cannot be true; None if all may be."""
+    if (twice := len(document.items) - len(set(document.items))) > 0:
+        return f"{twice} of {len(document.items)} items stand in it twice"
+    vectors, names, categories = len(weights[CATALOGUED]), len(document.catalogued), len(document.catalogued_categories)
+    if not vectors == names == categories:
+        return f"{names} catalogued items with {categories} categories and {vectors} vectors"
+    for name in ("recent", "theme_ring"):
+        if (stated := getattr(document, name)) != (own := document.model[name]):
+            return f"{name} is {stated} for the worker and {own} for the model"
+    for name in ("half_life_ms", "co_click_half_life_ms"):
+        if not 0 < (value := getattr(document, name)) < math.inf:
+            return f"{name} is {value}, and must be above 0"
+    return None
 
 
 def _add_rows(weights: dict[str, Tensor], spare: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -26,7 +27,23 @@ def check_model(folder: Path) -> None:
     Raises:
         ModelError: a file cannot be read, the model does not answer itself, or a score is not a finite number.
     """
-    require_finite_scores(Recommender.load(folder))
+    loaded(Recommender.load, folder)
+
+
+def loaded(load: Callable[[Path], Recommender], folder: Path) -> Recommender:
+    """Load a model, and let it rank once: then the first user does not pay for lazy initialisation.
+
+    Raises:
+        ModelError: it cannot serve, for whatever reason.
+    """
+    try:
+        recommender = load(folder)
+        require_finite_scores(recommender)
+    except ModelError:
+        raise
+    except Exception as error:  # what is wrong with weights is found by whichever operation they do not suit
+        raise ModelError(f"the model in {folder} cannot serve: {error!r}; train again with `mos train`") from error
+    return recommender
 
 
 class Answers(Protocol):

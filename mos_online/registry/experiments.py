@@ -93,6 +93,25 @@ class ExperimentHistory:
             )
         return Found(problem=problem)
 
+    def checked(self, plan: Plan, check: Callable[[str], object], *, now: int) -> InForce:
+        """What ``start`` would put into force, after the same checks. Takes and raises what ``start`` does."""
+        after = changes.started(self.read().in_force, plan, self._resolve, now=now)
+        problems: dict[str, str] = {}
+        for version in sorted(after.models()):
+            try:
+                check(version)
+            except ModelError as error:
+                problems[version] = str(error)
+        faults = [
+            f"the arm {arm.name} of {one.name} cannot be served: {problems[version]}"
+            for one in after.running
+            for arm in one.plan.arms
+            if arm.model is not None and (version := one.models[arm.model]) in problems
+        ]
+        if faults:
+            raise ModelError("\n".join(faults))
+        return after
+
     def start(self, plan: Plan, check: Callable[[str], object], *, now: int) -> Found:
         """Put a plan, which names all experiments that are to run, into force in one step.
 
@@ -103,12 +122,10 @@ class ExperimentHistory:
 
         Raises:
             SettingsError: the plan does not follow from what is in force.
-            ModelError: an arm names a model that there is not, or that cannot serve.
+            ModelError: an arm names a model that there is not, or that cannot serve; each such arm has a line.
             RegistryError: the registry cannot be read or written.
         """
-        checked = changes.started(self.read().in_force, plan, self._resolve, now=now).models()
-        for version in sorted(checked):
-            check(version)
+        checked = self.checked(plan, check, now=now).models()
 
         def start(before: InForce) -> InForce:
             after = changes.started(before, plan, self._resolve, now=now)

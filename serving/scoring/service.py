@@ -14,7 +14,7 @@ from mos_online.experiments.treatment import CHAMPION
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.learning.fast_weights import FastWeights, ModelWeights
-from mos_online.recommend.probe import require_finite_scores
+from mos_online.recommend.probe import loaded
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
 from serving.metrics import Metrics
@@ -68,21 +68,20 @@ class Service:
         """
         self.metrics = Metrics()
         self.limits = limits
-        self._load = load
         self._partitions = self._configured = partitions
         self._weights: dict[str, FastWeights] = {}
         self._champion: Recommender | None = None
         self._in_use = False
         self._revised: set[str] = set()
         self._use_problem: str | None = None
-        self._model = ModelInService(registry, self._load_model, every=limits.registry)
+        self._model = ModelInService(registry, partial(loaded, load), every=limits.registry)
         self._model_problem: str | None = None
         self.store_problem: str | None = None
         self._profiles = Profiles(open_store=open_store, timeout=limits.store_timeout, metrics=self.metrics)
         self._popularity = Counts(self._profiles.popularity, longest=limits.refresh)
         self._co_clicks = Counts(self._profiles.co_clicks, longest=limits.co_clicks)
         self._revisions = Revisions(self._profiles, read_revision)
-        self._arms = Arms(registry, self._load_model, self._revisions, every=limits.registry)
+        self._arms = Arms(registry, partial(loaded, load), self._revisions, every=limits.registry)
         self.loaded_at = _now()
         self._scorer = Scorer(profiles=self._profiles, limits=limits, metrics=self.metrics)
         for step in (self._follow_registry, self._put_into_use, self._follow_experiments, self._put_into_use):
@@ -277,11 +276,6 @@ class Service:
             self.metrics.reloaded(ok=False)
         self._model_problem = problem
         self.metrics.stale_model.set(problem is not None)
-
-    def _load_model(self, folder: Path) -> Recommender:
-        recommender = self._load(folder)
-        require_finite_scores(recommender)  # and the first user does not pay for lazy initialisation
-        return recommender
 
     def _briefed(self, recommender: Recommender) -> Recommender:
         """Tell a model that goes into service what is known now; it may have been in service a while ago."""

@@ -9,8 +9,10 @@ import pytest
 
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
+from simulator.population import SyntheticConfig, populate
 from tests.experiments.test_experiments_file import GOOD
 from tests.mos_cli.mos_runs import Mos
+from tests.simulator.loop.small_model import small_checkpoint
 
 
 @pytest.fixture
@@ -32,6 +34,24 @@ def test_an_arm_whose_model_there_is_not_is_told(mos: Mos, file: Path) -> None:
     answer = mos("experiments", "validate", str(file))
     assert answer.status == 2
     assert "the arm online of online-routing has no model: no model of" in answer.err
+
+
+def test_an_arm_whose_model_cannot_serve_is_told_with_the_remedy(
+    mos: Mos, file: Path, mos_home: Settings, tmp_path: Path
+) -> None:
+    population = populate(SyntheticConfig.parse("users=30,themes=4,items_per_theme=6,seed=1"))
+    small_checkpoint(population, spare=0).save_pretrained(tmp_path / "model", "# a card")
+    version = open_registry(mos_home).add(tmp_path / "model")
+    file.write_text(GOOD.replace("weight: 2", "weight: 2, model: candidate"))
+    assert mos("experiments", "validate", str(file)).status == 0
+    weights = Path(mos_home.models_location) / "versions" / version / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    for verb in ("validate", "start"):
+        answer = mos("experiments", verb, str(file))
+        assert answer.status == 2
+        said = " ".join(answer.err.split())
+        assert f"the arm online of online-routing cannot be served: model {version} is damaged" in said
+        assert "add it again (`mos train`)" in said
 
 
 def test_a_file_is_started_extended_and_stopped(mos: Mos, file: Path, mos_home: Settings) -> None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
 import pytest
+from safetensors.torch import load_file, save_file
 
 from mos_online.contracts import FallbackReason, RankedItem
 from mos_online.errors import ModelError
-from mos_online.recommend.probe import ITEMS, require_finite_scores
+from mos_online.model.checkpoint import CONFIG, WEIGHTS
+from mos_online.recommend.probe import ITEMS, check_model, require_finite_scores
 from mos_online.recommend.query import Query, Ranking
+from simulator.population import SyntheticConfig, populate
+from tests.simulator.loop.small_model import small_checkpoint
 
 
 class Model:
@@ -46,3 +55,37 @@ def test_numbers_are_enough() -> None:
 def test_everything_else_is_refused(model: Model) -> None:
     with pytest.raises(ModelError, match=r"m-1 does not rank.*mos train"):
         require_finite_scores(model)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "model"
+    population = populate(SyntheticConfig.parse("users=30,themes=4,items_per_theme=6,seed=1"))
+    small_checkpoint(population, spare=0).save_pretrained(folder, "# a card")
+    check_model(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"items": lambda items: items[1:]}, "do not fit its config.json, of 23 items"),
+        ({"items": lambda items: [*items[1:], items[1]]}, "1 of 24 items stand in it twice"),
+        ({"catalogued": lambda _: ["new"]}, "1 catalogued items with 0 categories and 0 vectors"),
+        ({"recent": lambda _: 3}, "recent is 3 for the worker and 50 for the model"),
+        ({"half_life_ms": lambda _: 0.0}, "half_life_ms is 0.0"),
+        ({"item_theme": lambda rows: rows.fill_(9)}, "cannot serve: IndexError"),
+        ({"item.weight": lambda rows: rows.fill_(float("nan"))}, "no finite numbers"),
+    ],
+)
+def test_a_model_whose_parts_do_not_belong_together_cannot_serve(
+    saved: Path, tmp_path: Path, changes: dict[str, Any], says: str
+) -> None:
+    folder = shutil.copytree(saved, tmp_path / "model")
+    document, weights = msgspec.json.decode((folder / CONFIG).read_bytes()), load_file(folder / WEIGHTS)
+    for name, change in changes.items():
+        (document if name in document else weights)[name] = change(document.get(name, weights.get(name)))
+    (folder / CONFIG).write_bytes(msgspec.json.encode(document))
+    save_file(weights, folder / WEIGHTS)
+    with pytest.raises(ModelError, match=rf"(?s){says}.*train again with `mos train`"):
+        check_model(folder)

@@ -39,16 +39,24 @@ def test_what_is_started_is_read_by_others(history: ExperimentHistory, place: St
     assert history.read().in_force.running == []
 
 
-def test_a_model_that_cannot_serve_starts_nothing(history: ExperimentHistory) -> None:
+def test_models_that_cannot_serve_start_nothing_and_each_arm_is_told(history: ExperimentHistory) -> None:
     asked = []
 
     def check(version: str) -> None:
         asked.append(version)
-        raise ModelError("it is damaged")
+        raise ModelError(f"{version} is damaged: train again")
 
-    with pytest.raises(ModelError, match="it is damaged"):
-        history.start(parse_plan(ROUTING + MODELS), check, now=7)
-    assert (asked, history.read().number) == (["m-2"], 0)
+    plan = parse_plan(ROUTING + MODELS.replace("{name: old}", "{name: old, model: m-1}"))
+    for what in (history.start, history.checked):
+        with pytest.raises(ModelError) as raised:
+            what(plan, check, now=7)
+        assert str(raised.value).splitlines() == [
+            "the arm old of model cannot be served: m-1 is damaged: train again",
+            "the arm new of model cannot be served: m-2 is damaged: train again",
+        ]
+    assert (asked, history.read().number) == (["m-1", "m-2"] * 2, 0)
+    assert history.checked(plan, lambda _: None, now=7).models() == {"m-1", "m-2"}
+    assert history.read().number == 0, "to check starts nothing"
     with pytest.raises(SettingsError):
         history.stop(["routing"], "done", now=8)
     assert history.read().number == 0

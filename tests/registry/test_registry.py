@@ -95,7 +95,7 @@ def test_adding_a_damaged_version_again_mends_it(registry: Registry, place: Stor
     folder = model(tmp_path, "m-1")
     put_into_service(registry, folder)
     place.write("versions/m-1/model.safetensors", b"half")
-    for path in (tmp_path / "cache").glob("*"):
+    for path in (tmp_path / "cache").glob("[!.]*"):
         (path / "model.safetensors").write_bytes(b"half")
     with pytest.raises(ModelError, match=r"model.safetensors is not what was added"):
         registry.fetch("champion")
