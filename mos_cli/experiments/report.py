@@ -13,11 +13,13 @@ from mos_online.experiments.arm_result import ArmResult
 from mos_online.experiments.contrast import Estimate
 from mos_online.experiments.guards import Guarded
 from mos_online.experiments.result import ExperimentResult
+from mos_online.experiments.verdict import missing_users
 
 LIMITS = (
     "Users count once, when their window has closed: those whose window is open are not in any number.",
     "An interval holds for all looks together if users do not influence each other and the arms have their planned "
-    "probabilities. It is asymptotic, so nothing is said before 400 users.",
+    "probabilities. It is asymptotic, so nothing is said before 400 users, or later if an arm is rare and outcomes are "
+    "skewed.",
     "The values of the arms are as they were. The difference is adjusted for what users did before, so it need not be "
     "exactly the difference of the values.",
     "The naive interval is shown to compare. Whoever looks at it often will be wrong more often than it says.",
@@ -66,35 +68,45 @@ def _arm(result: ExperimentResult, arm: ArmResult) -> dict[str, Any]:
     return {
         "name": arm.arm,
         "metrics": [
-            (name, "primary" if name == plan.primary else "secondary", metrics.MEANINGS[name], *_estimate(one))
+            (
+                name,
+                "primary" if name == plan.primary else "secondary",
+                metrics.MEANINGS[name],
+                *_estimate(result, arm, one),
+            )
             for name, one in found.items()
         ],
-        "guards": [_guard(guard) for guard in arm.guards],
+        "guards": [_guard(result, arm, guard) for guard in arm.guards],
         "fades": arm.fades,
         "figures": [figure for figure in figures if figure],
     }
 
 
-def _estimate(one: Estimate) -> tuple[str, ...]:
+def _estimate(result: ExperimentResult, arm: ArmResult, one: Estimate) -> tuple[str, ...]:
     """Values of both arms, difference, relative difference, interval, naive interval, users, and alpha."""
     return (
         f"{one.control:.4g}",
         f"{one.treated:.4g}",
         f"{one.difference:+.4g}",
         f"{one.difference / abs(one.control):+.1%}" if one.control else "",
-        _bounds(one.low, one.high),
+        _bounds(one.low, one.high) if one.low is not None else _waits(result, arm, one.missing),
         _bounds(one.naive_low, one.naive_high),
         f"{one.users:,}",
         f"{one.alpha:.2%}",
     )
 
 
-def _guard(guard: Guarded) -> tuple[str, ...]:
-    bound = "not known yet" if guard.bound is None else f"{guard.bound:+.4g}"
+def _guard(result: ExperimentResult, arm: ArmResult, guard: Guarded) -> tuple[str, ...]:
+    bound = _waits(result, arm, guard.missing) if guard.bound is None else f"{guard.bound:+.4g}"
     name = guard.metric if guard.theme is None else f"{guard.metric}, theme {guard.theme}"
     word = "breached" if guard.breached else "not\N{NO-BREAK SPACE}breached"
     values = (f"{guard.control:.4g}", f"{guard.treated:.4g}", f"{guard.margin:.0%}", bound, f"{guard.users:,}", word)
     return (name, guards.MEANINGS[guard.metric], *values)
+
+
+def _waits(result: ExperimentResult, arm: ArmResult, missing: tuple[int, int]) -> str:
+    needed = missing_users(missing, result.plan.control, arm.arm)
+    return f"not known yet: {needed}" if needed else "not known yet"
 
 
 def _bounds(low: float | None, high: float | None) -> str:

@@ -46,6 +46,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
         control, treated: the values of the arms, without any adjustment.
         users: of both arms, finished.
         difference: treated minus control, adjusted.
+        missing: how many finished users of the control and of the treated arm are missing before there are bounds.
         low, high: bounds that hold at all looks together with the probability 1 - ``alpha``; None: nothing is known.
         naive_low, naive_high: what a t-test of this moment alone would say at 95 %; looked at often, it is wrong.
         alpha: see above.
@@ -54,6 +55,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     control: float
     treated: float
     users: int
+    missing: tuple[int, int]
     difference: float
     low: float | None
     high: float | None
@@ -99,6 +101,7 @@ class Contrast(msgspec.Struct, kw_only=True):
             control=self.control.value,
             treated=self.treated.value,
             users=sum(self.difference.users),
+            missing=self.difference.missing,
             difference=found.mean,
             low=_known(found.low),
             high=_known(found.high),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 
 import msgspec
 
 from mos_online.experiments.confidence_sequence import ALPHA, Interval, interval
+from mos_online.experiments.first_look import missing
 
 FEWEST_FOR_SLOPE = 100
 """Users from which the slope is known well enough to adjust by it; that of a handful can be of any size, and what one
@@ -32,6 +33,7 @@ class Difference(msgspec.Struct, kw_only=True):
         users: others and treated ones.
         mean_y, mean_x: of outcomes and covariates.
         var_x, cov: sums of squares and of products around the means.
+        var_y, cube_y: sums of squares and of cubes of the outcomes around their mean.
         mean_f, var_f: mean of the f, and their sum of squares around it.
     """
 
@@ -40,6 +42,8 @@ class Difference(msgspec.Struct, kw_only=True):
     mean_x: float = 0.0
     var_x: float = 0.0
     cov: float = 0.0
+    var_y: float = 0.0
+    cube_y: float = 0.0
     mean_f: float = 0.0
     var_f: float = 0.0
 
@@ -62,11 +66,25 @@ class Difference(msgspec.Struct, kw_only=True):
         step = before - self.mean_x
         self.mean_x += step * share
         self.var_x += step * (before - self.mean_x)
-        self.mean_y += (outcome - self.mean_y) * share
+        self._add_outcome(outcome, count)
         self.cov += step * (outcome - self.mean_y)
         off = effect - self.mean_f
         self.mean_f += off * share
         self.var_f += off * (effect - self.mean_f)
+
+    def _add_outcome(self, outcome: float, count: int) -> None:
+        """Moments around the mean, as by Terriberry's recurrence."""
+        step = outcome - self.mean_y
+        by_user = step / (count + 1)
+        self.mean_y += by_user
+        self.cube_y += step * by_user * by_user * count * (count - 1) - 3 * by_user * self.var_y
+        self.var_y += step * by_user * count
+
+    @property
+    def missing(self) -> tuple[int, int]:
+        """How many others and treated users are missing before anything is said; (0, 0) from then on."""
+        skewness2 = sum(self.users) * (self.cube_y / self.var_y) ** 2 / self.var_y if self.var_y > 0 else 0.0
+        return missing(self.users, skewness2)
 
     @property
     def outcome(self) -> float:
@@ -74,13 +92,15 @@ class Difference(msgspec.Struct, kw_only=True):
         return self.mean_y
 
     def interval(self, *, expected: float, alpha: float = ALPHA) -> Interval:
-        """The difference with its interval, valid at every look.
+        """The difference with its interval, valid at every look; without bounds while users are ``missing``.
 
         Args:
             expected: users of both arms together at which a decision is expected.
             alpha: chance that the true difference ever lies outside.
         """
         count = sum(self.users)
+        if any(self.missing):
+            return Interval(self.mean_f, -inf, inf)
         deviation = sqrt(self.var_f / count) if count else 0.0
         return interval(count, self.mean_f, deviation, expected=expected, alpha=alpha)
 

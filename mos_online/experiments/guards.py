@@ -36,7 +36,7 @@ class Guarded(NamedTuple):
         metric, margin: as planned.
         theme: that is judged, for the exposure of themes.
         control, treated: the values of the arms.
-        users: that were counted.
+        users: that were counted; missing: those of the control and of the arm before there is a bound.
         bound: with the chance that was planned the treated arm is at least so much worse than the margin allows, in
             units of the metric: above 0 it is breached. None: not known yet.
         breached: whether it is.
@@ -49,6 +49,7 @@ class Guarded(NamedTuple):
     control: float
     treated: float
     users: int
+    missing: tuple[int, int]
     bound: float | None
     breached: bool
     alpha: float
@@ -124,12 +125,21 @@ class Guard(msgspec.Struct, kw_only=True):
             one = self._told(found, None if found.high is None else -found.high, alpha)._replace(theme=theme)
             if worst is None or _worse(one, worst):
                 worst = one
-        return worst or Guarded(self.metric, self.margin, None, 0.0, 0.0, 0, None, False, alpha)
+        return worst or Guarded(self.metric, self.margin, None, 0.0, 0.0, 0, (0, 0), None, False, alpha)
 
     def _told(self, found: Estimate, bound: float | None, alpha: float) -> Guarded:
         breached = bound is not None and bound > 0
         return Guarded(
-            self.metric, self.margin, None, found.control, found.treated, found.users, bound, breached, alpha
+            self.metric,
+            self.margin,
+            None,
+            found.control,
+            found.treated,
+            found.users,
+            found.missing,
+            bound,
+            breached,
+            alpha,
         )
 
 

@@ -12,7 +12,7 @@ from math import sqrt
 
 import msgspec
 
-from mos_online.experiments.confidence_sequence import interval
+from mos_online.experiments.confidence_sequence import FIRST_LOOK, interval
 from mos_online.experiments.contrast import ArmSums, Estimate
 
 MOST_WAITING = 1_000
@@ -68,6 +68,7 @@ class Overlap(msgspec.Struct, kw_only=True):
             control=self.arms[0].value,
             treated=self.arms[1].value,
             users=4 * self.pairs,
+            missing=(2 * max(0, FIRST_LOOK - self.pairs),) * 2,
             difference=self.mean,
             low=found.low if self.pairs and found.low > -1e300 else None,
             high=found.high if self.pairs and found.high < 1e300 else None,

@@ -58,9 +58,23 @@ def verdict_of(plan: ExperimentPlan, result: ArmResult, *, elapsed: int, over: b
             word="futile",
             why=f"an effect of {plan.smallest_effect:.1%} on {name}, the smallest of interest, is ruled out {users}",
         )
-    if over:
-        return Verdict(word="ended", why=f"{plan.maximum} are over, and {name} shows no difference {users}")
-    return Verdict(word="keep running", why=f"{name} shows no difference yet, {users}")
+    return _undecided(plan, result, over=over)
+
+
+def _undecided(plan: ExperimentPlan, result: ArmResult, *, over: bool) -> Verdict:
+    primary = result.primary
+    users = f"after {primary.users:,} finished users"
+    yet = "" if over else " yet"
+    if primary.low is None:
+        needed = missing_users(primary.missing, plan.control, result.arm)
+        found = f"nothing is known of {plan.primary}{yet}, {users}: {needed}"
+    else:
+        found = f"{plan.primary} shows no difference{yet}, {users}"
+    return (
+        Verdict(word="ended", why=f"{plan.maximum} are over; {found}")
+        if over
+        else Verdict(word="keep running", why=found)
+    )
 
 
 def _better(plan: ExperimentPlan, result: ArmResult, *, elapsed: int, over: bool) -> Verdict:
@@ -72,6 +86,18 @@ def _better(plan: ExperimentPlan, result: ArmResult, *, elapsed: int, over: bool
     if elapsed < milliseconds(plan.minimum):
         return Verdict(word="keep running", why=f"{found}, but the shortest duration of {plan.minimum} is not over")
     return Verdict(word="ship", why=f"{found}, and no guardrail is breached")
+
+
+def missing_users(missing: tuple[int, int], control: str, arm: str) -> str:
+    """What the first look waits for; "" once it was.
+
+    >>> missing_users((0, 40), "frozen", "online")
+    '40 more finished users of online are needed'
+    """
+    found = [
+        f"{count:,} more finished users of {name}" for count, name in zip(missing, (control, arm), strict=True) if count
+    ]
+    return f"{' and '.join(found)} are needed" if found else ""
 
 
 def relative(estimate: Estimate) -> str:

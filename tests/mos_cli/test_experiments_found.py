@@ -97,6 +97,19 @@ def test_an_experiment_of_which_nothing_is_known_is_shown(mos: Mos, mos_home: Se
     assert "nobody is exposed yet" in Page(path).text
 
 
+def test_how_many_users_of_which_arm_are_missing_is_told(mos: Mos, mos_home: Settings, tmp_path: Path) -> None:
+    few = run(clicks({"a": 0.3, "b": 0.3}), GUARDED, users=100)
+    write_result(mos_home.learning_dir, few)
+    (primary,) = (arm.primary for arm in few.arms)
+    control, treated = primary.missing
+    assert control + treated + 100 in {400, 401}
+    told = f"{control} more finished users of a and {treated} more finished users of b are needed"
+    assert told in " ".join(mos("experiments", "status").out.replace("|", "").split())
+    path = tmp_path / "page.html"
+    mos("experiments", "report", "--to", str(path))
+    assert Page(path).text.count(f"not known yet: {told}") >= 2
+
+
 def test_what_there_is_not_is_told(mos: Mos, mos_home: Settings, found: ExperimentResult) -> None:
     assert "has no results: `mos learn` writes them" in mos("experiments", "status").err
     write_result(mos_home.learning_dir, found)
