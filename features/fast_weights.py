@@ -30,6 +30,14 @@ class FastWeightsRows:
         """
         self._rows.put(self._view, [fast_weights_row(weights)])
 
+    def delete(self, arms: Sequence[str]) -> None:
+        """Delete the rows of arms that nobody reads any more; nothing happens where there is none.
+
+        Raises:
+            StoreError: the store cannot be reached or is locked.
+        """
+        self._rows.delete(self._view, [arm_key(arm) for arm in arms])
+
     def read(self, arms: Sequence[str]) -> dict[str, FastWeights]:
         """The fast weights of each arm that has some; those that cannot be read are logged.
 

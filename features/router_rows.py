@@ -26,6 +26,10 @@ class RouterRows:
         """Replace the revision of the update's arm, whatever is there: only the learner of the arm writes it."""
         self._rows.put(self._view, [router_row(update)])
 
+    def delete(self, arms: Sequence[str]) -> None:
+        """Delete the rows of arms that nobody reads any more; nothing happens where there is none."""
+        self._rows.delete(self._view, [arm_key(arm) for arm in arms])
+
     def stamps(self, arms: Sequence[str]) -> dict[str, tuple[str, int]]:
         """Epoch and sequence of the revision of each arm that has one that can be read. It is cheap."""
         rows = self._rows.read(self._view, [arm_key(arm) for arm in arms], STAMP)

@@ -19,7 +19,7 @@ from mos_online.experiments.trial import Trial, TrialState
 from mos_online.experiments.trials import Key, Trials
 from mos_online.experiments.verdict import Verdict
 from mos_online.learning.kept_records import kept_records
-from mos_online.learning.kept_results import read_results, write_result
+from mos_online.learning.kept_results import forget_old_results, read_results, write_result
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,8 @@ class Counted:
         for key in sorted(gone):
             self.write(self.trials.running[key].result(_why(found, key)))
             self._drop(key)
+        if gone:
+            forget_old_results(self._folder)
         return bool(gone)
 
     def finish_left_results(self, found: InForce) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from learning import metrics
 from learning.learning_events import LearningEvents
 from mos_online.contracts import LearningEvent, Outcome, Session
-from mos_online.experiments.treatment import NO_EXPERIMENTS, Treatments
+from mos_online.experiments.treatment import CHAMPION, NO_EXPERIMENTS, Treatments
 from mos_online.learning.alarms import DriftAlarm
 from mos_online.learning.drift_events import alarm_of, event_of
 from mos_online.learning.fast_weights import FastWeights
@@ -195,9 +195,10 @@ class FastWeightsPart:
         treatments = self._in_force()
         if treatments is not self._treatments:
             self._treatments = treatments
-            for gone in treatments.gone:
+            for gone in self._learner.arms() - treatments.arms - {CHAMPION}:
                 self._learner.forget(gone)
                 self._published.pop(gone, None)
+                metrics.forget_arm(gone)
         for outcome in outcomes:
             arm = treatments.learner_of(outcome.assignments)
             if arm is not None:

@@ -6,6 +6,8 @@ draws graphs of them or raises alarms: a change goes into the CHANGELOG.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from prometheus_client import Counter, Gauge
 
 RECORDS = Counter("mos_learner_records_total", "Records taken.", ["topic"])
@@ -27,3 +29,10 @@ HELD_ALARMS = Gauge("mos_learner_held_off_alarms", "Alarms that were held off, s
 LEARNING_STOPPED = Gauge(
     "mos_learner_stopped_info", "1 while a fixed limit is passed and an arm learns nothing.", ["arm"]
 )
+
+
+def forget_arm(arm: str) -> None:
+    """Tell no more of an arm that has ended."""
+    for gauge in (CLICK_RATIO, LEARNING_STOPPED):
+        with suppress(KeyError):
+            gauge.remove(arm)

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 
 from features.store import OnlineStore
+from learning.ended_arms import EndedArms
 from learning.experiment_shelf import RegistryShelf
 from learning.experiments import ExperimentsPart
 from learning.experiments_in_force import ExperimentsInForce
@@ -61,7 +62,14 @@ def learning_parts(settings: Settings, at_end: ExitStack) -> Sequence[LearningPa
             feedback_window=settings.join_rules.window,
             session_gap=settings.sessions.gap,
         ),
+        EndedArms(in_force.found, delete_rows=partial(_delete_rows, store), forget=registry.forget_arm),
     )
+
+
+def _delete_rows(store: OnlineStore, arms: Sequence[str]) -> None:
+    """Delete all that the store has of arms."""
+    store.fast_weights.delete(arms)
+    store.routers.delete(arms)
 
 
 def _promote(registry: Registry, version: str) -> None:

@@ -20,6 +20,9 @@ from mos_online.themes.updates import shortened
 LOOK = 1.0
 """Seconds between two looks at the registry."""
 
+FORGET = 60.0
+"""Seconds after which the revision of an arm is forgotten for which nobody asks any more."""
+
 RETRY = 10.0
 """Seconds until the router of an arm's model that could not be read is tried again."""
 
@@ -98,7 +101,9 @@ class Revisions:
             update = known.update
         else:
             update = history.read(sequence) if revisions else None
-        self._newest[epoch, arm] = _Newest(update, time.monotonic() + LOOK)
+        now = time.monotonic()
+        self._newest = {key: one for key, one in self._newest.items() if one.until > now - FORGET}
+        self._newest[epoch, arm] = _Newest(update, now + LOOK)
         return update
 
     def keep(self, update: RouterUpdate) -> RouterUpdate:

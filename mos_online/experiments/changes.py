@@ -37,7 +37,8 @@ def started(before: InForce, plan: Plan, resolve: Callable[[str], str], *, now: 
     faults = list(_faults(before, plan))
     if faults:
         raise SettingsError("; ".join(faults))
-    running, ended = [], list(before.ended)
+    running: list[Running] = []
+    ended: list[Ended] = []
     for layer in plan.layers:
         for experiment in layer.experiments:
             found = before.named(experiment.name)
@@ -56,7 +57,13 @@ def started(before: InForce, plan: Plan, resolve: Callable[[str], str], *, now: 
                 value=plan.value,
             )
             running.append(new)
-    after = InForce(holdout=plan.holdout, conversions=plan.conversions, value=plan.value, running=running, ended=ended)
+    after = replace(
+        before.with_ended(ended),
+        holdout=plan.holdout,
+        conversions=plan.conversions,
+        value=plan.value,
+        running=running,
+    )
     treatments = Treatments(after)
     pairs = {(one.model, treatments.router_of(one)) for one in treatments.all()} - {(None, CHAMPION)}
     if len(pairs) > MOST_PAIRS:
@@ -79,7 +86,7 @@ def stopped(before: InForce, experiments: Sequence[str], why: str, *, now: int) 
             raise SettingsError(f"no experiment {name} runs; running are: {running}")
     ended = [_ended(one, why, now) for one in before.running if one.name in experiments]
     left = [one for one in before.running if one.name not in experiments]
-    return replace(before, running=left, ended=[*before.ended, *ended])
+    return replace(before.with_ended(ended), running=left)
 
 
 def rolled_back(before: InForce, experiment: str, version: int, arm: str, why: str, *, now: int) -> InForce:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from mos_online.experiments.plan import ArmPlan, ExperimentPlan
+
+MOST_ENDED = 50
+"""Experiments that have ended and of which all is known."""
 
 
 class ArmRollback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,7 +84,8 @@ class InForce(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         holdout: so many of 10,000 users are in none.
         conversions, value: what an experiment counts that is started now, as the file says it.
         running: those that run.
-        ended: those that have ended, in the order of their ends.
+        ended: the last ones that have ended, in the order of their ends.
+        highest: of experiments that ended longer ago, the highest version.
     """
 
     holdout: int = 0
@@ -89,6 +93,7 @@ class InForce(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     value: str | None = None
     running: list[Running] = []
     ended: list[Ended] = []
+    highest: dict[str, int] = {}
 
     def named(self, experiment: str) -> Running | None:
         """The version of the experiment that runs; None if none does."""
@@ -97,7 +102,14 @@ class InForce(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def highest_version(self, experiment: str) -> int:
         """The highest version of the experiment that ever ran; 0 if none did."""
         everything: Iterator[Running] = iter([*self.running, *self.ended])
-        return max((one.version for one in everything if one.name == experiment), default=0)
+        return max([self.highest.get(experiment, 0), *(one.version for one in everything if one.name == experiment)])
+
+    def with_ended(self, ended: Sequence[Ended]) -> InForce:
+        """The same when these have ended, too. Of those of long ago only the versions stay."""
+        kept, highest = [*self.ended, *ended], dict(self.highest)
+        for one in kept[:-MOST_ENDED]:
+            highest[one.name] = max(one.version, highest.get(one.name, 0))
+        return msgspec.structs.replace(self, ended=kept[-MOST_ENDED:], highest=highest)
 
     def models(self) -> set[str]:
         """Versions of models that running experiments need."""

@@ -79,7 +79,7 @@ class Treatments:
     Attributes:
         routers: arms that have revisions of their own -> the version of their model; None is the model in service.
         fast: arms that have fast weights of their own.
-        gone: arms of experiments that have ended.
+        arms: all arms of experiments that run.
     """
 
     def __init__(self, in_force: InForce, *, not_loaded: Collection[str] = ()) -> None:
@@ -95,7 +95,7 @@ class Treatments:
         self.routers: dict[str, str | None] = {}
         self.fast: set[str] = set()
         everything: list[Running] = [*in_force.ended, *in_force.running]
-        self.gone = {arm_key(one, arm.name) for one in in_force.ended for arm in one.plan.arms}
+        self.arms = {arm for one in in_force.running for arm in arm_keys(one)}
         self._diverts = {(one.name, one.version): _diverts(one) for one in everything}
         for running in in_force.running:
             layer = self._layers.setdefault(running.layer, _Layer(running.layer, [], {}))
@@ -186,6 +186,11 @@ def _diverts(running: Running) -> bool:
 def arm_key(running: Running, arm: str) -> str:
     """The name under which what an arm has learned is kept, such as ``routing/1/online``."""
     return f"{running.name}/{running.version}/{arm}"
+
+
+def arm_keys(running: Running) -> list[str]:
+    """The same of all arms of an experiment."""
+    return [arm_key(running, arm.name) for arm in running.plan.arms]
 
 
 NO_EXPERIMENTS: Final = Treatments(InForce())

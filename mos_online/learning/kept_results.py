@@ -14,6 +14,9 @@ from mos_online.learning.whole_file import replace_file
 FOLDER = "experiments"
 """In the folder of the learner."""
 
+MOST_KEPT = 200
+"""Results that stay, the newest."""
+
 
 def write_result(folder: Path, result: ExperimentResult) -> None:
     """Replace what was there of this version of the experiment.
@@ -44,3 +47,14 @@ def read_results(folder: Path) -> list[ExperimentResult]:
         except (OSError, msgspec.DecodeError) as error:
             raise DatasetError(f"{path} cannot be read: {error}; remove it, and `mos learn` writes it again") from error
     return sorted(found, key=lambda one: (one.plan.name, one.plan.version))
+
+
+def forget_old_results(folder: Path) -> None:
+    """Remove the results that were written longest ago, if there are too many.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    paths = sorted((folder / FOLDER).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    for path in paths[:-MOST_KEPT]:
+        path.unlink()

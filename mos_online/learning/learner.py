@@ -155,6 +155,10 @@ class FastLearner:
                 found[version] = ModelWeights.of(calibration.curve, calibration.offsets())
         return FastWeights(arm=arm, as_of=self.state.at, models=found) if found else None
 
+    def arms(self) -> set[str]:
+        """The arms of which something is known."""
+        return {*self.state.arms, *self.state.served}
+
     def forget(self, arm: str) -> None:
         """Drop what was learned in an arm."""
         self.state.arms.pop(arm, None)

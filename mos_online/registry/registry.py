@@ -18,6 +18,7 @@ from mos_online.registry.local_storage import LocalStorage
 from mos_online.registry.location import open_storage
 from mos_online.registry.lock import LEARNER, Lease, WriterLock
 from mos_online.registry.manifest import Manifest
+from mos_online.registry.routers import FOLDER as ROUTERS
 from mos_online.registry.routers import RouterHistory
 from mos_online.registry.storage import Storage
 from mos_online.registry.versions import FOLDER, Versions
@@ -147,6 +148,15 @@ class Registry:
     def routers(self, epoch: str, arm: str = CHAMPION) -> RouterHistory:
         """The revisions of the router that began an epoch; those of an arm that learns are its own."""
         return RouterHistory(self._storage, epoch, arm)
+
+    def forget_arm(self, arm: str) -> None:
+        """Remove the revisions of the router of an arm in all epochs.
+
+        Raises:
+            RegistryError: the registry cannot be written.
+        """
+        for epoch in self._storage.names(ROUTERS):
+            RouterHistory(self._storage, epoch, arm).remove()
 
     def experiments(self) -> ExperimentHistory:
         """The experiments that are in force, and how they are changed."""

@@ -57,6 +57,16 @@ class RouterHistory:
             f"`mos routers list` shows what there is"
         )
 
+    def remove(self) -> None:
+        """Remove all revisions of an arm that nobody reads any more.
+
+        Raises:
+            RegistryError: the registry cannot be written.
+        """
+        for name in self._storage.names(self._folder):
+            self._storage.delete(f"{self._folder}/{name}")
+        self._storage.delete_folder(self._folder)
+
     def newest(self) -> RouterUpdate | None:
         """The revision of the highest sequence; None if there is none. Raises as ``read``."""
         names = self._names()
