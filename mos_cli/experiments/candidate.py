@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from mos_online.contracts import Outcome, Session
 from mos_online.contracts.clicks import with_user
+from mos_online.items.update_schedule import SPANS
 from mos_online.recommend.query import Query
 from simulator.loop.compose import StreamRules
 from simulator.loop.open_events import OpenEvents
@@ -15,8 +17,9 @@ from simulator.loop.stream import VirtualStream
 BATCH = 32
 """Requests that are ranked together."""
 
-REFRESH = 1_000
-"""After so many requests the newest counts are read."""
+FRESH = 60_000
+"""Milliseconds of event time after which the newest counts are read, as long as a half-life has more than
+``SPANS`` of them. A replica reads them within seconds: with older ones, another list comes out of the same model."""
 
 
 def lists_of(
@@ -48,22 +51,26 @@ def lists_of(
         (with_user(event, session.user_id) for session in sessions for event in session.events),
         key=lambda click: (click.timestamp, click.user_id, click.event_id),
     )
-    opened, sent = OpenEvents(rules.sessions.gap), 0
+    opened, clicks_left = OpenEvents(rules.sessions.gap), iter(clicks)
+    click = next(clicks_left, None)
+    fresh, read = min(FRESH, *(half_life / SPANS for half_life in half_lives)), -math.inf
     order = sorted(range(len(outcomes)), key=lambda place: (outcomes[place].timestamp, place))
     lists: list[list[str]] = [[] for _ in outcomes]
     for begin in range(0, len(order), BATCH):
         places = order[begin : begin + BATCH]
-        if begin % REFRESH < BATCH:
-            served.observe(stream.popularity(), stream.co_clicks())
         queries = []
         for place in places:
             outcome = outcomes[place]
-            while sent < len(clicks) and clicks[sent].timestamp < outcome.timestamp:
-                stream.send(clicks[sent])
-                opened.add(clicks[sent].user_id, [clicks[sent]])
-                sent += 1
+            while click is not None and click.timestamp < outcome.timestamp:
+                stream.send(click)
+                opened.add(click.user_id, [click])
+                click = next(clicks_left, None)
+            if place == places[0]:
+                served.close(stream.pass_time(outcome.timestamp, learn=False).sessions)
+                if outcome.timestamp >= read + fresh:
+                    served.observe(stream.popularity(), stream.co_clicks())
+                    read = outcome.timestamp
             queries.append(_query(outcome, opened))
-        served.close(stream.pass_time(outcomes[places[0]].timestamp, learn=False).sessions)
         for place, ranking in zip(places, served.rank(queries), strict=True):
             lists[place] = [item.item_id for item in ranking.items]
         on_progress(begin + len(places))

@@ -97,6 +97,7 @@ def loop_with(
     *,
     half_lives: tuple[float, float],
     shown: int = -1,
+    refresh: int = 1000,
     divided: Divided | None = None,
 ) -> VirtualLoop:
     """A loop of any visitors.
@@ -105,6 +106,7 @@ def loop_with(
         visitors: who asks.
         past: clicks before they begin, in order; they are in the profiles and in the counts.
         served, rules, half_lives, shown, divided: as for ``virtual_loop``.
+        refresh: after so many requests the recommenders get the newest counts.
 
     Raises:
         SettingsError: as ``VirtualLoop``.
@@ -117,7 +119,7 @@ def loop_with(
         half_life_ms=half_life,
         co_click_half_life_ms=co_click_half_life,
     )
-    loop = VirtualLoop(visitors, stream, served, shown=shown, divided=divided)
+    loop = VirtualLoop(visitors, stream, served, shown=shown, refresh=refresh, divided=divided)
     loop.begin_with(past)
     return loop
 
