@@ -14,6 +14,7 @@ from rich.table import Table
 from mos_cli.experiments.results import status_table
 from mos_cli.progress import progress_bar
 from mos_cli.simulate.options import population_of
+from mos_online.experiments.plan import milliseconds
 from mos_online.experiments.result import ExperimentResult
 from mos_online.items.user_limits import UserLimits
 from mos_online.metrics import Estimate
@@ -59,6 +60,9 @@ class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
         model_version: of the model.
         drift_at: hours until the drift; null if there was none.
         windows: in order.
+        experiment: what an experiment with two arms has found; null without one.
+        true_lift: what the lists of the treated arm are worth, in clicks and relative to the control, for the very
+            same requests of users in their windows; null without an experiment.
         learned: by way of serving, what its parts say of themselves.
         requests_per_second: of the simulation, by the clock.
     """
@@ -68,6 +72,7 @@ class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
     windows: list[Window]
     learned: dict[str, list[dict[str, object]]]
     experiment: ExperimentResult | None
+    true_lift: float | None
     requests_per_second: float
 
 
@@ -120,6 +125,7 @@ def simulate_model(
         windows=[_window(measured, *_part(duration, n, windows)) for n in range(windows)],
         learned={way.name: [dict(part.status()) for part in way.parts] for way in ways},
         experiment=divided.result() if divided is not None else None,
+        true_lift=measured.lift(1, 0, milliseconds(divided.plan.window)) if divided is not None else None,
         requests_per_second=len(measured.time) / (time.perf_counter() - began),
     )
     if as_json:
@@ -134,6 +140,11 @@ def simulate_model(
     )
     if result.experiment is not None:
         console.print(status_table([result.experiment]))
+        console.print(
+            f"true: on the same requests the lists of {measured.names[1]} are worth {result.true_lift:+.1%} clicks",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _divided(ways: Sequence[Served], rules: StreamRules, duration: int, seed: int) -> Divided:

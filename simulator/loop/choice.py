@@ -78,6 +78,17 @@ class Choice:
         first: NDArray[np.bool_] = wanted & (np.cumsum(wanted, axis=1) == 1)
         return first
 
+    def expected(self, kinds: Ints, strength: Floats) -> Floats:
+        """How many clicks each list gets on average, float64 (n,)."""
+        if self._habits.clicks == "position":
+            sums: Floats = self.chances(kinds, strength).sum(axis=1, dtype=np.float64)
+            return sums
+        liked = self._relevance[kinds] * strength[:, None]
+        looks = self._habits.patience**self._columns
+        above = np.cumprod(1 - liked, axis=1) / (1 - liked)
+        first: Floats = (liked * looks * above).sum(axis=1)
+        return first
+
     def ndcg(self, kinds: Ints) -> Floats:
         """NDCG of each list with the true relevance as gain, float64 (n,): 1 if no list could be better."""
         gains: Floats = self._relevance[kinds] @ self._discount / self._ideal

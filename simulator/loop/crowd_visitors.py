@@ -13,7 +13,7 @@ from mos_online.errors import SettingsError
 from mos_online.recommend.query import Query
 from simulator.loop.crowd import Asked, Crowd
 from simulator.loop.open_events import OpenEvents
-from simulator.loop.visitors import Answers, Lists
+from simulator.loop.visitors import Answers, Judged, Lists
 from simulator.loop.world import World
 from simulator.population import Population
 
@@ -98,9 +98,11 @@ class CrowdVisitors:
         ]
         return self._queries
 
-    def judge(self, lists: Lists) -> Floats:
-        """NDCG of lists with the true relevance as gain."""
-        return self._crowd.choice.ndcg(self._crowd.kinds(self._asked, self._numbers(lists)))
+    def judge(self, lists: Lists) -> Judged:
+        """NDCG of lists with the true relevance as gain, and the sum of the true probabilities of clicks."""
+        crowd, asked = self._crowd, self._asked
+        kinds = crowd.kinds(asked, self._numbers(lists))
+        return Judged(crowd.choice.ndcg(kinds), crowd.choice.expected(kinds, crowd.strength(asked)))
 
     def answer(self, request_ids: Sequence[str], lists: Lists, effects: Floats | None = None) -> Answers:
         """Show lists; see ``Visitors``."""

@@ -129,7 +129,7 @@ class LiveLoop:
         names = [f"{self._name}-{tally.requests + row}" for row in range(len(queries))]
         responses = self._patiently(lambda: self._client.ask(queries, names))
         lists = [[item.item_id for item in response.items] for response in responses]
-        ndcg = visitors.judge(lists)
+        ndcg = visitors.judge(lists).ndcg
         assigned = [response.assignments for response in responses]
         answers = visitors.answer(names, lists, effects_of(assigned, self._effects))
         reports = [report for some in answers.reports for report in some]

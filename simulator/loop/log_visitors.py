@@ -15,7 +15,7 @@ from mos_online.recommend.query import Query
 from simulator.loop.crowd_visitors import seen
 from simulator.loop.log_clicks import clicks_of
 from simulator.loop.open_events import OpenEvents
-from simulator.loop.visitors import Answers, Lists
+from simulator.loop.visitors import Answers, Judged, Lists
 from simulator.replay.config import check_clicks
 
 
@@ -81,14 +81,14 @@ class LogVisitors:
             )
         return self._queries
 
-    def judge(self, lists: Lists) -> Floats:
-        """NDCG of lists with the next click as the one right answer."""
+    def judge(self, lists: Lists) -> Judged:
+        """NDCG of lists with the next click as the one right answer; a list that has it gets this click."""
         places = [
             items.index(click.item_id) if click.item_id in items else np.inf
             for items, click in zip(lists, self._wanted, strict=True)
         ]
         gains: Floats = 1 / np.log2(np.array(places) + 2)
-        return gains
+        return Judged(gains, np.isfinite(places).astype(np.float64))
 
     def answer(self, request_ids: Sequence[str], lists: Lists, effects: Floats | None = None) -> Answers:
         """Show lists; see ``Visitors``."""

@@ -21,6 +21,7 @@ class Measured:
         time, user: int64 (n,), of each request, in the order in which they were answered.
         clicks: int64 (n,), on the list that was shown.
         ndcg: float64 (n, s), of each way's list, with the true relevance as gain.
+        worth: float64 (n, s), clicks to be expected on each way's list, if the user sees it.
         closed: int64 (m,), when each session was complete.
         ring: int64 (m,), on which its user was.
         themes: int64 (m, s), that each way gave it.
@@ -32,6 +33,7 @@ class Measured:
     user: Ints
     clicks: Ints
     ndcg: Floats
+    worth: Floats
     closed: Ints
     ring: Ints
     themes: Ints
@@ -45,6 +47,19 @@ class Measured:
         """How much NDCG a way has more than another one on the same requests, with an interval over users."""
         of = self._within(begin, end)
         return clustered_mean((self.ndcg[of, way] - self.ndcg[of, other]).tolist(), self.user[of].tolist())
+
+    def lift(self, way: int, other: int, window: int) -> float:
+        """How many more clicks the lists of a way are worth than those of another one, as a share of these.
+
+        Args:
+            way, other: numbers of ways of serving.
+            window: of each user, only requests count that come less than so many ms after the first one.
+        """
+        begun = np.full(int(self.user.max()) + 1, -1)
+        begun[self.user[::-1]] = self.time[::-1]  # the first one is written last
+        inside = self.time - begun[self.user] < window
+        worth = self.worth[inside].sum(axis=0)
+        return float(worth[way] / worth[other] - 1)
 
     def agreement(self, way: int, begin: int, end: int) -> float:
         """Normalised mutual information of a way's themes and the true rings, of sessions closed between two times.

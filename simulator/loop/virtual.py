@@ -72,7 +72,7 @@ class VirtualLoop:
         self._shown, self._refresh, self._divided = range(len(served))[shown], refresh, divided
         self._users: dict[str, int] = {}
         self._closed: list[tuple[int, int, list[int]]] = []
-        self._answered: list[tuple[Ints, Ints, Ints, Floats]] = []
+        self._answered: list[tuple[Ints, Ints, Ints, Floats, Floats]] = []
 
     @property
     def begin(self) -> int:
@@ -126,7 +126,7 @@ class VirtualLoop:
     def _answer(self, queries: Sequence[Query], count: int) -> int:
         rankings = [one.rank(queries) for one in self._served]
         lists = [[[item.item_id for item in ranking.items] for ranking in ranked] for ranked in rankings]
-        ndcg = [self._visitors.judge(one) for one in lists]
+        judged = [self._visitors.judge(one) for one in lists]
         names = [f"{query.user_id}-{count + row}" for row, query in enumerate(queries)]
         seen = [self._seen(query.user_id) for query in queries]
         answers = self._visitors.answer(names, [lists[way][row] for row, (way, _) in enumerate(seen)])
@@ -137,7 +137,8 @@ class VirtualLoop:
                 self.stream.send(report)
         times = np.array([query.timestamp - self._visitors.begin for query in queries], np.int64)
         users = [self._users.setdefault(query.user_id, len(self._users)) for query in queries]
-        self._answered.append((times, np.array(users, np.int64), answers.clicks, np.column_stack(ndcg)))
+        ndcg, worth = (np.column_stack(columns) for columns in zip(*judged, strict=True))
+        self._answered.append((times, np.array(users, np.int64), answers.clicks, ndcg, worth))
         return len(queries)
 
     def _seen(self, user_id: str) -> tuple[int, list[Assignment]]:
@@ -163,7 +164,7 @@ class VirtualLoop:
     def _measured(self) -> Measured:
         columns = [np.concatenate(parts) for parts in zip(*self._answered, strict=True)]
         order = np.argsort(columns[0], kind="stable")
-        time, user, clicks, ndcg = (column[order] for column in columns)
+        time, user, clicks, ndcg, worth = (column[order] for column in columns)
         closed, ring, themes = zip(*self._closed, strict=True) if self._closed else ((), (), ())
         return Measured(
             names=[one.name for one in self._served],
@@ -172,6 +173,7 @@ class VirtualLoop:
             user=user,
             clicks=clicks,
             ndcg=ndcg,
+            worth=worth,
             closed=np.array(closed, np.int64),
             ring=np.array(ring, np.int64),
             themes=np.array(themes, np.int64).reshape(-1, len(self._served)),

@@ -25,6 +25,18 @@ class Answers(NamedTuple):
     clicks: Ints
 
 
+class Judged(NamedTuple):
+    """How good lists are as answers, whatever chance makes of them.
+
+    Attributes:
+        ndcg: float64 (n,), 0 to 1.
+        clicks: float64 (n,), how many clicks on items of the list are to be expected if the user sees it.
+    """
+
+    ndcg: Floats
+    clicks: Floats
+
+
 class Visitors(Protocol):
     """Users of one site. Ask them, answer them, and then ask them again."""
 
@@ -53,8 +65,8 @@ class Visitors(Protocol):
         """
         ...
 
-    def judge(self, lists: Lists) -> Floats:
-        """How good lists would be as answers to the requests of the last ``ask``, float64 (n,): NDCG, 0 to 1."""
+    def judge(self, lists: Lists) -> Judged:
+        """How good lists would be as answers to the requests of the last ``ask``."""
         ...
 
     def answer(self, request_ids: Sequence[str], lists: Lists, effects: Floats | None = None) -> Answers:

@@ -77,6 +77,7 @@ LEARNED = Learned(
         user=np.arange(200) % 40,
         clicks=np.zeros(200, np.int64),
         ndcg=np.column_stack([np.full(200, 0.25), np.full(200, 0.5), np.where(HOURS < 7_200_000, 0.5, 0.75)]),
+        worth=np.zeros((200, 3)),
         closed=HOURS,
         ring=np.arange(200) % 4,
         themes=np.column_stack([np.zeros(200, np.int64), np.arange(200) % 4, np.arange(200) % 4]),

@@ -62,9 +62,10 @@ def test_a_model_is_asked_on_a_virtual_clock(mos: Mos, model: str) -> None:
     assert set(after["minus_frozen"]) == {"online"}
     (router,) = result["learned"]["online"]
     assert router["revision"] >= 0
-    assert result["experiment"] is None
+    assert (result["experiment"], result["true_lift"]) == (None, None)
     told = mos(*command, "--absence", "1", "--experiment", "--json")
     found = msgspec.json.decode(told.out)["experiment"]
+    assert abs(msgspec.json.decode(told.out)["true_lift"]) < 0.5
     users = [arm["finished"] for arm in found["users"].values()]
     assert min(users) > 20
     assert 60 < sum(users) <= 120
@@ -72,6 +73,7 @@ def test_a_model_is_asked_on_a_virtual_clock(mos: Mos, model: str) -> None:
     assert found["left_out"] == {}
     table = mos(*command, "--hours", "1", "--windows", "1", "--experiment").out
     assert "simulation/1" in table
+    assert "true: on the same requests the lists of online are worth" in table
     assert "NDCG frozen" in table
     assert model in table
 

@@ -202,7 +202,7 @@ def test_the_order_of_a_user_is_kept_in_a_log() -> None:
     ).with_columns(event_type=pl.lit("click"), session_id=pl.lit(None, pl.String))
     service = Service(["y", "x"])
     visitors = LogVisitors(log, {}, gap=1_800_000, length=2)
-    assert visitors.judge([]).tolist() == []
+    assert visitors.judge([]).clicks.tolist() == []
     loop_of(visitors, service, Clock(), speed="max", said=[]).run(10**9)
     opened = [[event["item_id"] for event in one["events"]] for one in service.asked]  # type: ignore[attr-defined]
     assert opened == [[], ["x"], [], []]

@@ -197,6 +197,9 @@ def test_clicks_fall_with_the_place(population: Population, clicks: Literal["pos
     places = np.arange(1, 11)
     expected = 0.4 * (places**-0.7 if clicks == "position" else (0.85 * 0.6) ** (places - 1))
     np.testing.assert_allclose(clicked / 24_000, expected, atol=0.012)
+    asked = crowd.ask(rows)
+    mean = crowd.choice.expected(crowd.kinds(asked, np.zeros((400, 10), np.int64)), crowd.strength(asked))
+    np.testing.assert_allclose(mean, expected.sum(), rtol=1e-5)
 
 
 def test_users_leave_after_two_empty_lists_and_return_sooner_after_a_click(population: Population) -> None:

@@ -91,6 +91,9 @@ def test_every_request_is_answered_by_every_way(ran: Ran) -> None:
     assert np.array_equal(measured.ndcg[:, 0], measured.ndcg[:, 1])  # they are the same model, and nothing has learned
     assert (np.diff(measured.time) >= 0).all()
     assert measured.gain(1, 0, 0, DURATION).mean == 0
+    assert measured.lift(1, 0, DURATION) == 0
+    expected, error = measured.worth[:, 0].sum(), np.sqrt(measured.worth[:, 0].sum())
+    assert measured.clicks.sum() == pytest.approx(expected, abs=4 * error)  # users clicked as their lists are worth
 
 
 def test_no_click_is_lost_on_its_way(ran: Ran, population: Population) -> None:
@@ -153,6 +156,24 @@ def test_a_model_of_another_population_is_refused(population: Population) -> Non
     quiet, _ = loop_of(population, ways=1)
     with pytest.raises(SettingsError, match="nobody asks"):
         quiet.run(1)
+
+
+def test_a_lift_is_that_of_the_requests_in_the_windows_of_users() -> None:
+    """The first user asks at 0, 5 and 10, and the second one at 4 and 9."""
+    columns = np.zeros(5, np.int64)
+    measured = Measured(
+        names=["frozen", "online"],
+        shown=0,
+        time=np.array([0, 4, 5, 9, 10]),
+        user=np.array([0, 1, 0, 1, 0]),
+        clicks=columns,
+        ndcg=np.zeros((5, 2)),
+        worth=np.array([[1.0, 1.0], [1.0, 2.0], [1.0, 3.0], [1.0, 8.0], [1.0, 16.0]]),
+        closed=columns[:0],
+        ring=columns[:0],
+        themes=columns[:0].reshape(0, 2),
+    )
+    assert [measured.lift(1, 0, window) for window in (1, 5, 6, 11)] == pytest.approx([0.5, 0.5, 2.5, 5.0])
 
 
 def test_what_was_regained_is_a_share_of_what_was_lost() -> None:
