@@ -28,6 +28,7 @@ from mos_online.processes import (
     work_of,
 )
 from mos_online.settings import Settings
+from mos_online.system_settings import PREFIX
 
 STOP_TIMEOUT = 20.0
 """Seconds a child may take to finish its work after SIGTERM before its process group is killed."""
@@ -199,6 +200,11 @@ def local_services(
         learner = f"{http_address(settings.learn_host, settings.learn_port)}/{probe}"
         services.append(ChildProcess(name="learn", arguments=("learn", *learn), ready=lambda: answers(learner)))
     return services
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Settings as environment variables of services."""
+    return {PREFIX + name.upper(): str(value) for name, value in settings.model_dump().items() if value is not None}
 
 
 @cache

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Hashable
-from contextlib import suppress
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from learning.status import LearnerStatus, read_status
+from mos_cli.demo.counts import result_of, revisions_of, wait_for_counts
 from mos_cli.demo.log import DemoLog
 from mos_cli.supervisor import Supervisor
-from mos_online.contracts import OUTCOMES
 from mos_online.experiments.in_force import InForce
 from mos_online.experiments.reading import read_plan
 from mos_online.experiments.result import ExperimentResult
 from mos_online.experiments.treatment import Treatments
 from mos_online.experiments.trials import SLACK
-from mos_online.learning.kept_results import read_results
-from mos_online.learning.router_part import RouterPart
-from mos_online.processes import StalledError, wait_until
 from mos_online.recommend.probe import check_model
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
@@ -57,12 +52,6 @@ LONG = 4
 MINUTE, DAY = 60_000, 86_400_000
 MOST = 100_000
 """A duration of a plan has at most five digits."""
-
-PATIENCE = 45.0
-"""Seconds without any progress after which nobody will be counted."""
-
-STILL = 5.0
-"""Seconds beyond the idle timeout of a partition; when nothing has moved for so long, all is counted that can be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,30 +118,12 @@ def count_users(
     Raises:
         MosError: a service exited.
     """
-    folder, due = settings.learning_dir, bool(answered) and _length(log) >= LONG * _settle(settings)
-
-    def moved() -> Hashable:
-        status, result = read_status(folder), _result(settings)
-        seen = (status.event_time, *sorted(status.counts.items())) if status is not None else ()
-        return seen, result.event_time if result is not None else None
-
-    def begun() -> bool:
-        supervisor.check()
-        result, status = _result(settings), read_status(folder)
-        return result is not None and result.begun_at >= 0 and status is not None and status.counts.get(OUTCOMES, 0) > 0
-
-    def never() -> bool:
-        supervisor.check()
-        return False
-
-    with suppress(StalledError):
-        if due:
-            wait_until(begun, progress=moved, stalled=PATIENCE)
-        if answered:
-            wait_until(never, progress=moved, stalled=settings.sessions.idle_timeout / 1000 + STILL)
+    due = bool(answered) and _length(log) >= LONG * _settle(settings)
+    if answered:
+        wait_for_counts(settings, NAME, supervisor.check, begun=due)
     return Experiment(
-        result=_result(settings),
-        revisions=_revisions(read_status(folder)),
+        result=result_of(settings, NAME),
+        revisions=revisions_of(settings, f"{NAME}/{VERSION}/{ARM}"),
         users=len({user for user, _ in answered}),
         misplaced=misplaced(in_force, answered),
         due=due,
@@ -167,17 +138,6 @@ def misplaced(in_force: InForce, answered: Collection[tuple[str, str | None]]) -
         if arm not in expected:
             wrong.add(user)
     return len(wrong)
-
-
-def _result(settings: Settings) -> ExperimentResult | None:
-    found = (one for one in read_results(settings.learning_dir) if (one.plan.name, one.plan.version) == (NAME, VERSION))
-    return next(found, None)
-
-
-def _revisions(status: LearnerStatus | None) -> int:
-    """How many revisions the arm that learns has got, by the word of the learner."""
-    said = status.parts.get(RouterPart.name, {}) if status is not None else {}
-    return int(said.get(f"arm {NAME}/{VERSION}/{ARM}", {}).get("revision", 0))
 
 
 def _length(log: DemoLog) -> int:

@@ -26,13 +26,12 @@ from mos_cli.demo.verify import check_profiles, check_sessions
 from mos_cli.demo.watch import Watched, watch_replay
 from mos_cli.experiments.report import render as render_experiments
 from mos_cli.read_log import read_log
-from mos_cli.supervisor import LOCK, Supervisor, local_services, services_lock
+from mos_cli.supervisor import LOCK, Supervisor, environment_of, local_services, services_lock
 from mos_cli.train.run import train_and_show
 from mos_online.errors import MosError
 from mos_online.ports import free_port
 from mos_online.processes import held_locks
 from mos_online.settings import Settings
-from mos_online.system_settings import PREFIX
 from mos_online.training import TrainConfig, TrainReport
 from mos_online.users.offline_profiles import of_users
 from serving.ray.environment import require_plain_paths
@@ -124,7 +123,7 @@ def _serve_and_replay(
 ) -> tuple[Watched, Experiment]:
     """Start an experiment and every service, replay into them, and stop them."""
     in_force = start_experiment(log, settings)
-    with Supervisor(settings.home / "logs", _environment(settings)) as supervisor:
+    with Supervisor(settings.home / "logs", environment_of(settings)) as supervisor:
         with phases.measure("start"):
             if settings.kafka != "embedded":
                 create_topics(settings, replication=-1)  # the cluster's default
@@ -193,8 +192,3 @@ def _prepare(outer: Settings, home: Path) -> Settings:
 def _ports(settings: Settings) -> dict[str, int]:
     """Ports that are free, and that no other program of ours gets before the services listen there."""
     return {name: free_port(getattr(settings, name)) for name in ("serve_port", "worker_port", "learn_port")}
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """The settings as environment variables of the services."""
-    return {PREFIX + name.upper(): str(value) for name, value in settings.model_dump().items() if value is not None}
