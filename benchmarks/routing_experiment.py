@@ -69,6 +69,8 @@ layers:
         guardrails: [{{metric: fallback, margin: 0.5}}]
 """
 MODELS = "models"
+NEW_ITEM_USERS = 2
+"""A new item is recommended when so many users have clicked it, and not 60: there are few users here."""
 HABITS = Habits(absence=1.0 * HOUR, organic=0.8)
 
 
@@ -112,7 +114,10 @@ class Run:
 def truth(run: Run, folder: Path) -> tuple[float, ExperimentResult]:
     """What the lists of the treated arm are worth, relative to the frozen one's; and what an experiment finds of it."""
     stated = load_config(folder)
-    ways = [Served(name, Recommender.load(folder), stated.sizes) for name in ("frozen", run.treated)]
+    ways = [
+        Served(name, Recommender.load(folder, new_item_users=NEW_ITEM_USERS), stated.sizes)
+        for name in ("frozen", run.treated)
+    ]
     if not run.same:
         revise_by(ways[1], every=1000)
     settings = Settings.load()
@@ -128,6 +133,8 @@ def truth(run: Run, folder: Path) -> tuple[float, ExperimentResult]:
     half_lives = stated.half_life_ms, stated.co_click_half_life_ms
     loop = virtual_loop(run.population, ways, run.config, rules, half_lives=half_lives, divided=divided)
     measured = loop.run(run.hours * HOUR)
+    lists = len(measured.time)
+    print(f"{lists:,} lists on a virtual clock, NDCG {measured.ndcg[:, 0].mean():.3f} frozen", end="; ")
     return measured.lift(1, 0, run.window * HOUR), divided.result()
 
 
@@ -183,11 +190,14 @@ def main() -> None:
         folder = model_in(asked.home or Path(nowhere) / MODELS, population)
         true, virtual = truth(run, folder)
         ports = {name: free_port() for name in ("serve_port", "worker_port", "learn_port")}
-        settings = Settings.load(home=Path(nowhere) / "system", **ports)
+        settings = Settings.load(home=Path(nowhere) / "system", new_item_users=NEW_ITEM_USERS, **ports)
         registry = open_registry(settings)
         registry.promote(registry.add(folder), check_model)
         found, tally, revisions = live(run, settings, console)
-    print(f"{tally.requests:,} lists in the running system, {tally.tries} calls made again, {revisions} revisions\n")
+    print(
+        f"{tally.requests:,} lists in the running system, NDCG {tally.ndcg / tally.requests:.3f} of both arms, "
+        f"{revisions} revisions\n"
+    )
     print("| run | counted users | CTR frozen | CTR of the arm | found | true | inside | split | what follows |")
     print("|---|---|---|---|---|---|---|---|---|")
     print(row("running system", found, true))

@@ -52,6 +52,7 @@ class Visitors:
         popularity_age_ms, co_clicks_age_ms: for each of them, how long before (in event time) the oldest click was
             that was published and not counted; 0 if all were counted.
         fallbacks, failures: answers that were not the model's best, and requests without an answer, by reason.
+        ranked: event times (ms) of the answers that are the model's.
         arms: users who were answered, and the arm of each answer as "experiment/arm"; None for an answer in none.
     """
 
@@ -70,6 +71,7 @@ class Visitors:
         self.co_clicks_age_ms: list[int] = []
         self.fallbacks: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
+        self.ranked: list[int] = []
         self.arms: set[tuple[str, str | None]] = set()
         headers = {"X-API-Key": api_key} if api_key else {}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=5.0, trust_env=not is_loopback(url))
@@ -122,6 +124,8 @@ class Visitors:
         self.http_ms.append((time.perf_counter() - started) * 1000)
         if answer["fallback"] is not None:
             self.fallbacks[answer["fallback"]["reason"]] += 1
+        else:
+            self.ranked.append(click.timestamp)
         arms: list[str | None] = [f"{one['experiment']}/{one['arm']}" for one in answer["assignments"]]
         self.arms.update((click.user_id, arm) for arm in arms or [None])
         popularity, co_clicks = answer["popularity_as_of"], answer["co_clicks_as_of"]

@@ -17,6 +17,7 @@ from mos_online.experiments.trials import SLACK
 from mos_online.recommend.probe import check_model
 from mos_online.registry import open_registry
 from mos_online.settings import Settings
+from simulator.visitors import Visitors
 
 FILE = "experiments.yaml"
 NAME, VERSION, CONTROL, ARM = "online-routing", 1, "frozen", "online"
@@ -63,7 +64,7 @@ class Experiment:
         revisions: how many revisions the router of ``ARM`` has got.
         users: who was answered.
         misplaced: of them, those who were answered in another arm than the documented formula says, or in none.
-        due: whether the replay is so long that somebody must be counted.
+        due: whether somebody must be counted: the replay is long, and the model answered somebody early in it.
     """
 
     result: ExperimentResult | None
@@ -104,7 +105,7 @@ def count_users(
     settings: Settings,
     supervisor: Supervisor,
     in_force: InForce,
-    answered: Collection[tuple[str, str | None]],
+    visitors: Visitors,
 ) -> Experiment:
     """Wait until the running learner has counted what the replay lets it count.
 
@@ -113,25 +114,36 @@ def count_users(
         settings: of the learner.
         supervisor: watched for exits.
         in_force: the experiment.
-        answered: users, and the arm that answered each as "experiment/arm"; None for none.
+        visitors: who was answered in which arm.
 
     Raises:
         MosError: a service exited.
     """
-    due = bool(answered) and _length(log) >= LONG * _settle(settings)
-    if answered:
+    due = must_count(log, settings, visitors)
+    if visitors.arms:
         wait_for_counts(settings, NAME, supervisor.check, begun=due)
     return Experiment(
         result=result_of(settings, NAME),
         revisions=revisions_of(settings, f"{NAME}/{VERSION}/{ARM}"),
-        users=len({user for user, _ in answered}),
-        misplaced=misplaced(in_force, answered),
+        users=len({user for user, _ in visitors.arms}),
+        misplaced=misplaced(in_force, visitors.arms),
         due=due,
     )
 
 
+def must_count(log: DemoLog, settings: Settings, visitors: Visitors) -> bool:
+    """Whether somebody must be counted: the replay is long, and the model answered somebody in its first half."""
+    early = log.span[0] + _length(log) // 2
+    return _length(log) >= LONG * _settle(settings) and any(at < early for at in visitors.ranked)
+
+
 def misplaced(in_force: InForce, answered: Collection[tuple[str, str | None]]) -> int:
-    """How many users were answered in another arm than the documented formula says, or in none."""
+    """How many users were answered in another arm than the documented formula says, or in none.
+
+    Args:
+        in_force: the experiment.
+        answered: users, and the arm that answered each as "experiment/arm"; None for none.
+    """
     treatments, wrong = Treatments(in_force), set()
     for user, arm in answered:
         expected = [f"{one.experiment}/{one.arm}" for one in treatments.of(user).assignments]

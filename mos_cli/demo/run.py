@@ -141,7 +141,7 @@ def _serve_and_replay(
             phases=phases,
         )
         with phases.measure("count"), console.status("counting the users of the experiment ..."):
-            return watched, count_users(log, settings, supervisor, in_force, watched.visitors.arms)
+            return watched, count_users(log, settings, supervisor, in_force, watched.visitors)
 
 
 def _spans(trained: TrainReport) -> dict[str, float]:

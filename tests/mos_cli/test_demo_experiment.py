@@ -8,9 +8,10 @@ import msgspec
 import polars as pl
 import pytest
 
-from mos_cli.demo.experiment import NAME, Experiment, misplaced, plan_text
+from mos_cli.demo.experiment import NAME, Experiment, misplaced, must_count, plan_text
 from mos_cli.demo.experiment_report import experiment_faults, experiment_report
 from mos_cli.demo.log import DemoLog
+from mos_online.contracts import Click
 from mos_online.experiments.changes import started
 from mos_online.experiments.in_force import InForce
 from mos_online.experiments.plan import ExperimentPlan, milliseconds
@@ -19,6 +20,7 @@ from mos_online.experiments.result import ExperimentResult
 from mos_online.experiments.treatment import Treatments
 from mos_online.settings import Settings
 from simulator.dataset import Dataset
+from simulator.visitors import Visitors
 from tests.experiments import plans
 from tests.experiments.test_trial_verdicts import Answer, clicks, run
 
@@ -110,6 +112,33 @@ def test_users_must_have_the_arms_of_the_formula() -> None:
     other = next(name for _, name in right if name != arm)
     assert misplaced(in_force, right | {(user, other)}) == 1
     assert misplaced(in_force, right | {(user, None), (outside, arm)}) == 2
+
+
+@pytest.mark.parametrize(
+    ("span", "fallback", "must"),
+    [(14 * HOUR, None, True), (HOUR, None, False), (14 * HOUR, {"reason": "unknown_user"}, False)],
+)
+def test_somebody_must_be_counted_whom_the_model_has_answered(
+    span: int, fallback: object, must: bool, mos_home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitors = Visitors(url="http://127.0.0.1", api_key=None, gap=HOUR, every=1)
+    answer = {
+        "items": [],
+        "fallback": fallback,
+        "popularity_as_of": 0,
+        "co_clicks_as_of": 0,
+        "assignments": [{"experiment": "routing", "arm": "online"}],
+    }
+    monkeypatch.setattr(visitors, "_post", lambda _: answer)
+    for user, at in (("early", span // 4), ("late", span - 1)):
+        visitors.before_click(Click(event_id=user, user_id=user, item_id="i", timestamp=at))
+    assert visitors.arms == {("early", "routing/online"), ("late", "routing/online")}
+    assert must_count(log(span), mos_home, visitors) is must
+    visitors.ranked[:] = [span - 1]
+    assert not must_count(log(span), mos_home, visitors)
+    answer["assignments"] = []
+    visitors.before_click(Click(event_id="next", user_id="late", item_id="i", timestamp=span))
+    assert ("late", None) in visitors.arms
 
 
 def test_what_is_wrong_with_an_experiment_is_a_fault() -> None:
