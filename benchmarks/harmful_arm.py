@@ -53,7 +53,7 @@ PLAN = ExperimentPlan(
     primary="ctr",
     guardrails=[
         Guardrail(metric="ctr", margin=0.05),
-        Guardrail(metric="latency", margin=0.2),
+        Guardrail(metric="latency", margin=0.2, slower_than=50),
         Guardrail(metric="fallback", margin=0.5),
         Guardrail(metric="theme-exposure", margin=0.75),
     ],

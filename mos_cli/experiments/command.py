@@ -162,5 +162,29 @@ def _check_with(registry: Registry) -> Callable[[str], None]:
     return check
 
 
+@app.command()
+def interleave(
+    *,
+    a: Annotated[
+        str, typer.Option("--a", help="A version of the model, or an alias (default: champion).")
+    ] = "champion",
+    b: Annotated[str, typer.Option("--b", help="The other one (default: candidate).")] = "candidate",
+    sessions: Annotated[
+        int, typer.Option(min=1, help="At most so many sessions of the log are answered, the newest.")
+    ] = 20_000,
+    k: Annotated[int, typer.Option("--k", min=1, max=100, help="Length of the lists.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document (default: a table).")] = False,
+) -> None:
+    """Compare two versions on sessions of the learner's log: which of them would users rather have clicked?
+
+    After the first click of a session both versions are asked, and their lists become one, in which they pick in turn.
+    The later clicks of the session speak for the version that gave the item. It is a first filter before an experiment.
+    """
+    from mos_cli.experiments.interleave import interleave as run_interleave  # noqa: PLC0415
+    from mos_online.settings import settings  # noqa: PLC0415
+
+    run_interleave(settings(), a, b, sessions=sessions, k=k, as_json=as_json, console=Console())
+
+
 def _now() -> int:
     return time.time_ns() // 1_000_000

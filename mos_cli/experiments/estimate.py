@@ -12,7 +12,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from mos_cli.experiments.candidate import lists_of
+from mos_cli.experiments.candidate import Asked, lists_of
 from mos_cli.progress import progress_bar
 from mos_cli.simulate.model import stream_rules
 from mos_online.contracts import Outcome, Session
@@ -71,7 +71,7 @@ def estimate(settings: Settings, version: str, *, answers: int, as_json: bool, c
         lists = lists_of(
             Served("candidate", Recommender.load(folder), stated.sizes),
             sessions,
-            explored.outcomes,
+            [Asked(one.user_id, one.timestamp, len(one.items)) for one in explored.outcomes],
             stream_rules(settings),
             half_lives=(stated.half_life_ms, stated.co_click_half_life_ms),
             on_progress=lambda done: bar.update(task, completed=done),

@@ -98,10 +98,9 @@ def _estimate(result: ExperimentResult, arm: ArmResult, one: Estimate) -> tuple[
 
 def _guard(result: ExperimentResult, arm: ArmResult, guard: Guarded) -> tuple[str, ...]:
     bound = _waits(result, arm, guard.missing) if guard.bound is None else f"{guard.bound:+.4g}"
-    name = guard.metric if guard.theme is None else f"{guard.metric}, theme {guard.theme}"
     word = "breached" if guard.breached else "not\N{NO-BREAK SPACE}breached"
     values = (f"{guard.control:.4g}", f"{guard.treated:.4g}", f"{guard.margin:.0%}", bound, f"{guard.users:,}", word)
-    return (name, guards.MEANINGS[guard.metric], *values)
+    return (guard.named, guards.MEANINGS[guard.metric], *values)
 
 
 def _waits(result: ExperimentResult, arm: ArmResult, missing: tuple[int, int]) -> str:

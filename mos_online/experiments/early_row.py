@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
 import msgspec
 
 from mos_online.contracts import Outcome, Session
 from mos_online.experiments.counting import Counting
+from mos_online.experiments.plan import Slow
 
 EARLY = 3_600_000
 """Guardrails look at so many ms from a user's first exposure on, or at the window if that is shorter."""
+
+SLOW: tuple[int, ...] = get_args(Slow)
 
 MOST_LATENCY = 1e9
 """A longer time of one answer, ms, is a fault of whoever published it, and counts as not known."""
@@ -23,7 +27,7 @@ class EarlyRow(msgspec.Struct, kw_only=True, array_like=True):
         user_id, arm, exposed_at, until, settled_at: as of ``UserRow``, for the shorter window.
         first: items of the first answer, as they were shown.
         answers, fallbacks: answers that were shown, and those of them that fell back.
-        latency: the sum of what is known of how long the answers took, ms; timed: of how many it is known.
+        slow: so many ms -> answers that took longer, if there are any; timed: of how many it is known.
         shown, clicked: items.
         themes: shown items by theme.
         popular: the sum over the shown items of their popularity.
@@ -38,7 +42,7 @@ class EarlyRow(msgspec.Struct, kw_only=True, array_like=True):
     first: list[str] = []
     answers: int = 0
     fallbacks: int = 0
-    latency: float = 0.0
+    slow: dict[int, int] = {}
     timed: int = 0
     shown: int = 0
     clicked: int = 0
@@ -59,8 +63,10 @@ class EarlyRow(msgspec.Struct, kw_only=True, array_like=True):
         self.answers += 1
         self.fallbacks += outcome.fallback is not None
         if outcome.latency_ms is not None and outcome.latency_ms <= MOST_LATENCY:
-            self.latency += outcome.latency_ms
             self.timed += 1
+            for limit in SLOW:
+                if outcome.latency_ms > limit:
+                    self.slow[limit] = self.slow.get(limit, 0) + 1
         self.credited += outcome.clicks_by_request
         for item in outcome.items:
             if item.position is not None:

@@ -15,12 +15,12 @@ MOST_THEMES = 32
 """Themes that are watched: so many times the chance of a false alarm is divided."""
 
 BETTER_IF_MORE = frozenset({"ctr"})
-UNKNOWN_AT_0 = frozenset({"latency", "popularity-lift"})
+UNKNOWN_AT_0 = frozenset({"popularity-lift"})
 """Of these a value of 0 means that nothing is known."""
 
 MEANINGS = {
     "ctr": "clicked items, by shown items",
-    "latency": "time until an answer, ms, averaged over the shown answers",
+    "latency": "share of the shown answers that took longer than so many ms",
     "fallback": "share of the shown answers that fell back",
     "coverage": "effective number of items in the users' first lists (1 by the sum of their squared shares)",
     "popularity-lift": "mean popularity of the shown items: their share of all actions before the experiment",
@@ -33,7 +33,7 @@ class Guarded(NamedTuple):
     """What became of a guardrail.
 
     Attributes:
-        metric, margin: as planned.
+        metric, margin: as planned; slower_than: of latency, ms.
         theme: that is judged, for the exposure of themes.
         control, treated: the values of the arms.
         users: that were counted; missing: those of the control and of the arm before there is a bound.
@@ -53,13 +53,21 @@ class Guarded(NamedTuple):
     bound: float | None
     breached: bool
     alpha: float
+    slower_than: int | None = None
+
+    @property
+    def named(self) -> str:
+        """What was judged, for people."""
+        if self.theme is not None:
+            return f"{self.metric}, theme {self.theme}"
+        return self.metric if self.slower_than is None else f"{self.metric}, slower than {self.slower_than} ms"
 
 
 class Guard(msgspec.Struct, kw_only=True):
     """One guardrail of one arm, watched user by user.
 
     Attributes:
-        metric, margin: as planned.
+        metric, margin: as planned; slower_than: of latency, ms.
         contrast: of most metrics.
         themes: by theme, instead.
         overlap: for the coverage, instead.
@@ -67,6 +75,7 @@ class Guard(msgspec.Struct, kw_only=True):
 
     metric: str
     margin: float
+    slower_than: int | None = None
     contrast: Contrast | None = None
     themes: dict[int, Contrast] = {}
     overlap: Overlap | None = None
@@ -82,17 +91,36 @@ class Guard(msgspec.Struct, kw_only=True):
         ):  # the effective number may be smaller by the margin: the concentration 1 / (1 - margin)
             return cls(metric=metric, margin=margin, overlap=Overlap(scale=1 / (1 - margin)))
         scale = 1 - margin if metric in BETTER_IF_MORE else 1 + margin
-        return cls(metric=metric, margin=margin, contrast=Contrast(scale=scale, is_ratio=True))
+        slow = planned.slow if metric == "latency" else None
+        return cls(metric=metric, margin=margin, slower_than=slow, contrast=Contrast(scale=scale, is_ratio=True))
+
+    def watches(self, planned: Guardrail) -> bool:
+        """Whether it is this guardrail of the plan."""
+        slow = planned.slow if self.metric == "latency" else None
+        return (self.metric, self.margin, self.slower_than) == (planned.metric, planned.margin, slow)
 
     def add(self, row: EarlyRow, *, treated: bool, probability: float) -> None:
         """Count a finished user."""
         if self.overlap is not None:
             self.overlap.add(treated=treated, items=row.first)
         elif self.contrast is not None:
-            numerator, denominator = _ratio(self.metric, row)
+            numerator, denominator = self._ratio(row)
             self.contrast.add(treated=treated, probability=probability, numerator=numerator, denominator=denominator)
         else:
             self._add_themes(row, treated=treated, probability=probability)
+
+    def _ratio(self, row: EarlyRow) -> tuple[float, float]:
+        """A user's numerator and denominator."""
+        shown = float(row.shown)
+        if self.metric == "ctr":
+            return float(row.clicked), shown
+        if self.slower_than is not None:
+            return float(row.slow.get(self.slower_than, 0)), float(row.timed)
+        if self.metric == "fallback":
+            return float(row.fallbacks), float(row.answers)
+        if self.metric == "popularity-lift":
+            return row.popular, shown
+        return float(max(0, row.named - row.credited)), float(row.named)
 
     def _add_themes(self, row: EarlyRow, *, treated: bool, probability: float) -> None:
         for theme in sorted(row.themes):
@@ -140,21 +168,8 @@ class Guard(msgspec.Struct, kw_only=True):
             bound,
             breached,
             alpha,
+            self.slower_than,
         )
-
-
-def _ratio(metric: str, row: EarlyRow) -> tuple[float, float]:
-    """A user's numerator and denominator."""
-    shown = float(row.shown)
-    if metric == "ctr":
-        return float(row.clicked), shown
-    if metric == "latency":
-        return row.latency, float(row.timed)
-    if metric == "fallback":
-        return float(row.fallbacks), float(row.answers)
-    if metric == "popularity-lift":
-        return row.popular, shown
-    return float(max(0, row.named - row.credited)), float(row.named)
 
 
 def _inverse(value: float) -> float:

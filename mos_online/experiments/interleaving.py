@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from hashlib import blake2b
+from math import sqrt
 from typing import Literal, NamedTuple
+
+from mos_online.experiments.confidence_sequence import FIRST_LOOK, interval
 
 Team = Literal["a", "b"]
 
@@ -57,3 +60,54 @@ def preference(teams: Sequence[Team], clicked: Collection[int]) -> float:
     """
     ours = sum(1 if teams[place] == "a" else -1 for place in clicked)
     return ours / len(clicked) if clicked else 0.0
+
+
+class Preferred(NamedTuple):
+    """Which of two rankings users prefer.
+
+    Attributes:
+        users: whose clicks speak for one of them, or for both alike.
+        for_a, for_b: users who prefer one; the others are ties.
+        mean: of their preferences, from -1 (all prefer b) to 1 (all prefer a).
+        low, high: bounds that hold after each user together; None before ``FIRST_LOOK`` users.
+        sure_after: users after which the bounds left out 0 first; None: they never did.
+    """
+
+    users: int
+    for_a: int
+    for_b: int
+    mean: float
+    low: float | None
+    high: float | None
+    sure_after: int | None
+
+
+def preferred(preferences: Sequence[float], *, expected: float, alpha: float = 0.05) -> Preferred:
+    """The mean preference of users, with a confidence sequence (``confidence_sequence``).
+
+    Args:
+        preferences: of users with a click, in the order in which they became known.
+        expected: users after which a decision is expected.
+        alpha: chance that the true mean is ever outside.
+    """
+    mean, squares, sure_after = 0.0, 0.0, None
+    low: float | None = None
+    high: float | None = None
+    for count, preference_of_user in enumerate(preferences, 1):
+        off = preference_of_user - mean
+        mean += off / count
+        squares += off * (preference_of_user - mean)
+        if count >= FIRST_LOOK:
+            found = interval(count, mean, sqrt(squares / count), expected=expected, alpha=alpha)
+            low, high = found.low, found.high
+            if sure_after is None and found.excludes_zero:
+                sure_after = count
+    return Preferred(
+        users=len(preferences),
+        for_a=sum(one > 0 for one in preferences),
+        for_b=sum(one < 0 for one in preferences),
+        mean=mean,
+        low=low,
+        high=high,
+        sure_after=sure_after,
+    )

@@ -22,6 +22,7 @@ Buckets = Annotated[list[Annotated[int, Meta(ge=0, le=BUCKETS)]], Meta(min_lengt
 RouterPlan = Literal["frozen", "online"]
 Metric = Literal["ctr", "conversion", "revenue", "ndcg", "sessions", "returned"]
 Guarded = Literal["ctr", "latency", "fallback", "coverage", "popularity-lift", "theme-exposure", "orphan-clicks"]
+Slow = Literal[10, 20, 50, 100, 200, 500, 1000]
 
 PARAMETERS = ("model", "router", "fast_weights", "exploration")
 """What an arm may set. A layer owns what its arms set, so that a user of two layers gets one value of each (Tang,
@@ -82,6 +83,15 @@ class Guardrail(_Part, frozen=True, kw_only=True):
         float,
         Meta(gt=0, le=10, description="How much worse than the control it may be, as a share of the control's value."),
     ]
+    slower_than: Annotated[
+        Slow | None,
+        Meta(description="Of latency: an answer is slow if it took longer than so many ms, which is 100 by default."),
+    ] = None
+
+    @property
+    def slow(self) -> Slow:
+        """An answer that took longer than so many ms is slow."""
+        return self.slower_than or 100
 
 
 class ExperimentPlan(_Part, frozen=True, kw_only=True):

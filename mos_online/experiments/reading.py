@@ -199,6 +199,8 @@ def _metric_faults(experiment: ExperimentPlan, value: str | None) -> Iterator[st
                     "model: let it set a model and nothing else, or write `ship: by-hand`"
                 )
     for guardrail in experiment.guardrails:
+        if guardrail.slower_than is not None and guardrail.metric != "latency":
+            yield f"slower_than of {guardrail.metric} of {name} says nothing: only the guardrail latency has it"
         if guardrail.metric in ("ctr", "coverage", "theme-exposure") and guardrail.margin >= 1:
             yield f"the margin {guardrail.margin:g} of {guardrail.metric} of {name} allows everything: give less than 1"
         if guardrail.metric == "theme-exposure" and len({arm.model for arm in experiment.arms}) > 1:

@@ -146,8 +146,10 @@ class Trial:
         self.plan = plan
         self._users.last(milliseconds(plan.maximum))
         for comparison in self._comparisons:
-            kept = {(guard.metric, guard.margin): guard for guard in comparison.guards}
-            comparison.guards = [kept.get((one.metric, one.margin)) or Guard.of(one) for one in plan.guardrails]
+            comparison.guards = [
+                next((guard for guard in comparison.guards if guard.watches(one)), None) or Guard.of(one)
+                for one in plan.guardrails
+            ]
         self._levels = {arm: Levels.of(plan, arm) for arm in self._levels}
         self._results.clear()
 

@@ -42,10 +42,9 @@ def verdict_of(plan: ExperimentPlan, result: ArmResult, *, elapsed: int, over: b
     users = f"after {primary.users:,} finished users"
     breached = next((guard for guard in result.guards if guard.breached), None)
     if breached is not None:
-        theme = f" of theme {breached.theme}" if breached.theme is not None else ""
         return Verdict(
             word="harm",
-            why=f"{breached.metric}{theme} is {breached.treated:.4g}, and {breached.control:.4g} in the control: worse "
+            why=f"{breached.named} is {breached.treated:.4g}, and {breached.control:.4g} in the control: worse "
             f"than the margin of {breached.margin:.0%} allows, after {breached.users:,} users",
         )
     if primary.high is not None and primary.high < 0:

@@ -29,5 +29,8 @@ class OpenEvents:
 
     def add(self, user: str, clicks: Sequence[Click]) -> None:
         """Note clicks of a user, in order."""
-        if clicks:
-            self._of_user.setdefault(user, []).extend(map(without_user, clicks))
+        if not clicks:
+            return
+        if (before := self._of_user.get(user)) and before[-1].timestamp + self._gap < clicks[0].timestamp:
+            before.clear()
+        self._of_user.setdefault(user, []).extend(map(without_user, clicks))

@@ -74,6 +74,8 @@ def test_a_good_file_gives_the_splits() -> None:
         ("[conversion]", "[revenue]", "revenue of online-routing needs `value`"),
         ("latency, margin: 0.2", "coverage, margin: 1", "the margin 1 of coverage of online-routing allows everything"),
         ("latency, margin: 0.2", "theme-exposure, margin: 1.5", "allows everything"),
+        ("latency, margin: 0.2", "ctr, margin: 0.2, slower_than: 50", "only the guardrail latency has it"),
+        ("margin: 0.2", "margin: 0.2, slower_than: 60", "60"),
         (GOOD, "", "Expected `object`"),
         (GOOD, "a: " + "[" * 5000, "nested too deeply"),
     ],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mos_online.errors import DatasetError
 from mos_online.experiments.examination import estimated, examination
 from mos_online.experiments.exploration import explore
-from mos_online.experiments.interleaving import preference, team_draft
+from mos_online.experiments.interleaving import preference, preferred, team_draft
 from mos_online.experiments.off_policy import Logged, value_of
 
 K, N, EPSILON = 3, 6, 0.3
@@ -136,3 +136,16 @@ def test_equal_rankings_are_preferred_equally_and_either_begins() -> None:
     assert 400 < begins.count("a") < 600
     assert preference(["a", "b", "a"], [0, 2]) == 1.0
     assert preference(["a", "b", "a"], [0, 1]) == preference(["a"], []) == 0.0
+
+
+def test_a_preference_is_found_and_none_is_not() -> None:
+    rng = np.random.default_rng(5)
+    none = [preferred(rng.choice([-1.0, 0.0, 1.0], 1_000).tolist(), expected=1_000) for _ in range(40)]
+    assert sum(one.sure_after is not None for one in none) <= 4
+    found = preferred(rng.choice([-1.0, 1.0], 1_000, p=[0.4, 0.6]).tolist(), expected=1_000)
+    assert found.sure_after is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert 0 < found.low < 0.2 < found.high
+    assert found.for_a + found.for_b == found.users == 1_000
+    assert preferred([1.0] * 399, expected=1_000).low is None

@@ -221,16 +221,16 @@ def test_an_experiment_keeps_its_rule_of_conversions_to_its_end() -> None:
 
 
 def test_a_time_that_no_answer_can_have_taken_is_not_known() -> None:
-    """Its square would be without bound, and no state with such a number can be read again."""
+    """Whoever published it was wrong; the others count for each limit that they passed."""
     users = ExperimentUsers(
         UserRules(window=WINDOW, settle=SETTLE, maximum=DAY),
         COUNTING,
         Trials(COUNTING, feedback_window=1, session_gap=1).past,
     )
-    for number, latency in enumerate((4.0, 1e200)):
+    for number, latency in enumerate((10.0, 51.0, 1e200)):
         users.take_outcome(msgspec.structs.replace(outcome(number, "u", T), latency_ms=latency), "a", T)
     (row,) = users.early(LATER)
-    assert (row.answers, row.latency, row.timed) == (2, 4.0, 1)
+    assert (row.answers, row.slow, row.timed) == (3, {10: 1, 20: 1, 50: 1}, 2)
 
 
 @pytest.mark.parametrize(("known_for", "expected"), [(WINDOW - 1, None), (WINDOW, 1.0)])

@@ -152,7 +152,7 @@ def _items(user: int, arm: str) -> tuple[str, str, str]:
     ("metric", "of_user"),
     [
         ("ctr", lambda rng, more: {"clicked": int(rng.binomial(10, 0.5 / more))}),
-        ("latency", lambda rng, more: {"latency": rng.gamma(2, 10 * more), "timed": 2}),
+        ("latency", lambda rng, more: {"slow": {100: int(rng.binomial(4, 0.2 * more))}, "timed": 4}),
         ("fallback", lambda rng, more: {"fallbacks": int(rng.binomial(4, 0.2 * more)), "answers": 4}),
         ("popularity-lift", lambda rng, more: {"popular": rng.random() * more}),
         ("orphan-clicks", lambda rng, more: {"named": 5, "credited": 5 - int(rng.binomial(5, 0.2 * more))}),
