@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from mos_online.contracts import Session
 from mos_online.errors import DatasetError, MosError
 from mos_online.learning.whole_file import replace_file
 from mos_online.settings import Settings, settings
@@ -21,6 +23,8 @@ HOLD = "hold"
 """The argument with which a candidate that passes is not promoted."""
 EVENTS_PER_EXAMPLE = 5
 """So many more events are read than are learned from: histories are among them."""
+AT_ONCE = 500
+"""Profiles that are read together, those of the users that were seen last first."""
 
 log = logging.getLogger("mos.fine-tuning")
 
@@ -63,10 +67,12 @@ def tune_once(configured: Settings, why: str, *, refit: bool = False, hold: bool
     config = FineTuneConfig(minutes=configured.learn_minutes, threads=configured.learn_threads)
     folder = configured.learning_dir
     rules = configured.sessions
+    most = EVENTS_PER_EXAMPLE * config.examples
     try:
+        sessions = newest_sessions(folder / "log", events=most)
         result = fine_tune(
             open_registry(configured),
-            newest_sessions(folder / "log", events=EVENTS_PER_EXAMPLE * config.examples),
+            sessions,
             History(folder),
             types=rules.types,
             gap_ms=rules.gap,
@@ -74,6 +80,7 @@ def tune_once(configured: Settings, why: str, *, refit: bool = False, hold: bool
             why=why,
             refit=refit,
             hold=hold,
+            earlier=earlier_of(configured, sessions, most - sum(len(one.events) for one in sessions)),
             outcomes=newest_outcomes(folder / "log", count=REQUESTS),
             say=log.info,
         )
@@ -85,6 +92,27 @@ def tune_once(configured: Settings, why: str, *, refit: bool = False, hold: bool
         f": {'; '.join(result.reasons)}" if result.reasons else ""
     )
     return TuningEnd(state="done", words=words)
+
+
+def earlier_of(configured: Settings, sessions: Sequence[Session], events: int) -> list[Session]:
+    """What the users of these sessions did before, as far as their profiles know it; about so many events at most.
+
+    Raises:
+        StoreError: the online store cannot be read.
+    """
+    from features.store import OnlineStore  # noqa: PLC0415 - Feast takes seconds to import
+    from mos_online.fine_tuning.earlier import earlier_sessions  # noqa: PLC0415
+
+    if not sessions or events <= 0:
+        return []
+    users = list(dict.fromkeys(session.user_id for session in reversed(sessions)))
+    store = OnlineStore.open(configured)
+    try:
+        parts = (store.read_profiles(users[at : at + AT_ONCE]) for at in range(0, len(users), AT_ONCE))
+        profiles = (profile for part in parts for profile in part.values())
+        return earlier_sessions(profiles, sessions, configured.sessions.types, events=events)
+    finally:
+        store.close()
 
 
 def main() -> None:

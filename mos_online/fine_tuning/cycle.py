@@ -33,6 +33,7 @@ def fine_tune(
     config: FineTuneConfig,
     why: str,
     refit: bool = False,
+    earlier: Sequence[Session] = (),
     outcomes: Sequence[Outcome] = (),
     hold: bool = False,
     say: Say = lambda line: None,
@@ -51,6 +52,7 @@ def fine_tune(
         why: what it is made for, for people.
         refit: whether the candidate begins a new epoch, with a router that is fitted anew. If it is refused, a second
             one is made that stays in the epoch.
+        earlier: what the users did before, see ``earlier_sessions``: histories, and what may be replayed.
         outcomes: of the newest answers: candidate and champion are asked the same again.
         hold: whether a candidate that passes is not promoted, but left in the registry as the candidate.
         say: is given a line at each stage.
@@ -67,16 +69,16 @@ def fine_tune(
     routers = routers_of(registry, champion.router)
     data = prepare_tuning(
         champion,
-        sessions,
+        [*earlier, *sessions],
         types=types,
         gap_ms=gap_ms,
         routers=routers,
-        learned_to=champion.training.get(LEARNED_TO),
+        learned_to=_learned_to(champion, sessions if earlier else ()),
         config=config,
     )
     say(f"learning from {data.learned.count:,} clicks, {len(data.window.replayed):,} of them replayed")
     sizes = RingSizes(recent=champion.model.config.recent, theme=champion.model.config.theme_ring)
-    logged = logged_requests(outcomes, sessions, routers, sizes)
+    logged = logged_requests(outcomes, [*earlier, *sessions], routers, sizes)
     attempt = Attempt(registry, history, champion, folder, data, config, logged, why, hold)
     if refit:
         result = _in_new_epoch(attempt, sessions, say)
@@ -87,6 +89,13 @@ def fine_tune(
     result = attempt.run(say)
     history.add(result)
     return result
+
+
+def _learned_to(champion: ModelCheckpoint, kept: Sequence[Session]) -> int | None:
+    """Before which event time (ms) nothing is new: the champion has learned it, or it is from before the kept ones."""
+    learned: int | None = champion.training.get(LEARNED_TO)
+    begins = [one.started_at for one in kept]
+    return learned if not begins else max(learned or 0, min(begins))
 
 
 def _in_new_epoch(attempt: Attempt, sessions: Sequence[Session], say: Say) -> FineTuning:

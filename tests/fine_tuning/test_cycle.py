@@ -80,6 +80,7 @@ def run(
     history: History,
     sessions: list[Session] | None = None,
     *,
+    earlier: list[Session] | None = None,
     refit: bool = False,
     hold: bool = False,
 ) -> FineTuning:
@@ -91,6 +92,7 @@ def run(
         gap_ms=GAP,
         config=TUNING,
         why="a test",
+        earlier=earlier or [],
         refit=refit,
         hold=hold,
     )
@@ -122,6 +124,30 @@ def _told(attempt: Attempt) -> FineTuning:
     """Instead of a candidate: where it would have been in."""
     epoch = attempt.own.router.epoch
     return FineTuning(at=1, why="w", champion="m", candidate="m-1", result="refused", reasons=[], epoch=epoch)
+
+
+def test_what_users_did_before_is_history_and_is_not_new(
+    world: World, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user who comes back after the learner has begun is judged with a past, as in service."""
+    seen = []
+
+    def judged(self: Attempt, say: Callable[[str], None]) -> FineTuning:
+        seen.append(self.data)
+        return FineTuning(at=0, why=self.why, champion="", candidate=None, result="refused", reasons=[])
+
+    monkeypatch.setattr(Attempt, "run", judged)
+    begin = min(session.started_at for session in world.after)
+    past = [session for session in sessions_of(world.before) if session.watermark < begin]
+    run(world, history)
+    run(world, history, earlier=past)
+    alone, known = seen
+    for data in seen:
+        for part in (data.window.new, data.window.mixing, data.window.held_out):
+            assert (data.log.times[part] >= begin).all()
+    assert known.log.history[known.window.held_out].mean() > alone.log.history[alone.window.held_out].mean() + 5
+    assert len(known.window.held_out) == len(alone.window.held_out)
+    assert len(known.window.replayed) > len(alone.window.replayed) == 0
 
 
 def test_a_new_epoch_comes_with_a_model_and_loses_no_row(world: World, history: History) -> None:

@@ -1,0 +1,77 @@
+"""What users did before the learner began to keep sessions: their profiles know it, as the service does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+
+from mos_online.contracts import Context, EventTypes, Session, SessionEvent, actions_of
+from mos_online.users.profile import UserProfile, session_key
+
+
+def earlier_sessions(
+    profiles: Iterable[UserProfile], sessions: Sequence[Session], types: EventTypes, *, events: int
+) -> list[Session]:
+    """Sessions of profiles that closed before the first of the kept ones.
+
+    Without them a user who comes back would look like a new one, to the candidate and to the gate. What learns so
+    little of the past is promoted by a comparison that has no past either, and then serves users who have one.
+
+    Args:
+        profiles: of users of the kept sessions, as they are now.
+        sessions: what the learner has kept, at least one.
+        types: what the types of events mean.
+        events: no further profile is read after so many events.
+
+    Returns:
+        Sessions with the items, times and categories of the profiles. Other ids are made up, and the type of the events
+        is one that counts as an action in the kept sessions; none if there is no such type.
+    """
+    first = min(session.watermark for session in sessions)
+    known = {session_key(session.session_id) for session in sessions}
+    spellings = {event.event_type for session in sessions for event in actions_of(session)}
+    actions = sorted(types.of_kind(spellings, "action"))
+    found: list[Session] = []
+    count = 0
+    for profile in profiles if actions else ():
+        if count >= events:
+            break
+        of_user = [one for key, one in _kept(profile, actions[0]) if one.watermark < first and key not in known]
+        count += sum(len(one.events) for one in of_user)
+        found += of_user
+    return found
+
+
+def _kept(profile: UserProfile, event_type: str) -> Iterator[tuple[int, Session]]:
+    """The sessions of a profile, with their keys."""
+    starts = accumulate(profile.session_lengths, initial=0)
+    for key, closed, begin, length in zip(
+        profile.session_keys, profile.session_closes, starts, profile.session_lengths, strict=False
+    ):
+        rows = range(begin, begin + length)
+        events = [
+            SessionEvent(
+                event_id=f"{key}-{row - begin}",
+                item_id=profile.item_ids[row],
+                timestamp=profile.timestamps[row],
+                event_type=event_type,
+                context=_context(profile.categories[row]),
+            )
+            for row in rows
+        ]
+        yield (
+            key,
+            Session(
+                session_id=f"{profile.user_id}:{key}",
+                user_id=profile.user_id,
+                started_at=events[0].timestamp,
+                ended_at=events[-1].timestamp,
+                events=events,
+                close_reason="gap",
+                watermark=closed,
+            ),
+        )
+
+
+def _context(category: str | None) -> Context | None:
+    return None if category is None else {"category": category}
