@@ -75,7 +75,7 @@ def learning(learned: Mapping[str, Any]) -> str:
     figure = Figure(figsize=(9, 3), layout="constrained")
     axes = figure.subplots()
     hours = [window["hours"] for window in windows]
-    for name, colour in zip(windows[0]["ndcg"], (GREY, ORANGE, BLUE), strict=True):
+    for name, colour in zip(windows[0]["ndcg"], (GREY, ORANGE, BLUE, GREEN), strict=True):
         parts = [window["ndcg"][name] for window in windows]
         axes.plot(hours, [part["mean"] for part in parts], color=colour, label=name)
         low, high = ([part[bound] for part in parts] for bound in ("low", "high"))
@@ -83,12 +83,12 @@ def learning(learned: Mapping[str, Any]) -> str:
     if learned["drift_at_hours"] is not None:
         axes.axvline(learned["drift_at_hours"], color=INK, linewidth=0.7, linestyle=":")
     axes.set(
-        title="What learning was worth: the same requests, answered in three ways",
+        title="What learning was worth: the same requests, answered in each way",
         xlabel="hours of event time",
         ylabel="NDCG@10",
         ylim=(0, None),
     )
-    axes.legend(frameon=False, ncols=3, loc="lower left")
+    axes.legend(frameon=False, ncols=4, loc="lower left")
     return svg(figure)
 
 

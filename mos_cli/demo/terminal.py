@@ -67,6 +67,8 @@ def _rows(report: Report) -> Iterator[tuple[str, str]]:
         )
     for way, gain in report["learned"]["minus_frozen"].items():
         yield f"learning: {way}", f"{gain['mean']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}] NDCG@10 over frozen"
+    tunings = report["learned"]["fine_tunings"]
+    yield "fine-tunings", ", ".join(f"{count} {what}" for what, count in sorted(tunings.items())) or "none"
     yield from _experiment(report["experiment"])
     yield "HTTP", _milliseconds(report["latency_ms"]["http"])
     yield "click to recommendation", _milliseconds(report["latency_ms"]["click_to_recommendation"])

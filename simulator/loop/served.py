@@ -39,7 +39,8 @@ class Served:
         self.alarms: list[str] = []
         self.teaches: Callable[[str], bool] | None = None
         self._sizes = sizes
-        self._counts, self._observed = counts, False
+        self._counts = counts
+        self._observed: tuple[PopularitySnapshot, CoClickSnapshot] | None = None
 
     def use(self, router: Router) -> None:
         """Put a revision of the router into service, as replicas and the profiler do.
@@ -48,6 +49,17 @@ class Served:
             ModelError: it is of another epoch.
         """
         self.recommender = self.recommender.revised(router)
+
+    def promote(self, recommender: Recommender) -> None:
+        """Put another model of the same epoch into service, under the router and the counts that are in service.
+
+        Raises:
+            ModelError: it is of another epoch.
+        """
+        router = self.recommender.router
+        self.recommender = recommender.revised(router) if router.sequence else recommender
+        if self._observed is not None:
+            self._use_counts(*self._observed)
 
     def close(self, sessions: Sequence[Session]) -> list[int]:
         """Update the profiles by closed sessions; returns the theme of each."""
@@ -73,9 +85,11 @@ class Served:
 
     def observe(self, popularity: PopularitySnapshot, together: CoClickSnapshot) -> None:
         """Take the newest counts, as a replica does every few seconds."""
-        if self._observed and not self._counts:
-            return
-        self._observed = True
+        if self._observed is None or self._counts:
+            self._observed = popularity, together
+            self._use_counts(popularity, together)
+
+    def _use_counts(self, popularity: PopularitySnapshot, together: CoClickSnapshot) -> None:
         self.recommender.observe_popularity([popularity])
         self.recommender.observe_co_clicks([together])
 

@@ -7,6 +7,7 @@ from collections import Counter
 from mos_online.contracts import LearningEvent, RouterUpdate
 from mos_online.learning.arm_router import RouterRules, RouterSchedule
 from mos_online.learning.router_part import RouterPart
+from mos_online.registry import Registry
 from mos_online.themes import Router
 from mos_online.themes.updates import revision_of
 from simulator.loop.served import Served
@@ -19,11 +20,17 @@ class SimulatedShelf:
         told: how often what was decided: ``promoted`` or ``refused``.
     """
 
-    def __init__(self, served: Served) -> None:
-        """Hold the router of the model, and put revisions of it into service there."""
+    def __init__(self, served: Served, registry: Registry | None = None) -> None:
+        """Hold the router of the model, and put revisions of it into service there.
+
+        Args:
+            served: gets them.
+            registry: gets them, too, if something reads them there.
+        """
         self.told: Counter[str] = Counter()
         self._served, self._base = served, served.recommender.router
         self._newest: RouterUpdate | None = None
+        self._registry = registry
 
     def base(self, model: str | None) -> Router:
         """The router of the model; there is one."""
@@ -38,6 +45,8 @@ class SimulatedShelf:
     def keep(self, update: RouterUpdate) -> RouterUpdate:
         """Remember a revision."""
         self._newest = update
+        if self._registry is not None:
+            self._registry.routers(update.epoch, update.arm).add(update)
         return update
 
     def announce(self, update: RouterUpdate) -> None:
@@ -53,17 +62,18 @@ class SimulatedShelf:
         self.told[event.kind] += 1
 
 
-def revise_by(served: Served, *, every: int = 250) -> SimulatedShelf:
+def revise_by(served: Served, *, every: int = 250, registry: Registry | None = None) -> SimulatedShelf:
     """Let the learner's part for the router revise the router of a way of serving.
 
     Args:
         served: gets the part, and its revisions.
         every: sessions between two revisions.
+        registry: see ``SimulatedShelf``.
 
     Returns:
         Where the revisions go; it counts them.
     """
-    shelf = SimulatedShelf(served)
+    shelf = SimulatedShelf(served, registry)
     rules = RouterRules(schedule=RouterSchedule(every=every, soon=min(every, 100)))
     served.parts.append(RouterPart(shelf, rules=rules))
     return shelf

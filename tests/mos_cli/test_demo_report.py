@@ -38,6 +38,7 @@ from mos_online.settings import Settings
 from mos_online.training import TrainReport
 from simulator.datasets import load
 from simulator.loop.measured import Measured
+from simulator.loop.probabilities import Probabilities, SimulatedFastWeights
 from tests.mos_cli.test_demo_experiment import FOUND
 
 ROOT = Path(__file__).parents[2]
@@ -71,20 +72,29 @@ TRAINED = TrainReport(
 HOURS = np.arange(200) * 108_000  # ms: 200 requests in 6 hours
 LEARNED = Learned(
     measured=Measured(
-        names=["frozen", "counts", "online"],
-        shown=2,
+        names=["frozen", "counts", "online", "tuned"],
+        shown=3,
         time=HOURS,
         user=np.arange(200) % 40,
         clicks=np.zeros(200, np.int64),
-        ndcg=np.column_stack([np.full(200, 0.25), np.full(200, 0.5), np.where(HOURS < 7_200_000, 0.5, 0.75)]),
-        worth=np.zeros((200, 3)),
+        ndcg=np.column_stack(
+            [np.full(200, 0.25), np.full(200, 0.5), *2 * [np.where(HOURS < 7_200_000, 0.5, 0.75)]],
+        ),
+        worth=np.zeros((200, 4)),
         closed=HOURS,
         ring=np.arange(200) % 4,
-        themes=np.column_stack([np.zeros(200, np.int64), np.arange(200) % 4, np.arange(200) % 4]),
+        themes=np.column_stack([np.zeros(200, np.int64), *3 * [np.arange(200) % 4]]),
     ),
     duration=6 * 3_600_000,
     drift_at=2 * 3_600_000,
     revisions={"promoted": 3},
+    fine_tunings={"promoted": 1, "refused": 1},
+    probabilities=Probabilities(
+        items=1000,
+        clicks=50,
+        expected={"first": 40.0, "newest": 51.0},
+        gain=Estimate(mean=0.003, low=0.002, high=0.004),
+    ),
 )
 
 
@@ -206,6 +216,7 @@ def test_the_documentation_explains_every_key(outcome: Outcome) -> None:
     page = (ROOT / "docs" / "demo-report.md").read_text()
     report = build_report(outcome)
     keys = [*report, *report["freshness"], *report["phases"], *report["latency_ms"], *report["sessions"]]
+    keys += [*report["learned"], *report["learned"]["click_probabilities"]]
     for key in [*keys, *report["experiment"], *report["experiment"]["users"]["b"]]:
         assert key in page, key
 
@@ -329,10 +340,15 @@ def test_the_report_says_what_learning_was_worth(outcome: Outcome) -> None:
     assert learned["minus_frozen"] == {
         "counts": {"mean": 0.25, "low": 0.25, "high": 0.25},
         "online": {"mean": 0.5, "low": 0.5, "high": 0.5},
+        "tuned": {"mean": 0.5, "low": 0.5, "high": 0.5},
     }
+    assert learned["fine_tunings"] == {"promoted": 1, "refused": 1}
+    assert learned["click_probabilities"]["expected"] == {"first": 40.0, "newest": 51.0}
+    nothing = replace(LEARNED, probabilities=SimulatedFastWeights().found(0))
+    assert nothing.report()["click_probabilities"] is None  # NaN is no JSON
     assert learned["agreement"]["online"] == pytest.approx(1.0)
     nobody = np.array([], np.int64)
-    unknown = replace(LEARNED.measured, closed=nobody, ring=nobody, themes=nobody.reshape(0, 3))
+    unknown = replace(LEARNED.measured, closed=nobody, ring=nobody, themes=nobody.reshape(0, 4))
     assert set(replace(LEARNED, measured=unknown).report()["agreement"].values()) == {None}  # NaN is no JSON
     assert len(learned["windows"]) == 12
     assert learned["windows"][0]["ndcg"]["online"]["mean"] == pytest.approx(0.5)
@@ -341,4 +357,7 @@ def test_the_report_says_what_learning_was_worth(outcome: Outcome) -> None:
     assert "0.5000 [0.5000, 0.5000]" in page
     console = Console(file=StringIO(), width=200)
     print_report(report, console, Path("report.html"))
-    assert "+0.5000 [+0.5000, +0.5000] NDCG@10 over frozen" in console.file.getvalue()  # type: ignore[attr-defined]
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "+0.5000 [+0.5000, +0.5000] NDCG@10 over frozen" in shown
+    assert "1 promoted, 1 refused" in shown
+    assert "50 clicks; expected 51 by the newest weights, 40 by the first ones" in page
