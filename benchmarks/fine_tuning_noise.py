@@ -8,7 +8,9 @@ habits: there is nothing new to learn. In every cycle the champion is fine-tuned
 random by so many standard deviations of each tensor. The gate judges by the newest tenth, as in service.
 What it promotes is compared with the champion before it on 20,000 clicks of users that nobody has seen, and in the end
 the last champion with the first one. Prints Markdown. The model is small, so that fifty cycles take minutes: a gate is
-the more easily misled, the noisier it is. Shadow, which is about the latency of answers, asks 80 requests, not 500.
+the more easily misled, the noisier it is. For the
+same reason 100 clicks are enough to judge by, not 200. Shadow, which is about the latency of answers, asks 80 requests,
+not 500.
 """
 
 from __future__ import annotations
@@ -148,7 +150,7 @@ def run(registry: Registry, truth: Truth, *, noise: float, cycles_: int, users: 
         history = History(Path(folder))
         for number in range(1, cycles_ + 1):
             sessions = sessions_of(synthesize(habits(users, number)).clicks)
-            config = FineTuneConfig(minutes=5, seed=number, threads=1)
+            config = FineTuneConfig(minutes=60, fewest=100, seed=number, threads=1)
             made = moved(noise, number) if noise else tune
             with patch.object(attempt, "tune", made), patch.object(attempt, "REQUESTS", REQUESTS):
                 found = fine_tune(registry, sessions, history, types=TYPES, gap_ms=GAP, config=config, why="noise")
