@@ -7,10 +7,9 @@ Trains a champion on a synthetic log until it learns no more. Each cycle then ha
 habits: there is nothing new to learn. In every cycle the champion is fine-tuned (noise 0), or its weights are moved at
 random by so many standard deviations of each tensor. The gate judges by the newest tenth, as in service.
 What it promotes is compared with the champion before it on 20,000 clicks of users that nobody has seen, and in the end
-the last champion with the first one. Prints Markdown. The model is small, so that fifty cycles take minutes: a gate is
-the more easily misled, the noisier it is. For the
-same reason 100 clicks are enough to judge by, not 200. Shadow, which is about the latency of answers, asks 80 requests,
-not 500.
+the last champion with the first one. Prints Markdown. The model and the logs are small, so that fifty cycles take
+minutes: a gate is the more easily misled, the noisier it is. So 100 clicks are enough to judge by, not 200. Shadow,
+which is about the latency of answers, asks 80 requests, not 500.
 """
 
 from __future__ import annotations

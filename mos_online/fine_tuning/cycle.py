@@ -94,8 +94,7 @@ def fine_tune(
 def _learned_to(champion: ModelCheckpoint, kept: Sequence[Session]) -> int | None:
     """Before which event time (ms) nothing is new: the champion has learned it, or it is from before the kept ones."""
     learned: int | None = champion.training.get(LEARNED_TO)
-    begins = [one.started_at for one in kept]
-    return learned if not begins else max(learned or 0, min(begins))
+    return max(learned or 0, kept[0].started_at) if kept else learned  # the first one: later ones may have been late
 
 
 def _in_new_epoch(attempt: Attempt, sessions: Sequence[Session], say: Say) -> FineTuning:

@@ -12,14 +12,14 @@ from mos_online.users.profile import UserProfile, session_key
 def earlier_sessions(
     profiles: Iterable[UserProfile], sessions: Sequence[Session], types: EventTypes, *, events: int
 ) -> list[Session]:
-    """Sessions of profiles that closed before the first of the kept ones.
+    """Sessions of profiles that closed before the first kept one of the same user.
 
     Without them a user who comes back would look like a new one, to the candidate and to the gate. What learns so
     little of the past is promoted by a comparison that has no past either, and then serves users who have one.
 
     Args:
         profiles: of users of the kept sessions, as they are now.
-        sessions: what the learner has kept, at least one.
+        sessions: what the learner has kept.
         types: what the types of events mean.
         events: no further profile is read after so many events.
 
@@ -27,7 +27,9 @@ def earlier_sessions(
         Sessions with the items, times and categories of the profiles. Other ids are made up, and the type of the events
         is one that counts as an action in the kept sessions; none if there is no such type.
     """
-    first = min(session.watermark for session in sessions)
+    first: dict[str, int] = {}
+    for session in sessions:
+        first[session.user_id] = min(session.watermark, first.get(session.user_id, session.watermark))
     known = {session_key(session.session_id) for session in sessions}
     spellings = {event.event_type for session in sessions for event in actions_of(session)}
     actions = sorted(types.of_kind(spellings, "action"))
@@ -36,7 +38,8 @@ def earlier_sessions(
     for profile in profiles if actions else ():
         if count >= events:
             break
-        of_user = [one for key, one in _kept(profile, actions[0]) if one.watermark < first and key not in known]
+        begin = first.get(profile.user_id, -1)
+        of_user = [one for key, one in _kept(profile, actions[0]) if one.watermark < begin and key not in known]
         count += sum(len(one.events) for one in of_user)
         found += of_user
     return found

@@ -52,6 +52,8 @@ def test_a_session_that_is_kept_comes_once() -> None:
     assert earlier_sessions([profile("u", PAST)], [PAST[2], PAST[1], PAST[0]], TYPES, events=100) == []
     late = [session("u", 8, closed_at=8 * HOUR), PAST[2]]
     assert len(earlier_sessions([profile("u", PAST)], late, TYPES, events=100)) == 2
+    of_another = [session("u", 8, closed_at=8 * HOUR), session("v", 1, closed_at=10)]
+    assert len(earlier_sessions([profile("u", PAST)], of_another, TYPES, events=100)) == 3
 
 
 def test_memory_is_bounded_and_no_profile_is_read_in_vain() -> None:
@@ -61,7 +63,7 @@ def test_memory_is_bounded_and_no_profile_is_read_in_vain() -> None:
         read.append(user)
         return profile(user, [session(user, number, closed_at=number * HOUR) for number in (1, 2)])
 
-    kept = [session("u", 8, closed_at=8 * HOUR)]
+    kept = [session(user, 8, closed_at=8 * HOUR) for user in "uvwx"]
     found = earlier_sessions(map(profiles, "uvwx"), kept, TYPES, events=5)
     assert {one.user_id for one in found} == {"u", "v"}
     assert len(read) <= 3
