@@ -50,9 +50,9 @@ PARTS = 4
 LONG = 4
 """A replay of so many times the time after which users count surely has some who do."""
 
-MINUTE, DAY = 60_000, 86_400_000
-MOST = 100_000
-"""A duration of a plan has at most five digits."""
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+MANY = 10
+"""With so many hours in it, a duration is told in hours, and with so many days in days."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +164,11 @@ def _settle(settings: Settings) -> int:
 
 
 def _duration(length: int) -> str:
-    """A length of time (ms) as a plan has it: whole minutes, at least one; days where these are too many."""
-    minutes = max(1, length // MINUTE)
-    return f"{minutes}m" if minutes < MOST else f"{length // DAY}d"
+    """A length of time (ms) as a plan has it: whole minutes, at least one; hours or days where these are many.
+
+    >>> _duration(0), _duration(9 * HOUR), _duration(61 * HOUR + 1), _duration(10**11)
+    ('1m', '540m', '61h', '1157d')
+    """
+    if length < MANY * HOUR:
+        return f"{max(1, length // MINUTE)}m"
+    return f"{length // HOUR}h" if length < MANY * DAY else f"{length // DAY}d"
