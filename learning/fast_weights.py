@@ -47,12 +47,14 @@ class Stored(msgspec.Struct, kw_only=True):
         learner: what was learned.
         unsent: alarms that Kafka does not have.
         alarms: the last ones.
+        starts: when the experiment of each arm was started, ms.
     """
 
     taken: Taken = msgspec.field(default_factory=Taken)
     learner: LearnerState = msgspec.field(default_factory=LearnerState)
     unsent: list[LearningEvent] = []
     alarms: list[LearningEvent] = []
+    starts: dict[str, int] = {}
 
 
 class Themes(Protocol):
@@ -195,15 +197,21 @@ class FastWeightsPart:
         treatments = self._in_force()
         if treatments is not self._treatments:
             self._treatments = treatments
-            for gone in self._learner.arms() - treatments.arms - {CHAMPION}:
-                self._learner.forget(gone)
-                self._published.pop(gone, None)
-                metrics.forget_arm(gone)
+            self._forget_ended(treatments.starts)
         for outcome in outcomes:
             arm = treatments.learner_of(outcome.assignments)
             if arm is not None:
                 yield outcome, arm
             self._unknown += not treatments.knows(outcome.assignments)
+
+    def _forget_ended(self, starts: dict[str, int]) -> None:
+        """Drop what was learned in arms that are not those of now, by the starts of their experiments."""
+        for arm in self._learner.arms() - {CHAMPION}:
+            if starts.get(arm, -1) != self._stored.starts.get(arm):
+                self._learner.forget(arm)
+                self._published.pop(arm, None)
+                metrics.forget_arm(arm)
+        self._stored.starts = starts
 
     def _epoch(self) -> None:
         if (begun := self._themes.follow()) is not None:

@@ -79,7 +79,7 @@ class Treatments:
     Attributes:
         routers: arms that have revisions of their own -> the version of their model; None is the model in service.
         fast: arms that have fast weights of their own.
-        arms: all arms of experiments that run.
+        starts: all arms of experiments that run -> when the experiment was started, ms.
     """
 
     def __init__(self, in_force: InForce, *, not_loaded: Collection[str] = ()) -> None:
@@ -95,7 +95,7 @@ class Treatments:
         self.routers: dict[str, str | None] = {}
         self.fast: set[str] = set()
         everything: list[Running] = [*in_force.ended, *in_force.running]
-        self.arms = {arm for one in in_force.running for arm in arm_keys(one)}
+        self.starts = {arm: one.started_at for one in in_force.running for arm in arm_keys(one)}
         self._diverts = {(one.name, one.version): _diverts(one) for one in everything}
         for running in in_force.running:
             layer = self._layers.setdefault(running.layer, _Layer(running.layer, [], {}))

@@ -284,3 +284,20 @@ def test_each_arm_learns_from_the_answers_that_name_it_and_from_no_others(world:
     world.treatments = Treatments(stopped(in_force(ROUTING), ["routing"], "done", now=9))
     give(part, batches(given[:5]))
     assert [one for one in part.status()["impressions"] if "routing" in one] == []  # type: ignore[attr-defined]
+
+
+def test_an_experiment_that_is_started_again_elsewhere_does_not_go_on_from_old_arms(world: World) -> None:
+    """The registry was wiped while nobody learned: the arm has the same name, and other users."""
+    world.treatments = Treatments(in_force(ROUTING, now=1))
+    arm = [Assignment("routing", 1, "online", 0.5)]
+    given = batches([replace(one, assignments=arm) for one in STREAM])
+    give(world.part(), given)
+    world.now += 100
+    again = world.part()
+    give(again, [replace(batch, again=True) for batch in given])
+    assert [one for one in again.status()["impressions"] if "routing" in one]  # type: ignore[attr-defined]
+    world.treatments = Treatments(in_force(ROUTING, now=2))
+    anew = world.part()
+    give(anew, [*(replace(batch, again=True) for batch in given), given[-1]])
+    found = anew.status()["impressions"]
+    assert 0 < sum(found[one] for one in found if "routing" in one) <= len(STREAM[-1].items) * 2  # type: ignore
