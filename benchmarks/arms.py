@@ -40,6 +40,8 @@ layers:
 """
 RATES = (50, 100, 200, 400)
 MOST = 16
+TURNS = 10
+"""Of each of those that are compared, at each rate."""
 
 
 def treatments(a: str, b: str) -> Treatments:
@@ -110,17 +112,20 @@ def main() -> None:
     names = [f"i{number}" for number in range(options.items)]
     champion, asked = recommender(names), queries(names, options.requests)
     compared = lineups(champion, [counted(names, 50_000, 0)])
-    cells: dict[str, list[str]] = {name: [] for name in compared}
     for lineup in compared.values():
         latencies(lineup, asked[:200], [0.0] * 200)
     for rate in RATES:
-        arrivals = np.cumsum(np.random.default_rng(1).exponential(1 / rate, options.requests)).tolist()
-        for name, lineup in compared.items():
-            half, most = np.percentile(latencies(lineup, asked, arrivals), [50, 99])
-            cells[name].append(f"p50 {half:.2f}, p99 {most:.2f} ms")
-    print(f"{'requests a second':24}" + "".join(f"{rate:>26}" for rate in RATES))
-    for name, found in cells.items():
-        print(f"{name:24}" + "".join(f"{cell:>26}" for cell in found))
+        found: dict[str, list[float]] = {name: [] for name in compared}
+        for turn in range(TURNS):  # in turn, so that a machine that is slower for a while is so for all of them
+            arrivals = np.cumsum(np.random.default_rng(turn).exponential(1 / rate, options.requests // TURNS)).tolist()
+            for name, lineup in compared.items():
+                found[name] += latencies(lineup, asked[: len(arrivals)], arrivals)
+        alone = np.percentile(found["no experiment"], 99)
+        for name, some in found.items():
+            half, most = np.percentile(some, [50, 99])
+            print(
+                f"{rate:>4} a second  {name:24} p50 {half:.2f}  p99 {most:.2f} ms  {most / alone:.2f} of no experiment"
+            )
     print(f"a further router of a loaded model: {memory(champion):.1f} MiB, {options.items:,} items")
 
 

@@ -66,7 +66,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         Annotated[float, Meta(ge=0)] | None,
         Meta(
             description="How long the answer took inside the service, waiting included, in milliseconds; null if that "
-            "is not known."
+            "is not known. While an experiment runs, the time in which models and routers of other arms answered is "
+            "not in it."
         ),
     ] = None
     assignments: Annotated[

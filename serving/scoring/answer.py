@@ -24,6 +24,7 @@ class Answer:
         fast_version: of the fast weights that gave click probabilities; None if there are no probabilities.
         assignments: the user's arms.
         exploration: how the list was explored; None if it could not be.
+        others: seconds in which its call waited while models and routers of other arms answered.
     """
 
     ranking: Ranking
@@ -32,6 +33,7 @@ class Answer:
     fast_version: str | None
     assignments: list[Assignment]
     exploration: Exploration | None
+    others: float = 0.0
 
 
 class OverloadedError(MosError):

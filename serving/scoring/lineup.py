@@ -25,10 +25,12 @@ class Part(NamedTuple):
     Attributes:
         places: of the queries.
         treated: what the user of each gets.
+        of: tells the parts of one model and router from those of others.
     """
 
     places: list[int]
     treated: list[Treated]
+    of: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +57,11 @@ class Lineup:
             if self.treatments is not None:
                 treated = self.treatments.of(query.user_id)
                 recommender = self.arms[treated.treatment].recommender
-            group = groups.setdefault(recommender, Part([], []))
+            group = groups.setdefault(recommender, Part([], [], id(recommender)))
             group.places.append(place)
             group.treated.append(treated)
         return [
-            Part(group.places[begin : begin + most], group.treated[begin : begin + most])
+            Part(group.places[begin : begin + most], group.treated[begin : begin + most], group.of)
             for group in groups.values()
             for begin in range(0, len(group.places), most)
         ]

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -20,6 +20,7 @@ from serving.scoring.lanes import Lanes
 from serving.scoring.limits import Limits
 from serving.scoring.lineup import Lineup
 from serving.scoring.profiles import Profiles
+from serving.scoring.turns import Turns
 
 
 @dataclass(slots=True, eq=False)
@@ -30,8 +31,10 @@ class _Call:
     queries: Sequence[Query]
     future: asyncio.Future[list[Answer]]
     deadline: float
+    arrived: float
     left: set[int]
     answers: dict[int, Answer] = field(default_factory=dict)
+    answered_by: dict[int, int] = field(default_factory=dict)
     error: OverloadedError | ScoringError | None = None
 
 
@@ -54,6 +57,7 @@ class Scorer:
         self._share = FairShare(room=limits.max_pending, call=limits.max_call)  # counted by the event loop alone
         self._thread = threading.Thread(target=self._run, name="scorer", daemon=True)
         self._busy_since: float | None = None
+        self._turns = Turns()
 
     @property
     def recommender(self) -> Recommender | None:
@@ -102,11 +106,13 @@ class Scorer:
         except OverloadedError:
             self._metrics.refused.inc(len(queries))
             raise
+        now = time.monotonic()
         call = _Call(
             client=client,
             queries=queries,
             future=self._loop.create_future(),
-            deadline=time.monotonic() + self._limits.deadline,
+            deadline=now + self._limits.deadline,
+            arrived=now,
             left=set(range(len(queries))),
         )
         for position in range(len(queries)):
@@ -178,11 +184,13 @@ class Scorer:
         assert lineup is not None  # noqa: S101 - the service asks only then
         for part in lineup.parts(queries, most=self._limits.max_batch):
             began = time.monotonic()
-            asked = [queries[place] for place in part.places]
-            self._answer(
-                [wanted[place] for place in part.places],
-                lineup.answers(asked, part.treated, store_down=profiles is None),
-            )
+            asked, ours = [queries[place] for place in part.places], [wanted[place] for place in part.places]
+            answers = lineup.answers(asked, part.treated, store_down=profiles is None)
+            if lineup.treatments is not None:
+                self._turns.add(part.of, began, time.monotonic())
+                for call, position in ours:
+                    call.answered_by[position] = part.of
+            self._answer(ours, answers)
             self._metrics.score_seconds.observe(time.monotonic() - began)
 
     def _answer(self, wanted: list[_Waiting], answers: list[Answer]) -> None:
@@ -198,6 +206,10 @@ class Scorer:
         """These are answered, or never will be; the event loop gets the calls of which none is left."""
         for call, position in queries:
             call.left.discard(position)
-        done = [call for call, _ in queries if not call.left]
+        done = list(dict.fromkeys(call for call, _ in queries if not call.left))
+        for call in done:
+            for position, of in call.answered_by.items():
+                others = self._turns.of_others(of, call.arrived)
+                call.answers[position] = replace(call.answers[position], others=others)
         if done:
-            self._loop.call_soon_threadsafe(self._deliver, list(dict.fromkeys(done)))
+            self._loop.call_soon_threadsafe(self._deliver, done)

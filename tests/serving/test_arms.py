@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections import Counter
+from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,17 @@ from mos_online.errors import ModelError
 from mos_online.experiments.exploration import explore
 from mos_online.experiments.reading import parse_plan
 from mos_online.experiments.treatment import CHAMPION, Treatments
+from mos_online.recommend.query import Query, Ranking
 from mos_online.registry.experiments import ExperimentHistory
-from serving.scoring import arms
+from serving.http import recommendation
+from serving.scoring import arms, scorer
 from serving.scoring.limits import Limits
 from tests.experiments.plans import MODELS, ROUTING, in_force
 from tests.serving.serving_doubles import SNAPSHOT, FakeRecommender, FakeRegistry, FakeStore, wait_for
 from tests.serving.test_click_probabilities import weights
 from tests.serving.test_decisions import Recorder, T, client
 from tests.serving.test_revisions import Revisable, update
+from tests.standing_clock import StandingClock
 from tests.themes.test_router_properties import ROUTER
 
 QUICK = Limits(refresh=0.02, registry=0.01, co_clicks=0.02, router=0.01, store_timeout=30.0)
@@ -165,6 +170,29 @@ def test_without_the_model_of_the_control_its_users_get_the_champion_whole_and_a
         assert {one.assignments[0].control_because for one in logged} == {"control_not_loaded"}
         assert all(one.fast_version for one in logged)
         assert 'arm="frozen",control_because="control_not_loaded",experiment="routing"' in api.get("/metrics").text
+
+
+def test_an_arm_is_not_charged_with_what_another_one_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock(StandingClock):
+        time_ns = staticmethod(time.time_ns)
+
+    class Slow(Branching):
+        def recommend(self, queries: Sequence[Query]) -> list[Ranking]:
+            clock.now += {"m1": 0.25, "m2": 3.0}[self.model_version]
+            return super().recommend(queries)
+
+    clock, registry, recorder = Clock(), FakeRegistry("m1"), Recorder()
+    for module in (scorer, recommendation):
+        monkeypatch.setattr(module, "time", clock)
+    start(registry.history, "layers:" + MODELS.replace("candidate", "m2"))
+    with client(recorder, registry=registry, load=lambda f: Slow(f.name), limits=QUICK) as api:
+        in_service(api, 1)
+        for users in (["u0", "u1"], ["u1", "u0"], ["u0"], ["u1"]):
+            recorder.sent.clear()
+            ask(api, users)
+            for one in recorder.decisions():
+                slow = one.assignments[0].arm == "new"
+                assert one.latency_ms == (3000.0 if slow else 250.0)
 
 
 def test_an_arm_that_was_taken_back_gets_the_control_and_says_so() -> None:
