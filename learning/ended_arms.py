@@ -84,4 +84,4 @@ class EndedArms:
         self._removed &= ended
         self._due = {arm: self._due.get(arm, at) for arm in ended - self._removed}
         self._forgotten |= {arm for one in before.ended for arm in arm_keys(one)} - ended
-        self._forgotten -= running
+        self._forgotten -= running | ended

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import FrameType
+from typing import TypeVar
 
 from learning.learner import Learner
 from monitoring.server import health_server
-from mos_online.errors import BrokerUnavailableError, RegistryError
+from mos_online.errors import BrokerUnavailableError, RegistryError, RegistryHeldError
 from mos_online.health import Health
 from mos_online.learning.part import LearningPart
 from mos_online.processes import locked
@@ -32,6 +33,7 @@ STUCK = 120.0
 """Seconds without a turn after which the learner counts as failing."""
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class LearnerRun:
@@ -70,8 +72,7 @@ class LearnerRun:
             stack.enter_context(locked(folder / "learn.lock", what="`mos learn`", instead="choose another MOS_HOME"))
             stack.enter_context(self._signals())
             stack.enter_context(self._health())
-            lease = stack.enter_context(open_registry(self._settings).learner(PATIENCE))
-            learner = self._started(lease.check, stack)
+            learner = self._started(stack)
             if learner is not None:
                 stack.callback(learner.close)
                 self._learn(learner, finished)
@@ -94,20 +95,36 @@ class LearnerRun:
             learner.turn()
         learner.turn()
 
-    def _started(self, check: Callable[[], None], stack: ExitStack) -> Learner | None:
+    def _started(self, stack: ExitStack) -> Learner | None:
         """The learner, as soon as the registry and Kafka are there; None if a signal came before."""
-        pause, parts = 0.1, None
+        lease = self._patiently(lambda: stack.enter_context(open_registry(self._settings).learner(PATIENCE)))
+        parts = self._patiently(lambda: self._made(stack)) if lease is not None else None
+        if lease is None or parts is None:
+            return None
+        self._learner = self._patiently(lambda: Learner(self._settings, parts, check=lease.check))
+        return self._learner
+
+    def _made(self, stack: ExitStack) -> Sequence[LearningPart]:
+        with ExitStack() as attempt:
+            parts = self._make_parts(self._settings, attempt)
+            stack.enter_context(attempt.pop_all())
+        return parts
+
+    def _patiently(self, attempt: Callable[[], T]) -> T | None:
+        """Try until registry and Kafka are there; None if a signal came before."""
+        pause = 0.1
         while self.stopped_by is None:
             try:
-                parts = parts or self._make_parts(self._settings, stack)
-                self._learner = Learner(self._settings, parts, check=check)
+                made = attempt()
+            except RegistryHeldError:
+                raise
             except (RegistryError, BrokerUnavailableError) as error:
                 if self._trouble != str(error):
                     log.warning("the learner waits: %s", error)
                 self._trouble = str(error)
             else:
                 self._trouble = None
-                return self._learner
+                return made
             self._turned_at = time.monotonic()
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)

@@ -52,6 +52,10 @@ class RegistryError(ModelError):
     """The model registry cannot be reached, read or written; the same may work later."""
 
 
+class RegistryHeldError(RegistryError):
+    """Somebody else has the right that is asked for, and keeps it."""
+
+
 class BrokerError(MosError):
     """Kafka cannot be reached, or refuses or has dropped what we need."""
 

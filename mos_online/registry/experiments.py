@@ -51,6 +51,9 @@ class ExperimentHistory:
 
     A revision that is damaged, or that a newer version of the program has written, counts as one that is not there: all
     who read stay with the one before.
+
+    Attributes:
+        label: of the registry, for messages.
     """
 
     def __init__(self, storage: Storage, resolve: Callable[[str], str]) -> None:
@@ -60,7 +63,7 @@ class ExperimentHistory:
             storage: of the registry.
             resolve: the version that an alias names, or the version itself; raises ModelError if there is none.
         """
-        self._label = storage.label
+        self.label = storage.label
         self._files = NumberedFiles(storage, FOLDER, kept=KEPT_REVISIONS)
         self._lock = WriterLock(storage)
         self._resolve = resolve
@@ -78,20 +81,25 @@ class ExperimentHistory:
             if commit == self._known.revision:
                 self._known = self._known._replace(problem=problem)
                 return self._known
-            what = self._damaged.get(commit)
-            try:
-                found = _content(self._files.read(commit)) if what is None else what
-            except FileNotFoundError:
-                found = "is missing"
+            found = self._damaged.get(commit) or self._in_revision(commit)
             if isinstance(found, InForce):
                 self._known = Found(commit, found, problem)
                 return self._known
-            self._damaged[commit] = found
             problem = problem or (
-                f"the experiments of the registry {self._label} are damaged: {FOLDER}/{file_of(commit)} {found}; those "
+                f"the experiments of the registry {self.label} are damaged: {FOLDER}/{file_of(commit)} {found}; those "
                 "before it stay in force, and `mos experiments start FILE` writes them again"
             )
         return Found(problem=problem)
+
+    def _in_revision(self, commit: str) -> InForce | str:
+        """What a revision says, or what is wrong with it, which is kept in mind: a file is never changed."""
+        try:
+            found = _content(self._files.read(commit))
+        except FileNotFoundError:
+            return "is missing"  # it may come yet, as when a registry is being restored
+        if isinstance(found, str):
+            self._damaged[commit] = found
+        return found
 
     def checked(self, plan: Plan, check: Callable[[str], object], *, now: int) -> InForce:
         """What ``start`` would put into force, after the same checks. Takes and raises what ``start`` does."""
@@ -211,8 +219,11 @@ class ExperimentsFollower:
             found = self._history.read()
         except RegistryError as error:
             return self.found, str(error)
-        if found.problem is not None and not found.revision:
-            return self.found, found.problem
+        if self.found.revision and not found.revision:  # as of a volume that is not mounted at the moment
+            return self.found, found.problem or (
+                f"the registry {self._history.label} has no experiments any more: those that were in force stay until "
+                "a restart"
+            )
         return found, found.problem
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from mos_online.errors import RegistryError
+from mos_online.errors import RegistryError, RegistryHeldError
 from mos_online.registry.storage import Storage
 
 FOLDER = "lock"
@@ -110,7 +110,8 @@ class WriterLock:
         """Hold the lock.
 
         Raises:
-            RegistryError: other writers do not finish, or the registry cannot be written.
+            RegistryHeldError: other writers do not finish.
+            RegistryError: the registry cannot be written.
         """
         lease = self._acquire()
         keeper = threading.Thread(target=lease.keep, name="registry-lock", daemon=True)
@@ -128,7 +129,7 @@ class WriterLock:
             if not owners and (lease := self._claim()):
                 return lease
             if time.monotonic() > deadline:
-                raise RegistryError(
+                raise RegistryHeldError(
                     f"{self._storage.label}/{self._folder} is held by {', '.join(owners) or 'others'} for more than "
                     f"{self._timeout:.0f} s: wait until that has finished, or stop it, and try again"
                 )

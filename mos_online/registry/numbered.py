@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from mos_online.errors import RegistryError
 from mos_online.registry.storage import Storage
 
 _COMMITTED = re.compile(r"(\d{8})\.([0-9a-f]{16})")
 _NUMBERED = re.compile(r"(\d{8})\..*")
+
+log = logging.getLogger(__name__)
 
 
 class NumberedFiles:
@@ -60,7 +63,7 @@ class NumberedFiles:
 
         Raises:
             RegistryError: the lock is lost, somebody else has committed meanwhile, or the registry cannot be written.
-                This content is not in force then.
+                This content is not in force then, unless the message says that it may be.
         """
         names = self._storage.names(self._folder)
         used = [int(name[:8]) for name in names if _NUMBERED.fullmatch(name)]
@@ -73,14 +76,31 @@ class NumberedFiles:
             self._storage.create(f"{self._folder}/{commit}", b"")
         except FileExistsError:
             raise self._overtaken(number) from None
-        newest = [name for name in self.committed() if name >= f"{number:08d}"]
-        if newest != [commit]:  # it must be the last one, and the only one with its number
-            self._storage.delete(f"{self._folder}/{commit}")
+        if not self._is_last(commit):
             raise self._overtaken(number)
-        for name in names:
-            if _NUMBERED.fullmatch(name) and int(name[:8]) <= number - self._kept:
-                self._storage.delete(f"{self._folder}/{name}")
+        self._remove(name for name in names if _NUMBERED.fullmatch(name) and int(name[:8]) <= number - self._kept)
         return commit
+
+    def _is_last(self, commit: str) -> bool:
+        """Whether this commit is the newest, and the only one with its number; it is taken back if not."""
+        try:
+            if [name for name in self.committed() if name >= commit[:8]] == [commit]:
+                return True
+            self._storage.delete(f"{self._folder}/{commit}")
+        except RegistryError as error:
+            raise RegistryError(
+                f"revision {int(commit[:8])} of {self._folder} was written and may be in force, or somebody else's of "
+                f"the same moment: look before you run the command again. {error}"
+            ) from None
+        return False
+
+    def _remove(self, names: Iterable[str]) -> None:
+        """Delete what nobody reads any more; what cannot be deleted now is deleted with the next revision."""
+        try:
+            for name in names:
+                self._storage.delete(f"{self._folder}/{name}")
+        except RegistryError as error:
+            log.warning("old revisions stay for now: %s", error)
 
     def _overtaken(self, number: int) -> RegistryError:
         return RegistryError(

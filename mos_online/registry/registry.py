@@ -169,7 +169,8 @@ class Registry:
             timeout: seconds to wait for another one to end; a killed one counts for some 20 s.
 
         Raises:
-            RegistryError: there is another one, or the registry cannot be written.
+            RegistryHeldError: there is another one.
+            RegistryError: the registry cannot be written.
         """
         return WriterLock(self._storage, LEARNER, timeout=timeout).held()
 

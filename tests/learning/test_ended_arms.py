@@ -10,7 +10,7 @@ import pytest
 
 from features.store import OnlineStore
 from learning.ended_arms import WAIT, EndedArms
-from mos_online.errors import SettingsError, StoreError
+from mos_online.errors import RegistryError, SettingsError, StoreError
 from mos_online.experiments.changes import started, stopped
 from mos_online.experiments.in_force import MOST_ENDED, InForce
 from mos_online.experiments.plan import Plan
@@ -42,9 +42,12 @@ class World:
             self.store.fast_weights.delete(arms)
             self.store.routers.delete(arms)
 
-        return EndedArms(
-            lambda: self.found, delete_rows=delete, forget=self.registry.forget_arm, clock=lambda: self.now
-        )
+        def forget(arm: str) -> None:
+            if self.away:
+                raise RegistryError("away")
+            self.registry.forget_arm(arm)
+
+        return EndedArms(lambda: self.found, delete_rows=delete, forget=forget, clock=lambda: self.now)
 
     def start(self, version: int) -> str:
         self.found = started(self.found, plan(version), resolve, now=version)
@@ -109,3 +112,17 @@ def test_what_ended_while_nobody_learned_is_removed_and_what_runs_again_elsewher
     world.now += 2 * WAIT
     part.step(0)
     assert world.left([arm])[:2] == (set(), set())
+
+
+def test_an_arm_that_is_known_again_as_ended_keeps_its_revisions(store: OnlineStore, tmp_path: Path) -> None:
+    """Its experiments were not known for a moment, in which its revisions could not be removed either."""
+    world = World(store, tmp_path)
+    part, arm = world.part(), world.start(1)
+    ended = world.found = stopped(world.found, ["routing"], "done", now=1)
+    part.step(0)
+    world.found, world.away = InForce(), True
+    with pytest.raises(RegistryError, match="away"):
+        part.step(0)
+    world.found, world.away = ended, False
+    part.step(0)
+    assert world.left([arm])[2] == {arm}

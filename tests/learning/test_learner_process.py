@@ -247,6 +247,27 @@ def test_it_waits_answers_probes_and_stops_in_order(
     assert [one.status_code for one in answers] == [503, 200]
 
 
+def test_it_waits_for_a_registry_that_is_away_at_its_start(cluster: Settings) -> None:
+    """Its folder is a file, as a volume that is not mounted may be; then the folder is there."""
+    place = cluster.home / "registry"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("")
+    settings, part = cluster.model_copy(update={"models": str(place / "models")}), Recording()
+    run = LearnerRun(settings, lambda *_: [part])
+
+    def mount() -> None:
+        while str(place) not in str(run._trouble):
+            time.sleep(0.01)
+        place.unlink()
+
+    publish(cluster, traffic(0, 3))
+    mounting = threading.Thread(target=mount)
+    mounting.start()
+    assert run.run(finished=lambda: True) is None
+    mounting.join()
+    assert by_ids(part.records) == by_ids(traffic(0, 3))
+
+
 def test_it_catches_up_where_records_go_on_coming(cluster: Settings) -> None:
     publish(cluster, traffic(0, 3))
     learner, number = Learner(cluster, [Recording()], check=lambda: None), 3

@@ -133,6 +133,37 @@ def test_the_follower_holds_what_it_has_while_the_registry_is_away(
     assert follower.problem is None
 
 
+def test_a_registry_that_is_empty_for_a_moment_ends_no_experiment(tmp_path: Path) -> None:
+    """A volume that is not mounted looks like this."""
+    folder = tmp_path / "models"
+    start(ExperimentHistory(Registry(folder)._storage, resolve))
+    follower = ExperimentsFollower(ExperimentHistory(Registry(folder)._storage, resolve), every=0.0)
+    assert follower.poll()
+    folder.rename(tmp_path / "unmounted")
+    for _ in range(2):
+        assert not follower.poll()
+        assert follower.found.in_force.running
+        assert "has no experiments any more" in str(follower.problem)
+        folder.mkdir(exist_ok=True)
+    folder.rmdir()
+    (tmp_path / "unmounted").rename(folder)
+    assert not follower.poll()
+    assert (follower.found.number, follower.problem) == (1, None)
+
+
+def test_a_revision_that_comes_after_its_commit_is_taken_up(tmp_path: Path) -> None:
+    """As when a registry is restored, file by file."""
+    start(ExperimentHistory(Registry(tmp_path)._storage, resolve))
+    revision, elsewhere = tmp_path / "experiments/00000001.json", tmp_path / "later"
+    revision.rename(elsewhere)
+    follower = ExperimentsFollower(ExperimentHistory(Registry(tmp_path)._storage, resolve), every=0.0)
+    assert not follower.poll()
+    assert "is missing" in str(follower.problem)
+    elsewhere.rename(revision)
+    assert follower.poll()
+    assert (follower.found.number, follower.problem) == (1, None)
+
+
 def test_models_of_arms_outlive_newer_ones_until_the_experiment_ends(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "models")
     for number in range(3):

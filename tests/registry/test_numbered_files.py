@@ -107,3 +107,44 @@ def test_of_two_writers_at_once_each_is_in_force_or_is_told_that_it_is_not(
         assert len(kept) == len({str(commit)[:8] for commit in kept}), "in order"
         after = files.commit(b"after", lambda: None)
         assert (files.committed()[-1], files.read(after)) == (after, b"after")
+
+
+class Failing(Storage):
+    """A storage that works until a revision is committed, and fails then in one way."""
+
+    def __init__(self, inner: Storage, failing: str) -> None:
+        self.label, self._inner, self._failing = inner.label, inner, failing
+        self._committed = False
+
+    def names(self, folder: str) -> list[str]:
+        return self._inner.names(folder) if self._works("names") else []
+
+    def create(self, path: str, data: bytes) -> None:
+        self._inner.create(path, data)
+        self._committed = not path.endswith(".json")
+
+    def delete(self, path: str) -> None:
+        if self._works("delete"):
+            self._inner.delete(path)
+
+    def _works(self, what: str) -> bool:
+        if self._committed and self._failing == what:
+            raise RegistryError("away")
+        return True
+
+
+def test_a_registry_that_is_away_after_the_commit_says_that_it_may_be_in_force(tmp_path: Path) -> None:
+    place = storage("local", tmp_path)
+    with pytest.raises(RegistryError, match=r"revision 1 of f was written and may be in force.* away"):
+        NumberedFiles(Failing(place, "names"), "f", kept=1).commit(b"one", lambda: None)
+    assert len(NumberedFiles(place, "f", kept=1).committed()) == 1
+
+
+def test_old_revisions_that_cannot_be_removed_now_are_removed_later(tmp_path: Path) -> None:
+    place = storage("local", tmp_path)
+    NumberedFiles(place, "f", kept=1).commit(b"one", lambda: None)
+    assert NumberedFiles(Failing(place, "delete"), "f", kept=1).commit(b"two", lambda: None).startswith("00000002.")
+    files = NumberedFiles(place, "f", kept=1)
+    assert len(files.committed()) == 2
+    newest = files.commit(b"three", lambda: None)
+    assert files.committed() == [newest]
