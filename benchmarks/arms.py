@@ -1,6 +1,6 @@
 """What the arms of experiments cost: the latency of a replica at some rates of requests, and its memory.
 
-    python benchmarks/arms.py [--items 20000] [--requests 3000]
+    python benchmarks/arms.py [--items 20000] [--requests 4000]
 
 Requests arrive at random times, and are answered by the lineup as the scorer does it: what waits is scored together.
 Time is the processor time of scoring, so that other programs on the machine do not count; reading profiles and HTTP are
@@ -106,7 +106,7 @@ def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--items", type=int, default=20_000)
-    parser.add_argument("--requests", type=int, default=3_000)
+    parser.add_argument("--requests", type=int, default=4_000)
     options = parser.parse_args()
     torch.set_num_threads(1)
     names = [f"i{number}" for number in range(options.items)]
