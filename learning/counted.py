@@ -59,10 +59,9 @@ class Counted:
             self._start(one.running, one.state)
             self.told[one.running.name, one.running.version] = one.told
 
-    def begin(self, found: InForce) -> bool:
-        """Count what was started, by the rules that hold now; whether one was started anew that is counted already."""
+    def begin(self, found: InForce) -> None:
+        """Count what was started, by the rules that hold now."""
         self.trials.count_by(Counting(self._types, conversions=found.conversions, value=found.value))
-        anew = False
         for one in found.running:
             key = one.name, one.version
             known = self._starts.get(key)
@@ -73,14 +72,13 @@ class Counted:
                     *(*key, one.started_at, known.started_at),
                 )
                 self._drop(key)
-                known, anew = None, True
+                known = None
             trial = self.trials.running[key] if known is not None else self._start(one)
             if trial.plan != one.plan:
                 trial.change(one.plan)
-        return anew
 
-    def close(self, found: InForce) -> bool:
-        """Count no further what has ended, and the arms that were taken back; whether an experiment has ended.
+    def close(self, found: InForce) -> None:
+        """Count no further what has ended, and the arms that were taken back.
 
         Raises:
             StoreError: the last result cannot be written.
@@ -95,8 +93,10 @@ class Counted:
             self.write(self.trials.running[key].result(_why(found, key)))
             self._drop(key)
         if gone:
-            forget_old_results(self._folder)
-        return bool(gone)
+            try:
+                forget_old_results(self._folder)
+            except OSError as error:
+                log.warning("old results are left: %s; they are removed when the next experiment ends", error)
 
     def finish_left_results(self, found: InForce) -> None:
         """Say in results of an earlier run that nobody is counted any more, where that is so.

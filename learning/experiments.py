@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from learning.counted import Counted
+from learning.experiment_actions import ExperimentActions
 from learning.learning_events import LearningEvents
 from learning.stored_trials import FILE, Stored
 from mos_online.contracts import EventTypes
@@ -31,9 +33,6 @@ STORE_EVERY = 60.0
 
 PAUSES = 20
 """The state is written less often if that takes long: with a million open windows it takes seconds."""
-
-SHIP_AGAIN = 300.0
-"""Seconds until a winner is tried again that could not be promoted."""
 
 EVERYTHING = 1 << 60
 """All of the learner's log: how much of it is counted, only the state knows."""
@@ -77,11 +76,12 @@ class ExperimentsPart:
             folder, types, self._stored.trials, feedback_window=feedback_window, session_gap=session_gap
         )
         self._trials = self._counted.trials
+        self._actions = ExperimentActions(shelf, events, clock)
         self._in_force: InForce | None = None
+        self._followed: InForce | None = None
         self._live = self._followed_live = False
         self._written: dict[Key, int] = {}
         self._published_at = self._stored_at = float("-inf")
-        self._next_ship: dict[tuple[str, int, str], float] = {}
         self._store_took = 0.0
         self._problem: str | None = None
         self._follow()
@@ -102,35 +102,29 @@ class ExperimentsPart:
         self._trials.take(batch.sessions, batch.outcomes, batch.event_time)
 
     def step(self, event_time: int) -> Sequence[Alarm]:
-        """Act on what harms, tell what has changed, and write results and state when they are due.
+        """Tell what has changed, write results and state when they are due, and act on what harms.
+
+        What fails holds up nothing else: an arm that harms is taken back, too, if no result can be written.
 
         Raises:
             MosError: what is in force cannot be read or changed, or the disk is full; it is tried again.
         """
         del event_time
         self._go_live()
-        changed = False
-        for trial in list(self._trials.running.values()):
+        changed, trials = False, list(self._trials.running.values())
+        for trial in trials:
             for arm, verdict in trial.verdicts.items():
                 changed |= self._tell(trial, arm, verdict)
-        if changed:
-            self._store()
-        self._events.send()
-        now = self._clock()
-        if changed or now - self._published_at >= PUBLISH_EVERY:
-            self._published_at = now
-            for key, trial in self._trials.running.items():
-                if self._written.get(key) != trial.event_time or changed:
-                    self._counted.write(trial.result())
-                    self._written[key] = trial.event_time
-        if now - self._stored_at >= max(STORE_EVERY, PAUSES * self._store_took):
-            self._store()
-        for trial in list(self._trials.running.values()):
-            for arm, verdict in trial.verdicts.items():
-                self._act(trial, arm, verdict)
-            self._end_at_maximum(trial)
+        failures: list[MosError] = []
+        for task in (partial(self._keep, changed=changed), *(partial(self._act, trial) for trial in trials)):
+            try:
+                task()
+            except MosError as error:
+                failures.append(error)
         if self._problem is not None:
-            raise StoreError(self._problem)
+            failures.append(StoreError(self._problem))
+        if failures:
+            raise _as_one(failures)
         return ()
 
     def hear(self, alarm: Alarm) -> None:
@@ -151,60 +145,55 @@ class ExperimentsPart:
 
     def _follow(self) -> None:
         """Begin with what was started; while batches are new, end with what was stopped."""
+        before = dict(self._trials.running)
         try:
             found = self._shelf.in_force()
-            if found == self._in_force and self._followed_live == self._live:
+            if found == self._followed and self._followed_live == self._live:
                 self._problem = None
                 return
-            anew = self._counted.begin(found)
-            ended = self._live and self._counted.close(found)
-            if self._live and not self._followed_live:
-                self._counted.finish_left_results(found)
+            self._in_force = found  # what harms is acted on, even if a result cannot be written
+            self._actions.forget(found)
+            self._counted.begin(found)
+            if self._live:
+                self._counted.close(found)
+                if not self._followed_live:
+                    self._counted.finish_left_results(found)
         except MosError as error:
             if str(error) != self._problem:
                 log.error("what is in force cannot be followed: %s", error)
             self._problem = str(error)
             return
-        self._problem, self._in_force, self._followed_live = None, found, self._live
-        if anew or ended:
-            self._written = {key: at for key, at in self._written.items() if key in self._trials.running}
-            self._stored_at = float("-inf")  # an older state must not write an older result after a restart
+        finally:
+            if any(self._trials.running.get(key) is not trial for key, trial in before.items()):
+                self._written = {key: at for key, at in self._written.items() if key in self._trials.running}
+                self._stored_at = float("-inf")  # an older state must not write an older result after a restart
+        self._problem, self._followed, self._followed_live = None, found, self._live
 
-    def _act(self, trial: Trial, arm: str, verdict: Verdict) -> None:
-        """Take back an arm that harms, stop an experiment that is broken, and ship if the plan says so."""
-        plan = trial.plan
-        running = self._running(plan)
-        if running is None:
-            return
-        if verdict.word == "harm" and not running.is_rolled_back(arm):
-            self._shelf.roll_back(plan.name, plan.version, arm, verdict.why)
-        elif verdict.word == "sample ratio mismatch":
-            self._shelf.stop(plan.name, plan.version, verdict.why)
-        elif verdict.word == "ship" and plan.ship == "automatic":
-            key = (plan.name, plan.version, arm)
-            if self._clock() < self._next_ship.get(key, float("-inf")):
-                return
-            self._next_ship[key] = self._clock() + SHIP_AGAIN  # a model that cannot serve takes long to try
-            self._shelf.ship(plan.name, plan.version, arm, verdict.why)
+    def _keep(self, *, changed: bool) -> None:
+        """Write results and state if they are due, and publish what has changed."""
+        if changed:
+            self._store()
+        self._events.send()
+        now = self._clock()
+        if changed or now - self._published_at >= PUBLISH_EVERY:
+            for key, trial in self._trials.running.items():
+                if self._written.get(key) != trial.event_time or changed:
+                    self._counted.write(trial.result())
+                    self._written[key] = trial.event_time
+            self._published_at = now
+        if now - self._stored_at >= max(STORE_EVERY, PAUSES * self._store_took):
+            self._store()
+
+    def _act(self, trial: Trial) -> None:
+        """Have done what follows from what was found, if the experiment is in force."""
+        running = self._running(trial.plan)
+        if running is not None:
+            self._actions.act(trial, running)
 
     def _running(self, plan: ExperimentPlan) -> Running | None:
         """The experiment in force, if it is this version of it."""
         found = self._in_force.named(plan.name) if self._in_force is not None else None
         return found if found is not None and found.version == plan.version else None
-
-    def _end_at_maximum(self, trial: Trial) -> None:
-        """End an experiment whose longest duration is over, unless a winner is to be put into service first."""
-        plan, words = trial.plan, {verdict.word for verdict in trial.verdicts.values()}
-        if not trial.over or self._running(plan) is None:
-            return
-        if "sample ratio mismatch" in words or ("ship" in words and plan.ship == "automatic"):
-            return
-        found = "; ".join(f"{arm}: {verdict.word}" for arm, verdict in trial.verdicts.items())
-        why = f"the longest duration of {plan.maximum} is over, and all windows have closed ({found})"
-        self._events.add(event_of(trial.result(), plan.control, Verdict(word="ended", why=why)))
-        self._events.send()
-        log.warning("%s ends: %s", plan.name, why)
-        self._shelf.stop(plan.name, plan.version, why)
 
     def _tell(self, trial: Trial, arm: str, verdict: Verdict) -> bool:
         """Publish the word for an arm if it is another one than before."""
@@ -225,3 +214,9 @@ class ExperimentsPart:
         self._stored.trials = self._counted.stored()
         write_state(self._folder / FILE, self._stored)
         self._store_took = time.monotonic() - began
+
+
+def _as_one(failures: Sequence[MosError]) -> MosError:
+    """The only error, or one that says what all say."""
+    said = list(dict.fromkeys(str(error) for error in failures))
+    return failures[0] if len(said) == 1 else StoreError("; ".join(said))

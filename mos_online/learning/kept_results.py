@@ -44,6 +44,8 @@ def read_results(folder: Path) -> list[ExperimentResult]:
     for path in sorted((folder / FOLDER).glob("*.json")):
         try:
             found.append(msgspec.json.decode(path.read_bytes(), type=ExperimentResult))
+        except FileNotFoundError:
+            continue  # it was removed meanwhile
         except (OSError, msgspec.DecodeError) as error:
             raise DatasetError(f"{path} cannot be read: {error}; remove it, and `mos learn` writes it again") from error
     return sorted(found, key=lambda one: (one.plan.name, one.plan.version))
@@ -55,6 +57,11 @@ def forget_old_results(folder: Path) -> None:
     Raises:
         OSError: one cannot be removed.
     """
-    paths = sorted((folder / FOLDER).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
-    for path in paths[:-MOST_KEPT]:
-        path.unlink()
+    written: list[tuple[int, Path]] = []
+    for path in (folder / FOLDER).glob("*.json"):
+        try:
+            written.append((path.stat().st_mtime_ns, path))
+        except FileNotFoundError:
+            continue  # somebody else has removed it
+    for _, path in sorted(written)[:-MOST_KEPT]:
+        path.unlink(missing_ok=True)

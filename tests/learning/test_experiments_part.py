@@ -305,7 +305,7 @@ def test_an_experiment_that_starts_later_and_ramps_up_goes_on(world: World) -> N
 def test_a_model_that_cannot_be_shipped_holds_up_no_other_experiment(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is tried again after minutes, and so is first in each of these turns."""
+    """Both are tried in one turn, and again after minutes."""
     asked: list[str] = []
 
     def ship(experiment: str, version: int, arm: str, why: str) -> None:
@@ -324,9 +324,8 @@ def test_a_model_that_cannot_be_shipped_holds_up_no_other_experiment(
             for one in batch.outcomes
         ]
         part.take(msgspec.structs.replace(batch, outcomes=answers))
-    for _ in range(2):
-        with pytest.raises(ModelError, match="it cannot serve"):
-            part.step(0)
+    with pytest.raises(ModelError, match="it cannot serve"):
+        part.step(0)
     part.step(0)
     assert asked == ["routing", "other"]
 
@@ -438,3 +437,100 @@ def test_a_result_whose_state_is_lost_says_that_the_experiment_has_ended(world: 
     world.shelf.failure = None
     part.step(0)
     assert read_results(world.folder) == [msgspec.structs.replace(before, stopped="by hand")]
+
+
+def test_what_follows_is_done_and_told_once_while_it_is_not_in_force_yet(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The registry is looked at twice a second, and there are more turns; first it cannot be written."""
+    plan = msgspec.structs.replace(PLAN, maximum="4h")
+    world.shelf.now = seen = running(plan)
+    monkeypatch.setattr(world.shelf, "in_force", lambda: seen)
+    part = world.part()
+    for batch in HARMFUL:
+        part.take(batch)
+    world.shelf.failure = RegistryError("it cannot be written")
+    for _ in range(5):
+        with pytest.raises(RegistryError, match="it cannot be written"):
+            part.step(0)
+    assert (world.shelf.asked, words(world)) == ([], [("rolled_back", "harm")])
+    world.shelf.failure = None
+    for _ in range(5):
+        world.now += 1
+        part.step(0)
+    assert world.shelf.asked == [("roll_back", "routing", 1, "b"), ("stop", "routing", 1)]
+    assert words(world) == [("rolled_back", "harm"), ("judged", "ended")]
+    assert caplog.text.count("ends: the longest duration of 4h is over") == 1
+    seen = running(plan, started_at=2)
+    part.step(0)
+    world.give(part, HARMFUL, steps=USERS)
+    assert len(world.shelf.asked) == 4, "another start of it is another experiment"
+
+
+def test_an_experiment_whose_winner_cannot_serve_ends_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only when it was tried once more; the reason stands in the registry."""
+    tried: list[str] = []
+
+    def ship(experiment: str, version: int, arm: str, why: str) -> None:
+        tried.append(arm)
+        raise ModelError("m-2 cannot serve")
+
+    monkeypatch.setattr(world.shelf, "ship", ship)
+    world.shelf.now = running(msgspec.structs.replace(PLAN, maximum="10h", ship="automatic"))
+    part = world.part()
+    better = batches(0.8)
+    for batch in better:
+        part.take(batch)
+    with pytest.raises(ModelError, match="m-2 cannot serve"):
+        part.step(0)
+    part.take(LearningBatch(event_time=better[-1].event_time + 24 * 60 * MINUTE))
+    part.step(0)
+    assert (tried, world.shelf.asked) == (["b"], []), "it is not tried at every turn"
+    world.now += 400
+    with pytest.raises(ModelError, match="m-2 cannot serve"):
+        part.step(0)
+    assert (tried, world.shelf.asked) == (["b", "b"], [("stop", "routing", 1)])
+    (ended,) = world.shelf.now.ended
+    assert ended.why.endswith("(b: ship); b could not be promoted: m-2 cannot serve")
+    part.step(0)
+    assert words(world) == [("judged", "ship"), ("judged", "ended")]
+
+
+def test_an_arm_that_harms_is_taken_back_though_no_result_can_be_written(world: World) -> None:
+    """Neither its own, nor that of an experiment that has ended before it was started."""
+    world.shelf.now = InForce(running=[*running().running, *running(msgspec.structs.replace(PLAN, name="old")).running])
+    part = world.part()
+    world.give(part, [LearningBatch(event_time=T)], steps=1)
+    (world.folder / FOLDER / "old.1.json").unlink()
+    (world.folder / FOLDER / "routing.1.json").unlink()
+    (world.folder / FOLDER).rmdir()
+    (world.folder / FOLDER).write_text("not a folder")
+    world.shelf.now = running(msgspec.structs.replace(PLAN, version=2))
+    for batch in HARMFUL:
+        answers = [
+            msgspec.structs.replace(one, assignments=[msgspec.structs.replace(one.assignments[0], version=2)])
+            for one in batch.outcomes
+        ]
+        part.take(msgspec.structs.replace(batch, outcomes=answers))
+        if part.status() == {"state": "no experiment is in force"} or batch is HARMFUL[0]:
+            with pytest.raises(StoreError, match="cannot be written"):
+                part.step(0)
+    with pytest.raises(StoreError, match="cannot be written"):
+        part.step(0)
+    assert world.shelf.asked == [("roll_back", "routing", 2, "b")]
+
+
+def test_old_results_that_cannot_be_removed_do_not_end_the_learner(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody removes one meanwhile, or may not remove it."""
+    monkeypatch.setattr("mos_online.learning.kept_results.MOST_KEPT", 1)
+    part = world.part()
+    world.give(part, SAME[:100])
+    (world.folder / FOLDER / "gone.1.json").symlink_to("nowhere")
+    (world.folder / FOLDER / "old.1.json").mkdir()
+    world.shelf.stop("routing", 1, "by hand")
+    part.step(0)
+    part.step(0)
+    assert part.status() == {"state": "no experiment is in force"}
+    assert (world.folder / FILE).exists()
