@@ -139,7 +139,7 @@ class Way:
             self._router.take(batch)
             self._router.step(batch.event_time)
 
-    def tune(self, sessions: Sequence[Session], hour: int) -> None:
+    def tune(self, sessions: Sequence[Session], earlier: Sequence[Session], hour: int) -> None:
         """Fine-tune, if it is time to."""
         if self.every is None or hour % self.every:
             return
@@ -148,7 +148,14 @@ class Way:
         try:
             with patch.object(attempt, "REQUESTS", SHADOW):
                 found = fine_tune(
-                    self._registry, sessions, history, types=TYPES, gap_ms=RULES.gap, config=config, why="it is time"
+                    self._registry,
+                    sessions,
+                    history,
+                    types=TYPES,
+                    gap_ms=RULES.gap,
+                    config=config,
+                    why="it is time",
+                    earlier=earlier,
                 )
         except DatasetError:
             self.results["too little"] += 1
@@ -222,6 +229,7 @@ def closed_sessions(clicks: pl.DataFrame) -> list[Session]:
 
 def walk(ways: Sequence[Way], sessions: Sequence[Session], start: int, hours: int, most: int) -> None:
     """Let event time pass from ``start`` (ms) on."""
+    earlier = [one for one in sessions if one.watermark <= start]
     for hour in range(hours):
         begin, end = start + hour * HOUR, start + (hour + 1) * HOUR
         around = [one for one in sessions if one.started_at < end and one.ended_at >= begin - HISTORY]
@@ -233,7 +241,7 @@ def walk(ways: Sequence[Way], sessions: Sequence[Session], start: int, hours: in
                 way.revise(
                     LearningBatch(sessions=[one for one in known if quarter < one.watermark <= until], event_time=until)
                 )
-            way.tune(known, hour + 1)
+            way.tune(known, earlier, hour + 1)
 
 
 def main() -> None:
