@@ -11,7 +11,7 @@ from mos_cli.demo.experiment import FILE, NAME, Experiment
 from mos_cli.utc import utc_text
 from mos_online.experiments.contrast import Estimate
 from mos_online.experiments.result import ExperimentResult
-from mos_online.experiments.verdict import missing_users, relative
+from mos_online.experiments.verdict import relative, waits
 
 PAGE = "experiments.html"
 """Beside the demo's page: what ``mos experiments report`` writes."""
@@ -107,10 +107,12 @@ def _of_router(arm: str, revisions: int) -> str:
 
 
 def _of_difference(one: Estimate, arm: str, control: str) -> str:
-    if one.low is None or one.high is None or not one.control:
-        needed = missing_users(one.missing, control, arm)
-        needed = f": {needed} are needed" if needed else ""
-        return f"{one.users:,} counted users say nothing of the difference yet{needed}."
+    if one.low is None or one.high is None:
+        needed = waits(one.missing, control, arm)
+        return f"{one.users:,} counted users say nothing of the difference yet: {needed}."
+    if not one.control:
+        found = f"{arm} gets more clicks than {control}" if one.low > 0 else "No difference was found"
+        return f"{found}. No counted user of {control} has clicked, so there is no difference in percent."
     low, high = one.low / one.control, one.high / one.control
     bounds = f"between {low:+.1%} and {high:+.1%} of the clicks per shown item of {control}"
     if one.low <= 0 <= one.high:

@@ -13,7 +13,7 @@ from mos_online.experiments.arm_result import ArmResult
 from mos_online.experiments.contrast import Estimate
 from mos_online.experiments.guards import Guarded
 from mos_online.experiments.result import ExperimentResult
-from mos_online.experiments.verdict import missing_users
+from mos_online.experiments.verdict import waits
 
 LIMITS = (
     "Users count once, when their window has closed: those whose window is open are not in any number.",
@@ -97,15 +97,16 @@ def _estimate(result: ExperimentResult, arm: ArmResult, one: Estimate) -> tuple[
 
 
 def _guard(result: ExperimentResult, arm: ArmResult, guard: Guarded) -> tuple[str, ...]:
-    bound = _waits(result, arm, guard.missing) if guard.bound is None else f"{guard.bound:+.4g}"
+    bound = "not known yet" if guard.bound is None else f"{guard.bound:+.4g}"
+    if any(guard.missing):
+        bound = _waits(result, arm, guard.missing)
     word = "breached" if guard.breached else "not\N{NO-BREAK SPACE}breached"
     values = (f"{guard.control:.4g}", f"{guard.treated:.4g}", f"{guard.margin:.0%}", bound, f"{guard.users:,}", word)
     return (guard.named, guards.MEANINGS[guard.metric], *values)
 
 
 def _waits(result: ExperimentResult, arm: ArmResult, missing: tuple[int, int]) -> str:
-    needed = missing_users(missing, result.plan.control, arm.arm)
-    return f"not known yet: {needed}" if needed else "not known yet"
+    return f"not known yet: {waits(missing, result.plan.control, arm.arm)}"
 
 
 def _bounds(low: float | None, high: float | None) -> str:

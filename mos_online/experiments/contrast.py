@@ -46,7 +46,8 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
         control, treated: the values of the arms, without any adjustment.
         users: of both arms, finished.
         difference: treated minus control, adjusted.
-        missing: how many finished users of the control and of the treated arm are missing before there are bounds.
+        missing: about how many finished users of the control and of the treated arm are missing before there are
+            bounds; (0, 0) also if there are enough, who are all alike.
         low, high: bounds that hold at all looks together with the probability 1 - ``alpha``; None: nothing is known.
         naive_low, naive_high: what a t-test of this moment alone would say at 95 %; looked at often, it is wrong.
         alpha: see above.

@@ -6,7 +6,7 @@ from math import inf, sqrt
 
 import msgspec
 
-from mos_online.experiments.confidence_sequence import ALPHA, Interval, interval
+from mos_online.experiments.confidence_sequence import ALPHA, FIRST_LOOK, Interval, interval
 from mos_online.experiments.first_look import missing
 
 FEWEST_FOR_SLOPE = 100
@@ -35,6 +35,8 @@ class Difference(msgspec.Struct, kw_only=True):
         var_x, cov: sums of squares and of products around the means.
         var_y, cube_y: sums of squares and of cubes of the outcomes around their mean.
         mean_f, var_f: mean of the f, and their sum of squares around it.
+        begun: whether the first look has been. When it is depends on the users up to then and on no later one, so the
+            sequence holds from it on; one outlier among the next users takes no bounds back.
     """
 
     users: list[int] = msgspec.field(default_factory=lambda: [0, 0])
@@ -46,6 +48,7 @@ class Difference(msgspec.Struct, kw_only=True):
     cube_y: float = 0.0
     mean_f: float = 0.0
     var_f: float = 0.0
+    begun: bool = False
 
     def add(self, *, treated: bool, probability: float, outcome: float, before: float = 0.0) -> None:
         """Count a user.
@@ -71,6 +74,8 @@ class Difference(msgspec.Struct, kw_only=True):
         off = effect - self.mean_f
         self.mean_f += off * share
         self.var_f += off * (effect - self.mean_f)
+        if not self.begun and count + 1 >= FIRST_LOOK:
+            self.begun = self.var_y > 0 and not any(self.missing)
 
     def _add_outcome(self, outcome: float, count: int) -> None:
         """Moments around the mean, as by Terriberry's recurrence."""
@@ -82,7 +87,12 @@ class Difference(msgspec.Struct, kw_only=True):
 
     @property
     def missing(self) -> tuple[int, int]:
-        """How many others and treated users are missing before anything is said; (0, 0) from then on."""
+        """About how many others and treated users are missing before anything is said; (0, 0) from then on.
+
+        It is also (0, 0) while enough users are alike: then nothing is said before one differs.
+        """
+        if self.begun:
+            return 0, 0
         skewness2 = sum(self.users) * (self.cube_y / self.var_y) ** 2 / self.var_y if self.var_y > 0 else 0.0
         return missing(self.users, skewness2)
 
@@ -92,17 +102,16 @@ class Difference(msgspec.Struct, kw_only=True):
         return self.mean_y
 
     def interval(self, *, expected: float, alpha: float = ALPHA) -> Interval:
-        """The difference with its interval, valid at every look; without bounds while users are ``missing``.
+        """The difference with its interval, valid at every look; without bounds before the first one.
 
         Args:
             expected: users of both arms together at which a decision is expected.
             alpha: chance that the true difference ever lies outside.
         """
         count = sum(self.users)
-        if any(self.missing):
+        if not self.begun:
             return Interval(self.mean_f, -inf, inf)
-        deviation = sqrt(self.var_f / count) if count else 0.0
-        return interval(count, self.mean_f, deviation, expected=expected, alpha=alpha)
+        return interval(count, self.mean_f, sqrt(self.var_f / count), expected=expected, alpha=alpha)
 
 
 class RatioOutcome(msgspec.Struct, kw_only=True):

@@ -19,11 +19,14 @@ FEWEST_OF_ARM = 50
 SKEWED = 6.0
 """The c of the rule. Cochran's is 25, for an interval of one look, whose alpha is as small on each side. The sequence
 is wider: with 6, an arm of a tenth of the users was falsely seen to differ in revenue (3 % buy, log-normal) in 1 % of
-400 simulated runs, with 3 in 6 %, and with 0 in 16 %."""
+400 simulated runs, with 3 in 6 %, and with 0 in 16 %. In 300 runs of 20,000 users (log-normal with a deviation of 1),
+looked at after each one, it was 5.7 % of the runs; and 4.7 % if the rule had to hold at each look, not at the first."""
 
 
 def missing(users: Sequence[int], skewness2: float) -> tuple[int, int]:
-    """How many users of each of two arms are missing before the first look; (0, 0) from then on.
+    """About how many users of each of two arms are missing before the first look; (0, 0) if it may be now.
+
+    The skewness of the next users is not known, so the numbers may still grow.
 
     Args:
         users: of both arms, so far.

@@ -65,8 +65,7 @@ def _undecided(plan: ExperimentPlan, result: ArmResult, *, over: bool) -> Verdic
     users = f"after {primary.users:,} finished users"
     yet = "" if over else " yet"
     if primary.low is None:
-        needed = missing_users(primary.missing, plan.control, result.arm)
-        found = f"nothing is known of {plan.primary}{yet}, {users}: {needed}"
+        found = f"nothing is known of {plan.primary}{yet}, {users}: {waits(primary.missing, plan.control, result.arm)}"
     else:
         found = f"{plan.primary} shows no difference{yet}, {users}"
     return (
@@ -87,16 +86,18 @@ def _better(plan: ExperimentPlan, result: ArmResult, *, elapsed: int, over: bool
     return Verdict(word="ship", why=f"{found}, and no guardrail is breached")
 
 
-def missing_users(missing: tuple[int, int], control: str, arm: str) -> str:
-    """What the first look waits for; "" once it was.
+def waits(missing: tuple[int, int], control: str, arm: str) -> str:
+    """What the first look waits for; see ``Estimate.missing``.
 
-    >>> missing_users((0, 40), "frozen", "online")
-    '40 more finished users of online are needed'
+    >>> waits((0, 40), "frozen", "online")
+    'about 40 more finished users of online are needed'
+    >>> waits((0, 0), "frozen", "online")
+    'the users are all alike so far'
     """
     found = [
         f"{count:,} more finished users of {name}" for count, name in zip(missing, (control, arm), strict=True) if count
     ]
-    return f"{' and '.join(found)} are needed" if found else ""
+    return f"about {' and '.join(found)} are needed" if found else "the users are all alike so far"
 
 
 def relative(estimate: Estimate) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from math import comb, exp, log, sqrt
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -80,6 +81,34 @@ def test_a_rare_arm_is_not_judged_by_a_handful_of_its_users() -> None:
                     break
     assert alarms <= 6
     assert min(first_users) >= 50, "of the arm itself"
+
+
+def test_bounds_that_were_given_stay_whatever_the_next_user_does() -> None:
+    """A purchase of 20,000 makes the outcomes so skewed that a first look would be put off; over a restart, too."""
+    rng, found = np.random.default_rng(3), Difference()
+    for _ in range(20_000):
+        outcome = float(rng.lognormal(3, 1)) if rng.random() < 0.03 else 0.0
+        found.add(treated=bool(rng.random() < 0.1), probability=0.1, outcome=outcome)
+        if found.begun:
+            break
+    assert 400 < sum(found.users) < 20_000
+    found = msgspec.json.decode(msgspec.json.encode(found), type=Difference)
+    found.add(treated=False, probability=0.1, outcome=20_000.0)
+    bounds = found.interval(expected=20_000)
+    assert np.isfinite([bounds.low, bounds.high]).all()
+    assert found.missing == (0, 0)
+
+
+def test_nothing_is_known_of_users_who_are_all_alike() -> None:
+    """The deviation is 0 until the first purchase, and so would the interval be; then a rare arm waits for more."""
+    found = Difference()
+    for number in range(2_000):
+        found.add(treated=number % 10 == 0, probability=0.1, outcome=0.0)
+    assert found.missing == (0, 0)
+    assert found.interval(expected=2_000).high == np.inf
+    found.add(treated=True, probability=0.1, outcome=1.0)
+    assert found.missing[1] > 1_000
+    assert found.interval(expected=2_000).high == np.inf
 
 
 @settings(deadline=None, max_examples=30)

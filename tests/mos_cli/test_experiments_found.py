@@ -103,7 +103,7 @@ def test_how_many_users_of_which_arm_are_missing_is_told(mos: Mos, mos_home: Set
     (primary,) = (arm.primary for arm in few.arms)
     control, treated = primary.missing
     assert control + treated + 100 in {400, 401}
-    told = f"{control} more finished users of a and {treated} more finished users of b are needed"
+    told = f"about {control} more finished users of a and {treated} more finished users of b are needed"
     assert told in " ".join(mos("experiments", "status").out.replace("|", "").split())
     path = tmp_path / "page.html"
     mos("experiments", "report", "--to", str(path))
