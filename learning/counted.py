@@ -18,8 +18,9 @@ from mos_online.experiments.result import ExperimentResult
 from mos_online.experiments.trial import Trial, TrialState
 from mos_online.experiments.trials import Key, Trials
 from mos_online.experiments.verdict import Verdict
-from mos_online.learning.kept_records import kept_records
+from mos_online.learning.kept_records import kept_cells
 from mos_online.learning.kept_results import forget_old_results, read_results, write_result
+from mos_online.learning.taken import Taken, TakenBefore
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Counted:
         types: EventTypes,
         stored: Sequence[StoredTrial],
         *,
+        taken: Taken,
         feedback_window: int,
         session_gap: int,
     ) -> None:
@@ -47,9 +49,10 @@ class Counted:
             folder: of the learner.
             types: what the types of events mean.
             stored: by an earlier run.
+            taken: how far the batches are taken; it goes on changing. The learner's log may have more.
             feedback_window, session_gap: as ``Trials``, ms.
         """
-        self._folder, self._types = folder, types
+        self._folder, self._types, self._taken = folder, types, taken
         self.trials = Trials(
             Counting(types), feedback_window=feedback_window, session_gap=session_gap, kept=self._sessions
         )
@@ -136,7 +139,7 @@ class Counted:
 
     def _start(self, one: Running, state: TrialState | None = None) -> Trial:
         counting = Counting(self._types, conversions=one.conversions, value=one.value)
-        trial = self.trials.start(one.plan, state, counting=counting)
+        trial = self.trials.start(one.plan, state, counting=counting, started_at=one.started_at)
         self._starts[one.name, one.version] = one
         return trial
 
@@ -146,10 +149,13 @@ class Counted:
         self.told.pop(key, None)
 
     def _sessions(self) -> Iterator[Session]:
-        """What the learner's log has."""
+        """What the learner's log has, without the batches that are still to be taken."""
         log.info("what users did before is counted by a new rule, from the learner's log")
+        taken = TakenBefore(self._taken)
         try:
-            yield from (one for one in kept_records(self._folder / "log") if isinstance(one, Session))
+            for cell in kept_cells(self._folder / "log"):
+                known, _ = taken.divide(replace(cell.batch(), again=True))
+                yield from known.sessions
         except OSError as error:
             raise StoreError(f"the learner's log in {self._folder} cannot be read: {error}") from None
 

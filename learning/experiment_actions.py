@@ -96,13 +96,14 @@ class ExperimentActions:
 
     def _end(self, trial: Trial, start: Start, tried: str = "") -> None:
         """End an experiment whose longest duration is over, and tell it."""
-        plan = trial.plan
+        plan, result = trial.plan, trial.result()
+        closed = "all windows have closed" if result.begun_at >= 0 else "nobody was exposed"
         found = "; ".join(f"{arm}: {verdict.word}" for arm, verdict in trial.verdicts.items())
-        why = f"the longest duration of {plan.maximum} is over, and all windows have closed ({found}){tried}"
+        why = f"the longest duration of {plan.maximum} is over, and {closed} ({found}){tried}"
         self._shelf.stop(plan.name, plan.version, why)
         self._ended.add(start)
         log.warning("%s ends: %s", plan.name, why)
-        self._events.add(event_of(trial.result(), plan.control, Verdict(word="ended", why=why)))
+        self._events.add(event_of(result, plan.control, Verdict(word="ended", why=why)))
         self._events.send()
 
 

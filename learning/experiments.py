@@ -73,7 +73,12 @@ class ExperimentsPart:
         for event in self._stored.unsent:
             events.add(event)
         self._counted = Counted(
-            folder, types, self._stored.trials, feedback_window=feedback_window, session_gap=session_gap
+            folder,
+            types,
+            self._stored.trials,
+            taken=self._stored.taken,
+            feedback_window=feedback_window,
+            session_gap=session_gap,
         )
         self._trials = self._counted.trials
         self._actions = ExperimentActions(shelf, events, clock)

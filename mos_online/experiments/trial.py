@@ -39,6 +39,7 @@ class TrialState(msgspec.Struct, kw_only=True):
         verdicts: what follows, by arm; those of closed arms stay.
         looks: so far.
         left_out: answers by reason: ``unknown_arm`` and ``contradicted`` (the logged probability is not the planned).
+        first_at: event time of the first batch, ms; -1 before.
         event_time: of the last look, ms.
         mismatch: whether the split was contradicted.
     """
@@ -50,6 +51,7 @@ class TrialState(msgspec.Struct, kw_only=True):
     verdicts: dict[str, Verdict] = {}
     looks: Looks = msgspec.field(default_factory=Looks)
     left_out: dict[str, int] = {}
+    first_at: int = -1
     event_time: int = -1
     mismatch: bool = False
 
@@ -64,7 +66,14 @@ class Trial:
     """
 
     def __init__(
-        self, plan: ExperimentPlan, *, counting: Counting, past: Past, settle: int, state: TrialState | None = None
+        self,
+        plan: ExperimentPlan,
+        *,
+        counting: Counting,
+        past: Past,
+        settle: int,
+        started_at: int = -1,
+        state: TrialState | None = None,
     ) -> None:
         """Begin, or go on.
 
@@ -73,6 +82,7 @@ class Trial:
             counting: what counts.
             past: what users did before; it is brought up to date elsewhere, the sessions of a batch first.
             settle: see ``UserRules``.
+            started_at: when the experiment was started, ms; -1 if nobody knows. Its first batches may be older.
             state: of an earlier run.
         """
         state = state or TrialState()
@@ -88,6 +98,7 @@ class Trial:
         self._split.strongest = state.evidence
         self._finished, self._left_out = Counter(state.finished), Counter(state.left_out)
         self._looks, self._event_time = state.looks, state.event_time
+        self._started_at, self._first_at, self._settle = started_at, state.first_at, settle
         self._results: dict[str, ArmResult] = {}
 
     @property
@@ -102,7 +113,14 @@ class Trial:
 
     @property
     def over(self) -> bool:
-        """Whether the longest duration is over and all users are finished."""
+        """Whether the longest duration is over and all users are finished.
+
+        As long as nobody is exposed, it counts from the start of the experiment, in event time: from its first batch,
+        or from ``started_at`` if that is later.
+        """
+        if self._users.begun_at < 0:
+            begun_at = max(self._first_at, self._started_at)
+            return 0 <= begun_at <= self._event_time - milliseconds(self.plan.maximum) - self._settle
         return self._users.over(self._event_time) and not self._users.open
 
     def take(self, sessions: Sequence[Session], outcomes: Sequence[Outcome], event_time: int) -> None:
@@ -115,6 +133,7 @@ class Trial:
                 if (assignment.experiment, assignment.version) == (self.plan.name, self.plan.version):
                     exposed |= self._take(outcome, assignment, event_time)
         self._event_time = event_time
+        self._first_at = event_time if self._first_at < 0 else self._first_at
         if exposed:
             self._split.look([self._users.exposed[arm] for arm in self._shares])
         early = list(self._users.early(event_time))
@@ -184,6 +203,7 @@ class Trial:
             verdicts=self.verdicts,
             looks=self._looks,
             left_out=dict(self._left_out),
+            first_at=self._first_at,
             event_time=self._event_time,
             mismatch=self.mismatch,
         )

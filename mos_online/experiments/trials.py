@@ -57,11 +57,23 @@ class Trials:
         self._forget()
 
     def start(
-        self, plan: ExperimentPlan, state: TrialState | None = None, *, counting: Counting | None = None
+        self,
+        plan: ExperimentPlan,
+        state: TrialState | None = None,
+        *,
+        counting: Counting | None = None,
+        started_at: int = -1,
     ) -> Trial:
-        """Count an experiment from now on, or go on with it; ``counting`` is that of the past if none is given."""
+        """Count an experiment from now on, or go on with it.
+
+        Args:
+            plan: of the experiment.
+            state: of an earlier run.
+            counting: what counts; that of the past if none is given.
+            started_at: see ``Trial``.
+        """
         past = self._past_of(counting) if counting is not None else self.past
-        trial = Trial(plan, counting=past.counting, past=past, settle=self._settle, state=state)
+        trial = Trial(plan, counting=past.counting, past=past, settle=self._settle, started_at=started_at, state=state)
         self.running[plan.name, plan.version] = trial
         return trial
 

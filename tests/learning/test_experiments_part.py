@@ -11,12 +11,14 @@ import pytest
 
 from learning.experiments import ExperimentsPart
 from learning.learning_events import LearningEvents
-from learning.stored_trials import FILE
-from mos_online.contracts import EventTypes, LearningEvent
+from learning.stored_trials import FILE, Stored
+from mos_online.contracts import EventTypes, LearningEvent, Session
 from mos_online.errors import ModelError, RegistryError, StoreError
 from mos_online.experiments.in_force import ArmRollback, Ended, InForce, Running
 from mos_online.experiments.plan import ArmPlan, ExperimentPlan, Guardrail
 from mos_online.learning.kept_results import FOLDER, read_results
+from mos_online.learning.log import LearningLog
+from mos_online.learning.order import Cell, Known, Source
 from mos_online.learning.part import LearningBatch
 from mos_online.settings import Settings
 from publishing.unwaiting import Done
@@ -534,3 +536,52 @@ def test_old_results_that_cannot_be_removed_do_not_end_the_learner(
     part.step(0)
     assert part.status() == {"state": "no experiment is in force"}
     assert (world.folder / FILE).exists()
+
+
+@pytest.mark.parametrize(("started_at", "hours"), [(1, 10), (T + 3 * 60 * MINUTE, 13)])
+def test_an_experiment_that_nobody_enters_ends_too(world: World, started_at: int, hours: int) -> None:
+    """Event time counts from its first batch; after an outage of the learner that is before its start."""
+    world.shelf.now = running(msgspec.structs.replace(PLAN, maximum="10h"), started_at=started_at)
+    part = world.part()
+    settled = T + hours * 60 * MINUTE + max(FEEDBACK, GAP) + MINUTE
+    for event_time in (T, settled - 1):
+        part.take(LearningBatch(event_time=event_time))
+        world.pause(part)
+    assert world.shelf.asked == []
+    part = world.part()
+    part.take(LearningBatch(event_time=settled))
+    world.pause(part)
+    part.step(0)
+    assert world.shelf.asked == [("stop", "routing", 1)]
+    assert "and nobody was exposed" in world.shelf.now.ended[0].why
+    assert words(world)[-1] == ("judged", "ended")
+
+
+def known(one: Session) -> Cell:
+    """A session as the learner keeps it."""
+    at, ids = one.watermark, (one.user_id, one.session_id)
+    return Cell(at + 1_000, [Known(at, 0, ids, Source("sessions", 0), 0, 0, msgspec.json.encode(one), one)])
+
+
+def test_what_users_did_before_is_not_counted_twice_by_another_rule(world: World) -> None:
+    """It is started while the learner waits for Kafka; the first turn is in the log before the parts are given it."""
+    log = LearningLog(world.folder / "log", days=30, megabytes=100)
+    log.append([known(session(0, "u0", [T], bought=2.0))], {})
+    part = world.part()
+    for cell in log.cells():
+        part.take(msgspec.structs.replace(cell.batch(), again=True))
+    plan = msgspec.structs.replace(PLAN, name="other")
+    other = Running(layer="home", plan=plan, started_at=2, models={}, conversions=["view"])
+    world.shelf.now = InForce(running=[*world.shelf.now.running, other], value="price")
+    new = [known(session(number, "u0", [T + number * MINUTE], bought=2.0)) for number in (1, 2)]
+    log.append(new, {})
+    for cell in new:
+        part.take(cell.batch())
+    at = T + 30 * MINUTE
+    for name in ("routing", "other"):
+        answer = outcome(9, "u0", at)
+        mine = [msgspec.structs.replace(answer.assignments[0], experiment=name)]
+        part.take(LearningBatch(outcomes=[msgspec.structs.replace(answer, assignments=mine)], event_time=at + FEEDBACK))
+    world.pause(part)
+    trials = msgspec.json.decode((world.folder / FILE).read_bytes(), type=Stored).trials
+    assert [one.state.users.open[0].before.sessions for one in trials] == [3, 3]
