@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mos_online.experiments import Difference, RatioOutcome, SampleRatio
 from mos_online.experiments.confidence_sequence import best_rho, half_width, interval
+from mos_online.experiments.first_look import SKEWED, missing
 from mos_online.experiments.sample_ratio import log_evidence
 
 values = st.floats(-10, 10).map(lambda value: round(value, 3))
@@ -83,11 +84,29 @@ def test_a_rare_arm_is_not_judged_by_a_handful_of_its_users() -> None:
     assert min(first_users) >= 50, "of the arm itself"
 
 
+def test_with_few_clicks_a_rare_arm_is_falsely_judged_in_one_of_twenty_runs_at_most() -> None:
+    """Looked at after every user from the first look on; with a c of 6 it was in 17 of these 200 runs."""
+    rng, count, alarms, share = np.random.default_rng(11), np.arange(1.0, 12_001), 0, 0.2
+    half = np.array([half_width(int(users), 1.0, expected=10_000) for users in count])
+    for _ in range(200):
+        treated, clicked = rng.random(count.size) < share, (rng.random(count.size) < 0.01).astype(float)
+        mean, rare = np.cumsum(clicked) / count, np.cumsum(treated)
+        effects = np.where(treated, 1 / share, -1 / (1 - share)) * (clicked - np.append(0.0, mean[:-1]))
+        found = np.cumsum(effects) / count
+        deviation = np.sqrt(np.maximum(np.cumsum(effects**2) / count - found**2, 0))
+        skewness2 = (1 - 2 * mean) ** 2 / np.maximum(mean * (1 - mean), 1e-9)
+        needed = np.maximum(50, np.ceil(SKEWED * skewness2 * (1 - 2 * rare / count) ** 2))
+        first = int(np.argmax((count >= 400) & (mean > 0) & (rare >= needed)))
+        assert missing([int(count[first]) - int(rare[first]), int(rare[first])], float(skewness2[first])) == (0, 0)
+        alarms += bool((np.abs(found) > deviation * half)[first:].any())
+    assert alarms <= 10
+
+
 def test_bounds_that_were_given_stay_whatever_the_next_user_does() -> None:
     """A purchase of 20,000 makes the outcomes so skewed that a first look would be put off; over a restart, too."""
     rng, found = np.random.default_rng(3), Difference()
     for _ in range(20_000):
-        outcome = float(rng.lognormal(3, 1)) if rng.random() < 0.03 else 0.0
+        outcome = float(rng.lognormal(3, 0.5)) if rng.random() < 0.1 else 0.0
         found.add(treated=bool(rng.random() < 0.1), probability=0.1, outcome=outcome)
         if found.begun:
             break
