@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Sequence
 
 from mos_online.contracts import Context, EventTypes, Session, SessionEvent, actions_of
+from mos_online.users.kept_sessions import KeptSession, kept_sessions
 from mos_online.users.profile import UserProfile, session_key
 
 
@@ -39,41 +39,37 @@ def earlier_sessions(
         if count >= events:
             break
         begin = first.get(profile.user_id, -1)
-        of_user = [one for key, one in _kept(profile, actions[0]) if one.watermark < begin and key not in known]
+        of_user = [
+            _session(profile.user_id, one, actions[0])
+            for one in kept_sessions(profile)
+            if one.closes < begin and one.key not in known
+        ]
         count += sum(len(one.events) for one in of_user)
         found += of_user
     return found
 
 
-def _kept(profile: UserProfile, event_type: str) -> Iterator[tuple[int, Session]]:
-    """The sessions of a profile, with their keys."""
-    starts = accumulate(profile.session_lengths, initial=0)
-    for key, closed, begin, length in zip(
-        profile.session_keys, profile.session_closes, starts, profile.session_lengths, strict=False
-    ):
-        rows = range(begin, begin + length)
-        events = [
-            SessionEvent(
-                event_id=f"{key}-{row - begin}",
-                item_id=profile.item_ids[row],
-                timestamp=profile.timestamps[row],
-                event_type=event_type,
-                context=_context(profile.categories[row]),
-            )
-            for row in rows
-        ]
-        yield (
-            key,
-            Session(
-                session_id=f"{profile.user_id}:{key}",
-                user_id=profile.user_id,
-                started_at=events[0].timestamp,
-                ended_at=events[-1].timestamp,
-                events=events,
-                close_reason="gap",
-                watermark=closed,
-            ),
+def _session(user_id: str, kept: KeptSession, event_type: str) -> Session:
+    """A session of a profile as the stream would have closed it."""
+    events = [
+        SessionEvent(
+            event_id=f"{kept.key}-{number}",
+            item_id=item,
+            timestamp=time,
+            event_type=event_type,
+            context=_context(category),
         )
+        for number, (item, time, category) in enumerate(zip(kept.items, kept.times, kept.categories, strict=True))
+    ]
+    return Session(
+        session_id=f"{user_id}:{kept.key}",
+        user_id=user_id,
+        started_at=kept.times[0],
+        ended_at=kept.times[-1],
+        events=events,
+        close_reason="gap",
+        watermark=kept.closes,
+    )
 
 
 def _context(category: str | None) -> Context | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
 from typing import NamedTuple
 
 from mos_online.contracts import Session, SessionEvent
+from mos_online.users.kept_sessions import kept_sessions
 from mos_online.users.profile import UserProfile
 from mos_online.users.retention import dropped_sessions
 from mos_online.users.ring_sizes import RingSizes
@@ -84,21 +84,17 @@ def merge_profiles(stored: UserProfile, other: UserProfile, router: SessionRoute
 
 def _sessions(profile: UserProfile, router: SessionRouter) -> dict[int, _Kept]:
     themes, _ = themes_by(profile, router)
-    starts = accumulate(profile.session_lengths, initial=0)
-    rows = zip(
-        profile.session_closes, profile.session_keys, themes, starts, profile.session_lengths, strict=False
-    )  # there is one start more than sessions
     return {
-        key: _Kept(
-            closes=closes,
-            starts=profile.timestamps[start],
-            key=key,
+        one.key: _Kept(
+            closes=one.closes,
+            starts=one.times[0],
+            key=one.key,
             theme=theme,
-            items=profile.item_ids[start : start + length],
-            times=profile.timestamps[start : start + length],
-            categories=profile.categories[start : start + length],
+            items=one.items,
+            times=one.times,
+            categories=one.categories,
         )
-        for closes, key, theme, start, length in rows
+        for one, theme in zip(kept_sessions(profile), themes, strict=True)
     }
 
 
