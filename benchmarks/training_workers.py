@@ -23,8 +23,9 @@ from training import prepared
 from mos_cli.train.workers import fitter_on_ray
 from mos_online.settings import Settings
 from mos_online.training.fitting import Fitting
+from mos_online.training.starts import TRIAL
 
-TRIAL, REST = 1 / 3, 2 / 3
+REST = 1 - TRIAL
 """Shares of the schedule: each of the two starts has one, and the fit the other."""
 
 

@@ -34,7 +34,8 @@ class CandidateModel:
         build: config -> untrained model.
         routing: key of ``evaluation.routing.routings.ROUTINGS``, or "own" for the vectors of a trained backbone.
         table: whether the routing vectors are part of the items' rows.
-        mixed: whether co-clicks and popularity are mixed into its scores, as the service mixes them.
+        alone: co-clicks and popularity are mixed into its scores, as the service mixes them, and this is the name of
+            the same fit without them; None: nothing is mixed in.
         about: one line for the report.
     """
 
@@ -42,7 +43,7 @@ class CandidateModel:
     about: str
     routing: str = "learned"
     table: bool = True
-    mixed: bool = False
+    alone: str | None = None
 
     def make(self, config: MoSConfig) -> SequenceModel:
         """Build an untrained model.
@@ -103,7 +104,7 @@ CANDIDATE_MODELS: dict[str, CandidateModel] = {
     "short": CandidateModel(build=MoS, routing="unrouted", about="global and short-term expert only"),
     "prior": CandidateModel(build=MoS, routing="no_rings", about="and the prior of the themes, without rings"),
     "mos": CandidateModel(build=MoS, about="MoS"),
-    "mos-served": CandidateModel(build=MoS, mixed=True, about="MoS with co-clicks and popularity, as it is served"),
+    "mos-served": CandidateModel(build=MoS, alone="mos", about="MoS with co-clicks and popularity, as it is served"),
     "mos-random": CandidateModel(build=MoS, routing="random", about="fixed random themes"),
     "mos-category": CandidateModel(build=MoS, routing="category", about="themes are categories (SIM hard search)"),
     "mos-contrastive": CandidateModel(build=MoS, routing="contrastive", about="themes by contrast of session halves"),

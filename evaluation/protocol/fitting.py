@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from evaluation.protocol.data import ExperimentData
 from evaluation.protocol.request_set import RequestSet
@@ -16,7 +17,7 @@ from mos_online.model import SequenceModel
 from mos_online.training import TrainConfig
 from mos_online.training.content import predict_rows
 from mos_online.training.examples import ExampleLog
-from mos_online.training.fit import REFRESH_SLOWDOWN, REFRESH_STEP, Budget, Reached, fit, refresh
+from mos_online.training.fit import Budget, Outcome, fit, fit_again
 from mos_online.training.mixing import learn_mixing
 from mos_online.training.routing import Routing, describe_items
 from mos_online.training.sequence_log import SequenceLog
@@ -71,7 +72,7 @@ def fit_model(
     seed: int,
     mixed: bool = False,
 ) -> Fitted:
-    """Fit a model as ``mos train`` does: from the better start, stopped by validation, which is then learned too.
+    """Fit a model as ``mos train`` does: from the better start, stopped by validation, then again with all examples.
 
     Args:
         make: builds an untrained model; called after torch is seeded.
@@ -84,47 +85,31 @@ def fit_model(
     """
     sequences = data.sequences(routing)
 
-    def made(alike: bool) -> SequenceModel:
+    def made(alike: bool, cut: int) -> SequenceModel:
         torch.manual_seed(seed)
         model = make()
-        describe_items(model, data.catalogue, routing, data.known)
+        describe_items(model, data.catalogue, routing, data.known if cut == 1 else data.known_at_test)
         if alike:
-            model.start_from(data.first_rows(model.config.width))
+            model.start_from(data.first_rows(cut, model.config.width))
         return model
 
-    parts = data.train, data.validation
-    best = fit_requests(made, *parts, sequences, config=config, rate=rate, seed=seed)
-    predict_rows(best.model, data.catalogue.clicks(data.past(1)["item_id"].to_list()))
+    best = fit_requests(
+        lambda alike: made(alike, 1), data.train, data.validation, sequences, config=config, rate=rate, seed=seed
+    )
     if mixed:
+        predict_rows(best.model, _clicks(data, 1))
         watched = [moment for batch in data.beside_neighbours[0] for moment in batch.moments]
         learn_mixing(best.model, ExampleLog(moments=watched, log=sequences, config=best.model.config))
-    _learn_the_newest(best.model, data, sequences, routing, config=config, rate=rate, seed=seed)
-    return Fitted(
-        model=best.model, sequences=sequences, validation=best.reached.both, alike=best.alike, passes=best.passes
-    )
+    model = made(best.alike, 2)
+    everything = [*data.train, *data.newest]
+    fit_requests_again(model, everything, sequences, share=best.share, config=config, rate=rate, seed=seed)
+    model.mixing.load_state_dict(best.model.mixing.state_dict())
+    predict_rows(model, _clicks(data, 2))
+    return Fitted(model=model, sequences=sequences, validation=best.reached.both, alike=best.alike, passes=best.passes)
 
 
-def _learn_the_newest(
-    model: SequenceModel,
-    data: ExperimentData,
-    sequences: SequenceLog,
-    routing: Routing,
-    *,
-    config: FitConfig,
-    rate: float,
-    seed: int,
-) -> None:
-    """One pass over all positions between training and test, after which their items are known."""
-    describe_items(model, data.catalogue, routing, data.known_at_test)
-    newest = RequestSet(data.newest, sequences, model.config)
-    generator = torch.Generator().manual_seed(seed)
-    refresh(
-        model,
-        len(newest.requests),
-        lambda numbers: newest.loss(model, numbers, generator),
-        rate=rate / REFRESH_SLOWDOWN,
-        together=max(REFRESH_STEP // data.config.moment, 1),
-    )
+def _clicks(data: ExperimentData, cut: int) -> Tensor:
+    return data.catalogue.clicks(data.past(cut)["item_id"].to_list())
 
 
 def fit_run(
@@ -136,25 +121,31 @@ def fit_run(
     rate: float,
     seed: int,
     mixed: bool = False,
-) -> Run:
-    """Fit as ``fit_model`` does, then score the test positions once."""
+) -> tuple[Run, Run | None]:
+    """Fit as ``fit_model`` does, then score the test positions.
+
+    Returns:
+        The run of the model alone, and that of the same fit with co-clicks and popularity, if it is ``mixed``.
+    """
     started = time.monotonic()
     fitted = fit_model(make, data, routing, config=config, rate=rate, seed=seed, mixed=mixed)
     seconds = time.monotonic() - started
-    requests = data.beside_neighbours[1] if mixed else data.test
-    test = RequestSet(requests, fitted.sequences, fitted.model.config)
-    started = time.monotonic()
-    scores = test.score(fitted.model)
-    return Run(
-        scores=scores,
-        validation=fitted.validation,
-        rate=rate,
-        alike=fitted.alike,
-        passes=fitted.passes,
-        seconds=seconds,
-        seconds_scoring=time.monotonic() - started,
-        parameters=parameters(fitted.model),
-    )
+
+    def run(requests: list[RequestBatch]) -> Run:
+        began = time.monotonic()
+        scores = RequestSet(requests, fitted.sequences, fitted.model.config).score(fitted.model)
+        return Run(
+            scores=scores,
+            validation=fitted.validation,
+            rate=rate,
+            alike=fitted.alike,
+            passes=fitted.passes,
+            seconds=seconds,
+            seconds_scoring=time.monotonic() - began,
+            parameters=parameters(fitted.model),
+        )
+
+    return run(data.test), run(data.beside_neighbours[1]) if mixed else None
 
 
 def fit_requests(
@@ -178,10 +169,9 @@ def fit_requests(
         rate: learning rate.
         seed: of the order.
     """
-    moments = max(config.step // len(train[0].positions), 1)
-    budget = Budget(seconds=config.seconds, epochs=config.epochs, patience=config.patience, rate=rate, moments=moments)
+    budget = _budget(config, rate, train)
 
-    def descend(model: SequenceModel, begin: float, end: float) -> tuple[Reached, int]:
+    def descend(model: SequenceModel, begin: float, end: float) -> Outcome:
         learned, judged = (RequestSet(part, sequences, model.config) for part in (train, validation))
         generator = torch.Generator().manual_seed(seed)
         return fit(
@@ -196,3 +186,30 @@ def fit_requests(
         )
 
     return fit_from_better_start(make, descend)
+
+
+def fit_requests_again(
+    model: SequenceModel,
+    requests: list[RequestBatch],
+    sequences: SequenceLog,
+    *,
+    share: float,
+    config: FitConfig,
+    rate: float,
+    seed: int,
+) -> None:
+    """Fit an untrained model to all requests, in order of time, up to a share of the schedule; see ``fit_requests``."""
+    learned = RequestSet(requests, sequences, model.config)
+    generator = torch.Generator().manual_seed(seed)
+    fit_again(
+        model,
+        len(requests),
+        lambda numbers: learned.loss(model, numbers, generator),
+        budget=_budget(config, rate, requests),
+        share=share,
+    )
+
+
+def _budget(config: FitConfig, rate: float, requests: list[RequestBatch]) -> Budget:
+    moments = max(config.step // len(requests[0].positions), 1)
+    return Budget(seconds=config.seconds, epochs=config.epochs, patience=config.patience, rate=rate, moments=moments)

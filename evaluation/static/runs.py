@@ -34,9 +34,8 @@ def run_task(task: Task, data: ExperimentData, store: Store, *, config: FitConfi
     """
     about = protocol(data, config, sizes)
     keys = [RunKey(task.dataset, task.backbone, task.model, seed) for seed in range(task.seeds)]
-    there = [store.record(key, about) for key in keys]
-    done = {record.key: record for record in there if record is not None}
-    tried: dict[float, list[Run]] = {}
+    done = {key: record for key in keys if (record := store.record(key, about)) is not None}
+    tried: dict[float, list[Runs]] = {}
     if task.model in COUNTING_MODELS:
         tried[0.0] = []
     elif done:
@@ -44,27 +43,35 @@ def run_task(task: Task, data: ExperimentData, store: Store, *, config: FitConfi
     else:
         for rate in config.rates:
             tried[rate] = [run_once(key, data, config, rate, sizes) for key in keys[: config.tuning]]
-    rate = max(tried, key=lambda one: _mean_quality(tried[one]))
-    for key, run in zip(keys, tried[rate], strict=False):
-        done[key] = store.write_run(key, about, run)
+    rate = max(tried, key=lambda one: _mean_quality(task.model, tried[one]))
+    ready = dict(zip(keys, tried[rate], strict=False))
     for key in keys:
         if key not in done:
-            done[key] = store.write_run(key, about, run_once(key, data, config, rate, sizes))
+            runs = ready[key] if key in ready else run_once(key, data, config, rate, sizes)
+            records = {
+                model: store.write_run(RunKey(key.dataset, key.backbone, model, key.seed), about, run)
+                for model, run in runs.items()
+            }
+            done[key] = records[key.model]
     return [done[key] for key in keys]
 
 
-def _mean_quality(runs: list[Run]) -> float:
-    return sum(run.validation or 0.0 for run in runs) / max(len(runs), 1)
+Runs = dict[str, Run]
+"""What one fit has scored, by the name of the candidate model: alone, and with what is mixed in."""
 
 
-def run_once(key: RunKey, data: ExperimentData, config: FitConfig, rate: float, sizes: Sizes) -> Run:
+def _mean_quality(model: str, runs: list[Runs]) -> float:
+    return sum(run[model].validation or 0.0 for run in runs) / max(len(runs), 1)
+
+
+def run_once(key: RunKey, data: ExperimentData, config: FitConfig, rate: float, sizes: Sizes) -> Runs:
     """Fit and score one candidate model with one seed and one learning rate.
 
     Raises:
         ModelError: no such model or backbone.
     """
     if key.model in COUNTING_MODELS:
-        return count_run(COUNTING_MODELS[key.model], data)
+        return {key.model: count_run(COUNTING_MODELS[key.model], data)}
     if key.model not in CANDIDATE_MODELS:
         known = ", ".join([*CANDIDATE_MODELS, *COUNTING_MODELS])
         raise ModelError(f"unknown model {key.model!r}; there are: {known}")
@@ -73,14 +80,17 @@ def run_once(key: RunKey, data: ExperimentData, config: FitConfig, rate: float, 
         routing = _own_routing(key, data, config, rate, sizes)
     else:
         routing = ROUTINGS[candidate.routing](data, key.seed)
-    return fit_run(
+    alone, mixed = fit_run(
         lambda: candidate.make(sizes.config(data.catalogue, key.backbone, routing)),
         data,
         routing,
         config=config,
         rate=rate,
         seed=key.seed,
-        mixed=candidate.mixed,
+        mixed=candidate.alone is not None,
+    )
+    return (
+        {key.model: alone} if mixed is None or candidate.alone is None else {candidate.alone: alone, key.model: mixed}
     )
 
 

@@ -12,7 +12,7 @@ import torch
 
 from evaluation.candidates.fitted import CANDIDATE_MODELS
 from evaluation.candidates.sizes import Sizes
-from evaluation.protocol.fitting import FitConfig, fit_requests
+from evaluation.protocol.fitting import FitConfig, fit_requests, fit_requests_again
 from evaluation.protocol.request_set import RequestSet
 from evaluation.protocol.requests import RequestBatch
 from evaluation.protocol.scores import Run, Scores, parameters
@@ -99,7 +99,7 @@ class _ScheduledModel:
         self._quality, self._passes, self._alike = other._quality, other._passes, other._alike
 
     def fit(self, step: int, known: Knowledge) -> None:
-        """Fit from scratch on the examples before the step; then one pass over those that it was stopped by."""
+        """Fit from scratch on the examples before the step, as ``mos train`` does."""
         began = time.monotonic()
         sizes = self._sizes.config(self._data.catalogue, BACKBONE, known.routing)
 
@@ -116,9 +116,16 @@ class _ScheduledModel:
         best = fit_requests(
             made, train, validation, sequences, config=self._config, rate=self._config.rates[0], seed=self._seed
         )
-        self._model, self._alike = best.model, best.alike
-        self._quality, self._passes = best.reached.both, best.passes
-        self._one_pass(self._requests(validation, sequences))
+        self._quality, self._passes, self._alike = best.reached.both, best.passes, best.alike
+        fit_requests_again(
+            made(best.alike),
+            [*train, *validation],
+            sequences,
+            share=best.share,
+            config=self._config,
+            rate=self._config.rates[0],
+            seed=self._seed,
+        )
         self._seconds += time.monotonic() - began
 
     def update(self, step: int, known: Knowledge) -> None:

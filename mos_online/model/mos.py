@@ -125,17 +125,14 @@ class MoS(SequenceModel):
         weight = gamma.clamp(max=MOST_OPEN).exp()
         return weight, weight
 
-    def add_repeats(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:
-        """Add the learned biases of repeats to scores (B, C), also for the events of the rings.
-
-        The rings reach further back than the recent events, so they have biases of their own. The arguments are those
-        of ``SequenceModel.add_repeats``.
-        """
-        scores = super().add_repeats(scores, batch, slot)
+    def _repeats(self, batch: Batch, slot: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Also for the events of the rings: they reach further back, so they have biases of their own."""
+        recent = super()._repeats(batch, slot)
         columns = slot[batch.ring_items]
         rows, at = torch.nonzero((columns >= 0) & batch.ring_mask, as_tuple=True)
-        bias = self.ring_repeat(batch.ring_ages[rows, at])
-        return scores.index_put((batch.ring_user[rows], columns[rows, at]), bias, accumulate=True)
+        rings = batch.ring_user[rows], columns[rows, at], self.ring_repeat(batch.ring_ages[rows, at])
+        rows, columns, bias = (torch.cat(pair) for pair in zip(recent, rings, strict=True))
+        return rows, columns, bias
 
     def _pair_repeats(self, batch: Batch, candidates: Tensor) -> Tensor:
         again = (batch.ring_items.unsqueeze(1) == candidates[batch.ring_user].unsqueeze(2)) & batch.ring_mask.unsqueeze(

@@ -216,7 +216,7 @@ class SequenceModel(nn.Module):
         for state, now, offset in zip(of_users, moments, offsets, strict=True):
             realtime, bias = self._realtime_columns(now, shown, slot)
             parts.append(torch.addmm(bias + offset, state, realtime.T))
-        return scores + torch.cat(parts)
+        return scores.add_(torch.cat(parts))
 
     def _realtime_columns(self, now: Realtime, shown: Tensor, slot: Tensor) -> tuple[Tensor, Tensor]:
         """As ``realtime_rows``, of C candidates; ``slot``: the column of each item row, or -1; ``shown``: see there.
@@ -267,13 +267,18 @@ class SequenceModel(nn.Module):
         Readers rarely open a news article again, but customers come back to what they bought. The biases learn which.
 
         Args:
-            scores: float32 (B, C), of the candidates.
+            scores: float32 (B, C), of the candidates; changed in place, since a copy would cost as much as all else.
             batch: the B users.
             slot: int64 (items + 1,), the column of each item row, -1 for those that are no candidates.
         """
+        rows, columns, bias = self._repeats(batch, slot)
+        return scores.index_put_((rows, columns), bias, accumulate=True)
+
+    def _repeats(self, batch: Batch, slot: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows (m,), columns (m,) and biases (m,) of what ``add_repeats`` adds."""
         columns = slot[batch.items]
         rows, at = torch.nonzero((columns >= 0) & batch.mask, as_tuple=True)
-        return scores.index_put((rows, columns[rows, at]), self.repeat(batch.ages[rows, at]), accumulate=True)
+        return rows, columns[rows, at], self.repeat(batch.ages[rows, at])
 
     def score_pairs(self, batch: Batch, candidates: Tensor, features: Tensor) -> Tensor:
         """Scores (B, C) of each user's own candidates, with repeats: the same as ``score`` and ``add_repeats`` give.

@@ -31,7 +31,8 @@ class TrainConfig:
         moment: targets that share one view of the popularity; in validation ``fresh`` of them, since a served model's
             view is fresh too.
         watched: at most about so many validation positions are looked at after each pass.
-        minutes: time budget of the fitting, trials of the two starts included; epochs, patience: see ``Budget``.
+        minutes: time budget of the fitting, with the trials of both starts and the fit of all examples; epochs,
+            patience: see ``Budget``.
         rate: learning rate.
         threads: of torch.
         device: where the model is fitted, see ``choose_device``. It does not change what is stored.
@@ -53,7 +54,7 @@ class TrainConfig:
     fresh: int = 16
     watched: int = 3000
     minutes: float = 2.0
-    epochs: int = 12
+    epochs: int = 6
     patience: int = 2
     rate: float = 5e-3
     threads: int = 2
@@ -79,9 +80,12 @@ class TrainConfig:
 
     @property
     def budget(self) -> Budget:
-        """Passes, learning rate and time of one schedule: the start that is given up takes its trial's share of it."""
+        """Passes, learning rate and time of one schedule.
+
+        It is gone through once, then again with all examples; the start that is given up takes its trial's share of it.
+        """
         return Budget(
-            seconds=60 * self.minutes / (1 + TRIAL),
+            seconds=60 * self.minutes / (TRIAL + 1 + 1),
             epochs=self.epochs,
             patience=self.patience,
             rate=self.rate,

@@ -16,10 +16,6 @@ from mos_online.training.team import ALONE, Team
 LONGEST_GRADIENT = 5.0
 """Gradients are scaled down to this norm."""
 
-REFRESH_SLOWDOWN, REFRESH_STEP = 5, 256
-"""The pass over the newest positions has a learning rate so many times smaller than the fit's, and so many positions
-in a step."""
-
 Loss = Callable[[Sequence[int]], Tensor]
 """Loss of a step, by the numbers of its moments. In a team it is a member's part, and the parts add up to the loss."""
 
@@ -43,6 +39,10 @@ class Budget:
     rate: float
     moments: int
     decay: float = 0.2
+
+    def passes(self, share: float) -> int:
+        """Passes that a share of the schedule has at most, the last of which may be cut short."""
+        return math.ceil(round(share * self.epochs, 6))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +75,21 @@ class Reached:
         return Reached(ndcg=ndcg, auc=max(self.auc, other.auc))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a fit came to.
+
+    Attributes:
+        reached: the best quality, whose weights are kept.
+        passes: over the moments.
+        share: of the schedule that was gone when the kept weights were reached; None: they are those it began with.
+    """
+
+    reached: Reached
+    passes: int
+    share: float | None
+
+
 def fit(
     model: SequenceModel,
     moments: int,
@@ -87,7 +102,7 @@ def fit(
     end: float = 1.0,
     on_progress: Callable[[float, str], None] = lambda part, words: None,
     team: Team = ALONE,
-) -> tuple[Reached, int]:
+) -> Outcome:
     """Adam with early stopping; leaves the best weights in the model.
 
     It goes on while NDCG or AUC still grows, and keeps the weights with the best product of both.
@@ -102,30 +117,65 @@ def fit(
         begin, end: the shares of the schedule between which the model is fitted.
         on_progress: gets the share of the schedule that is done (0..1) and a line of words.
         team: who takes part. All begin with equal models and end with equal ones; the clock of the first one counts.
-
-    Returns:
-        The best quality and the number of passes.
     """
     generator = torch.Generator().manual_seed(seed)
     model.eval()
-    best, kept = quality(), _weights(model)
+    best, kept, best_share = quality(), _weights(model), None
     highest = best
-    descent = _Descent(model, loss, budget, -(-moments // budget.moments), (begin, end), on_progress, team)
-    first, last = (math.ceil(round(share * budget.epochs, 6)) for share in (begin, end))
+    descent = _Descent(model, loss, budget, moments, (begin, end), on_progress, team)
+    first, last = budget.passes(begin), budget.passes(end)
     done, without_gain = first, 0
     while done < last and without_gain < budget.patience and (done == first or descent.spent() < end):
-        descent.one_pass(torch.randperm(moments, generator=generator).tolist(), done, best)
+        descent.one_pass(torch.randperm(moments, generator=generator).tolist(), done, f"best {_words(best)}")
         done += 1
+        share = min(max(descent.spent(), done / budget.epochs), end)
         model.eval()
         reached = quality()
         without_gain = 0 if reached.better_than(highest) else without_gain + 1
         highest = reached.highest(highest)
         if reached.both > best.both:
-            best, kept = reached, _weights(model)
+            best, kept, best_share = reached, _weights(model), share
     model.load_state_dict(kept)
     model.eval()
     on_progress(end, f"best {_words(best)} after {done} passes")
-    return best, done - first
+    return Outcome(reached=best, passes=done - first, share=best_share)
+
+
+def fit_again(
+    model: SequenceModel,
+    moments: int,
+    loss: Loss,
+    *,
+    budget: Budget,
+    share: float,
+    on_progress: Callable[[float, str], None] = lambda part, words: None,
+    team: Team = ALONE,
+) -> int:
+    """Go through a schedule from its beginning up to a share of it, and leave the last weights in the model.
+
+    So a model learns all moments, also those by which an earlier fit was stopped, for as long as was best then. Each
+    pass is in order of time: what is learned last counts most, and the newest clicks say most about the next ones.
+
+    Args:
+        model: changed in place.
+        moments: of a pass.
+        loss: of some moments (0..moments - 1).
+        budget: as in the earlier fit.
+        share: of the schedule; ``Outcome.share`` of that fit.
+        on_progress: gets the share of the schedule that is done (0..share) and a line of words.
+        team: see ``fit``.
+
+    Returns:
+        The number of passes, the last of which may have been cut short.
+    """
+    descent = _Descent(model, loss, budget, moments, (0.0, share), on_progress, team)
+    done, last = 0, budget.passes(share)
+    while done < last and (done == 0 or descent.spent() < share):
+        descent.one_pass(range(moments), done, "all examples")
+        done += 1
+    model.eval()
+    on_progress(share, f"{done} passes over all examples")
+    return done
 
 
 def refresh(
@@ -163,7 +213,7 @@ class _Descent:
         model: SequenceModel,
         loss: Loss,
         budget: Budget,
-        steps: int,
+        moments: int,
         span: tuple[float, float],
         on_progress: Callable[[float, str], None],
         team: Team,
@@ -171,6 +221,7 @@ class _Descent:
         self._model, self._loss, self._budget, self._on_progress = model, loss, budget, on_progress
         self._team = team
         self._begin, self._end = span
+        steps = max(-(-moments // budget.moments), 1)
         self._optimizer = _adam(model, budget.rate, budget.decay / (budget.rate * steps))
         self._started = time.monotonic()
 
@@ -179,7 +230,7 @@ class _Descent:
         (seconds,) = self._team.first(lambda: [time.monotonic() - self._started], 1)
         return self._begin + seconds / self._budget.seconds
 
-    def one_pass(self, order: list[int], done: int, best: Reached) -> None:
+    def one_pass(self, order: Sequence[int], done: int, words: str) -> None:
         size = self._budget.moments
         for begin in range(0, len(order), size):
             self._model.train()
@@ -190,7 +241,7 @@ class _Descent:
             for group in self._optimizer.param_groups:
                 group["lr"] = self._budget.rate * (1 - 0.9 * min(part, 1.0))
             lost = _step(self._model, self._optimizer, self._loss, order[begin : begin + size], self._team)
-            self._on_progress(min(part, self._end), f"pass {done + 1}, loss {lost:.2f}, best {_words(best)}")
+            self._on_progress(min(part, self._end), f"pass {done + 1}, loss {lost:.2f}, {words}")
 
 
 def _adam(model: SequenceModel, rate: float, decay: float) -> torch.optim.AdamW:

@@ -14,7 +14,7 @@ from mos_online.model import MoS
 from mos_online.training.config import TrainConfig
 from mos_online.training.device import choose_device
 from mos_online.training.examples import ExampleLog
-from mos_online.training.fit import Reached, fit
+from mos_online.training.fit import Loss, Outcome, Reached, fit, fit_again
 from mos_online.training.loss import ranking_loss
 from mos_online.training.measure import measure
 from mos_online.training.prepare import Progress, TrainingData, untrained_model
@@ -23,31 +23,65 @@ from mos_online.training.team import ALONE, Team
 
 
 @dataclass(frozen=True, kw_only=True)
+class Watched:
+    """What an early stop looks at.
+
+    Attributes:
+        examples: validation positions.
+        log_share: see ``TrainingData.log_share``.
+    """
+
+    examples: ExampleLog
+    log_share: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a fit that was stopped has found out: the better start, and the best share of the schedule."""
+
+    alike: bool
+    share: float
+    reached: Reached
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fitting:
     """What fitting needs of a prepared log, and no more: it may have to travel to other machines.
 
     Attributes:
         learned: examples to learn from.
-        watched: the validation positions that decide when to stop.
-        log_share: see ``TrainingData.log_share``.
+        guide: what decides the start and the stop: positions to look at, or what an earlier fit has found.
         untrained: makes the model, whose items start out alike or not.
     """
 
     learned: ExampleLog
-    watched: ExampleLog
-    log_share: Tensor
+    guide: Watched | Found
     untrained: Callable[[bool], MoS]
 
     @classmethod
     def of(cls, data: TrainingData, config: TrainConfig) -> Self:
-        """Take it from a prepared log."""
+        """Fit the examples before validation, which is watched."""
         every = -(-data.validation.count // config.watched)
+        watched = replace(data.validation, moments=data.validation.moments[::every])
         return cls(
             learned=data.learned,
-            watched=replace(data.validation, moments=data.validation.moments[::every]),
-            log_share=data.log_share,
-            untrained=lambda alike: untrained_model(data, seed=config.seed, alike=alike),
+            guide=Watched(examples=watched, log_share=data.log_share),
+            untrained=lambda alike: untrained_model(data, data.past, seed=config.seed, alike=alike),
         )
+
+    @classmethod
+    def again(cls, data: TrainingData, config: TrainConfig, fitted: FromStart[MoS]) -> Self:
+        """Fit all examples, from the start and for as long as was best."""
+        return cls(
+            learned=data.everything,
+            guide=Found(alike=fitted.alike, share=fitted.share, reached=fitted.reached),
+            untrained=lambda alike: untrained_model(data, data.log.by_time, seed=config.seed, alike=alike),
+        )
+
+    @property
+    def starts(self) -> tuple[bool, ...]:
+        """The starts that are tried: whether items start out alike."""
+        return (self.guide.alike,) if isinstance(self.guide, Found) else (True, False)
 
 
 Fitter = Callable[[Fitting, TrainConfig, Progress], FromStart[MoS]]
@@ -62,7 +96,7 @@ def fit_here(fitting: Fitting, config: TrainConfig, on_progress: Progress) -> Fr
 def fit_as_member(
     team: Team, fitting: Fitting, config: TrainConfig, device: torch.device, on_progress: Progress
 ) -> FromStart[MoS]:
-    """Fit from the better of two starts, stopped by some of the validation positions.
+    """Fit from the better of two starts, stopped by some of the validation positions; or again, as was best then.
 
     Every member takes its share of the moments of each step, and the gradients are added up: a step is as large as one
     process would take it. The first member alone looks at the validation positions.
@@ -77,22 +111,30 @@ def fit_as_member(
     Returns:
         The fitted model, equal for all members.
     """
-    stages = iter(("start: items of a session alike", "start: items at random", "fit"))
 
     def make(alike: bool) -> MoS:
         return fitting.untrained(alike).to(device)
 
-    def descend(model: MoS, begin: float, end: float) -> tuple[Reached, int]:
-        generator, stage = torch.Generator().manual_seed(config.seed + team.rank), next(stages)
+    def loss_of(model: MoS) -> Loss:
+        generator = torch.Generator().manual_seed(config.seed + team.rank)
+        return partial(_part_of_loss, team, model, fitting.learned, generator)
+
+    guide = fitting.guide
+    if isinstance(guide, Found):
+        return _fit_again(team, make(guide.alike), fitting, guide, loss_of, config, on_progress)
+    stages = iter(("start: items of a session alike", "start: items at random", "fit"))
+
+    def descend(model: MoS, begin: float, end: float) -> Outcome:
+        stage = next(stages)
 
         def quality() -> Reached:
-            ndcg, auc = team.first(lambda: _quality(model, fitting), 2)
+            ndcg, auc = team.first(lambda: _quality(model, guide), 2)
             return Reached(ndcg=ndcg, auc=auc)
 
         return fit(
             model,
             len(fitting.learned),
-            partial(_part_of_loss, team, model, fitting.learned, generator),
+            loss_of(model),
             quality,
             budget=config.budget,
             seed=config.seed,
@@ -105,8 +147,29 @@ def fit_as_member(
     return fit_from_better_start(make, descend)
 
 
-def _quality(model: MoS, fitting: Fitting) -> tuple[float, float]:
-    found = measure(model, fitting.watched, fitting.log_share)
+def _fit_again(
+    team: Team,
+    model: MoS,
+    fitting: Fitting,
+    found: Found,
+    loss_of: Callable[[MoS], Loss],
+    config: TrainConfig,
+    on_progress: Progress,
+) -> FromStart[MoS]:
+    passes = fit_again(
+        model,
+        len(fitting.learned),
+        loss_of(model),
+        budget=config.budget,
+        share=found.share,
+        on_progress=lambda part, words: on_progress("fit all", part / found.share if found.share else 1.0, words),
+        team=team,
+    )
+    return FromStart(model=model, alike=found.alike, reached=found.reached, passes=passes, share=found.share)
+
+
+def _quality(model: MoS, watched: Watched) -> tuple[float, float]:
+    found = measure(model, watched.examples, watched.log_share)
     return found.ndcg, found.auc
 
 

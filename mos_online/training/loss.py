@@ -17,6 +17,9 @@ WHOLE = 6000
 SAMPLED = 1500
 """So many idle items are drawn from a larger catalogue, at each step anew."""
 
+IGNORED = -100
+"""Stands for a target without a row."""
+
 
 def ranking_loss(model: SequenceModel, data: Examples, generator: torch.Generator) -> Tensor:
     """Mean cross-entropy of the targets among the items known at their moment, a scalar.
@@ -42,8 +45,8 @@ def ranking_loss(model: SequenceModel, data: Examples, generator: torch.Generato
         model.encode(data.batch), candidates, data.popular, data.sizes, _offsets(data, candidates, is_drawn, slot)
     )
     scores = model.add_repeats(scores, data.batch, slot)
-    kept = data.targets > 0
-    return F.cross_entropy(scores[kept], slot[data.targets[kept]])
+    wanted = torch.where(data.targets > 0, slot[data.targets], IGNORED)
+    return F.cross_entropy(scores, wanted, ignore_index=IGNORED)
 
 
 def _candidates(data: Examples, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -72,6 +72,19 @@ def moments(
         done = max(done, begin)
         popular = realtime_of(counts.snapshot(top=LISTED_ITEMS), catalogue.rows)
         yield Moment(positions=chosen, clicks_before=begin, seen=int(newest[begin]), popular=popular)
+
+
+def longer(short: Sequence[Moment], size: int) -> Iterator[Moment]:
+    """Moments of about ``size`` positions, each of several that follow each other, without their neighbours.
+
+    What is known is what was known at the first of them: as if the log had been cut like this.
+    """
+    together: list[Moment] = []
+    for number, one in enumerate(short, 1):
+        together.append(one)
+        if sum(len(part.positions) for part in together) >= size or number == len(short):
+            yield replace(together[0], positions=np.concatenate([part.positions for part in together]), neighbours=None)
+            together = []
 
 
 def _require_order(rank: Ints) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,7 +22,7 @@ from mos_online.training.click_log import ClickLog
 from mos_online.training.config import TrainConfig
 from mos_online.training.counting import CountingSettings
 from mos_online.training.examples import ExampleLog
-from mos_online.training.moments import Moment, moments
+from mos_online.training.moments import Moment, longer, moments
 from mos_online.training.past_neighbours import CoClickRules, with_neighbours
 from mos_online.training.routing import Routing, describe_items, route_log
 from mos_online.training.sequence_log import SequenceLog
@@ -66,10 +66,11 @@ class TrainingData:
         """The events before validation, ascending in time."""
         return self.log.by_time.head(self.border)
 
-    @property
-    def known(self) -> Tensor:
-        """Items clicked before validation, float32 (items + 1,): 1 for those, else 0."""
-        return self.catalogue.marked(set(self.past["item_id"]))
+    @cached_property
+    def everything(self) -> ExampleLog:
+        """All examples, those of validation among them, to learn from: moments are as long as in ``learned``."""
+        size = max(len(one.positions) for one in self.learned.moments)
+        return replace(self.learned, moments=[*self.learned.moments, *longer(self.validation.moments, size)])
 
     @cached_property
     def log_share(self) -> Tensor:
@@ -151,19 +152,20 @@ def _require_items(clicked: int, needed: int) -> None:
         )
 
 
-def untrained_model(data: TrainingData, *, seed: int, alike: bool) -> MoS:
-    """A model that knows the items clicked before validation.
+def untrained_model(data: TrainingData, past: pl.DataFrame, *, seed: int, alike: bool) -> MoS:
+    """A model that knows the items of the events that it will learn.
 
     Args:
         data: the log.
+        past: these events, and the ones before them.
         seed: of all its weights.
         alike: whether items that share sessions start out alike. That helps on some logs, and harms on others.
     """
     torch.manual_seed(seed)
     model = MoS(data.model_config)
-    describe_items(model, data.catalogue, data.routing, data.known)
+    describe_items(model, data.catalogue, data.routing, data.catalogue.marked(set(past["item_id"])))
     if alike:
-        model.start_from(rows_of_sessions(data.past, data.catalogue, width=data.model_config.width, seed=seed))
+        model.start_from(rows_of_sessions(past, data.catalogue, width=data.model_config.width, seed=seed))
     return model
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import polars as pl
@@ -14,16 +14,15 @@ from mos_online.model.sequence_model import SequenceModel
 from mos_online.themes import TableConfig
 from mos_online.themes.cooccurrence import routing_table
 from mos_online.training.catalogue import Catalogue
-from mos_online.training.fit import Reached
+from mos_online.training.fit import Outcome, Reached
 
-TRIAL = 1 / 3
-"""The share of the schedule (passes, or time) after which the worse start is given up. After a quarter of twelve passes
-it may still lead: on Amazon Beauty the better one takes the lead in the fourth."""
+TRIAL = 1 / 2
+"""The share of the schedule (passes, or time) after which the worse start is given up. It may lead at first."""
 
 M = TypeVar("M", bound=SequenceModel)
 
-Descend = Callable[[M, float, float], tuple[Reached, int]]
-"""Fits a model from one share of the schedule to another; what is reached, and the number of passes."""
+Descend = Callable[[M, float, float], Outcome]
+"""Fits a model from one share of the schedule to another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +34,14 @@ class FromStart(Generic[M]):
         alike: whether items that share sessions started out alike.
         reached: on validation.
         passes: over the examples, those of the trial that was given up not counted.
+        share: of the schedule that was gone when it was best, 0 for a model that is best untrained.
     """
 
     model: M
     alike: bool
     reached: Reached
     passes: int
+    share: float
 
 
 def fit_from_better_start(make: Callable[[bool], M], descend: Descend[M]) -> FromStart[M]:
@@ -53,11 +54,14 @@ def fit_from_better_start(make: Callable[[bool], M], descend: Descend[M]) -> Fro
     tried = []
     for alike in (True, False):
         model = make(alike)
-        reached, passes = descend(model, 0.0, TRIAL)
-        tried.append(FromStart(model=model, alike=alike, reached=reached, passes=passes))
+        trial = descend(model, 0.0, TRIAL)
+        tried.append(
+            FromStart(model=model, alike=alike, reached=trial.reached, passes=trial.passes, share=trial.share or 0.0)
+        )
     best = max(tried, key=lambda one: one.reached.both)
-    reached, passes = descend(best.model, TRIAL, 1.0)
-    return FromStart(model=best.model, alike=best.alike, reached=reached, passes=best.passes + passes)
+    rest = descend(best.model, TRIAL, 1.0)
+    share = best.share if rest.share is None else rest.share
+    return replace(best, reached=rest.reached, passes=best.passes + rest.passes, share=share)
 
 
 def rows_of_sessions(past: pl.DataFrame, catalogue: Catalogue, *, width: int, seed: int) -> Tensor:

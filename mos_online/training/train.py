@@ -15,15 +15,12 @@ from mos_online.sessions import SessionConfig
 from mos_online.training.config import TrainConfig
 from mos_online.training.content import predict_rows
 from mos_online.training.counting import measure_baselines
-from mos_online.training.fit import REFRESH_SLOWDOWN, REFRESH_STEP, refresh
 from mos_online.training.fitting import Fitter, Fitting, fit_here
-from mos_online.training.loss import ranking_loss
 from mos_online.training.measure import Quality, measure
 from mos_online.training.mixing import learn_mixing
 from mos_online.training.prepare import Progress, TrainingData, prepare
 from mos_online.training.publish import as_checkpoint, publish
 from mos_online.training.report import TrainReport
-from mos_online.training.routing import describe_items
 from mos_online.training.starts import FromStart
 
 
@@ -41,8 +38,8 @@ def train(
     """Make a model and add it to the registry as the candidate; ``Registry.promote`` puts it into service.
 
     The log is split by time: themes from the oldest part, examples after it, validation the newest. On the validation
-    part the model is stopped, learns how much neighbours and popularity count beside it, and is measured. Then it
-    makes one pass over that part, so that in service it has seen the newest events too.
+    part a model is stopped, learns how much neighbours and popularity count beside it, and is measured. The model of
+    the registry is then fitted anew, on all examples and for as long as was best.
 
     Args:
         events: columns user_id, item_id, event_id (str), timestamp (ms), event_type (str), ascending in time.
@@ -70,25 +67,14 @@ def train(
     trained = measure(model, data.validation, data.log_share)
     on_progress("baselines", 0.0, "on the same positions")
     baselines = measure_baselines(data.log.clicks, data.border, data.counting)
-    _learn_the_newest(model, data, config)
-    checkpoint = as_checkpoint(model.cpu(), data)
+    whole = fitter(Fitting.again(data, config, fitted), config, on_progress).model
+    whole.mixing.load_state_dict(model.mixing.state_dict())
+    predict_rows(whole, data.catalogue.clicks(data.log.by_time["item_id"].to_list()))
+    checkpoint = as_checkpoint(whole.cpu(), data)
     seconds = round(time.monotonic() - started, 1)
     report = _report(checkpoint, data, fitted, (alone, trained), baselines, seconds=seconds)
     publish(checkpoint, report, data, registry, config=config, dataset=name)
     return report
-
-
-def _learn_the_newest(model: MoS, data: TrainingData, config: TrainConfig) -> None:
-    """One pass over the validation positions, after which every item of the log is known."""
-    describe_items(model, data.catalogue, data.routing, data.catalogue.marked(set(data.catalogue.items)))
-    generator = torch.Generator().manual_seed(config.seed)
-    refresh(
-        model,
-        len(data.validation),
-        lambda numbers: ranking_loss(model, data.validation.of(numbers), generator),
-        rate=config.rate / REFRESH_SLOWDOWN,
-        together=max(REFRESH_STEP // config.fresh, 1),
-    )
 
 
 def _report(

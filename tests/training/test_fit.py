@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mos_online.model import MoS, MoSConfig
-from mos_online.training.fit import Budget, Reached, fit, refresh
+from mos_online.training.fit import Budget, Outcome, Reached, fit, fit_again, refresh
 
 BUDGET = Budget(seconds=1e9, epochs=5, patience=2, rate=0.1, moments=1, decay=0.0)
 
@@ -50,8 +50,8 @@ def test_the_best_weights_are_kept_and_patience_ends_it(model: MoS) -> None:
         seen.append(bias(model).item())
         return reached(next(qualities))
 
-    best, passes = fit(model, 3, lambda numbers: bias(model) * (numbers[0] + 1), quality, budget=BUDGET, seed=0)
-    assert (best, passes) == (reached(0.9), 4)
+    best = fit(model, 3, lambda numbers: bias(model) * (numbers[0] + 1), quality, budget=BUDGET, seed=0)
+    assert best == Outcome(reached=reached(0.9), passes=4, share=2 / 5)
     assert len(set(seen)) == 5, "every pass changes the model"
     assert bias(model).item() == seen[2]
     assert not model.training
@@ -66,14 +66,14 @@ def test_it_goes_on_while_either_grows_and_keeps_the_best_product(model: MoS) ->
         return reached(*next(qualities))
 
     budget = replace(BUDGET, patience=1)
-    best, passes = fit(model, 3, lambda numbers: bias(model), quality, budget=budget, seed=0)
-    assert (best, passes) == (reached(0.3, 0.7), 5)
+    best = fit(model, 3, lambda numbers: bias(model), quality, budget=budget, seed=0)
+    assert best == Outcome(reached=reached(0.3, 0.7), passes=5, share=3 / 5)
     assert bias(model).item() == seen[3]
 
 
 def test_a_model_that_ranks_nothing_is_kept_by_its_auc(model: MoS) -> None:
     qualities = iter([0.5, 0.8, 0.6, 0.7])
-    best, passes = fit(
+    best = fit(
         model,
         3,
         lambda numbers: bias(model),
@@ -81,7 +81,7 @@ def test_a_model_that_ranks_nothing_is_kept_by_its_auc(model: MoS) -> None:
         budget=BUDGET,
         seed=0,
     )
-    assert (best, passes) == (Reached(ndcg=None, auc=0.8), 3)
+    assert best == Outcome(reached=Reached(ndcg=None, auc=0.8), passes=3, share=1 / 5)
 
 
 def test_a_step_takes_several_moments(model: MoS) -> None:
@@ -104,8 +104,8 @@ def test_every_pass_takes_every_moment_once_in_an_order_of_its_own(model: MoS) -
         return bias(model)
 
     qualities = iter(range(6))
-    _, passes = fit(model, 8, loss, lambda: reached(next(qualities)), budget=BUDGET, seed=3)
-    assert passes == BUDGET.epochs
+    found = fit(model, 8, loss, lambda: reached(next(qualities)), budget=BUDGET, seed=3)
+    assert found.passes == BUDGET.epochs
     orders = [taken[at : at + 8] for at in range(0, 40, 8)]
     assert all(sorted(order) == list(range(8)) for order in orders)
     assert len({tuple(order) for order in orders}) > 1
@@ -150,7 +150,7 @@ def test_the_pass_under_way_is_cut_short_when_the_time_is_up(model: MoS, monkeyp
         return bias(model)
 
     progress: list[float] = []
-    _, passes = fit(
+    found = fit(
         model,
         8,
         loss,
@@ -159,7 +159,7 @@ def test_the_pass_under_way_is_cut_short_when_the_time_is_up(model: MoS, monkeyp
         seed=0,
         on_progress=lambda part, words: progress.append(part),
     )
-    assert (len(taken), passes) == (2, 1)
+    assert (len(taken), found.passes) == (2, 1)
     assert progress == [0.1, 0.5, 1.0]
 
 
@@ -193,7 +193,7 @@ def test_a_schedule_may_be_gone_through_in_two_parts(model: MoS, rates: list[flo
             seed=0,
             begin=begin,
             end=end,
-        )[1]
+        ).passes
         for begin, end in spans
     ]
     assert passes == [6, 2, 4]
@@ -233,3 +233,49 @@ def test_rows_of_items_decay_by_the_same_share_in_a_pass_whatever_its_steps(mode
     kept = rows.detach().clone()
     refresh(model, 10, lambda numbers: 0 * bias(model), rate=0.1, together=1)
     assert torch.equal(rows, kept)
+
+
+def test_a_fit_again_ends_where_the_fit_was_best_with_the_same_learning_rates(model: MoS, rates: list[float]) -> None:
+    qualities = iter([0.1, 0.2, 0.9, 0.3, 0.2])
+    found = fit(model, 10, lambda numbers: bias(model), lambda: reached(next(qualities)), budget=BUDGET, seed=0)
+    assert found.share is not None
+    taken: list[int] = []
+
+    def loss(numbers: Sequence[int]) -> Tensor:
+        taken.extend(numbers)
+        return bias(model)
+
+    del rates[20:]
+    assert fit_again(model, 10, loss, budget=BUDGET, share=found.share) == 2
+    assert rates[20:] == pytest.approx(rates[:20])
+    assert taken == [*range(10)] * 2, "in order of time"
+    assert not model.training
+
+
+def test_a_fit_that_the_time_ended_is_made_again_for_as_long(model: MoS, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the time is gone when the quality is best; the fit of all examples takes as long, and no pass more."""
+    now = iter(range(1000))
+    monkeypatch.setattr("mos_online.training.fit.time", SimpleNamespace(monotonic=lambda: float(next(now))))
+    taken: list[int] = []
+
+    def loss(numbers: Sequence[int]) -> Tensor:
+        taken.extend(numbers)
+        return bias(model)
+
+    budget = replace(BUDGET, seconds=24.0, epochs=99)
+    qualities = iter([0.1, 0.9, 0.2, 0.1])
+    found = fit(model, 10, loss, lambda: reached(next(qualities)), budget=budget, seed=0)
+    assert found.share is not None
+    assert found.share == pytest.approx(11 / 24)
+    taken.clear()
+    fit_again(model, 20, loss, budget=budget, share=found.share)
+    assert len(taken) == 10
+
+
+def test_a_model_that_is_best_untrained_stays_so(model: MoS) -> None:
+    qualities = iter([0.9, 0.2, 0.1])
+    found = fit(model, 3, lambda numbers: bias(model), lambda: reached(next(qualities)), budget=BUDGET, seed=0)
+    assert (found.share, found.passes) == (None, 2)
+    before = bias(model).item()
+    assert fit_again(model, 3, lambda numbers: bias(model), budget=BUDGET, share=0.0) == 0
+    assert bias(model).item() == before

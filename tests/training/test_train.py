@@ -30,7 +30,7 @@ from mos_online.training import TrainConfig, TrainReport, fitting, train
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.examples import ExampleLog
-from mos_online.training.fit import Reached
+from mos_online.training.fit import Outcome, Reached
 from mos_online.training.moments import moments
 from mos_online.training.past_neighbours import CoClickRules, with_neighbours
 from mos_online.training.publish import unclicked_share
@@ -299,13 +299,26 @@ def test_items_start_out_alike_only_where_validation_says_so(
     """Rows that start out alike come with a projection of zero, by which they are told here."""
     tried: list[bool] = []
 
-    def judged(model: MoS, *_: object, begin: float, **__: object) -> tuple[Reached, int]:
-        alike = not bool(model.get_parameter("table.weight").any())
-        tried.append(alike)
-        return Reached(ndcg=0.2 if alike == better else 0.1, auc=0.5), 1 if begin else 10
+    def starts_alike(model: MoS) -> bool:
+        return not bool(model.get_parameter("table.weight").any())
 
+    def judged(model: MoS, *_: object, begin: float, **__: object) -> Outcome:
+        alike = starts_alike(model)
+        tried.append(alike)
+        reached = Reached(ndcg=0.2 if alike == better else 0.1, auc=0.5)
+        return Outcome(reached=reached, passes=1 if begin else 10, share=None if begin else 0.25)
+
+    def again(model: MoS, moments: int, *_: object, share: float, **__: object) -> int:
+        fitted_again.append((starts_alike(model), moments, share))
+        return 3
+
+    fitted_again: list[tuple[bool, int, float]] = []
     monkeypatch.setattr(fitting, "fit", judged)
+    monkeypatch.setattr(fitting, "fit_again", again)
     report = trained_on(trained.log.events.head(EVENTS), trained.log.items, tmp_path, [])
     assert tried == [True, False, better], "both are tried, and the better one is fitted"
     assert report.alike == better
     assert report.passes == 11, "the trial of the one that was given up does not count"
+    ((alike, moments, share),) = fitted_again
+    assert (alike, share) == (better, 0.25), "the rest of the schedule was no better than the trial"
+    assert moments >= (report.examples + report.validation_examples) // CONFIG.moment, "validation is learned, too"

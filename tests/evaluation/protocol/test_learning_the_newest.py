@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from evaluation.protocol import fitting
 from evaluation.protocol.data import ExperimentData
 from evaluation.protocol.fitting import FitConfig, fit_model
 from mos_online.model import SequenceModel
-from mos_online.training.fit import refresh
+from mos_online.training.fit import fit_again
 
 
 def test_all_clicks_between_training_and_test_are_learned_and_none_of_the_test(experiment: ExperimentData) -> None:
@@ -26,19 +27,20 @@ def test_all_clicks_between_training_and_test_are_learned_and_none_of_the_test(e
     assert times[positions].max() < times[experiment.split.test].min()
 
 
-def test_the_pass_over_them_comes_last_and_knows_their_items(
+def test_the_model_of_the_test_learns_all_before_it_and_knows_their_items(
     experiment: ExperimentData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known: list[torch.Tensor] = []
-    learn = refresh
+    learned: list[tuple[int, torch.Tensor]] = []
+    learn = fit_again
 
-    def spied(model: SequenceModel, moments: int, loss: Callable[..., torch.Tensor], **how: float) -> None:
-        known.append(model.item_known.clone())
+    def spied(model: SequenceModel, moments: int, loss: Callable[..., torch.Tensor], **how: Any) -> int:
+        learned.append((moments, model.item_known.clone()))
         before = model.item.weight.detach().clone()
-        learn(model, moments, loss, rate=how["rate"], together=int(how["together"]))
+        passes = learn(model, moments, loss, **how)
         assert not torch.equal(before, model.item.weight)
+        return passes
 
-    monkeypatch.setattr(fitting, "refresh", spied)
+    monkeypatch.setattr(fitting, "fit_again", spied)
     config = Sizes(width=8).config(experiment.catalogue, "pooling", experiment.routing)
     fitted = fit_model(
         lambda: CANDIDATE_MODELS["backbone+table"].make(config),
@@ -48,6 +50,8 @@ def test_the_pass_over_them_comes_last_and_knows_their_items(
         rate=1e-2,
         seed=0,
     )
-    assert [torch.equal(one, experiment.known_at_test) for one in known] == [True]
+    ((moments, known),) = learned
+    assert moments == len(experiment.train) + len(experiment.newest)
+    assert torch.equal(known, experiment.known_at_test)
     assert torch.equal(fitted.model.item_known, experiment.known_at_test)
     assert experiment.known_at_test.sum() >= experiment.known.sum()

@@ -34,10 +34,10 @@ class Fits:
     def __init__(self) -> None:
         self.asked: list[tuple[int, float]] = []
 
-    def __call__(self, key: RunKey, data: ExperimentData, config: FitConfig, rate: float, sizes: Sizes) -> Run:
+    def __call__(self, key: RunKey, data: ExperimentData, config: FitConfig, rate: float, sizes: Sizes) -> static.Runs:
         self.asked.append((key.seed, rate))
         rows = np.full((5, 3), key.seed + rate, np.float32)
-        return Run(
+        run = Run(
             scores=Scores(logits=rows, themed=rows, ranks=np.arange(5, dtype=np.int32)),
             validation=QUALITY.get((key.seed, rate), 0.5),
             rate=rate,
@@ -47,6 +47,7 @@ class Fits:
             seconds_scoring=1.0,
             parameters=10,
         )
+        return {key.model: run}
 
 
 @pytest.fixture
@@ -121,22 +122,22 @@ def test_a_run_is_the_same_again(experiment: ExperimentData, tmp_path: Path) -> 
     np.testing.assert_allclose(one.scores(key).logits, other.scores(key).logits, rtol=1e-3, atol=1e-4)
 
 
-def test_what_is_served_is_the_same_model_with_more_mixed_in(experiment: ExperimentData, tmp_path: Path) -> None:
+def test_what_is_served_is_the_same_fit_with_more_mixed_in(experiment: ExperimentData, tmp_path: Path) -> None:
+    """One fit is scored twice: alone as if it had been asked for alone, and as it is served."""
     budget, sizes = FitConfig(epochs=1, rates=(1e-2,)), Sizes(width=16, recent=12, short=4, theme_ring=6)
-    store = Store(tmp_path)
-    alone, served = (
-        static.run_task(
-            Task(dataset="small", backbone="pooling", model=model, seeds=1),
-            experiment,
-            store,
-            config=budget,
-            sizes=sizes,
-        )[0]
-        for model in (OURS, SERVED)
-    )
-    assert alone.validation == served.validation  # it is fitted alone
-    ranks = [store.scores(record.key).ranks for record in (alone, served)]
-    assert (ranks[0] != ranks[1]).mean() > 0.05
+
+    def scored(model: str) -> Store:
+        store = Store(tmp_path / model)
+        task = Task(dataset="small", backbone="pooling", model=model, seeds=1)
+        static.run_task(task, experiment, store, config=budget, sizes=sizes)
+        return store
+
+    alone, both = scored(OURS), scored(SERVED)
+    assert [record.key.model for record in alone.records()] == [OURS]
+    assert [record.key.model for record in both.records()] == [OURS, SERVED]
+    served, own = (RunKey("small", "pooling", model, 0) for model in (SERVED, OURS))
+    np.testing.assert_allclose(both.scores(own).logits, alone.scores(own).logits, rtol=1e-3, atol=1e-4)
+    assert (both.scores(own).ranks != both.scores(served).ranks).mean() > 0.05
 
 
 def test_plans_name_what_there_is() -> None:
