@@ -65,7 +65,7 @@ UntilOption = Annotated[
     str,
     typer.Option("--until", help="Where to end: 0.8 takes the first 80 % of clicks, 1 all; or an ISO time (UTC)."),
 ]
-BACKBONE, MINUTES = "pooling", 2.0
+BACKBONE, MINUTES = "pooling", 3.0
 """Of ``TrainConfig``, which is not imported here: that takes seconds, and the help is asked for often."""
 
 BackboneOption = Annotated[

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from evaluation.candidates.counting import COUNTING_MODELS
 from evaluation.report.interval import interval
-from evaluation.report.plots import BLUE, GREY, ORANGE
+from evaluation.report.plots import BLUE, GREY, INK, ORANGE
 from evaluation.results.measures import Results
 from evaluation.results.store import Store
 from evaluation.walk_forward.new_item_routing import WATCHED, Routability
@@ -73,9 +73,10 @@ def _dataset(results: Results, dataset: str) -> Iterator[str]:
         gauc = results.gauc_gain(dataset, BACKBONE, one, other)
         ndcg = results.ndcg_gain(dataset, BACKBONE, one, other, BACKBONE)
         yield f"| {one} - {other} | {interval(gauc)} | {interval(ndcg)} |"
-    for name in COUNTING_MODELS:
-        ndcg = results.ndcg_gain(dataset, BACKBONE, "mos@updated", name, "counting")
-        yield f"| mos@updated - {name} | | {interval(ndcg)} |"
+    for one in ("mos@updated", "mos-served@updated"):
+        for name in COUNTING_MODELS:
+            ndcg = results.ndcg_gain(dataset, BACKBONE, one, name, "counting")
+            yield f"| {one} - {name} | | {interval(ndcg)} |"
     yield ""
     yield from _new_items(about["new_items"])
 
@@ -110,7 +111,7 @@ def _figure(results: Results, dataset: str) -> Figure:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     styles = dict(zip(SCHEDULES, (":", "-", "--"), strict=True))
-    for name, colour in (("mos", ORANGE), ("backbone+table", BLUE)):
+    for name, colour in (("mos-served", INK), ("mos", ORANGE), ("backbone+table", BLUE)):
         for schedule, style in styles.items():
             gains = results.group(dataset, BACKBONE, f"{name}@{schedule}").ndcg().mean(0)
             means = np.bincount(step, gains) / np.maximum(np.bincount(step), 1)

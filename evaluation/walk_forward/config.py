@@ -31,8 +31,8 @@ class WalkForwardConfig:
     anew: int = 4
     judged: int = 600
     history: int = 3
-    examples: int = 10_000
-    newest: int = 3_000
+    examples: int = 60_000
+    newest: int = 30_000
     themes: int = 8
     negatives: int = 4
     moment: int = 128

@@ -8,7 +8,9 @@ step. Prequential: nothing that is scored was seen before (Gama, Sebastiao & Rod
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 import polars as pl
@@ -29,6 +31,7 @@ from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, fit_router
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
+from mos_online.training.past_neighbours import CoClickRules, with_neighbours
 from mos_online.training.routing import Routing, themes_of_items
 from mos_online.training.sequence_log import SequenceLog
 from mos_online.training.starts import rows_of_sessions
@@ -141,6 +144,23 @@ class WalkForwardData:
     def knn(self) -> KnnChoice:
         """The settings of item-kNN that are best before the first step."""
         return choose_knn(self.past(1), gap_ms=self.sessions.gap, popularity_half_life_ms=self.half_life_ms)
+
+    @cached_property
+    def judged_beside_neighbours(self) -> list[list[RequestBatch]]:
+        """The same requests, with the neighbours of what their users clicked last, counted in one walk."""
+        walked = iter(self._beside_neighbours(self.test))
+        return [list(islice(walked, len(requests))) for requests in self.judged]
+
+    def watched_beside_neighbours(self, step: int) -> list[RequestBatch]:
+        """The requests that stop a fit before a step, with fresh popularity and neighbours."""
+        chosen = self.examples(step)
+        held_out = chosen[int(len(chosen) * (1 - HELD_OUT)) :]
+        return self._beside_neighbours(self._sampler.batches(held_out, fresh=self.config.fresh))
+
+    def _beside_neighbours(self, requests: list[RequestBatch]) -> list[RequestBatch]:
+        rules = CoClickRules(half_life_ms=self.knn.half_life_ms, window_ms=self.sessions.gap)
+        walk = with_neighbours((one for batch in requests for one in batch.moments), self.log, self.catalogue, rules)
+        return [replace(batch, moments=list(islice(walk, len(batch.moments)))) for batch in requests]
 
     @property
     def test(self) -> list[RequestBatch]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,14 +22,20 @@ from evaluation.walk_forward.data import WalkForwardData
 from evaluation.walk_forward.knowledge import Knowledge, by_router, updated
 from mos_online.model import SequenceModel
 from mos_online.training import TrainConfig
+from mos_online.training.content import predict_rows
+from mos_online.training.examples import ExampleLog
 from mos_online.training.fit import refresh
+from mos_online.training.mixing import learn_mixing
 from mos_online.training.routing import Routing, describe_items
 from mos_online.training.sequence_log import SequenceLog
 
 SCHEDULES = ("frozen", "updated", "retrained")
 """A model stays as at the first step, takes one pass over each step's clicks, or is fitted anew every few steps."""
 
-COMPARED = ("backbone+table", "mos", "mos-random")
+FITTED = ("backbone+table", "mos-served", "mos-random")
+
+COMPARED = tuple(name for fitted in FITTED for name in (CANDIDATE_MODELS[fitted].alone, fitted) if name)
+"""What is scored: a fit that is served also alone."""
 
 BACKBONE = TrainConfig.backbone
 
@@ -52,9 +59,7 @@ def walk_forward(
         "model@schedule" -> what it scored on all judged positions, in order of the steps.
     """
     models = {
-        (name, schedule): _ScheduledModel(data, name, seed, config, sizes)
-        for name in COMPARED
-        for schedule in SCHEDULES
+        (name, schedule): _ScheduledModel(data, name, seed, config, sizes) for name in FITTED for schedule in SCHEDULES
     }
     known_by_update = updated(data)
     fitted = newest = by_router(data, data.routers[0], 0)
@@ -71,12 +76,12 @@ def walk_forward(
                 model.fit(step, known[schedule])
             model.score(step, known[schedule])
         on_progress(step)
-    return {f"{name}@{schedule}": model.run() for (name, schedule), model in models.items()}
+    return {f"{name}@{schedule}": run for (_, schedule), model in models.items() for name, run in model.runs().items()}
 
 
 def _fit_first(models: dict[tuple[str, str], _ScheduledModel], known: Knowledge) -> None:
     """Fit each model once; all its schedules start from it."""
-    for name in COMPARED:
+    for name in FITTED:
         models[name, "frozen"].fit(0, known)
         for schedule in ("updated", "retrained"):
             models[name, schedule].start_from(models[name, "frozen"])
@@ -87,10 +92,10 @@ class _ScheduledModel:
 
     def __init__(self, data: WalkForwardData, name: str, seed: int, config: FitConfig, sizes: Sizes) -> None:
         self._data, self._candidate, self._seed, self._config = data, CANDIDATE_MODELS[name], seed, config
-        self._sizes = sizes
+        self._name, self._sizes = name, sizes
         self._model: SequenceModel
         self._random: tuple[Routing, SequenceLog] | None = None
-        self._scored: list[Scores] = []
+        self._scored: dict[str, list[Scores]] = defaultdict(list)
         self._seconds, self._scoring, self._passes, self._quality, self._alike = 0.0, 0.0, 0, 0.0, False
 
     def start_from(self, other: _ScheduledModel) -> None:
@@ -117,8 +122,13 @@ class _ScheduledModel:
             made, train, validation, sequences, config=self._config, rate=self._config.rates[0], seed=self._seed
         )
         self._quality, self._passes, self._alike = best.reached.both, best.passes, best.alike
+        if self._candidate.alone:
+            beside = self._data.watched_beside_neighbours(step)
+            watched = [moment for requests in beside for moment in requests.moments]
+            learn_mixing(best.model, ExampleLog(moments=watched, log=sequences, config=best.model.config))
+        model = made(best.alike)
         fit_requests_again(
-            made(best.alike),
+            model,
             [*train, *validation],
             sequences,
             share=best.share,
@@ -126,6 +136,9 @@ class _ScheduledModel:
             rate=self._config.rates[0],
             seed=self._seed,
         )
+        model.mixing.load_state_dict(best.model.mixing.state_dict())
+        clicked = self._data.log.before(self._data.borders[step])["item_id"].to_list()
+        predict_rows(model, self._data.catalogue.clicks(clicked))
         self._seconds += time.monotonic() - began
 
     def update(self, step: int, known: Knowledge) -> None:
@@ -142,18 +155,26 @@ class _ScheduledModel:
         requests = self._data.judged[step]
         if not requests:
             return
-        judged = self._requests(requests, self._tell(known))
+        sequences = self._tell(known)
+        alone = self._candidate.alone
+        judged = {alone or self._name: requests}
+        if alone:
+            judged[self._name] = self._data.judged_beside_neighbours[step]
         began = time.monotonic()
-        self._scored.append(judged.score(self._model))
+        for name, asked in judged.items():
+            self._scored[name].append(self._requests(asked, sequences).score(self._model))
         self._scoring += time.monotonic() - began
 
-    def run(self) -> Run:
-        """All of it, as one run."""
+    def runs(self) -> dict[str, Run]:
+        """All of it, by the name of what was scored."""
+        return {name: self._run(scored) for name, scored in self._scored.items()}
+
+    def _run(self, scored: list[Scores]) -> Run:
         return Run(
             scores=Scores(
-                logits=np.concatenate([one.logits for one in self._scored]),
-                themed=np.concatenate([one.themed for one in self._scored]),
-                ranks=np.concatenate([one.ranks for one in self._scored]),
+                logits=np.concatenate([one.logits for one in scored]),
+                themed=np.concatenate([one.themed for one in scored]),
+                ranks=np.concatenate([one.ranks for one in scored]),
             ),
             validation=self._quality,
             rate=self._config.rates[0],

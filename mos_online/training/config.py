@@ -10,7 +10,7 @@ from mos_online.model.backbone import backbone_named
 from mos_online.training.fit import Budget
 from mos_online.training.starts import TRIAL
 
-EXAMPLES_A_MINUTE = 100_000
+EXAMPLES_A_MINUTE = 60_000
 """Examples that two cores can learn from several times in a minute. More would be learned once, and less well."""
 
 FEWEST_VALIDATED = 20
@@ -53,7 +53,7 @@ class TrainConfig:
     moment: int = 128
     fresh: int = 16
     watched: int = 3000
-    minutes: float = 2.0
+    minutes: float = 3.0
     epochs: int = 6
     patience: int = 2
     rate: float = 5e-3

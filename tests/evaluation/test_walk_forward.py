@@ -127,6 +127,19 @@ def test_schedules_differ_as_they_say(experiment: WalkForwardData) -> None:
         assert not np.array_equal(frozen[cuts[1] :], retrained[cuts[1] :])
         ranks = runs[f"{name}@frozen"].scores.ranks
         assert (ranks >= 1).mean() > 0.9, "only items that nobody had clicked before have no rank"
+    for schedule in SCHEDULES:
+        alone, served = (runs[f"{name}@{schedule}"].scores.ranks for name in ("mos", "mos-served"))
+        assert (alone != served).mean() > 0.05, "neighbours and popularity change the order"
+
+
+def test_neighbours_of_a_step_are_counted_up_to_each_request(experiment: WalkForwardData) -> None:
+    for alone, beside in zip(experiment.judged, experiment.judged_beside_neighbours, strict=True):
+        for one, other in zip(alone, beside, strict=True):
+            assert one.positions.tolist() == other.positions.tolist()
+            assert all(moment.neighbours is not None for moment in other.moments)
+    for step in (0, 2):
+        watched = np.concatenate([one.positions for one in experiment.watched_beside_neighbours(step)])
+        assert watched.tolist() == np.concatenate([one.positions for one in experiment.training(step)[1]]).tolist()
 
 
 def test_those_who_count_take_part(experiment: WalkForwardData) -> None:
