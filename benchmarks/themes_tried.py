@@ -161,7 +161,7 @@ def measured(data: ExperimentData, way: Way, arguments: argparse.Namespace, seed
         model = MoS(config)
         describe_items(model, data.catalogue, routing, data.known)
         if alike:
-            model.start_from(data.first_rows(1, config.width))
+            model.start_from(data.first_rows(config.width))
         return model
 
     budget = FitConfig(epochs=arguments.epochs)

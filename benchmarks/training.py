@@ -47,10 +47,7 @@ def rate(data: TrainingData, config: TrainConfig, seconds: float) -> tuple[float
     """Examples per second, and how many were timed."""
     device = choose_device(config.device)
     model = untrained_model(
-        replace(data, model_config=replace(data.model_config, backbone=config.backbone)),
-        data.past,
-        seed=0,
-        alike=True,
+        replace(data, model_config=replace(data.model_config, backbone=config.backbone)), seed=0, alike=True
     )
     model.to(device).train()
     generator = torch.Generator().manual_seed(0)

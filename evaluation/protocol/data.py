@@ -93,7 +93,7 @@ class ExperimentData:
         self.vectors = item_vectors(items, set(self.past(1)["item_id"]))
         self.catalogue = Catalogue.of_log(self.log, self.vectors)
         self.half_life_ms = choose_half_life(self.past(1))
-        self._first_rows: dict[tuple[int, int], Tensor] = {}
+        self._first_rows: dict[int, Tensor] = {}
         self.known: Tensor = self.catalogue.marked(set(self.past(1)["item_id"]))
 
     def past(self, cut: int) -> pl.DataFrame:
@@ -122,11 +122,17 @@ class ExperimentData:
 
     @cached_property
     def newest(self) -> list[RequestBatch]:
-        """All requests between training and test, those of validation among them: what is learned last."""
+        """All requests between training and test, those of validation among them."""
         log, (_, begin, end) = self.log, self.split.borders
         times = log.times[log.order]
         chosen = log.order[(times >= begin) & (times < end) & (log.history[log.order] >= 1)]
         return self._sampler.batches(chosen[-self.config.split.examples :], fresh=None)
+
+    @property
+    def everything(self) -> list[RequestBatch]:
+        """The newest requests before the test, as many as are learned at most."""
+        most = -(-self.config.split.examples // self.config.moment)
+        return [*self.train, *self.newest][-most:]
 
     @cached_property
     def known_at_test(self) -> Tensor:
@@ -160,13 +166,11 @@ class ExperimentData:
         """The histories, with each session in the ring of its theme."""
         return SequenceLog(self.log.events, self.catalogue, routing.event_theme, routing.themes)
 
-    def first_rows(self, cut: int, width: int) -> Tensor:
-        """First rows for items that share sessions before a cut, float32 (items + 1, width); see ``past``."""
-        if (cut, width) not in self._first_rows:
-            self._first_rows[cut, width] = rows_of_sessions(
-                self.past(cut), self.catalogue, width=width, seed=self.config.seed
-            )
-        return self._first_rows[cut, width]
+    def first_rows(self, width: int) -> Tensor:
+        """First rows for items that share sessions before validation, float32 (items + 1, width)."""
+        if width not in self._first_rows:
+            self._first_rows[width] = rows_of_sessions(self.past(1), self.catalogue, width=width, seed=self.config.seed)
+        return self._first_rows[width]
 
     def replay(self) -> Iterator[tuple[int, Click]]:
         """Positions and clicks in order of time, from ``WARM_UP_CLICKS`` before the first test position on."""

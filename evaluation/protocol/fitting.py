@@ -17,7 +17,7 @@ from mos_online.model import SequenceModel
 from mos_online.training import TrainConfig
 from mos_online.training.content import predict_rows
 from mos_online.training.examples import ExampleLog
-from mos_online.training.fit import Budget, Outcome, fit, fit_again
+from mos_online.training.fit import Budget, Outcome, fit, go_on
 from mos_online.training.mixing import learn_mixing
 from mos_online.training.routing import Routing, describe_items
 from mos_online.training.sequence_log import SequenceLog
@@ -72,7 +72,7 @@ def fit_model(
     seed: int,
     mixed: bool = False,
 ) -> Fitted:
-    """Fit a model as ``mos train`` does: from the better start, stopped by validation, then again with all examples.
+    """Fit a model as ``mos train`` does: from the better start, stopped by validation; then it goes on with everything.
 
     Args:
         make: builds an untrained model; called after torch is seeded.
@@ -85,25 +85,22 @@ def fit_model(
     """
     sequences = data.sequences(routing)
 
-    def made(alike: bool, cut: int) -> SequenceModel:
+    def made(alike: bool) -> SequenceModel:
         torch.manual_seed(seed)
         model = make()
-        describe_items(model, data.catalogue, routing, data.known if cut == 1 else data.known_at_test)
+        describe_items(model, data.catalogue, routing, data.known)
         if alike:
-            model.start_from(data.first_rows(cut, model.config.width))
+            model.start_from(data.first_rows(model.config.width))
         return model
 
-    best = fit_requests(
-        lambda alike: made(alike, 1), data.train, data.validation, sequences, config=config, rate=rate, seed=seed
-    )
+    best = fit_requests(made, data.train, data.validation, sequences, config=config, rate=rate, seed=seed)
+    model = best.model
+    predict_rows(model, _clicks(data, 1))
     if mixed:
-        predict_rows(best.model, _clicks(data, 1))
         watched = [moment for batch in data.beside_neighbours[0] for moment in batch.moments]
-        learn_mixing(best.model, ExampleLog(moments=watched, log=sequences, config=best.model.config))
-    model = made(best.alike, 2)
-    everything = [*data.train, *data.newest]
-    fit_requests_again(model, everything, sequences, share=best.share, config=config, rate=rate, seed=seed)
-    model.mixing.load_state_dict(best.model.mixing.state_dict())
+        learn_mixing(model, ExampleLog(moments=watched, log=sequences, config=model.config))
+    describe_items(model, data.catalogue, routing, data.known_at_test)
+    go_on_with(data.everything, model, sequences, share=best.share, config=config, rate=rate, seed=seed)
     predict_rows(model, _clicks(data, 2))
     return Fitted(model=model, sequences=sequences, validation=best.reached.both, alike=best.alike, passes=best.passes)
 
@@ -188,9 +185,9 @@ def fit_requests(
     return fit_from_better_start(make, descend)
 
 
-def fit_requests_again(
-    model: SequenceModel,
+def go_on_with(
     requests: list[RequestBatch],
+    model: SequenceModel,
     sequences: SequenceLog,
     *,
     share: float,
@@ -198,15 +195,16 @@ def fit_requests_again(
     rate: float,
     seed: int,
 ) -> None:
-    """Fit an untrained model to all requests, in order of time, up to a share of the schedule; see ``fit_requests``."""
+    """Let a fitted model go on with all requests, those by which it was stopped among them; see ``fit_requests``."""
     learned = RequestSet(requests, sequences, model.config)
     generator = torch.Generator().manual_seed(seed)
-    fit_again(
+    go_on(
         model,
         len(requests),
         lambda numbers: learned.loss(model, numbers, generator),
         budget=_budget(config, rate, requests),
         share=share,
+        seed=seed,
     )
 
 

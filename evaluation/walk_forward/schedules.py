@@ -13,7 +13,7 @@ import torch
 
 from evaluation.candidates.fitted import CANDIDATE_MODELS
 from evaluation.candidates.sizes import Sizes
-from evaluation.protocol.fitting import FitConfig, fit_requests, fit_requests_again
+from evaluation.protocol.fitting import FitConfig, fit_requests, go_on_with
 from evaluation.protocol.request_set import RequestSet
 from evaluation.protocol.requests import RequestBatch
 from evaluation.protocol.scores import Run, Scores, parameters
@@ -121,24 +121,23 @@ class _ScheduledModel:
         best = fit_requests(
             made, train, validation, sequences, config=self._config, rate=self._config.rates[0], seed=self._seed
         )
+        self._model = best.model
         self._quality, self._passes, self._alike = best.reached.both, best.passes, best.alike
         if self._candidate.alone:
             beside = self._data.watched_beside_neighbours(step)
             watched = [moment for requests in beside for moment in requests.moments]
             learn_mixing(best.model, ExampleLog(moments=watched, log=sequences, config=best.model.config))
-        model = made(best.alike)
-        fit_requests_again(
-            model,
+        go_on_with(
             [*train, *validation],
+            best.model,
             sequences,
             share=best.share,
             config=self._config,
             rate=self._config.rates[0],
             seed=self._seed,
         )
-        model.mixing.load_state_dict(best.model.mixing.state_dict())
         clicked = self._data.log.before(self._data.borders[step])["item_id"].to_list()
-        predict_rows(model, self._data.catalogue.clicks(clicked))
+        predict_rows(best.model, self._data.catalogue.clicks(clicked))
         self._seconds += time.monotonic() - began
 
     def update(self, step: int, known: Knowledge) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -33,7 +35,7 @@ class Job:
 
 
 def do(jobs: Sequence[Job], *, processes: int, console: Console) -> None:
-    """Do all jobs, each process with one thread.
+    """Do all jobs, each process with one thread. The processes end with this one, however it ends.
 
     Raises:
         MosError: some jobs failed, after all others were done.
@@ -41,7 +43,7 @@ def do(jobs: Sequence[Job], *, processes: int, console: Console) -> None:
     context = multiprocessing.get_context("spawn")
     failed: list[str] = []
     with (
-        ProcessPoolExecutor(processes, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+        ProcessPoolExecutor(processes, mp_context=context, initializer=_begin) as pool,
         progress_bar(console) as bar,
     ):
         shown = bar.add_task("runs", total=sum(job.runs for job in jobs))
@@ -59,3 +61,15 @@ def do(jobs: Sequence[Job], *, processes: int, console: Console) -> None:
             raise
     if failed:
         raise MosError("; ".join(failed))
+
+
+def _begin() -> None:
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # a job would go on for an hour, for nobody

@@ -48,10 +48,10 @@ def fit_on_ray(
     """
     gpu = on_gpus(config.device, workers, int(ray.cluster_resources().get("GPU", 0)))
     threads = threads_of_worker(cluster, workers, config.threads)
-    models = {alike: fitting.untrained(alike) for alike in fitting.starts}
+    models = {alike: fitting.begun(alike) for alike in fitting.starts}
     listener = ray.remote(num_cpus=0)(Listener).remote()
     order = Order(
-        fitting=ray.put(replace(fitting, untrained=models.__getitem__)),
+        fitting=ray.put(replace(fitting, begun=models.__getitem__)),
         config=replace(config, threads=threads),
         gpu=gpu,
         meeting=str(cluster.folder / "meeting") if cluster.local else None,

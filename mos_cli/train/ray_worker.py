@@ -75,9 +75,9 @@ def work(told: dict[str, Order]) -> FromStart[MoS] | None:
     torch.set_num_threads(order.config.threads)
     fitting: Fitting = ray.get(order.fitting)
 
-    def untrained(alike: bool) -> MoS:
+    def begun(alike: bool) -> MoS:
         torch.manual_seed(order.config.seed + rank)  # of what is dropped; the weights are there
-        return fitting.untrained(alike)
+        return fitting.begun(alike)
 
     said = {"": 0.0}
 
@@ -90,7 +90,7 @@ def work(told: dict[str, Order]) -> FromStart[MoS] | None:
     group = dist.group.WORLD
     assert group is not None  # noqa: S101 - made by _meet or by Ray Train
     team = ProcessGroup(group, device)
-    fitted = fit_as_member(team, replace(fitting, untrained=untrained), order.config, device, say)
+    fitted = fit_as_member(team, replace(fitting, begun=begun), order.config, device, say)
     return replace(fitted, model=fitted.model.cpu()) if rank == 0 else None
 
 

@@ -31,8 +31,8 @@ class TrainConfig:
         moment: targets that share one view of the popularity; in validation ``fresh`` of them, since a served model's
             view is fresh too.
         watched: at most about so many validation positions are looked at after each pass.
-        minutes: time budget of the fitting, with the trials of both starts and the fit of all examples; epochs,
-            patience: see ``Budget``.
+        minutes: time budget of the fitting, with the trials of both starts and the passes over all examples;
+            epochs, patience: see ``Budget``.
         rate: learning rate.
         threads: of torch.
         device: where the model is fitted, see ``choose_device``. It does not change what is stored.
@@ -82,10 +82,10 @@ class TrainConfig:
     def budget(self) -> Budget:
         """Passes, learning rate and time of one schedule.
 
-        It is gone through once, then again with all examples; the start that is given up takes its trial's share of it.
+        The start that is given up takes its trial's share of it, and going on with all examples at most a half.
         """
         return Budget(
-            seconds=60 * self.minutes / (TRIAL + 1 + 1),
+            seconds=60 * self.minutes / (TRIAL + 1 + 1 / 2),
             epochs=self.epochs,
             patience=self.patience,
             rate=self.rate,

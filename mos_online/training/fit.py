@@ -141,41 +141,50 @@ def fit(
     return Outcome(reached=best, passes=done - first, share=best_share)
 
 
-def fit_again(
+def go_on(
     model: SequenceModel,
     moments: int,
     loss: Loss,
     *,
     budget: Budget,
     share: float,
+    seed: int,
     on_progress: Callable[[float, str], None] = lambda part, words: None,
     team: Team = ALONE,
 ) -> int:
-    """Go through a schedule from its beginning up to a share of it, and leave the last weights in the model.
+    """Learn more moments than a model was fitted on, those by which it was stopped among them, and look at none.
 
-    So a model learns all moments, also those by which an earlier fit was stopped, for as long as was best then. Each
-    pass is in order of time: what is learned last counts most, and the newest clicks say most about the next ones.
+    It goes on with the second half of the schedule, for half as long as was best. What needed many passes needs many
+    here, too, and what was soon learned by heart is not learned for much longer.
 
     Args:
-        model: changed in place.
+        model: changed in place; the last weights are left in it.
         moments: of a pass.
         loss: of some moments (0..moments - 1).
-        budget: as in the earlier fit.
-        share: of the schedule; ``Outcome.share`` of that fit.
-        on_progress: gets the share of the schedule that is done (0..share) and a line of words.
+        budget: as in the fit.
+        share: of the schedule after which the fit was best; ``Outcome.share``.
+        seed: of the order.
+        on_progress: gets the share of this that is done (0..1) and a line of words.
         team: see ``fit``.
 
     Returns:
         The number of passes, the last of which may have been cut short.
     """
-    descent = _Descent(model, loss, budget, moments, (0.0, share), on_progress, team)
-    done, last = 0, budget.passes(share)
-    while done < last and (done == 0 or descent.spent() < share):
-        descent.one_pass(range(moments), done, "all examples")
+    generator = torch.Generator().manual_seed(seed)
+    first = budget.epochs // 2
+    begin, end = first / budget.epochs, (1 + share) / 2
+
+    def say(part: float, words: str) -> None:
+        on_progress((part - begin) / (end - begin), words)
+
+    descent = _Descent(model, loss, budget, moments, (begin, end), say, team)
+    done, last = first, budget.passes(end) if share else first
+    while done < last and (done == first or descent.spent() < end):
+        descent.one_pass(torch.randperm(moments, generator=generator).tolist(), done, "all examples")
         done += 1
     model.eval()
-    on_progress(share, f"{done} passes over all examples")
-    return done
+    on_progress(1.0, f"{done - first} passes over all examples")
+    return done - first
 
 
 def refresh(

@@ -14,10 +14,11 @@ from mos_online.model import MoS
 from mos_online.training.config import TrainConfig
 from mos_online.training.device import choose_device
 from mos_online.training.examples import ExampleLog
-from mos_online.training.fit import Loss, Outcome, Reached, fit, fit_again
+from mos_online.training.fit import Loss, Outcome, Reached, fit, go_on
 from mos_online.training.loss import ranking_loss
 from mos_online.training.measure import measure
 from mos_online.training.prepare import Progress, TrainingData, untrained_model
+from mos_online.training.routing import describe_items
 from mos_online.training.starts import FromStart, fit_from_better_start
 from mos_online.training.team import ALONE, Team
 
@@ -37,11 +38,17 @@ class Watched:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a fit that was stopped has found out: the better start, and the best share of the schedule."""
+    """How a fit came out; see ``FromStart``."""
 
     alike: bool
-    share: float
     reached: Reached
+    passes: int
+    share: float
+
+    @classmethod
+    def of(cls, fitted: FromStart[MoS]) -> Self:
+        """All but the model."""
+        return cls(alike=fitted.alike, reached=fitted.reached, passes=fitted.passes, share=fitted.share)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +57,13 @@ class Fitting:
 
     Attributes:
         learned: examples to learn from.
-        guide: what decides the start and the stop: positions to look at, or what an earlier fit has found.
-        untrained: makes the model, whose items start out alike or not.
+        guide: the positions that decide the start and the stop; or how the fit came out that goes on.
+        begun: the model to begin with, whose items start out alike or not; that of the earlier fit if it goes on.
     """
 
     learned: ExampleLog
     guide: Watched | Found
-    untrained: Callable[[bool], MoS]
+    begun: Callable[[bool], MoS]
 
     @classmethod
     def of(cls, data: TrainingData, config: TrainConfig) -> Self:
@@ -66,17 +73,15 @@ class Fitting:
         return cls(
             learned=data.learned,
             guide=Watched(examples=watched, log_share=data.log_share),
-            untrained=lambda alike: untrained_model(data, data.past, seed=config.seed, alike=alike),
+            begun=lambda alike: untrained_model(data, seed=config.seed, alike=alike),
         )
 
     @classmethod
-    def again(cls, data: TrainingData, config: TrainConfig, fitted: FromStart[MoS]) -> Self:
-        """Fit all examples, from the start and for as long as was best."""
-        return cls(
-            learned=data.everything,
-            guide=Found(alike=fitted.alike, share=fitted.share, reached=fitted.reached),
-            untrained=lambda alike: untrained_model(data, data.log.by_time, seed=config.seed, alike=alike),
-        )
+    def going_on(cls, data: TrainingData, fitted: FromStart[MoS]) -> Self:
+        """Go on with all examples, of which all items are known; changes the fitted model."""
+        model = fitted.model
+        describe_items(model, data.catalogue, data.routing, data.catalogue.marked(set(data.catalogue.items)))
+        return cls(learned=data.everything, guide=Found.of(fitted), begun=lambda _: model)
 
     @property
     def starts(self) -> tuple[bool, ...]:
@@ -96,7 +101,7 @@ def fit_here(fitting: Fitting, config: TrainConfig, on_progress: Progress) -> Fr
 def fit_as_member(
     team: Team, fitting: Fitting, config: TrainConfig, device: torch.device, on_progress: Progress
 ) -> FromStart[MoS]:
-    """Fit from the better of two starts, stopped by some of the validation positions; or again, as was best then.
+    """Fit from the better of two starts, stopped by some of the validation positions; or go on with all examples.
 
     Every member takes its share of the moments of each step, and the gradients are added up: a step is as large as one
     process would take it. The first member alone looks at the validation positions.
@@ -113,7 +118,7 @@ def fit_as_member(
     """
 
     def make(alike: bool) -> MoS:
-        return fitting.untrained(alike).to(device)
+        return fitting.begun(alike).to(device)
 
     def loss_of(model: MoS) -> Loss:
         generator = torch.Generator().manual_seed(config.seed + team.rank)
@@ -121,7 +126,20 @@ def fit_as_member(
 
     guide = fitting.guide
     if isinstance(guide, Found):
-        return _fit_again(team, make(guide.alike), fitting, guide, loss_of, config, on_progress)
+        model = make(guide.alike)
+        passes = go_on(
+            model,
+            len(fitting.learned),
+            loss_of(model),
+            budget=config.budget,
+            share=guide.share,
+            seed=config.seed,
+            on_progress=lambda part, words: on_progress("all examples", part, words),
+            team=team,
+        )
+        return FromStart(
+            model=model, alike=guide.alike, reached=guide.reached, passes=guide.passes + passes, share=guide.share
+        )
     stages = iter(("start: items of a session alike", "start: items at random", "fit"))
 
     def descend(model: MoS, begin: float, end: float) -> Outcome:
@@ -145,27 +163,6 @@ def fit_as_member(
         )
 
     return fit_from_better_start(make, descend)
-
-
-def _fit_again(
-    team: Team,
-    model: MoS,
-    fitting: Fitting,
-    found: Found,
-    loss_of: Callable[[MoS], Loss],
-    config: TrainConfig,
-    on_progress: Progress,
-) -> FromStart[MoS]:
-    passes = fit_again(
-        model,
-        len(fitting.learned),
-        loss_of(model),
-        budget=config.budget,
-        share=found.share,
-        on_progress=lambda part, words: on_progress("fit all", part / found.share if found.share else 1.0, words),
-        team=team,
-    )
-    return FromStart(model=model, alike=found.alike, reached=found.reached, passes=passes, share=found.share)
 
 
 def _quality(model: MoS, watched: Watched) -> tuple[float, float]:

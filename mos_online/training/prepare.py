@@ -152,20 +152,19 @@ def _require_items(clicked: int, needed: int) -> None:
         )
 
 
-def untrained_model(data: TrainingData, past: pl.DataFrame, *, seed: int, alike: bool) -> MoS:
-    """A model that knows the items of the events that it will learn.
+def untrained_model(data: TrainingData, *, seed: int, alike: bool) -> MoS:
+    """A model that knows the items clicked before validation.
 
     Args:
         data: the log.
-        past: these events, and the ones before them.
         seed: of all its weights.
         alike: whether items that share sessions start out alike. That helps on some logs, and harms on others.
     """
     torch.manual_seed(seed)
     model = MoS(data.model_config)
-    describe_items(model, data.catalogue, data.routing, data.catalogue.marked(set(past["item_id"])))
+    describe_items(model, data.catalogue, data.routing, data.catalogue.marked(set(data.past["item_id"])))
     if alike:
-        model.start_from(rows_of_sessions(past, data.catalogue, width=data.model_config.width, seed=seed))
+        model.start_from(rows_of_sessions(data.past, data.catalogue, width=data.model_config.width, seed=seed))
     return model
 
 

@@ -38,8 +38,8 @@ def train(
     """Make a model and add it to the registry as the candidate; ``Registry.promote`` puts it into service.
 
     The log is split by time: themes from the oldest part, examples after it, validation the newest. On the validation
-    part a model is stopped, learns how much neighbours and popularity count beside it, and is measured. The model of
-    the registry is then fitted anew, on all examples and for as long as was best.
+    part the model is stopped, learns how much neighbours and popularity count beside it, and is measured. Then it goes
+    on with all examples, so that in service it has learned from the newest events too.
 
     Args:
         events: columns user_id, item_id, event_id (str), timestamp (ms), event_type (str), ascending in time.
@@ -67,8 +67,7 @@ def train(
     trained = measure(model, data.validation, data.log_share)
     on_progress("baselines", 0.0, "on the same positions")
     baselines = measure_baselines(data.log.clicks, data.border, data.counting)
-    whole = fitter(Fitting.again(data, config, fitted), config, on_progress).model
-    whole.mixing.load_state_dict(model.mixing.state_dict())
+    whole = fitter(Fitting.going_on(data, fitted), config, on_progress).model
     predict_rows(whole, data.catalogue.clicks(data.log.by_time["item_id"].to_list()))
     checkpoint = as_checkpoint(whole.cpu(), data)
     seconds = round(time.monotonic() - started, 1)

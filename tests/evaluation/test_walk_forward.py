@@ -23,7 +23,7 @@ from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
 
 CONFIG = WalkForwardConfig(
-    start=0.5, hours=12, steps=4, anew=2, judged=80, history=2, examples=400, newest=150, themes=4, moment=64
+    start=0.5, hours=12, steps=4, anew=2, judged=80, history=2, examples=800, newest=150, themes=4, moment=64
 )
 BUDGET = FitConfig(epochs=1, patience=1, rates=(1e-2,))
 SIZES = Sizes(width=16, recent=12, short=4, theme_ring=6)

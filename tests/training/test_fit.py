@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mos_online.model import MoS, MoSConfig
-from mos_online.training.fit import Budget, Outcome, Reached, fit, fit_again, refresh
+from mos_online.training.fit import Budget, Outcome, Reached, fit, go_on, refresh
 
 BUDGET = Budget(seconds=1e9, epochs=5, patience=2, rate=0.1, moments=1, decay=0.0)
 
@@ -235,25 +235,45 @@ def test_rows_of_items_decay_by_the_same_share_in_a_pass_whatever_its_steps(mode
     assert torch.equal(rows, kept)
 
 
-def test_a_fit_again_ends_where_the_fit_was_best_with_the_same_learning_rates(model: MoS, rates: list[float]) -> None:
-    qualities = iter([0.1, 0.2, 0.9, 0.3, 0.2])
-    found = fit(model, 10, lambda numbers: bias(model), lambda: reached(next(qualities)), budget=BUDGET, seed=0)
-    assert found.share is not None
+@pytest.mark.parametrize(("share", "passes"), [(0.0, 0), (1 / 6, 1), (1 / 3, 1), (0.5, 2), (1.0, 3)])
+def test_going_on_takes_half_as_long_as_was_best_in_the_second_half_of_the_schedule(
+    model: MoS, rates: list[float], share: float, passes: int
+) -> None:
+    budget, qualities = replace(BUDGET, epochs=6), iter(range(100))
+    fit(model, 10, lambda numbers: bias(model), lambda: reached(next(qualities)), budget=budget, seed=0)
     taken: list[int] = []
 
     def loss(numbers: Sequence[int]) -> Tensor:
         taken.extend(numbers)
         return bias(model)
 
-    del rates[20:]
-    assert fit_again(model, 10, loss, budget=BUDGET, share=found.share) == 2
-    assert rates[20:] == pytest.approx(rates[:20])
-    assert taken == [*range(10)] * 2, "in order of time"
+    before, whole = bias(model).item(), rates[:]
+    rates.clear()
+    assert go_on(model, 10, loss, budget=budget, share=share, seed=0) == passes
+    assert rates == pytest.approx(whole[30 : 30 + 10 * passes])
+    assert [sorted(taken[at : at + 10]) for at in range(0, len(taken), 10)] == [[*range(10)]] * passes
+    assert (bias(model).item() != before) == bool(passes)
     assert not model.training
 
 
-def test_a_fit_that_the_time_ended_is_made_again_for_as_long(model: MoS, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of the time is gone when the quality is best; the fit of all examples takes as long, and no pass more."""
+@pytest.mark.parametrize("epochs", range(1, 8))
+def test_going_on_learns_all_examples_at_least_once(model: MoS, epochs: int) -> None:
+    heard: list[float] = []
+    passes = go_on(
+        model,
+        10,
+        lambda numbers: bias(model),
+        budget=replace(BUDGET, epochs=epochs),
+        share=1 / epochs,
+        seed=0,
+        on_progress=lambda part, words: heard.append(part),
+    )
+    assert passes == 1
+    assert heard == sorted(heard)
+    assert 0 <= heard[0] <= heard[-1] == 1.0
+
+
+def test_going_on_takes_half_of_the_time_that_was_best(model: MoS, monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(1000))
     monkeypatch.setattr("mos_online.training.fit.time", SimpleNamespace(monotonic=lambda: float(next(now))))
     taken: list[int] = []
@@ -262,20 +282,18 @@ def test_a_fit_that_the_time_ended_is_made_again_for_as_long(model: MoS, monkeyp
         taken.extend(numbers)
         return bias(model)
 
-    budget = replace(BUDGET, seconds=24.0, epochs=99)
+    budget = replace(BUDGET, seconds=24.0, epochs=100)
     qualities = iter([0.1, 0.9, 0.2, 0.1])
     found = fit(model, 10, loss, lambda: reached(next(qualities)), budget=budget, seed=0)
-    assert found.share is not None
-    assert found.share == pytest.approx(11 / 24)
+    assert found.share == pytest.approx(11 / 24), "a second for each step, and one for the look at the clock"
     taken.clear()
-    fit_again(model, 20, loss, budget=budget, share=found.share)
-    assert len(taken) == 10
+    go_on(model, 20, loss, budget=budget, share=0.5, seed=0)
+    assert len(taken) == 5, "a quarter of the time"
 
 
 def test_a_model_that_is_best_untrained_stays_so(model: MoS) -> None:
     qualities = iter([0.9, 0.2, 0.1])
+    before = bias(model).item()
     found = fit(model, 3, lambda numbers: bias(model), lambda: reached(next(qualities)), budget=BUDGET, seed=0)
     assert (found.share, found.passes) == (None, 2)
-    before = bias(model).item()
-    assert fit_again(model, 3, lambda numbers: bias(model), budget=BUDGET, share=0.0) == 0
     assert bias(model).item() == before

@@ -66,10 +66,10 @@ def fitting_and_config() -> tuple[Fitting, TrainConfig]:
     data = prepare(log.events, log.items, SessionConfig(), config, lambda stage, part, words: None)
     fitting = Fitting.of(data, config)
     whole = len(fitting.learned) // 4 * 4 - 3
-    made = {alike: fitting.untrained(alike) for alike in (True, False)}  # a seed counts for all threads
+    made = {alike: fitting.begun(alike) for alike in (True, False)}  # a seed counts for all threads
     learned = replace(fitting.learned, moments=fitting.learned.moments[-whole:])
 
-    def untrained(alike: bool) -> MoS:
+    def begun(alike: bool) -> MoS:
         model = copy.deepcopy(made[alike])
         model.config = replace(model.config, id_dropout=0.0)
         for module in model.modules():
@@ -77,16 +77,16 @@ def fitting_and_config() -> tuple[Fitting, TrainConfig]:
                 module.p = 0.0
         return model
 
-    return replace(fitting, learned=learned, untrained=untrained), config
+    return replace(fitting, learned=learned, begun=begun), config
 
 
-@pytest.mark.parametrize("again", [False, True], ids=["stopped", "again"])
+@pytest.mark.parametrize("goes_on", [False, True])
 def test_two_members_fit_what_one_process_fits(
-    again: bool, fitting_and_config: tuple[Fitting, TrainConfig], tmp_path: Path
+    goes_on: bool, fitting_and_config: tuple[Fitting, TrainConfig], tmp_path: Path
 ) -> None:
     fitting, config = fitting_and_config
-    if again:
-        found = Found(alike=False, share=2 / 3, reached=Reached(ndcg=0.1, auc=0.5))
+    if goes_on:
+        found = Found(alike=False, share=1.0, reached=Reached(ndcg=0.1, auc=0.5), passes=3)
         fitting = replace(fitting, guide=found)
     assert len(fitting.learned) % config.budget.moments == 1, "one member has nothing to do in the last step"
 
@@ -98,8 +98,8 @@ def test_two_members_fit_what_one_process_fits(
     def weights(model: MoS) -> Tensor:
         return torch.nn.utils.parameters_to_vector(model.parameters()).detach()
 
-    moved = (weights(one.model) - weights(fitting.untrained(one.alike))).norm()
-    assert moved > 0.5
+    moved = (weights(one.model) - weights(fitting.begun(one.alike))).norm()
+    assert moved > 0.4
     for member in members:
         assert (member.alike, member.passes, member.share) == (one.alike, one.passes, one.share)
         assert torch.equal(weights(member.model), weights(members[0].model))

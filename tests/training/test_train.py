@@ -308,17 +308,17 @@ def test_items_start_out_alike_only_where_validation_says_so(
         reached = Reached(ndcg=0.2 if alike == better else 0.1, auc=0.5)
         return Outcome(reached=reached, passes=1 if begin else 10, share=None if begin else 0.25)
 
-    def again(model: MoS, moments: int, *_: object, share: float, **__: object) -> int:
-        fitted_again.append((starts_alike(model), moments, share))
+    def going_on(model: MoS, moments: int, *_: object, share: float, **__: object) -> int:
+        went_on.append((starts_alike(model), moments, share))
         return 3
 
-    fitted_again: list[tuple[bool, int, float]] = []
+    went_on: list[tuple[bool, int, float]] = []
     monkeypatch.setattr(fitting, "fit", judged)
-    monkeypatch.setattr(fitting, "fit_again", again)
+    monkeypatch.setattr(fitting, "go_on", going_on)
     report = trained_on(trained.log.events.head(EVENTS), trained.log.items, tmp_path, [])
     assert tried == [True, False, better], "both are tried, and the better one is fitted"
     assert report.alike == better
     assert report.passes == 11, "the trial of the one that was given up does not count"
-    ((alike, moments, share),) = fitted_again
+    ((alike, moments, share),) = went_on
     assert (alike, share) == (better, 0.25), "the rest of the schedule was no better than the trial"
     assert moments >= (report.examples + report.validation_examples) // CONFIG.moment, "validation is learned, too"
