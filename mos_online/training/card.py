@@ -36,9 +36,9 @@ the baselines were chosen on clicks before the validation.
 {table}
 
 Items that share sessions started out {"alike" if report.alike else "at random"}, which was better on the validation
-positions. The figures are of a model that had not learned the validation positions. The published one was then fitted
-anew, on all examples and for as long as was best. Half-life of item popularity: {report.half_life_hours:g} h.
-{report.passes} passes, {report.seconds:g} s in all.
+positions. The figures are of the model as it was then. Before it was published it learned all examples, those of
+validation among them. Half-life of item popularity: {report.half_life_hours:g} h. {report.passes} passes,
+{report.seconds:g} s in all.
 
 Made with {versions}, Python {platform.python_version()}.
 
