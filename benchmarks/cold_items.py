@@ -1,7 +1,7 @@
 """How well are new items ranked, with and without what the catalogue says of them?
 
     python benchmarks/cold_items.py [--dataset movielens_100k --dataset ...] [--part validation] [--seeds 1]
-                                    [--epochs 12] [--examples 200000] [--data DIR]
+                                    [--epochs 6] [--examples 200000] [--data DIR]
 
 Fits MoS as it is served twice on each log: with the vectors of texts that its catalogue gives, and without them. Prints
 Markdown: NDCG@10 over all targets, and the hit rate at 100 over three kinds of targets:

@@ -57,11 +57,13 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=int, default=40_000)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--workers", default="1,2")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
+    if arguments.epochs % 2:
+        parser.error("--epochs must be even: a trial of a start is half of them, and a part of a pass tells no rate")
     data, config = prepared(arguments.examples, 200, threads=2, step=1024)
     # the passes end it, and not the time: then a share of a stage is a number of examples
     config = replace(config, epochs=arguments.epochs, minutes=1e6, patience=99, device=arguments.device)

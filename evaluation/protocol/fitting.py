@@ -83,6 +83,28 @@ def fit_model(
         seed: of weights and order.
         mixed: whether the weights of co-clicks and popularity beside the model are learned on validation.
     """
+    best, sequences = fit_until_stopped(make, data, routing, config=config, rate=rate, seed=seed)
+    model = best.model
+    predict_rows(model, _clicks(data, 1))
+    if mixed:
+        watched = [moment for batch in data.beside_neighbours[0] for moment in batch.moments]
+        learn_mixing(model, ExampleLog(moments=watched, log=sequences, config=model.config))
+    describe_items(model, data.catalogue, routing, data.known_at_test)
+    go_on_with(data.everything, model, sequences, share=best.share, config=config, rate=rate, seed=seed)
+    predict_rows(model, _clicks(data, 2))
+    return Fitted(model=model, sequences=sequences, validation=best.reached.both, alike=best.alike, passes=best.passes)
+
+
+def fit_until_stopped(
+    make: Callable[[], SequenceModel],
+    data: ExperimentData,
+    routing: Routing,
+    *,
+    config: FitConfig,
+    rate: float,
+    seed: int,
+) -> tuple[FromStart[SequenceModel], SequenceLog]:
+    """The first part of ``fit_model``, which learns nothing of validation; and the histories."""
     sequences = data.sequences(routing)
 
     def made(alike: bool) -> SequenceModel:
@@ -94,15 +116,7 @@ def fit_model(
         return model
 
     best = fit_requests(made, data.train, data.validation, sequences, config=config, rate=rate, seed=seed)
-    model = best.model
-    predict_rows(model, _clicks(data, 1))
-    if mixed:
-        watched = [moment for batch in data.beside_neighbours[0] for moment in batch.moments]
-        learn_mixing(model, ExampleLog(moments=watched, log=sequences, config=model.config))
-    describe_items(model, data.catalogue, routing, data.known_at_test)
-    go_on_with(data.everything, model, sequences, share=best.share, config=config, rate=rate, seed=seed)
-    predict_rows(model, _clicks(data, 2))
-    return Fitted(model=model, sequences=sequences, validation=best.reached.both, alike=best.alike, passes=best.passes)
+    return best, sequences
 
 
 def _clicks(data: ExperimentData, cut: int) -> Tensor:
@@ -209,5 +223,5 @@ def go_on_with(
 
 
 def _budget(config: FitConfig, rate: float, requests: list[RequestBatch]) -> Budget:
-    moments = max(config.step // len(requests[0].positions), 1)
+    moments = max(config.step // max(len(one.positions) for one in requests), 1)
     return Budget(seconds=config.seconds, epochs=config.epochs, patience=config.patience, rate=rate, moments=moments)

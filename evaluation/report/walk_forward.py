@@ -51,7 +51,8 @@ def _dataset(results: Results, dataset: str) -> Iterator[str]:
         f"{about['judged']:,} clicks of {length}; {new:.0%} of them on items first clicked after the first step began. "
         f"Frozen: as of the first step. Updated: one pass over each step's clicks when it is over, and routing rows "
         f"for new items. Retrained: fitted anew, router included, every {config['anew'] * config['hours']:g} hours, "
-        f"and not updated in between. Models that count learn every click at once; what is popular is told to all "
+        f"and not updated in between. `mos-served` is the same fit as `mos`, with co-clicks and popularity mixed in as "
+        f"the service does it. Models that count learn every click at once; what is popular is told to all "
         f"others at every {config['fresh']}th judged click. Intervals: 95 %, by drawing user-hours. "
         f"Data {about['data']}.\n"
     )
@@ -59,6 +60,8 @@ def _dataset(results: Results, dataset: str) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|---|"
     rows = [(BACKBONE, f"{name}@{schedule}") for schedule in SCHEDULES for name in COMPARED]
     for backbone, name in [*rows, *(("counting", name) for name in COUNTING_MODELS)]:
+        if not results.has(dataset, backbone, name):  # measured before it was compared
+            continue
         group = results.group(dataset, backbone, name)
         row, on_new = group.row(), group.ndcg()[:, facts["new"].astype(bool)]
         new = f"{on_new.mean():.4f}" if on_new.size else ""
@@ -74,7 +77,7 @@ def _dataset(results: Results, dataset: str) -> Iterator[str]:
         ndcg = results.ndcg_gain(dataset, BACKBONE, one, other, BACKBONE)
         yield f"| {one} - {other} | {interval(gauc)} | {interval(ndcg)} |"
     for one in ("mos@updated", "mos-served@updated"):
-        for name in COUNTING_MODELS:
+        for name in COUNTING_MODELS if results.has(dataset, BACKBONE, one) else ():
             ndcg = results.ndcg_gain(dataset, BACKBONE, one, name, "counting")
             yield f"| {one} - {name} | | {interval(ndcg)} |"
     yield ""
@@ -113,6 +116,8 @@ def _figure(results: Results, dataset: str) -> Figure:
     styles = dict(zip(SCHEDULES, (":", "-", "--"), strict=True))
     for name, colour in (("mos-served", INK), ("mos", ORANGE), ("backbone+table", BLUE)):
         for schedule, style in styles.items():
+            if not results.has(dataset, BACKBONE, f"{name}@{schedule}"):
+                continue
             gains = results.group(dataset, BACKBONE, f"{name}@{schedule}").ndcg().mean(0)
             means = np.bincount(step, gains) / np.maximum(np.bincount(step), 1)
             axes.plot(np.arange(len(means)) + 1, means, style, color=colour, label=f"{name}, {schedule}")

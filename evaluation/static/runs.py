@@ -8,7 +8,7 @@ from evaluation.candidates.counting import COUNTING_MODELS, count_run
 from evaluation.candidates.fitted import CANDIDATE_MODELS
 from evaluation.candidates.sizes import Sizes
 from evaluation.protocol.data import ExperimentData
-from evaluation.protocol.fitting import FitConfig, fit_model, fit_run
+from evaluation.protocol.fitting import FitConfig, fit_run, fit_until_stopped
 from evaluation.protocol.scores import Run
 from evaluation.results.provenance import REVISION, data_hash, digest
 from evaluation.results.store import RunKey, RunRecord, Store
@@ -49,8 +49,9 @@ def run_task(task: Task, data: ExperimentData, store: Store, *, config: FitConfi
         if key not in done:
             runs = ready[key] if key in ready else run_once(key, data, config, rate, sizes)
             records = {
-                model: store.write_run(RunKey(key.dataset, key.backbone, model, key.seed), about, run)
+                one.model: store.record(one, about) or store.write_run(one, about, run)
                 for model, run in runs.items()
+                for one in [RunKey(key.dataset, key.backbone, model, key.seed)]
             }
             done[key] = records[key.model]
     return [done[key] for key in keys]
@@ -96,7 +97,7 @@ def run_once(key: RunKey, data: ExperimentData, config: FitConfig, rate: float, 
 
 def _own_routing(key: RunKey, data: ExperimentData, config: FitConfig, rate: float, sizes: Sizes) -> Routing:
     """Themes from the item vectors of the backbone after one pass: what the click loss alone finds."""
-    fitted = fit_model(
+    fitted, _ = fit_until_stopped(
         lambda: CANDIDATE_MODELS["backbone"].make(sizes.config(data.catalogue, key.backbone, data.routing)),
         data,
         data.routing,

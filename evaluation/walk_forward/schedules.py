@@ -126,6 +126,8 @@ class _ScheduledModel:
         if self._candidate.alone:
             beside = self._data.watched_beside_neighbours(step)
             watched = [moment for requests in beside for moment in requests.moments]
+            before = self._data.log.before(int(self._data.log.times[validation[0].positions[0]]))
+            predict_rows(best.model, self._data.catalogue.clicks(before["item_id"].to_list()))
             learn_mixing(best.model, ExampleLog(moments=watched, log=sequences, config=best.model.config))
         go_on_with(
             [*train, *validation],

@@ -57,6 +57,7 @@ def fit_on_ray(
         meeting=str(cluster.folder / "meeting") if cluster.local else None,
         listener=listener,
     )
+    (cluster.folder / "meeting").unlink(missing_ok=True)  # of the fit before: its workers are gone
     cores = 1 if cluster.local else threads
     trainer_of = DataParallelTrainer if cluster.local else TorchTrainer
     trainer = trainer_of(

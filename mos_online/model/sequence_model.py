@@ -216,7 +216,7 @@ class SequenceModel(nn.Module):
         for state, now, offset in zip(of_users, moments, offsets, strict=True):
             realtime, bias = self._realtime_columns(now, shown, slot)
             parts.append(torch.addmm(bias + offset, state, realtime.T))
-        return scores.add_(torch.cat(parts))
+        return torch.cat(parts).add_(scores)
 
     def _realtime_columns(self, now: Realtime, shown: Tensor, slot: Tensor) -> tuple[Tensor, Tensor]:
         """As ``realtime_rows``, of C candidates; ``slot``: the column of each item row, or -1; ``shown``: see there.

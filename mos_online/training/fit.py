@@ -154,8 +154,9 @@ def go_on(
 ) -> int:
     """Learn more moments than a model was fitted on, those by which it was stopped among them, and look at none.
 
-    It goes on with the second half of the schedule, for half as long as was best. What needed many passes needs many
-    here, too, and what was soon learned by heart is not learned for much longer.
+    It goes on with the second half of the schedule, for half as long as was best, but each moment is learned at least
+    once: the first pass may take longer than the schedule has time for. What needed many passes needs many here, too,
+    and what was soon learned by heart is not learned for much longer.
 
     Args:
         model: changed in place; the last weights are left in it.
@@ -171,16 +172,17 @@ def go_on(
         The number of passes, the last of which may have been cut short.
     """
     generator = torch.Generator().manual_seed(seed)
-    first = budget.epochs // 2
-    begin, end = first / budget.epochs, (1 + share) / 2
+    begin, end = 1 / 2, (1 + share) / 2
+    first = min(budget.passes(begin), budget.epochs - 1)
 
     def say(part: float, words: str) -> None:
-        on_progress((part - begin) / (end - begin), words)
+        on_progress((part - begin) / max(end - begin, 1e-9), words)
 
     descent = _Descent(model, loss, budget, moments, (begin, end), say, team)
-    done, last = first, budget.passes(end) if share else first
+    done, last = first, max(budget.passes(end), first + 1)
     while done < last and (done == first or descent.spent() < end):
-        descent.one_pass(torch.randperm(moments, generator=generator).tolist(), done, "all examples")
+        order = torch.randperm(moments, generator=generator).tolist()
+        descent.one_pass(order, done, "all examples", whole=done == first)
         done += 1
     model.eval()
     on_progress(1.0, f"{done - first} passes over all examples")
@@ -239,12 +241,13 @@ class _Descent:
         (seconds,) = self._team.first(lambda: [time.monotonic() - self._started], 1)
         return self._begin + seconds / self._budget.seconds
 
-    def one_pass(self, order: Sequence[int], done: int, words: str) -> None:
+    def one_pass(self, order: Sequence[int], done: int, words: str, *, whole: bool = False) -> None:
+        """Go through the moments in an order; unless it is to be whole, until the time is up."""
         size = self._budget.moments
         for begin in range(0, len(order), size):
             self._model.train()
             spent = self.spent()
-            if spent >= self._end:
+            if spent >= self._end and not whole:
                 return
             part = max(spent, (done + begin / len(order)) / self._budget.epochs)
             for group in self._optimizer.param_groups:

@@ -69,7 +69,7 @@ class TrainingData:
     @cached_property
     def everything(self) -> ExampleLog:
         """All examples, those of validation among them, to learn from: moments are as long as in ``learned``."""
-        size = max(len(one.positions) for one in self.learned.moments)
+        size = max((len(one.positions) for one in self.learned.moments), default=1)
         return replace(self.learned, moments=[*self.learned.moments, *longer(self.validation.moments, size)])
 
     @cached_property

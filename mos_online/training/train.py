@@ -67,11 +67,11 @@ def train(
     trained = measure(model, data.validation, data.log_share)
     on_progress("baselines", 0.0, "on the same positions")
     baselines = measure_baselines(data.log.clicks, data.border, data.counting)
-    whole = fitter(Fitting.going_on(data, fitted), config, on_progress).model
-    predict_rows(whole, data.catalogue.clicks(data.log.by_time["item_id"].to_list()))
-    checkpoint = as_checkpoint(whole.cpu(), data)
+    finished = fitter(Fitting.going_on(data, fitted), config, on_progress)
+    predict_rows(finished.model, data.catalogue.clicks(data.log.by_time["item_id"].to_list()))
+    checkpoint = as_checkpoint(finished.model.cpu(), data)
     seconds = round(time.monotonic() - started, 1)
-    report = _report(checkpoint, data, fitted, (alone, trained), baselines, seconds=seconds)
+    report = _report(checkpoint, data, finished, (alone, trained), baselines, seconds=seconds)
     publish(checkpoint, report, data, registry, config=config, dataset=name)
     return report
 

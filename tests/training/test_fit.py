@@ -235,7 +235,7 @@ def test_rows_of_items_decay_by_the_same_share_in_a_pass_whatever_its_steps(mode
     assert torch.equal(rows, kept)
 
 
-@pytest.mark.parametrize(("share", "passes"), [(0.0, 0), (1 / 6, 1), (1 / 3, 1), (0.5, 2), (1.0, 3)])
+@pytest.mark.parametrize(("share", "passes"), [(0.0, 1), (1 / 6, 1), (1 / 3, 1), (0.5, 2), (1.0, 3)])
 def test_going_on_takes_half_as_long_as_was_best_in_the_second_half_of_the_schedule(
     model: MoS, rates: list[float], share: float, passes: int
 ) -> None:
@@ -252,7 +252,7 @@ def test_going_on_takes_half_as_long_as_was_best_in_the_second_half_of_the_sched
     assert go_on(model, 10, loss, budget=budget, share=share, seed=0) == passes
     assert rates == pytest.approx(whole[30 : 30 + 10 * passes])
     assert [sorted(taken[at : at + 10]) for at in range(0, len(taken), 10)] == [[*range(10)]] * passes
-    assert (bias(model).item() != before) == bool(passes)
+    assert bias(model).item() != before
     assert not model.training
 
 
@@ -287,8 +287,11 @@ def test_going_on_takes_half_of_the_time_that_was_best(model: MoS, monkeypatch: 
     found = fit(model, 10, loss, lambda: reached(next(qualities)), budget=budget, seed=0)
     assert found.share == pytest.approx(11 / 24), "a second for each step, and one for the look at the clock"
     taken.clear()
-    go_on(model, 20, loss, budget=budget, share=0.5, seed=0)
-    assert len(taken) == 5, "a quarter of the time"
+    go_on(model, 2, loss, budget=budget, share=0.5, seed=0)
+    assert 3 <= len(taken) <= 5, "a quarter of the time"
+    taken.clear()
+    assert go_on(model, 20, loss, budget=budget, share=0.5, seed=0) == 1
+    assert sorted(taken) == [*range(20)], "but the first pass is whole"
 
 
 def test_a_model_that_is_best_untrained_stays_so(model: MoS) -> None:

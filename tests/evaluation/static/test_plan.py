@@ -6,7 +6,7 @@ import pytest
 
 from evaluation.candidates.fitted import CANDIDATE_MODELS
 from evaluation.report.opening import COLUMNS
-from evaluation.static.plan import COUNTED, OURS, REAL, REFERENCE, Task, Wanted, full, quick
+from evaluation.static.plan import COUNTED, OURS, REAL, REFERENCE, SERVED, Task, Wanted, full, quick
 from mos_online.errors import SettingsError
 from mos_online.model import MoSConfig
 
@@ -30,6 +30,14 @@ def test_names_restrict_the_plan_and_seeds_replace_its_own() -> None:
         ("movielens_100k", "mos", 3),
         ("movielens_100k", "popularity", 3),
     }
+
+
+def test_a_model_that_another_fit_scores_too_is_found_by_its_name_and_fitted_once() -> None:
+    nothing: list[str] = []
+    asked = Wanted(datasets=["movielens_100k"], backbones=nothing, models=[OURS], seeds=None).of(full()).tasks
+    assert [(task.backbone, task.model) for task in asked] == [(REFERENCE, SERVED)]
+    beyond = wanted(("mine",), (REFERENCE,), (OURS, SERVED))
+    assert [task.model for task in beyond] == [SERVED]
 
 
 def test_all_three_names_go_beyond_the_plan() -> None:

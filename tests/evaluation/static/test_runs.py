@@ -135,6 +135,11 @@ def test_what_is_served_is_the_same_fit_with_more_mixed_in(experiment: Experimen
     alone, both = scored(OURS), scored(SERVED)
     assert [record.key.model for record in alone.records()] == [OURS]
     assert [record.key.model for record in both.records()] == [OURS, SERVED]
+    before = alone.records()
+    task = Task(dataset="small", backbone="pooling", model=SERVED, seeds=1)
+    static.run_task(task, experiment, alone, config=budget, sizes=sizes)
+    assert alone.records()[:1] == before, "what is there is kept"
+    assert len(alone.records()) == 2
     served, own = (RunKey("small", "pooling", model, 0) for model in (SERVED, OURS))
     np.testing.assert_allclose(both.scores(own).logits, alone.scores(own).logits, rtol=1e-3, atol=1e-4)
     assert (both.scores(own).ranks != both.scores(served).ranks).mean() > 0.05
