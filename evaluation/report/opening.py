@@ -38,7 +38,8 @@ def opening(results: Results) -> Iterator[str]:
     yield "## Ranking the whole catalogue\n"
     yield (
         "NDCG@10 for the next click on the test positions. All items that were clicked before are ranked. Each learned "
-        f"model is fitted on the same positions and stopped by validation. MoS is built on {REFERENCE}, as `mos train` "
+        "model is fitted on the same positions, stopped by validation, and goes on with all positions before the test. "
+        f"MoS is built on {REFERENCE}, as `mos train` "
         "builds it; SASRec and that backbone get the routing vectors too. The service mixes co-clicks and "
         "popularity into the scores of MoS, by weights that are learned on validation. The counting methods learn "
         "every click at once, with settings chosen before validation.\n"
