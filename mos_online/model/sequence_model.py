@@ -255,11 +255,7 @@ class SequenceModel(nn.Module):
             for theme, part in enumerate(parts)
             if len(part)
         ]
-        if in_order:
-            return torch.cat(pieces, 1)
-        back = torch.empty_like(order)
-        back[order] = torch.arange(len(order), device=order.device)
-        return torch.cat(pieces, 1)[:, back]
+        return torch.cat(pieces, 1) if in_order else torch.cat(pieces, 1)[:, torch.argsort(order)]
 
     def add_repeats(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:
         """Add a learned bias to scores (B, C) for every recent event of an item. It depends on the age of the event.
