@@ -90,7 +90,7 @@ class SequenceModel(nn.Module):
             self.content.vectors.copy_(given(content, "content", self.config.content))
 
     def start_from(self, rows: Tensor) -> None:
-        """Give items their first rows, so that items which occur together start out alike.
+        """Give items their first rows: those that occur together start out alike.
 
         The projection of the routing vectors, which carry the same information more coarsely, starts at zero then.
 
@@ -248,8 +248,8 @@ class SequenceModel(nn.Module):
             return users.themed[:, 0] @ rows.T + users.bias
         counts = torch.bincount(themes, minlength=vectors).tolist()
         in_order = bool((themes[1:] >= themes[:-1]).all())
-        order = torch.arange(len(themes), device=themes.device) if in_order else torch.argsort(themes, stable=True)
-        parts = rows.split(counts) if in_order else rows[order].split(counts)
+        order = torch.argsort(themes, stable=True)
+        parts = (rows if in_order else rows[order]).split(counts)
         pieces = [
             torch.addmm(users.bias[:, theme, None], users.themed[:, theme], part.T)
             for theme, part in enumerate(parts)
@@ -297,5 +297,4 @@ class SequenceModel(nn.Module):
     def _pair_repeats(self, batch: Batch, candidates: Tensor) -> Tensor:
         """What ``add_repeats`` adds to each user's own candidates, (B, C)."""
         again = (batch.items.unsqueeze(1) == candidates.unsqueeze(2)) & batch.mask.unsqueeze(1)
-        added: Tensor = (again * self.repeat(batch.ages).unsqueeze(1)).sum(2)
-        return added
+        return torch.sum(again * self.repeat(batch.ages).unsqueeze(1), 2)
