@@ -87,7 +87,7 @@ def test_two_members_fit_what_one_process_fits(
     fitting, config = fitting_and_config
     if goes_on:
         found = Found(alike=False, share=1.0, reached=Reached(ndcg=0.1, auc=0.5), passes=3)
-        fitting = replace(fitting, guide=found)
+        fitting, config = replace(fitting, guide=found), replace(config, epochs=6)
     assert len(fitting.learned) % config.budget.moments == 1, "one member has nothing to do in the last step"
 
     def work(team: Team) -> FromStart[MoS]:
@@ -99,7 +99,7 @@ def test_two_members_fit_what_one_process_fits(
         return torch.nn.utils.parameters_to_vector(model.parameters()).detach()
 
     moved = (weights(one.model) - weights(fitting.begun(one.alike))).norm()
-    assert moved > 0.4
+    assert moved > 0.25
     for member in members:
         assert (member.alike, member.passes, member.share) == (one.alike, one.passes, one.share)
         assert torch.equal(weights(member.model), weights(members[0].model))
