@@ -68,7 +68,7 @@ bench: setup  ## the rate of the sessionizer's core on this machine
 bench-sessions: setup  ## from clicks to sessions on Apache Kafka, beside other systems (needs Java and Maven; half an hour)
 	$(BIN)/python benchmarks/sessions_on_kafka.py
 
-bench-model: setup  ## compare MoS with other models on all datasets: about three hours on two cores; goes on where it stopped
+bench-model: setup  ## compare MoS with other models on all datasets: about three and a half hours on two cores; goes on where it stopped
 	$(BIN)/mos evaluate --plan full
 
 bench-model-quick: setup  ## a short run of it in about five minutes: shows that it runs, not what is true

@@ -1,4 +1,4 @@
-"""Which runs are compared: the full plan of about three hours and the quick one of five minutes."""
+"""Which runs are compared: the full plan of about three and a half hours and the quick one of five minutes."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _alone(model: str) -> str | None:
 
 
 def full() -> Plan:
-    """About three hours on two cores, what matters most first: the opening table, then the claims.
+    """About three and a half hours on two cores, what matters most first: the opening table, then the claims.
 
     Most ablations and compared models are on the log of Beauty, whose fits take one to two minutes.
     """

@@ -24,8 +24,8 @@ def evaluate(
     plan: Annotated[
         str,
         typer.Option(
-            help="full (about three hours on two cores), quick (about five minutes), or walk-forward: models that "
-            "are updated every few hours, for fast catalogues."
+            help="full (about three and a half hours on two cores), quick (about five minutes), or walk-forward: "
+            "models that are updated every few hours, for fast catalogues."
         ),
     ] = "full",
     dataset: DatasetsOfPlanOption = None,
