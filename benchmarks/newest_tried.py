@@ -28,16 +28,14 @@ import torch
 from evaluation.candidates.fitted import CANDIDATE_MODELS
 from evaluation.candidates.sizes import Sizes
 from evaluation.protocol.data import ExperimentConfig, ExperimentData
-from evaluation.protocol.fitting import FitConfig, fit_requests, go_on_with
+from evaluation.protocol.fitting import FitConfig, fit_until_stopped, go_on_with, learn_what_is_mixed_in
 from evaluation.protocol.request_set import RequestSet
 from evaluation.protocol.requests import RequestBatch
 from evaluation.protocol.split import SplitConfig
 from mos_online.model import SequenceModel
 from mos_online.sessions import SessionConfig
 from mos_online.training.content import predict_rows
-from mos_online.training.examples import ExampleLog
 from mos_online.training.fit import refresh
-from mos_online.training.mixing import learn_mixing
 from mos_online.training.routing import describe_items
 from mos_online.training.sequence_log import SequenceLog
 from mos_online.training.starts import FromStart
@@ -59,22 +57,19 @@ def experiment(name: str, folder: Path, share: float) -> ExperimentData:
     return ExperimentData(events, log.items, sessions=rules, config=config, name=name)
 
 
-def fitted(data: ExperimentData, sequences: SequenceLog, seed: int) -> Fit:
-    """A model that was stopped by validation, and what is mixed in learned there."""
-
-    def made(alike: bool) -> SequenceModel:
-        torch.manual_seed(seed)
-        model = CANDIDATE_MODELS["mos"].make(Sizes().config(data.catalogue, "pooling", data.routing))
-        describe_items(model, data.catalogue, data.routing, data.known)
-        if alike:
-            model.start_from(data.first_rows(model.config.width))
-        return model
-
-    best = fit_requests(made, data.train, data.validation, sequences, config=BUDGET, rate=RATE, seed=seed)
+def fitted(data: ExperimentData, seed: int) -> tuple[Fit, SequenceLog]:
+    """A model that was stopped by validation, and what is mixed in learned there; and the histories."""
+    best, sequences = fit_until_stopped(
+        lambda: CANDIDATE_MODELS["mos"].make(Sizes().config(data.catalogue, "pooling", data.routing)),
+        data,
+        data.routing,
+        config=BUDGET,
+        rate=RATE,
+        seed=seed,
+    )
     predict_rows(best.model, data.catalogue.clicks(data.past(1)["item_id"].to_list()))
-    watched = [moment for batch in data.beside_neighbours[0] for moment in batch.moments]
-    learn_mixing(best.model, ExampleLog(moments=watched, log=sequences, config=best.model.config))
-    return best
+    learn_what_is_mixed_in(best.model, data.beside_neighbours[0], sequences)
+    return best, sequences
 
 
 def one_pass(model: SequenceModel, data: ExperimentData, sequences: SequenceLog, seed: int) -> None:
@@ -127,9 +122,8 @@ def main() -> None:
     print("| log | seed | what is learned of the newest | alone | as served | seconds |\n|---|---|---|---|---|---|")
     for name in arguments.dataset or LOGS:
         data = experiment(name, arguments.data, arguments.share)
-        sequences = data.sequences(data.routing)
         for seed in range(arguments.seeds):
-            best = fitted(data, sequences, seed)
+            best, sequences = fitted(data, seed)
             for words, learn in ways(data, sequences, best, seed).items():
                 model, began = copy.deepcopy(best.model), time.perf_counter()
                 if words != "nothing":

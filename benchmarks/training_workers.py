@@ -1,6 +1,6 @@
 """How fast is a model fitted in workers of Ray Train? Examples per second of a pass, for 1 and 2 workers.
 
-    python benchmarks/training_workers.py [--examples 40000] [--epochs 3] [--workers 1,2] [--rounds 1] [--device cpu]
+    python benchmarks/training_workers.py [--examples 40000] [--epochs 4] [--workers 1,2] [--rounds 1] [--device cpu]
 
 Makes a synthetic log, prepares it as `mos train` does, and fits it as `mos train --workers` does. Prints Markdown: for
 each number of workers the examples per second while a pass is under way, without the start of Ray and without

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 
 import numpy as np
 import polars as pl
 from torch import Tensor
 
-from evaluation.protocol.requests import RequestBatch, RequestSampler
+from evaluation.protocol.requests import RequestBatch, RequestSampler, beside_neighbours
 from evaluation.protocol.split import Split, SplitConfig, split
 from mos_online.arrays import Ints
 from mos_online.baselines import KnnChoice, choose_half_life, choose_knn
@@ -23,7 +22,7 @@ from mos_online.themes import RouterConfig, fit_router
 from mos_online.training import TrainConfig
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
-from mos_online.training.past_neighbours import CoClickRules, with_neighbours
+from mos_online.training.past_neighbours import CoClickRules
 from mos_online.training.routing import Routing, route_log
 from mos_online.training.sequence_log import SequenceLog
 from mos_online.training.starts import rows_of_sessions
@@ -157,9 +156,7 @@ class ExperimentData:
         """
         rules = CoClickRules(half_life_ms=self.knn.half_life_ms, window_ms=self.sessions.gap)
         validation = self._sampler.batches(self.split.validation, fresh=self.config.fresh)
-        both = [*validation, *self.test]
-        walk = with_neighbours((one for batch in both for one in batch.moments), self.log, self.catalogue, rules)
-        made = [replace(batch, moments=list(islice(walk, len(batch.moments)))) for batch in both]
+        made = beside_neighbours([*validation, *self.test], self.log, self.catalogue, rules)
         return made[: len(validation)], made[len(validation) :]
 
     def sequences(self, routing: Routing) -> SequenceLog:

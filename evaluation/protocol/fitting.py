@@ -87,8 +87,7 @@ def fit_model(
     model = best.model
     predict_rows(model, _clicks(data, 1))
     if mixed:
-        watched = [moment for batch in data.beside_neighbours[0] for moment in batch.moments]
-        learn_mixing(model, ExampleLog(moments=watched, log=sequences, config=model.config))
+        learn_what_is_mixed_in(model, data.beside_neighbours[0], sequences)
     describe_items(model, data.catalogue, routing, data.known_at_test)
     go_on_with(data.everything, model, sequences, share=best.share, config=config, rate=rate, seed=seed)
     predict_rows(model, _clicks(data, 2))
@@ -117,6 +116,12 @@ def fit_until_stopped(
 
     best = fit_requests(made, data.train, data.validation, sequences, config=config, rate=rate, seed=seed)
     return best, sequences
+
+
+def learn_what_is_mixed_in(model: SequenceModel, validation: list[RequestBatch], sequences: SequenceLog) -> None:
+    """Learn the weights of co-clicks and popularity on requests that have neighbours."""
+    watched = [moment for batch in validation for moment in batch.moments]
+    learn_mixing(model, ExampleLog(moments=watched, log=sequences, config=model.config))
 
 
 def _clicks(data: ExperimentData, cut: int) -> Tensor:

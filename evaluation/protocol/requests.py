@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from torch import Tensor, from_numpy
@@ -13,6 +14,7 @@ from mos_online.errors import DatasetError
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.moments import Moment, moments
+from mos_online.training.past_neighbours import CoClickRules, with_neighbours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,14 @@ class RequestBatch:
     log_share: Tensor
     negatives: Ints
     themed: Ints
+
+
+def beside_neighbours(
+    requests: list[RequestBatch], log: ClickLog, catalogue: Catalogue, rules: CoClickRules
+) -> list[RequestBatch]:
+    """The same requests, in order of time, with what their users' last clicks go with, counted in one walk."""
+    walk = with_neighbours((one for batch in requests for one in batch.moments), log, catalogue, rules)
+    return [replace(batch, moments=list(islice(walk, len(batch.moments)))) for batch in requests]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,6 @@ step. Prequential: nothing that is scored was seen before (Gama, Sebastiao & Rod
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 
@@ -18,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evaluation.protocol.requests import RequestBatch, RequestSampler
+from evaluation.protocol.requests import RequestBatch, RequestSampler, beside_neighbours
 from evaluation.protocol.split import whole_users
 from evaluation.walk_forward.config import HOUR, WalkForwardConfig
 from mos_online.arrays import Ints
@@ -31,7 +30,7 @@ from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, fit_router
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
-from mos_online.training.past_neighbours import CoClickRules, with_neighbours
+from mos_online.training.past_neighbours import CoClickRules
 from mos_online.training.routing import Routing, themes_of_items
 from mos_online.training.sequence_log import SequenceLog
 from mos_online.training.starts import rows_of_sessions
@@ -159,8 +158,7 @@ class WalkForwardData:
 
     def _beside_neighbours(self, requests: list[RequestBatch]) -> list[RequestBatch]:
         rules = CoClickRules(half_life_ms=self.knn.half_life_ms, window_ms=self.sessions.gap)
-        walk = with_neighbours((one for batch in requests for one in batch.moments), self.log, self.catalogue, rules)
-        return [replace(batch, moments=list(islice(walk, len(batch.moments)))) for batch in requests]
+        return beside_neighbours(requests, self.log, self.catalogue, rules)
 
     @property
     def test(self) -> list[RequestBatch]:

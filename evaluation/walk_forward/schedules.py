@@ -13,7 +13,7 @@ import torch
 
 from evaluation.candidates.fitted import CANDIDATE_MODELS
 from evaluation.candidates.sizes import Sizes
-from evaluation.protocol.fitting import FitConfig, fit_requests, go_on_with
+from evaluation.protocol.fitting import FitConfig, fit_requests, go_on_with, learn_what_is_mixed_in
 from evaluation.protocol.request_set import RequestSet
 from evaluation.protocol.requests import RequestBatch
 from evaluation.protocol.scores import Run, Scores, parameters
@@ -23,9 +23,7 @@ from evaluation.walk_forward.knowledge import Knowledge, by_router, updated
 from mos_online.model import SequenceModel
 from mos_online.training import TrainConfig
 from mos_online.training.content import predict_rows
-from mos_online.training.examples import ExampleLog
 from mos_online.training.fit import refresh
-from mos_online.training.mixing import learn_mixing
 from mos_online.training.routing import Routing, describe_items
 from mos_online.training.sequence_log import SequenceLog
 
@@ -125,10 +123,9 @@ class _ScheduledModel:
         self._quality, self._passes, self._alike = best.reached.both, best.passes, best.alike
         if self._candidate.alone:
             beside = self._data.watched_beside_neighbours(step)
-            watched = [moment for requests in beside for moment in requests.moments]
             before = self._data.log.before(int(self._data.log.times[validation[0].positions[0]]))
             predict_rows(best.model, self._data.catalogue.clicks(before["item_id"].to_list()))
-            learn_mixing(best.model, ExampleLog(moments=watched, log=sequences, config=best.model.config))
+            learn_what_is_mixed_in(best.model, beside, sequences)
         go_on_with(
             [*train, *validation],
             best.model,

@@ -247,15 +247,14 @@ class SequenceModel(nn.Module):
         if vectors == 1:
             return users.themed[:, 0] @ rows.T + users.bias
         counts = torch.bincount(themes, minlength=vectors).tolist()
-        in_order = bool((themes[1:] >= themes[:-1]).all())
-        order = torch.argsort(themes, stable=True)
-        parts = (rows if in_order else rows[order]).split(counts)
+        order = None if (themes[1:] >= themes[:-1]).all() else torch.argsort(themes, stable=True)
+        parts = (rows if order is None else rows[order]).split(counts)
         pieces = [
             torch.addmm(users.bias[:, theme, None], users.themed[:, theme], part.T)
             for theme, part in enumerate(parts)
             if len(part)
         ]
-        return torch.cat(pieces, 1) if in_order else torch.cat(pieces, 1)[:, torch.argsort(order)]
+        return torch.cat(pieces, 1) if order is None else torch.cat(pieces, 1)[:, torch.argsort(order)]
 
     def add_repeats(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:
         """Add a learned bias to scores (B, C) for every recent event of an item. It depends on the age of the event.

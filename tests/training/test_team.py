@@ -99,7 +99,7 @@ def test_two_members_fit_what_one_process_fits(
         return torch.nn.utils.parameters_to_vector(model.parameters()).detach()
 
     moved = (weights(one.model) - weights(fitting.begun(one.alike))).norm()
-    assert moved > 0.25
+    assert moved > (0.25 if goes_on else 1)
     for member in members:
         assert (member.alike, member.passes, member.share) == (one.alike, one.passes, one.share)
         assert torch.equal(weights(member.model), weights(members[0].model))
