@@ -1,6 +1,6 @@
 # The front door. `make help` lists what is here; CI calls the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check soak bench bench-sessions bench-latency bench-model bench-model-quick lint format schemas lock clean
+.PHONY: help setup demo test check quick soak bench bench-sessions bench-latency bench-model bench-model-quick lint format schemas lock clean
 
 # VENV may be an absolute path, for example where the path of this folder has blanks: Ray cannot start from there.
 PYTHON ?= python3
@@ -44,7 +44,11 @@ demo: setup  ## the whole system on this machine: train, start everything, repla
 test: setup lint  ## everything: lint, types, unit, property, integration and end-to-end tests
 	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --durations=40 --cov --cov-report=
 
-check: setup lint  ## the quick tests only (under two minutes)
+check: setup  ## lint, types and the quick tests (under two minutes)
+	@$(MAKE) --no-print-directory -j2 lint quick
+
+# One processor checks the types meanwhile.
+quick: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" --hypothesis-profile quick
 
 bench-latency: setup  ## how long a session takes to close, at 5,000 clicks/s on Apache Kafka

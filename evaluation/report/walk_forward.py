@@ -49,11 +49,12 @@ def _dataset(results: Results, dataset: str) -> Iterator[str]:
     length, new = f"{config['steps']} steps of {config['hours']:g} hours", facts["new"].mean()
     yield (
         f"{about['judged']:,} clicks of {length}; {new:.0%} of them on items first clicked after the first step began. "
-        f"Frozen: as of the first step. Updated: one pass over each step's clicks when it is over, and routing rows "
-        f"for new items. Retrained: fitted anew, router included, every {config['anew'] * config['hours']:g} hours, "
-        f"and not updated in between. `mos-served` is the same fit as `mos`, with co-clicks and popularity mixed in as "
-        f"the service does it. Models that count learn every click at once; what is popular is told to all "
-        f"others at every {config['fresh']}th judged click. Intervals: 95 %, by drawing user-hours. "
+        f"Frozen: as of the first step. Updated: when a step is over, it is learned on its judged clicks how much is "
+        f"mixed in, and then the model makes one pass over all its clicks; new items get routing rows. Retrained: "
+        f"fitted anew, router included, every {config['anew'] * config['hours']:g} hours, and not updated in between. "
+        f"`mos-served` is the same fit as `mos`, with co-clicks and popularity mixed in as the service does it. Models "
+        f"that count learn every click at once; what is popular is told to all others at every {config['fresh']}th "
+        f"judged click. Intervals: 95 %, by drawing user-hours. "
         f"Data {about['data']}.\n"
     )
     yield "| model | seeds | GAUC | same theme | NDCG@10 | HR@10 | MRR@20 | NDCG@10 on new items | s |"

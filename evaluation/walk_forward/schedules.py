@@ -93,6 +93,7 @@ class _ScheduledModel:
         self._name, self._sizes = name, sizes
         self._model: SequenceModel
         self._random: tuple[Routing, SequenceLog] | None = None
+        self._scored_with: SequenceLog | None = None  # the histories as they were known at the last judged step
         self._scored: dict[str, list[Scores]] = defaultdict(list)
         self._seconds, self._scoring, self._passes, self._quality, self._alike = 0.0, 0.0, 0, 0.0, False
 
@@ -140,8 +141,15 @@ class _ScheduledModel:
         self._seconds += time.monotonic() - began
 
     def update(self, step: int, known: Knowledge) -> None:
-        """Make one pass over the clicks since the step before began."""
+        """Make one pass over the clicks since the step before began.
+
+        First it is learned how much neighbours and popularity count, on what was judged then: as in fine-tuning, the
+        model has not learned these clicks yet.
+        """
         began = time.monotonic()
+        if self._candidate.alone and self._scored_with is not None:
+            judged = self._data.judged_beside_neighbours[step - 1]
+            learn_what_is_mixed_in(self._model, judged, self._scored_with)
         sequences = self._tell(known)
         requests = self._data.update(step)
         if requests:
@@ -153,7 +161,7 @@ class _ScheduledModel:
         requests = self._data.judged[step]
         if not requests:
             return
-        sequences = self._tell(known)
+        sequences = self._scored_with = self._tell(known)
         alone = self._candidate.alone
         judged = {alone or self._name: requests}
         if alone:

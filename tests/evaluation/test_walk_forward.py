@@ -11,14 +11,18 @@ import torch
 
 from evaluation.candidates.counting import COUNTING_MODELS, count_run
 from evaluation.candidates.sizes import Sizes
-from evaluation.protocol.fitting import FitConfig
+from evaluation.protocol.fitting import FitConfig, learn_what_is_mixed_in
+from evaluation.protocol.requests import RequestBatch
+from evaluation.walk_forward import schedules
 from evaluation.walk_forward.config import HOUR, WalkForwardConfig
 from evaluation.walk_forward.data import WalkForwardData
 from evaluation.walk_forward.knowledge import updated
 from evaluation.walk_forward.new_item_routing import routability
 from evaluation.walk_forward.schedules import COMPARED, SCHEDULES, walk_forward
 from mos_online.errors import DatasetError
+from mos_online.model import SequenceModel
 from mos_online.sessions import SessionConfig
+from mos_online.training.sequence_log import SequenceLog
 from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
 
@@ -130,6 +134,22 @@ def test_schedules_differ_as_they_say(experiment: WalkForwardData) -> None:
     for schedule in SCHEDULES:
         alone, served = (runs[f"{name}@{schedule}"].scores.ranks for name in ("mos", "mos-served"))
         assert (alone != served).mean() > 0.05, "neighbours and popularity change the order"
+
+
+def test_an_update_learns_what_is_mixed_in(experiment: WalkForwardData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On what was judged in the step before, by the model as it was then: it has not learned these clicks."""
+    learned = []
+
+    def learn(model: SequenceModel, requests: list[RequestBatch], sequences: SequenceLog) -> None:
+        learned.append((np.concatenate([one.positions for one in requests]), model.item_known.sum().item()))
+        learn_what_is_mixed_in(model, requests, sequences)
+
+    monkeypatch.setattr(schedules, "learn_what_is_mixed_in", learn)
+    walk_forward(experiment, 0, config=BUDGET, sizes=SIZES, on_progress=lambda step: None)
+    judged = [np.concatenate([one.positions for one in batches]).tolist() for batches in experiment.judged]
+    updates = [one for one in learned if one[0].tolist() in judged]
+    assert [one[0].tolist() for one in updates] == judged[:-1]
+    assert [known for _, known in updates] == [experiment.known(step).sum().item() for step in range(CONFIG.steps - 1)]
 
 
 def test_neighbours_of_a_step_are_counted_up_to_each_request(experiment: WalkForwardData) -> None:

@@ -162,6 +162,7 @@ def oracle_rows(log: Log) -> list[tuple[object, ...]]:
     return frame.drop("by_request").rows()
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(logs(), st.data())
 def test_the_outcomes_are_those_of_the_oracle_however_event_time_goes_on(log: Log, data: st.DataObject) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
+import pytest
 import torch
 
 from mos_cli.demo.run import PARTS
@@ -210,6 +211,7 @@ def minus(one: Sequence[float], other: Sequence[float]) -> Estimate:
     return paired_difference(one, other, [str(n // 5) for n in range(len(one))])
 
 
+@pytest.mark.slow
 def test_the_same_clicks_at_three_paces_and_offline() -> None:
     """A replay that does not wait loses a third of the quality, and one that waits as much as the noise."""
     offline = quality("max", waits=False, offline=True)

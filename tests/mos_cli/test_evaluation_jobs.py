@@ -33,6 +33,7 @@ def say_and_wait(folder: str, name: str) -> None:
     time.sleep(3600)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_jobs_end_when_the_evaluation_is_killed(tmp_path: Path, how: signal.Signals) -> None:
     program = tmp_path / "program.py"

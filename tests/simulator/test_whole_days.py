@@ -39,6 +39,7 @@ visits = st.lists(st.tuples(st.sampled_from(["u", "v", "ü" * 40, "w"]), st.inte
 gaps = st.sampled_from([2, 15_000, 30 * 60_000, 9 * HOUR, 22 * HOUR])
 
 
+@pytest.mark.slow
 @given(visits, gaps)
 @settings(max_examples=200, deadline=None)
 def test_a_day_of_a_user_is_a_session_in_the_order_of_the_file(made: list[tuple[str, int]], gap: int) -> None:

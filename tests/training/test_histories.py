@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,6 +99,7 @@ def rings_of(batch: Batch) -> dict[tuple[int, int], tuple[list[int], list[float]
     return found
 
 
+@pytest.mark.slow
 @given(logs(), st.data())
 @settings(max_examples=150, deadline=None)
 def test_training_sees_what_the_stream_held(events: pl.DataFrame, data: st.DataObject) -> None:

@@ -117,6 +117,7 @@ def clicks(events: pl.DataFrame) -> list[dict[str, object]]:
     return with_sessions(events, SESSIONS).to_dicts()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(events=logs().filter(lambda frame: (frame["event_type"] == "click").any()), data=st.data())
 def test_training_reads_what_the_service_reads(events: pl.DataFrame, data: st.DataObject) -> None:

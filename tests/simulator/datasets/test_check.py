@@ -158,6 +158,7 @@ ANY = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(["s", "ms", "us", "ns", "iso", "%d.%m.%Y", None]),
     st.lists(st.tuples(ANY, ANY, ANY, ANY, ANY), min_size=1, max_size=8),

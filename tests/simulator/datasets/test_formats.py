@@ -176,6 +176,7 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(case: Case, log: Pat
         assert read.events.select("user_id", "item_id", "event_type").null_count().sum_horizontal()[0] == 0
 
 
+@pytest.mark.slow
 @given(case=st.sampled_from(CASES), data=st.data())
 @settings(max_examples=60, suppress_health_check=SHARED_FIXTURE)
 def test_a_damaged_file_is_recognised_or_refused_and_nothing_else(case: Case, log: Path, data: st.DataObject) -> None:
@@ -283,6 +284,7 @@ def test_the_last_category_of_an_item_is_its_category(log: Path) -> None:
     assert load_file("taobao", log).categories == {"7": "cat_4", "8": "cat_3"}
 
 
+@pytest.mark.slow
 @given(cut=st.integers(8, 90))
 @settings(deadline=None, max_examples=4, suppress_health_check=SHARED_FIXTURE)
 def test_blocks_do_not_matter(log: Path, cut: int) -> None:

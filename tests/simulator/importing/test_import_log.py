@@ -77,6 +77,7 @@ def text_of(events: list[dict[str, Any]], *, kind: str, unit: str) -> bytes:
 EVENT_TYPES = ("customer", "sku", "at", "action", "visit")
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(log=LOGS, data=st.data())
 def test_a_shuffled_split_and_packed_log_is_the_same(

@@ -68,6 +68,7 @@ class Killer:
         return counted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replaces", [False, True])
 def test_a_kill_at_any_step_leaves_the_old_dataset_or_the_new_one_or_none(tmp_path: Path, *, replaces: bool) -> None:
     old, new = log(tmp_path, "old.csv", 40), log(tmp_path, "new.csv", 90)
