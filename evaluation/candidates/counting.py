@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +11,15 @@ import polars as pl
 
 from evaluation.protocol.requests import RequestBatch
 from evaluation.protocol.scores import Run, Scores
-from mos_online.baselines import KnnChoice, LastItemKnn, RecentPopularity, VmisKnn, sessions_resume
+from mos_online.baselines import (
+    HadItems,
+    KnnChoice,
+    LastItemKnn,
+    RecentPopularity,
+    VmisKnn,
+    choose_list_rules,
+    popularity_repeats,
+)
 from mos_online.contracts import Click
 from mos_online.sessions import SessionConfig
 from mos_online.training.catalogue import Catalogue
@@ -50,22 +58,45 @@ class JudgedLog(Protocol):
 
 
 class CountingModel:
-    """A counting recommender: ``observe`` clicks, rank and weigh items for a user."""
+    """A counting recommender: ``observe`` clicks, rank and weigh items for a user.
+
+    Each leaves out what the user had, if that was better before validation.
+    """
+
+    repeats: bool
 
     def __init__(self, log: JudgedLog) -> None:
         self.popularity = RecentPopularity(half_life_ms=log.half_life_ms)
+        self._had = HadItems()
 
     def observe(self, click: Click) -> None:
         """Learn a click."""
         self.popularity.observe(click)
+        self._had.observe(click)
 
     def top(self, user: str) -> list[str]:
         """Rank the best ``RANKED`` items for a user."""
-        return self.popularity.top(RANKED)
+        return self.best(user, () if self.repeats else self._had.of(user))
+
+    def best(self, user: str, unwanted: Collection[str]) -> list[str]:
+        """Rank the best ``RANKED`` items for a user that are not unwanted."""
+        raise NotImplementedError
 
     def weights(self, user: str) -> Mapping[str, float]:
         """Map items of the neighbours to weights; empty if there are none."""
         return {}
+
+
+class Popularity(CountingModel):
+    """Ranks by decayed clicks."""
+
+    def __init__(self, log: JudgedLog) -> None:
+        super().__init__(log)
+        self.repeats = popularity_repeats(log.past(1), half_life_ms=log.half_life_ms)
+
+    def best(self, user: str, unwanted: Collection[str]) -> list[str]:
+        """Rank popular items."""
+        return self.popularity.top(RANKED, unwanted)
 
 
 class ItemKnn(CountingModel):
@@ -73,6 +104,7 @@ class ItemKnn(CountingModel):
 
     def __init__(self, log: JudgedLog) -> None:
         super().__init__(log)
+        self.repeats = log.knn.repeats
         self._knn = LastItemKnn(
             gap_ms=log.sessions.gap, half_life_ms=log.knn.half_life_ms, fill=self.popularity, resumes=log.knn.resumes
         )
@@ -82,9 +114,9 @@ class ItemKnn(CountingModel):
         super().observe(click)
         self._knn.observe(click)
 
-    def top(self, user: str) -> list[str]:
+    def best(self, user: str, unwanted: Collection[str]) -> list[str]:
         """Rank co-clicked items first, then popular ones."""
-        return self._knn.top(user, RANKED)
+        return self._knn.top(user, RANKED, unwanted)
 
     def weights(self, user: str) -> Mapping[str, float]:
         """Co-click weights of the last item's neighbours, empty if there are none."""
@@ -100,17 +132,18 @@ class SessionKnn(CountingModel):
         def knn(fill: RecentPopularity, resumes: bool) -> VmisKnn:
             return VmisKnn(gap_ms=log.sessions.gap, fill=fill, resumes=resumes)
 
-        resumes = sessions_resume(log.past(1), knn, popularity_half_life_ms=log.half_life_ms)
-        self._knn = knn(self.popularity, resumes)
+        rules = choose_list_rules(log.past(1), knn, popularity_half_life_ms=log.half_life_ms)
+        self.repeats = rules.repeats
+        self._knn = knn(self.popularity, rules.resumes)
 
     def observe(self, click: Click) -> None:
         """Learn a click."""
         super().observe(click)
         self._knn.observe(click)
 
-    def top(self, user: str) -> list[str]:
+    def best(self, user: str, unwanted: Collection[str]) -> list[str]:
         """Rank items of the nearest sessions first, then popular ones."""
-        return self._knn.top(user, RANKED)
+        return self._knn.top(user, RANKED, unwanted)
 
     def weights(self, user: str) -> Mapping[str, float]:
         """Scores of the nearest sessions' items, empty if there are none."""
@@ -118,7 +151,7 @@ class SessionKnn(CountingModel):
 
 
 COUNTING_MODELS: dict[str, Callable[[JudgedLog], CountingModel]] = {
-    "popularity": CountingModel,
+    "popularity": Popularity,
     "item-knn": ItemKnn,
     "vmis-knn": SessionKnn,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from evaluation.protocol.data import ExperimentData
 from evaluation.protocol.request_set import RequestSet
 from evaluation.protocol.requests import RequestBatch
-from evaluation.protocol.scores import Run, parameters
+from evaluation.protocol.scores import Run, Scores, joined, parameters
 from mos_online.model import SequenceModel
 from mos_online.training import TrainConfig
 from mos_online.training.content import predict_rows
@@ -22,6 +23,12 @@ from mos_online.training.mixing import learn_mixing
 from mos_online.training.routing import Routing, describe_items
 from mos_online.training.sequence_log import SequenceLog
 from mos_online.training.starts import FromStart, fit_from_better_start
+
+PARTS = 10
+"""What is mixed in is learned anew after each of so many parts of the test."""
+
+LEARNED_ANEW = 2_000
+"""On so many of the newest requests; fine-tuning takes no more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +147,8 @@ def fit_run(
 ) -> tuple[Run, Run | None]:
     """Fit as ``fit_model`` does, then score the test positions.
 
+    What is mixed in is learned anew after each tenth of them; see ``score_as_served``.
+
     Returns:
         The run of the model alone, and that of the same fit with co-clicks and popularity, if it is ``mixed``.
     """
@@ -147,9 +156,9 @@ def fit_run(
     fitted = fit_model(make, data, routing, config=config, rate=rate, seed=seed, mixed=mixed)
     seconds = time.monotonic() - started
 
-    def run(requests: list[RequestBatch]) -> Run:
+    def run(score: Callable[[], Scores]) -> Run:
         began = time.monotonic()
-        scores = RequestSet(requests, fitted.sequences, fitted.model.config).score(fitted.model)
+        scores = score()
         return Run(
             scores=scores,
             validation=fitted.validation,
@@ -161,7 +170,37 @@ def fit_run(
             parameters=parameters(fitted.model),
         )
 
-    return run(data.test), run(data.beside_neighbours[1]) if mixed else None
+    alone = run(lambda: RequestSet(data.test, fitted.sequences, fitted.model.config).score(fitted.model))
+    if not mixed:
+        return alone, None
+    return alone, run(lambda: score_as_served(fitted.model, data.beside_neighbours[1], fitted.sequences))
+
+
+def score_as_served(model: SequenceModel, requests: list[RequestBatch], sequences: SequenceLog) -> Scores:
+    """Score requests, with what is mixed in learned anew on those that were scored, as fine-tuning learns it.
+
+    It happens after each of ``PARTS`` equal parts, on the newest ``LEARNED_ANEW`` requests. All else of the model stays
+    as it is: it learns none of them.
+
+    Args:
+        model: fitted; its mixing changes.
+        requests: in order of time, with neighbours.
+        sequences: the histories.
+    """
+    borders = sorted({len(requests) * part // PARTS for part in range(PARTS + 1)})
+    scored = []
+    for begin, end in pairwise(borders):
+        if begin:
+            learn_what_is_mixed_in(model, _newest(requests[:begin], LEARNED_ANEW), sequences)
+        scored.append(RequestSet(requests[begin:end], sequences, model.config).score(model))
+    return joined(scored)
+
+
+def _newest(requests: list[RequestBatch], count: int) -> list[RequestBatch]:
+    """The last batches that together have at least so many positions, or all."""
+    sizes = [len(one.positions) for one in reversed(requests)]
+    enough = next((batches for batches, done in enumerate(accumulate(sizes), 1) if done >= count), len(requests))
+    return requests[-enough:]
 
 
 def fit_requests(

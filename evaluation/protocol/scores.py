@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,12 @@ class Scores:
     logits: Floats32
     themed: Floats32
     ranks: NDArray[np.int32]
+
+
+def joined(parts: Sequence[Scores]) -> Scores:
+    """The scores of one part of the positions after the other."""
+    names = [one.name for one in fields(Scores)]
+    return Scores(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 @dataclass(frozen=True, kw_only=True)

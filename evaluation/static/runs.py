@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from evaluation.candidates.counting import COUNTING_MODELS, count_run
 from evaluation.candidates.fitted import CANDIDATE_MODELS
+from evaluation.candidates.revisions import revisions_beside
 from evaluation.candidates.sizes import Sizes
 from evaluation.protocol.data import ExperimentData
 from evaluation.protocol.fitting import FitConfig, fit_run, fit_until_stopped
@@ -18,9 +19,9 @@ from mos_online.errors import ModelError
 from mos_online.training.routing import Routing
 
 
-def protocol(data: ExperimentData, config: FitConfig, sizes: Sizes) -> str:
-    """Short hash of everything that must be equal for two runs to be comparable."""
-    return digest(REVISION, data_hash(data.log.events), data.config, config, sizes)
+def protocol(data: ExperimentData, config: FitConfig, sizes: Sizes, model: str = "") -> str:
+    """Short hash of everything that must be equal for two runs to be comparable, but for the candidate model's name."""
+    return digest(REVISION, data_hash(data.log.events), data.config, config, sizes, *revisions_beside(model))
 
 
 def run_task(task: Task, data: ExperimentData, store: Store, *, config: FitConfig, sizes: Sizes) -> list[RunRecord]:
@@ -32,7 +33,7 @@ def run_task(task: Task, data: ExperimentData, store: Store, *, config: FitConfi
     Raises:
         ModelError: no such model or backbone.
     """
-    about = protocol(data, config, sizes)
+    about = protocol(data, config, sizes, task.model)
     keys = [RunKey(task.dataset, task.backbone, task.model, seed) for seed in range(task.seeds)]
     done = {key: record for key in keys if (record := store.record(key, about)) is not None}
     tried: dict[float, list[Runs]] = {}
@@ -49,9 +50,10 @@ def run_task(task: Task, data: ExperimentData, store: Store, *, config: FitConfi
         if key not in done:
             runs = ready[key] if key in ready else run_once(key, data, config, rate, sizes)
             records = {
-                one.model: store.record(one, about) or store.write_run(one, about, run)
+                model: store.record(one, made_by) or store.write_run(one, made_by, run)
                 for model, run in runs.items()
                 for one in [RunKey(key.dataset, key.backbone, model, key.seed)]
+                for made_by in [protocol(data, config, sizes, model)]
             }
             done[key] = records[key.model]
     return [done[key] for key in keys]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from evaluation.candidates.counting import COUNTING_MODELS, count_run
+from evaluation.candidates.revisions import revisions_beside
 from evaluation.candidates.sizes import Sizes
 from evaluation.protocol.fitting import FitConfig
 from evaluation.results.provenance import REVISION, data_hash, digest
@@ -32,20 +33,23 @@ def run_seed(
         sizes: of the models.
     """
     sizes = sizes or Sizes()
-    protocol = digest(REVISION, data_hash(data.log.events), data.config, config, sizes)
+
+    def protocol(name: str) -> str:
+        return digest(REVISION, data_hash(data.log.events), data.config, config, sizes, *revisions_beside(name))
+
     if seed == 0:
         _describe(data, store)
         for name, make in COUNTING_MODELS.items():
             key = RunKey(data.name, "counting", name, 0)
-            if store.record(key, protocol) is None:
-                store.write_run(key, protocol, count_run(make, data))
-    names = [f"{name}@{schedule}" for name in COMPARED for schedule in SCHEDULES]
-    keys = {name: RunKey(data.name, BACKBONE, name, seed) for name in names}
-    if all(store.record(key, protocol) for key in keys.values()):
+            if store.record(key, protocol(name)) is None:
+                store.write_run(key, protocol(name), count_run(make, data))
+    made_by = {f"{name}@{schedule}": protocol(name) for name in COMPARED for schedule in SCHEDULES}
+    keys = {name: RunKey(data.name, BACKBONE, name, seed) for name in made_by}
+    if all(store.record(key, made_by[name]) for name, key in keys.items()):
         return
     runs = walk_forward(data, seed, config=config, sizes=sizes, on_progress=lambda step: None)
     for name, key in keys.items():
-        store.write_run(key, protocol, runs[name])
+        store.write_run(key, made_by[name], runs[name])
 
 
 def _describe(data: WalkForwardData, store: Store) -> None:

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from evaluation.candidates.fitted import CANDIDATE_MODELS
@@ -16,7 +15,7 @@ from evaluation.candidates.sizes import Sizes
 from evaluation.protocol.fitting import FitConfig, fit_requests, go_on_with, learn_what_is_mixed_in
 from evaluation.protocol.request_set import RequestSet
 from evaluation.protocol.requests import RequestBatch
-from evaluation.protocol.scores import Run, Scores, parameters
+from evaluation.protocol.scores import Run, Scores, joined, parameters
 from evaluation.routing.routings import random_themes
 from evaluation.walk_forward.data import WalkForwardData
 from evaluation.walk_forward.knowledge import Knowledge, by_router, updated
@@ -177,11 +176,7 @@ class _ScheduledModel:
 
     def _run(self, scored: list[Scores]) -> Run:
         return Run(
-            scores=Scores(
-                logits=np.concatenate([one.logits for one in scored]),
-                themed=np.concatenate([one.themed for one in scored]),
-                ranks=np.concatenate([one.ranks for one in scored]),
-            ),
+            scores=joined(scored),
             validation=self._quality,
             rate=self._config.rates[0],
             alike=self._alike,

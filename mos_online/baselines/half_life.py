@@ -1,4 +1,4 @@
-"""How fast popularity should forget on a given log, measured on its newest part."""
+"""How fast popularity should forget on a given log, and whether it repeats, measured on its newest part."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from mos_online.baselines.counting import RecentPopularity
-from mos_online.baselines.tried import HOUR, gain_of, split
+from mos_online.baselines.tried import HOUR, gains_of, split
 
 CANDIDATES = tuple(hours * HOUR for hours in (1 / 4, 1 / 2, 1, 2, 4, 8, 24, 7 * 24, 30 * 24))
 
@@ -33,6 +33,20 @@ def choose_half_life(
         popularity = RecentPopularity(half_life_ms=half_life)
         since = newest[0].timestamp - 10 * half_life if newest else 0  # older clicks weigh less than 1/1000
         recent = [click for click in past if click.timestamp >= since]
-        return gain_of(recent, newest, every, lambda click: popularity.top(10), popularity.observe)
+        gains = gains_of(recent, newest, every, lambda _, unwanted: popularity.top(10, unwanted), popularity.observe)
+        return gains[True]
 
     return float(max(candidates, key=gain))
+
+
+def popularity_repeats(events: pl.DataFrame, *, half_life_ms: float, judged: int = 20_000, every: int = 5) -> bool:
+    """Whether popularity does no better without the items that a user had.
+
+    Args:
+        events: as for ``choose_half_life``, as are ``judged`` and ``every``.
+        half_life_ms: of popularity.
+    """
+    past, newest = split(events, judged, LEARNED)
+    popularity = RecentPopularity(half_life_ms=half_life_ms)
+    gains = gains_of(past, newest, every, lambda _, unwanted: popularity.top(10, unwanted), popularity.observe)
+    return gains[True] >= gains[False]

@@ -1,4 +1,4 @@
-"""Which half-life suits the co-clicks of a log, and whether its users resume their sessions."""
+"""Which half-life suits the co-clicks of a log, and whether its users resume their sessions and repeat items."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 import polars as pl
 
 from mos_online.baselines.counting import LastItemKnn, RecentPopularity
-from mos_online.baselines.tried import HOUR, gain_of, split
+from mos_online.baselines.tried import HOUR, gains_of, split
 from mos_online.contracts import Click
 
 KNN_CANDIDATES = tuple(hours * HOUR for hours in (2, 24, 30 * 24, 180 * 24))
@@ -31,11 +31,23 @@ class Neighbours(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KnnChoice:
-    """What suits the co-clicks of a log: their half-life (ms), and whether sessions are resumed."""
+class ListRules:
+    """How neighbours make a list.
+
+    Attributes:
+        resumes: whether the session before counts at the start of the next one.
+        repeats: whether items that the user had may be in it.
+    """
+
+    resumes: bool
+    repeats: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnnChoice(ListRules):
+    """What suits the co-clicks of a log: their half-life (ms), and how they make a list."""
 
     half_life_ms: float
-    resumes: bool
 
 
 def choose_knn(
@@ -47,7 +59,7 @@ def choose_knn(
     judged: int = 20_000,
     every: int = 5,
 ) -> KnnChoice:
-    """The half-life of ``LastItemKnn`` with the best NDCG@10, and then whether sessions are resumed.
+    """The half-life of ``LastItemKnn`` with the best NDCG@10, with or without repeats; then the rules of its lists.
 
     How much longer co-clicks stay true than popularity differs too much for a rule: news did best at 2 hours
     (popularity at 15 minutes), check-ins and film ratings at half a year (popularity at an hour and at a week). At a
@@ -63,8 +75,8 @@ def choose_knn(
     """
     past, newest = split(events, judged, LEARNED)
 
-    def gain(half_life: float, *, resumes: bool) -> float:
-        return _knn_gain(
+    def gains(half_life: float, *, resumes: bool) -> dict[bool, float]:
+        return _knn_gains(
             past,
             newest,
             every,
@@ -72,20 +84,21 @@ def choose_knn(
             lambda fill: LastItemKnn(gap_ms=gap_ms, half_life_ms=half_life, fill=fill, resumes=resumes),
         )
 
-    gains = {half_life: gain(half_life, resumes=False) for half_life in candidates}
-    best = max(gains, key=lambda half_life: gains[half_life])
-    return KnnChoice(half_life_ms=best, resumes=gain(best, resumes=True) > gains[best])
+    ended = {half_life: gains(half_life, resumes=False) for half_life in candidates}
+    best = max(ended, key=lambda half_life: max(ended[half_life].values()))
+    rules = _best_rules({False: ended[best], True: gains(best, resumes=True)})
+    return KnnChoice(half_life_ms=best, resumes=rules.resumes, repeats=rules.repeats)
 
 
-def sessions_resume(
+def choose_list_rules(
     events: pl.DataFrame,
     make: Callable[[RecentPopularity, bool], Neighbours],
     *,
     popularity_half_life_ms: float,
     judged: int = 20_000,
     every: int = 20,
-) -> bool:
-    """Whether a recommender does better if the session before counts at the start of the next one.
+) -> ListRules:
+    """The rules by which a recommender does best.
 
     Args:
         events: as for ``choose_half_life``, as are ``judged`` and ``every``.
@@ -96,20 +109,27 @@ def sessions_resume(
     """
     past, newest = split(events, judged, LEARNED)
 
-    def gain(resumes: bool) -> float:
-        return _knn_gain(past, newest, every, popularity_half_life_ms, lambda fill: make(fill, resumes))
+    def gains(resumes: bool) -> dict[bool, float]:
+        return _knn_gains(past, newest, every, popularity_half_life_ms, lambda fill: make(fill, resumes))
 
-    return gain(True) > gain(False)
+    return _best_rules({resumes: gains(resumes) for resumes in (False, True)})
 
 
-def _knn_gain(
+def _best_rules(gains: dict[bool, dict[bool, float]]) -> ListRules:
+    """``gains``: by whether sessions are resumed, and then by whether items are repeated. The first of equals wins."""
+    every = [(resumes, repeats) for resumes in (False, True) for repeats in (True, False)]
+    resumes, repeats = max(every, key=lambda rules: gains[rules[0]][rules[1]])
+    return ListRules(resumes=resumes, repeats=repeats)
+
+
+def _knn_gains(
     past: Sequence[Click],
     newest: Sequence[Click],
     every: int,
     popularity_half_life_ms: float,
     make: Callable[[RecentPopularity], Neighbours],
-) -> float:
-    """Sum of NDCG@10, as ``gain_of``."""
+) -> dict[bool, float]:
+    """Sums of NDCG@10, as ``gains_of``."""
     fill = RecentPopularity(half_life_ms=popularity_half_life_ms)
     knn = make(fill)
 
@@ -117,4 +137,4 @@ def _knn_gain(
         fill.observe(click)
         knn.observe(click)
 
-    return gain_of(past, newest, every, lambda click: knn.top(click.user_id, 10), observe)
+    return gains_of(past, newest, every, lambda click, unwanted: knn.top(click.user_id, 10, unwanted), observe)

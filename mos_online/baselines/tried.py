@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import polars as pl
 
+from mos_online.baselines.had_items import HadItems
 from mos_online.contracts import Click
 from mos_online.items.clicks import to_clicks
 from mos_online.metrics.ranking import ndcg
@@ -13,7 +14,9 @@ from mos_online.metrics.ranking import ndcg
 HOUR = 3_600_000
 """In ms."""
 
-Rank = Callable[[Click], list[str]]
+Rank = Callable[[Click, Collection[str]], list[str]]
+"""The best items for the user of a click, without those that are named."""
+
 Observe = Callable[[Click], None]
 
 
@@ -24,13 +27,23 @@ def split(events: pl.DataFrame, judged: int, learned: int) -> tuple[list[Click],
     return clicks[:cut], clicks[cut:]
 
 
-def gain_of(past: Sequence[Click], newest: Sequence[Click], every: int, rank: Rank, observe: Observe) -> float:
-    """Sum of NDCG@10 over one in ``every`` of the newest clicks, each predicted just before it is learned."""
+def gains_of(
+    past: Sequence[Click], newest: Sequence[Click], every: int, rank: Rank, observe: Observe
+) -> dict[bool, float]:
+    """Sum of NDCG@10 over one in ``every`` of the newest clicks, each predicted just before it is learned.
+
+    Returns:
+        By whether items that the user had may be in the lists.
+    """
+    had = HadItems()
     for click in past:
         observe(click)
-    gain = 0.0
+        had.observe(click)
+    gains = {True: 0.0, False: 0.0}
     for number, click in enumerate(newest):
         if number % every == 0:
-            gain += ndcg(rank(click), click.item_id)
+            gains[True] += ndcg(rank(click, ()), click.item_id)
+            gains[False] += ndcg(rank(click, had.of(click.user_id)), click.item_id)
         observe(click)
-    return gain
+        had.observe(click)
+    return gains

@@ -29,7 +29,7 @@ Split by time: themes from the oldest {report.router_events:,} events, {report.e
 {report.validation_examples:,} validation positions after those. Early stopping looked at the validation positions, and
 the weights of neighbours and popularity were learned on them, so the model's figures below are slightly optimistic.
 Neighbours and baselines learn from every click at once, popularity beside the model every few clicks. The settings of
-the baselines were chosen on clicks before the validation.
+the baselines were chosen on clicks before the validation, and so was whether each leaves out what the user had.
 
 | next click, full ranking | hit-rate@10 | NDCG@10 |
 |---|---|---|

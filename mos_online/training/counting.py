@@ -8,7 +8,17 @@ from typing import Self
 
 import polars as pl
 
-from mos_online.baselines import LastItemKnn, RecentPopularity, VmisKnn, choose_knn, sessions_resume
+from mos_online.baselines import (
+    HadItems,
+    KnnChoice,
+    LastItemKnn,
+    ListRules,
+    RecentPopularity,
+    VmisKnn,
+    choose_knn,
+    choose_list_rules,
+    popularity_repeats,
+)
 from mos_online.contracts import Click
 from mos_online.items.popularity import WARM_UP_CLICKS
 from mos_online.metrics import Judged, PrequentialJudge
@@ -21,16 +31,17 @@ class CountingSettings:
     """Settings of those who only count, the best ones on the clicks before the judged ones.
 
     Attributes:
-        half_life_ms: of item popularity; knn_half_life_ms: of the co-clicks of ``LastItemKnn``.
+        half_life_ms: of item popularity.
         gap_ms: silence that ends a session.
-        knn_resumes, vmis_resumes: whether the session before counts at the start of the next one.
+        popularity_repeats: whether popularity lists what a user had.
+        knn, vmis: of ``LastItemKnn`` and ``VmisKnn``.
     """
 
     half_life_ms: float
-    knn_half_life_ms: float
     gap_ms: int
-    knn_resumes: bool
-    vmis_resumes: bool
+    popularity_repeats: bool
+    knn: KnnChoice
+    vmis: ListRules
 
     @classmethod
     def chosen(cls, past: pl.DataFrame, *, half_life_ms: float, gap_ms: int) -> Self:
@@ -41,17 +52,16 @@ class CountingSettings:
             half_life_ms: of item popularity.
             gap_ms: silence that ends a session.
         """
-        best = choose_knn(past, gap_ms=gap_ms, popularity_half_life_ms=half_life_ms)
 
         def vmis(fill: RecentPopularity, resumes: bool) -> VmisKnn:
             return VmisKnn(gap_ms=gap_ms, fill=fill, resumes=resumes)
 
         return cls(
             half_life_ms=half_life_ms,
-            knn_half_life_ms=best.half_life_ms,
             gap_ms=gap_ms,
-            knn_resumes=best.resumes,
-            vmis_resumes=sessions_resume(past, vmis, popularity_half_life_ms=half_life_ms),
+            popularity_repeats=popularity_repeats(past, half_life_ms=half_life_ms),
+            knn=choose_knn(past, gap_ms=gap_ms, popularity_half_life_ms=half_life_ms),
+            vmis=choose_list_rules(past, vmis, popularity_half_life_ms=half_life_ms),
         )
 
 
@@ -68,20 +78,21 @@ def measure_baselines(clicks: Sequence[Click], first: int, best: CountingSetting
     """
     popularity = RecentPopularity(half_life_ms=best.half_life_ms)
     item_knn = LastItemKnn(
-        gap_ms=best.gap_ms, half_life_ms=best.knn_half_life_ms, fill=popularity, resumes=best.knn_resumes
+        gap_ms=best.gap_ms, half_life_ms=best.knn.half_life_ms, fill=popularity, resumes=best.knn.resumes
     )
-    vmis_knn = VmisKnn(gap_ms=best.gap_ms, fill=popularity, resumes=best.vmis_resumes)
-    judge = PrequentialJudge()
+    vmis_knn = VmisKnn(gap_ms=best.gap_ms, fill=popularity, resumes=best.vmis.resumes)
+    had, judge = HadItems(), PrequentialJudge()
     warm = max(0, first - WARM_UP_CLICKS)
     for number, click in enumerate(clicks[warm:], warm):
         if number >= first:
+            old = had.of(click.user_id)
             answers = {
-                "popularity": popularity.top(10),
-                "item-knn": item_knn.top(click.user_id, 10),
-                "vmis-knn": vmis_knn.top(click.user_id, 10),
+                "popularity": popularity.top(10, () if best.popularity_repeats else old),
+                "item-knn": item_knn.top(click.user_id, 10, () if best.knn.repeats else old),
+                "vmis-knn": vmis_knn.top(click.user_id, 10, () if best.vmis.repeats else old),
             }
             judge.ask(str(number), click.user_id, SLICE, answers)
             judge.settle(str(number), click.item_id)
-        for learner in (popularity, item_knn, vmis_knn):
+        for learner in (popularity, item_knn, vmis_knn, had):
             learner.observe(click)
     return judge.result(SLICE)

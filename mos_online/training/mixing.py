@@ -17,8 +17,14 @@ from mos_online.training.ranking import CatalogueRanking, in_chunks
 FEWEST = 50
 """With fewer positions there is nothing to learn from, and nothing is mixed in."""
 
+FEWEST_ANEW = 500
+"""With fewer positions weights that were learned before stay: so few tell more of chance than of a change."""
+
 PULL = 1e-3
 """Of the weights towards 0, so that they stay finite where one source is always right."""
+
+KEPT = 4.0
+"""Of the weights towards those that were learned before, over the number of positions: a Gaussian prior."""
 
 FIRST = -2.0
 """Where the constants begin: each source has a tenth."""
@@ -46,6 +52,8 @@ class _Targets:
 def learn_mixing(model: SequenceModel, data: ExampleLog) -> None:
     """Set the weights of ``model.mixing`` to those that make the targets most likely.
 
+    Weights that were learned before are where the new ones begin. They change no more than the targets give reason for.
+
     Args:
         model: everything else of it stays as it is.
         data: later examples than it has learned, with neighbours; without them nothing is learned.
@@ -53,21 +61,28 @@ def learn_mixing(model: SequenceModel, data: ExampleLog) -> None:
     model.eval()
     chunks = (chunk.to(model.device) for chunk in in_chunks(data))
     found = [_targets(model, chunk, chunk.neighbours) for chunk in chunks if chunk.neighbours is not None]
-    if sum(len(one.facts) for one in found) < FEWEST:
+    mixing = model.mixing
+    if sum(len(one.facts) for one in found) < (FEWEST_ANEW if mixing.learned else FEWEST):
         return
     names = [one.name for one in fields(_Targets)]
     whole = _Targets(**{name: torch.cat([getattr(part, name) for part in found]).cpu() for name in names})
-    weights, again = _most_likely(whole)
-    model.mixing.set_weights(weights.float(), again.item())
+    before = (mixing.weights.double().cpu(), mixing.again.double().cpu()) if mixing.learned else None
+    weights, again = _most_likely(whole, before)
+    mixing.set_weights(weights.float(), again.item())
 
 
-def _most_likely(targets: _Targets) -> tuple[Tensor, Tensor]:
-    """The weights, float64 (SOURCES, FACTS), and ``again``, float64 (1,), of ``Mixing``."""
+def _most_likely(targets: _Targets, before: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+    """The weights, float64 (SOURCES, FACTS), and ``again``, float64 (1,), of ``Mixing``; ``before``: the same."""
     logs, shares, facts = targets.logs.double(), targets.shares.double(), targets.facts.double()
-    weights = torch.zeros(SOURCES, FACTS, dtype=torch.float64)
+    towards = (torch.zeros(SOURCES, FACTS, dtype=torch.float64), torch.zeros(1, dtype=torch.float64))
+    pull = PULL
+    weights, again = (start.clone() for start in towards)
     weights[:, 0] = FIRST
+    if before is not None:
+        towards, pull = before, KEPT / len(facts)
+        weights, again = (start.clone() for start in before)
     weights.requires_grad_()
-    again = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    again.requires_grad_()
     optimizer = torch.optim.LBFGS([weights, again], max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
@@ -75,7 +90,8 @@ def _most_likely(targets: _Targets) -> tuple[Tensor, Tensor]:
         odds = torch.cat([torch.zeros(len(facts), 1, dtype=torch.float64), facts @ weights.T], 1)
         odds = odds.masked_fill(~targets.speaks, -torch.inf).log_softmax(1)
         chances = torch.cat([logs[:, :1], logs[:, 1:] + again * targets.again - left_over(again, shares)], 1)
-        lost = PULL * (weights.square().sum() + again.square().sum()) - (odds + chances).logsumexp(1).mean()
+        moved = (weights - towards[0]).square().sum() + (again - towards[1]).square().sum()
+        lost = pull * moved - (odds + chances).logsumexp(1).mean()
         lost.backward()
         return lost
 

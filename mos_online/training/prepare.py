@@ -139,7 +139,7 @@ def prepare(
         model_config=sizes,
         learned=example_log(first, held_out, config.moment),
         validation=example_log(
-            held_out, count, config.fresh, CoClickRules(half_life_ms=counting.knn_half_life_ms, window_ms=sessions.gap)
+            held_out, count, config.fresh, CoClickRules(half_life_ms=counting.knn.half_life_ms, window_ms=sessions.gap)
         ),
     )
 

@@ -44,7 +44,7 @@ def as_checkpoint(model: MoS, data: TrainingData) -> ModelCheckpoint:
         popular=most_clicked(data.log),
         catalogued=_catalogued(data),
         half_life_ms=data.half_life_ms,
-        co_click_half_life_ms=data.counting.knn_half_life_ms,
+        co_click_half_life_ms=data.counting.knn.half_life_ms,
         training={},
     )
 

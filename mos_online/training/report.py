@@ -19,6 +19,7 @@ class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
         half_life_hours: of item popularity, chosen on events before the validation.
         knn_half_life_hours, knn_resumes: of item-kNN, chosen on the same events, see ``LastItemKnn``. Co-clicks have
             the same half-life.
+        popularity_repeats, knn_repeats: whether their lists hold items that the user had, which was better there.
         mos_hit_rate, mos_ndcg: of the model, with neighbours and popularity mixed in as in service.
         alone_hit_rate, alone_ndcg: of the model by itself.
         alike: whether items that share sessions started out alike, which the validation positions decided.
@@ -48,3 +49,5 @@ class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
     passes: int
     seconds: float
     theme_labels: list[str]
+    popularity_repeats: bool = True
+    knn_repeats: bool = True

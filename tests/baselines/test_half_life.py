@@ -8,7 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mos_online.baselines import LastItemKnn, RecentPopularity, choose_half_life, choose_knn, sessions_resume
+from mos_online.baselines import (
+    LastItemKnn,
+    RecentPopularity,
+    choose_half_life,
+    choose_knn,
+    choose_list_rules,
+    popularity_repeats,
+)
 
 HOUR = 3_600_000
 SHORT, LONG = HOUR, 1000 * HOUR
@@ -97,4 +104,38 @@ def test_whether_sessions_are_resumed_is_seen_in_the_log(resumed: bool) -> None:
     def knn(fill: RecentPopularity, resumes: bool) -> LastItemKnn:
         return LastItemKnn(gap_ms=GAP, half_life_ms=LONG, fill=fill, resumes=resumes)
 
-    assert sessions_resume(events, knn, popularity_half_life_ms=LONG, judged=600, every=1) == resumed
+    rules = choose_list_rules(events, knn, popularity_half_life_ms=LONG, judged=600, every=1)
+    assert rules.resumes == resumed
+
+
+def carts(*, again: bool) -> pl.DataFrame:
+    """Sessions of three items that go together. Users come back for the same ones, or for those that they miss."""
+    rng = np.random.default_rng(5)
+    rows, bundles = [], [list(rng.permutation(40)) for _ in range(60)]
+    for number in range(600):
+        user = int(rng.integers(60))
+        bundle = bundles[user][0] if again else bundles[user].pop()
+        time = number * 600_000
+        rows += [(f"u{user}", f"i{bundle}-{n}", time + 1000 * n) for n in rng.permutation(3).tolist()]
+    return log(rows)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_whether_items_are_repeated_is_seen_in_the_log(again: bool) -> None:
+    """With the item clicked last goes the one clicked before it: a list begins with it, unless it is left out."""
+    events = carts(again=again)
+    best = choose_knn(events, gap_ms=GAP, popularity_half_life_ms=LONG, candidates=(LONG,), judged=900, every=1)
+    assert best.repeats == again
+
+    def knn(fill: RecentPopularity, resumes: bool) -> LastItemKnn:
+        return LastItemKnn(gap_ms=GAP, half_life_ms=LONG, fill=fill, resumes=resumes)
+
+    rules = choose_list_rules(events, knn, popularity_half_life_ms=LONG, judged=900, every=1)
+    assert rules.repeats == again
+
+
+def test_popularity_leaves_out_what_nobody_takes_twice() -> None:
+    ring = log([(f"u{n % 10}", f"i{n // 10 + n % 3}", n * 1000) for n in range(900)])
+    fans = log([(f"u{n % 10}", f"i{n % 10}", n * 1000) for n in range(900)])
+    assert not popularity_repeats(ring, half_life_ms=LONG, judged=300, every=1)
+    assert popularity_repeats(fans, half_life_ms=LONG, judged=300, every=1)

@@ -153,7 +153,7 @@ def test_neighbours_are_counted_if_somebody_asks_for_them_and_once(
 
     def choose(events: pl.DataFrame, **settings: float) -> KnnChoice:
         chosen.append(len(events))
-        return KnnChoice(half_life_ms=1e8, resumes=True)
+        return KnnChoice(half_life_ms=1e8, resumes=True, repeats=True)
 
     monkeypatch.setattr(data_module, "choose_knn", choose)
     data = small_experiment(population)
