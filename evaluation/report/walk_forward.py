@@ -53,8 +53,8 @@ def _dataset(results: Results, dataset: str) -> Iterator[str]:
         f"mixed in, and then the model makes one pass over all its clicks; new items get routing rows. Retrained: "
         f"fitted anew, router included, every {config['anew'] * config['hours']:g} hours, and not updated in between. "
         f"`mos-served` is the same fit as `mos`, with co-clicks and popularity mixed in as the service does it. Models "
-        f"that count learn every click at once; what is popular is told to all others at every {config['fresh']}th "
-        f"judged click. Intervals: 95 %, by drawing user-hours. "
+        f"that count learn every click at once; what is popular is told to all others at every "
+        f"{_every(config['fresh'])}judged click. Intervals: 95 %, by drawing user-hours. "
         f"Data {about['data']}.\n"
     )
     yield "| model | seeds | GAUC | same theme | NDCG@10 | HR@10 | MRR@20 | NDCG@10 on new items | s |"
@@ -128,3 +128,7 @@ def _figure(results: Results, dataset: str) -> Figure:
     axes.set(title=dataset, xlabel="step", ylabel="NDCG@10")
     axes.legend(fontsize=7, ncols=2)
     return figure
+
+
+def _every(count: int) -> str:
+    return "" if count == 1 else f"{count}th "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from evaluation.candidates.counting import COUNTING_MODELS
 from evaluation.candidates.fitted import CANDIDATE_MODELS
 from evaluation.protocol.fitting import FitConfig
 from evaluation.protocol.split import SplitConfig
@@ -32,7 +33,7 @@ HISTORIES = ("long", "short", "hrnn", "dsin")
 FRESH = ("backbone+fresh-table", "mos-fresh")
 NEGATIVE = ("mos-contrastive", "mos-own")
 SUPERSEDED = ("mos-residual", "mos-recurrent")
-COUNTED = ("popularity", "item-knn", "vmis-knn")
+COUNTING, COUNTED = "counting", tuple(COUNTING_MODELS)
 HOPS = (0.1, 0.4, 0.8)
 
 
@@ -72,7 +73,8 @@ class Wanted:
     """What somebody wants to see of a plan; an empty list means everything.
 
     Attributes:
-        datasets, backbones, models: the names wanted. If all three are given, a comparison may go beyond the plan.
+        datasets, backbones, models: the names wanted. If all three are given, a comparison may go beyond the plan. A
+            dataset that the plan does not have gets what opens the report.
         seeds: of every model, instead of the plan's.
     """
 
@@ -89,18 +91,29 @@ class Wanted:
         """
         if self.datasets and self.backbones and self.models:
             models = [model for model in self.models if model not in {_alone(other) for other in self.models}]
-            tasks = [*_tasks(self.datasets, self.backbones, models, self.seeds or SEEDS)]
-            return msgspec.structs.replace(plan, tasks=tasks)
+            tasks = [
+                task
+                for task in _tasks(self.datasets, self.backbones, models, self.seeds or SEEDS)
+                if (task.backbone == COUNTING) == (task.model in COUNTING_MODELS)
+            ]
+            return self._some(plan, tasks)
+        planned = {task.dataset for task in plan.tasks}
+        others = [name for name in self.datasets if name not in planned]
         tasks = [
             msgspec.structs.replace(task, seeds=self.seeds or task.seeds)
-            for task in plan.tasks
+            for task in [*plan.tasks, *opening(others)]
             if (not self.datasets or task.dataset in self.datasets)
             and (not self.backbones or task.backbone in self.backbones)
             and (not self.models or {task.model, _alone(task.model)} & set(self.models))
         ]
+        return self._some(plan, tasks)
+
+    @staticmethod
+    def _some(plan: Plan, tasks: list[Task]) -> Plan:
         if not tasks:
             raise SettingsError(
-                "nothing in the plan fits --dataset, --backbone and --model; give all three to go beyond it"
+                "nothing in the plan fits --dataset, --backbone and --model; give all three to go beyond it. Models "
+                f"that count ({', '.join(COUNTED)}) have the backbone {COUNTING}, and no others"
             )
         return msgspec.structs.replace(plan, tasks=tasks)
 
@@ -119,10 +132,8 @@ def full() -> Plan:
     planted = [f"synthetic:hop={hop}" for hop in HOPS]
     noisy = [f"{planted[-1]},noise={noise}" for noise in (0.0, 0.3)]
     groups = [
-        [*_tasks(REAL, ["counting"], COUNTED, 1)],
-        [*_tasks(REAL, [REFERENCE], [SERVED, BASELINE], 3)],  # the fit that is served is scored alone, too
-        [*_tasks(REAL, ["sasrec"], [BASELINE], 3)],
-        [*_tasks(planted, ["counting"], COUNTED, 1)],
+        [*opening(REAL)],
+        [*_tasks(planted, [COUNTING], COUNTED, 1)],
         [*_tasks(planted, [REFERENCE], [OURS, BASELINE], 2)],
         [*_tasks([*REAL, planted[-1]], [REFERENCE], ["mos-random"], 2)],
         [*_tasks([*beauty, *long, REAL[2], REAL[5]], ["gru4rec"], [OURS, BASELINE], 2)],
@@ -141,12 +152,19 @@ def full() -> Plan:
     )
 
 
+def opening(datasets: Sequence[str]) -> Iterator[Task]:
+    """What opens the report: MoS alone and as served, its backbone, SASRec and those who count."""
+    yield from _tasks(datasets, [COUNTING], COUNTED, 1)
+    yield from _tasks(datasets, [REFERENCE], [SERVED, BASELINE], 3)  # the fit that is served is scored alone, too
+    yield from _tasks(datasets, ["sasrec"], [BASELINE], 3)
+
+
 def quick() -> Plan:
     """About five minutes on two cores: enough to see that everything runs, too little to conclude anything."""
     sets = ["movielens_100k", "synthetic:hop=0.8"]
     tasks = [
         *_tasks(sets, [REFERENCE], [BASELINE, OURS, "mos-random"], 2),
-        *_tasks(sets, ["counting"], COUNTED, 1),
+        *_tasks(sets, [COUNTING], COUNTED, 1),
         *_tasks(["synthetic:hop=0.8"], [REFERENCE], ["wide", "mmoe", "hrnn"], 1),
         *_tasks(["synthetic:hop=0.8"], ["din"], [BASELINE, OURS], 1),
     ]

@@ -187,7 +187,11 @@ class WalkForwardData:
 
     def known(self, step: int) -> Tensor:
         """Items clicked before the step, float32 (items + 1,): 1 for those, else 0."""
-        return torch.from_numpy((self.first_seen < self.borders[step]).astype(np.float32))
+        return self.known_before(self.borders[step])
+
+    def known_before(self, time: int) -> Tensor:
+        """The same of a time (ms)."""
+        return torch.from_numpy((self.first_seen < time).astype(np.float32))
 
     def new_items(self) -> list[tuple[str, int]]:
         """Items first clicked during the steps, and when (ms)."""

@@ -105,27 +105,29 @@ class _ScheduledModel:
         """Fit from scratch on the examples before the step, as ``mos train`` does."""
         began = time.monotonic()
         sizes = self._sizes.config(self._data.catalogue, BACKBONE, known.routing)
+        train, validation = self._data.training(step)
+        until = int(self._data.log.times[validation[0].positions[0]])
+        learned = replace(known, known=self._data.known_before(until))
 
         def made(alike: bool) -> SequenceModel:
             torch.manual_seed(self._seed)
             self._model = self._candidate.make(sizes)
-            self._tell(known)
+            self._tell(learned)
             if alike:
                 self._model.start_from(self._data.first_rows(step, sizes.width))
             return self._model
 
-        train, validation = self._data.training(step)
         sequences = self._sequences(known)
         best = fit_requests(
             made, train, validation, sequences, config=self._config, rate=self._config.rates[0], seed=self._seed
         )
         self._model = best.model
         self._quality, self._passes, self._alike = best.reached.both, best.passes, best.alike
+        before = self._data.log.before(until)["item_id"].to_list()
+        predict_rows(best.model, self._data.catalogue.clicks(before))
         if self._candidate.alone:
-            beside = self._data.watched_beside_neighbours(step)
-            before = self._data.log.before(int(self._data.log.times[validation[0].positions[0]]))
-            predict_rows(best.model, self._data.catalogue.clicks(before["item_id"].to_list()))
-            learn_what_is_mixed_in(best.model, beside, sequences)
+            learn_what_is_mixed_in(best.model, self._data.watched_beside_neighbours(step), sequences)
+        self._tell(known)
         go_on_with(
             [*train, *validation],
             best.model,

@@ -51,7 +51,7 @@ def evaluate(
     from mos_cli.evaluate.logs import Logs  # noqa: PLC0415
     from mos_cli.home import datasets_folder  # noqa: PLC0415
     from mos_cli.read_log import read_log  # noqa: PLC0415
-    from mos_online.errors import SettingsError  # noqa: PLC0415
+    from mos_online.errors import MosError, SettingsError  # noqa: PLC0415
     from mos_online.settings import settings  # noqa: PLC0415
     from simulator.datasets import ReadOptions  # noqa: PLC0415
 
@@ -79,5 +79,10 @@ def evaluate(
         work = static_jobs(tasks, store, logs)
     for name in names:  # before the work: what cannot be read is said at once, and what was left out
         read_log(name, format_name, options, settings=configured, console=console, clock=False)
-    do(work, processes=jobs, console=console)
+    try:
+        do(work, processes=jobs, console=console)
+    except MosError:
+        if store.records():  # what the other jobs have found
+            console.print(f"report: {write(store)}", soft_wrap=True)
+        raise
     console.print(f"report: {write(store)}", soft_wrap=True)

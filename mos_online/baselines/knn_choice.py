@@ -66,14 +66,14 @@ def choose_knn(
     week, film ratings lose a quarter of their hits.
 
     Args:
-        events: as for ``choose_half_life``, as are ``candidates``, ``judged`` and ``every``.
+        events: as for ``choose_half_life``, as are ``candidates`` and ``every``.
         gap_ms: of sessions.
         popularity_half_life_ms: of the popularity that fills the lists.
         candidates: half-lives to try, ms.
-        judged: events at the end that are predicted.
+        judged: events at the end that are predicted, at most a quarter of all.
         every: one event in ``every`` is predicted.
     """
-    past, newest = split(events, judged, LEARNED)
+    past, newest = split(events, min(judged, len(events) // 4), LEARNED)
 
     def gains(half_life: float, *, resumes: bool) -> dict[bool, float]:
         return _knn_gains(
@@ -101,13 +101,13 @@ def choose_list_rules(
     """The rules by which a recommender does best.
 
     Args:
-        events: as for ``choose_half_life``, as are ``judged`` and ``every``.
+        events: as for ``choose_half_life``, as is ``every``.
         make: makes the recommender, from the popularity that fills its lists and whether sessions are resumed.
         popularity_half_life_ms: of that popularity.
-        judged: events at the end that are predicted.
+        judged: events at the end that are predicted, at most a quarter of all.
         every: one event in ``every`` is predicted.
     """
-    past, newest = split(events, judged, LEARNED)
+    past, newest = split(events, min(judged, len(events) // 4), LEARNED)
 
     def gains(resumes: bool) -> dict[bool, float]:
         return _knn_gains(past, newest, every, popularity_half_life_ms, lambda fill: make(fill, resumes))

@@ -137,5 +137,5 @@ def test_whether_items_are_repeated_is_seen_in_the_log(again: bool) -> None:
 def test_popularity_leaves_out_what_nobody_takes_twice() -> None:
     ring = log([(f"u{n % 10}", f"i{n // 10 + n % 3}", n * 1000) for n in range(900)])
     fans = log([(f"u{n % 10}", f"i{n % 10}", n * 1000) for n in range(900)])
-    assert not popularity_repeats(ring, half_life_ms=LONG, judged=300, every=1)
-    assert popularity_repeats(fans, half_life_ms=LONG, judged=300, every=1)
+    assert not popularity_repeats(ring, half_life_ms=LONG, judged=300)
+    assert popularity_repeats(fans, half_life_ms=LONG, judged=300)

@@ -75,3 +75,18 @@ def test_the_session_before_counts_if_the_training_chose_so(resumes: bool) -> No
     trained = msgspec.structs.replace(TRAINED, knn_resumes=resumes)
     result = judged(log, [one], trained, gap_ms=GAP).result(START)
     assert (result.ndcg["knn"].mean == 1.0) is resumes
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_what_a_user_had_is_left_out_if_the_training_chose_so(repeats: bool) -> None:
+    """User e had the ten most popular items, the last of them just now, and y goes with it less often than they do."""
+    ten = [f"t{n}" for n in range(10)]
+    fans = [(f"f{n}", item, 100 + n) for n in range(5) for item in ten]
+    log = demo([*REPLAYED, *fans, *[("e", item, 110) for item in ten], ("g", "t9", 120), ("g", "y", 121)])
+    one = asked("e", counted_to=10**6, published=len(log.replayed), label="y")
+    trained = msgspec.structs.replace(TRAINED, knn_repeats=repeats, popularity_repeats=repeats)
+    result = judged(log, [one], trained, gap_ms=GAP).result(INSIDE)
+    for name in ("knn", "knn_all_knowing"):
+        assert (result.ndcg[name].mean == 1.0) is not repeats
+    for name in ("popularity", "popularity_all_knowing"):
+        assert (result.hit_rate[name].mean == 1.0) is not repeats

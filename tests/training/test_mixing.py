@@ -14,6 +14,7 @@ from mos_online.model import MoS
 from mos_online.model.co_clicks import ASKED, FACTS, Evidence, evidence_of
 from mos_online.model.mixing import NEIGHBOURS, RECENT, SLOW, SOURCES
 from mos_online.sessions import SessionConfig
+from mos_online.training import mixing
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.examples import ExampleLog
@@ -87,6 +88,23 @@ def test_neighbours_count_for_little_where_nobody_knows_what_comes_next() -> Non
         assert chunk.neighbours is not None
         evidence = evidence_of(chunk.batch, chunk.neighbours, chunk.moment)
         assert (shares(model, evidence)[:, 1 + NEIGHBOURS] < 0.5).all()
+
+
+def test_what_was_learned_before_stays_unless_many_positions_say_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, data = examples(planted=True)
+    model.mixing.set_weights(WEIGHTS, AGAIN)
+    learn_mixing(model, data)
+    assert data.count < mixing.FEWEST_ANEW
+    assert torch.equal(model.mixing.weights, WEIGHTS)
+    monkeypatch.setattr(mixing, "FEWEST_ANEW", data.count)
+    moved = []
+    for kept in (1e6, mixing.KEPT):
+        model.mixing.set_weights(WEIGHTS, AGAIN)
+        monkeypatch.setattr(mixing, "KEPT", kept)
+        learn_mixing(model, data)
+        moved.append((model.mixing.weights - WEIGHTS).abs().max().item())
+    assert moved[0] < 0.01
+    assert moved[1] > 0.1
 
 
 def test_without_neighbours_nothing_is_learned_and_no_score_changes() -> None:

@@ -6,7 +6,19 @@ import pytest
 
 from evaluation.candidates.fitted import CANDIDATE_MODELS
 from evaluation.report.opening import COLUMNS
-from evaluation.static.plan import COUNTED, OURS, REAL, REFERENCE, SERVED, Task, Wanted, full, quick
+from evaluation.static.plan import (
+    COUNTED,
+    COUNTING,
+    OURS,
+    REAL,
+    REFERENCE,
+    SERVED,
+    Task,
+    Wanted,
+    full,
+    opening,
+    quick,
+)
 from mos_online.errors import SettingsError
 from mos_online.model import MoSConfig
 
@@ -48,9 +60,23 @@ def test_all_three_names_go_beyond_the_plan() -> None:
     ]
 
 
+def test_those_who_count_have_a_backbone_of_their_own() -> None:
+    tasks = wanted(("mine",), (REFERENCE, COUNTING), (OURS, "popularity"))
+    assert {(task.backbone, task.model) for task in tasks} == {(REFERENCE, OURS), (COUNTING, "popularity")}
+
+
+def test_a_log_that_the_plan_does_not_have_gets_what_opens_the_report() -> None:
+    tasks = wanted(datasets=("mine", "movielens_100k"))
+    assert [task for task in tasks if task.dataset == "mine"] == [*opening(["mine"])]
+    assert {task.dataset for task in tasks} == {"mine", "movielens_100k"}
+    assert {task.model for task in wanted(("mine",), (), (OURS,), 2)} == {SERVED}
+
+
 def test_what_the_plan_does_not_have_is_refused() -> None:
     with pytest.raises(SettingsError, match="give all three to go beyond it"):
-        wanted(datasets=("nowhere",))
+        wanted(datasets=("mine",), backbones=("din",))
+    with pytest.raises(SettingsError, match="have the backbone counting"):
+        wanted(("mine",), (REFERENCE,), ("popularity",))
 
 
 def test_every_model_of_the_plans_can_be_built_on_its_backbone() -> None:
