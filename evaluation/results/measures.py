@@ -68,6 +68,12 @@ class Results:
         seeds = min(len(a), len(b))
         return seed_interval((a[:seeds] - b[:seeds]) @ weights / weights.sum())
 
+    def seed_ndcg_gain(self, dataset: str, backbone: str, one: str, other: str) -> Estimate:
+        """The difference in NDCG@10 of two fitted models, with an interval over seeds of training."""
+        a, b = (self.group(dataset, backbone, name).ndcg().mean(1) for name in (one, other))
+        seeds = min(len(a), len(b))
+        return seed_interval(a[:seeds] - b[:seeds])
+
     def request_gains(
         self, dataset: str, backbone: str, one: str, other: str, *, themed: bool = False
     ) -> tuple[Floats, Mask, Ints]:

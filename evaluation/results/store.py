@@ -109,7 +109,13 @@ class Store:
             return Scores(logits=read["logits"], themed=read["themed"], ranks=read["ranks"])
 
     def write_facts(self, dataset: str, about: dict[str, Any], columns: dict[str, NDArray[np.generic]]) -> None:
-        """Write facts about a dataset (``about``) and about its test positions (``columns``)."""
+        """Write facts about a dataset and about its test positions.
+
+        Args:
+            dataset: its name.
+            about: facts; "protocols" are those of its runs. Runs of others are no longer read.
+            columns: one value for each test position.
+        """
         folder = self.root / folder_name(dataset)
         folder.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(folder / FACTS, **columns)  # type: ignore[arg-type]
@@ -132,11 +138,9 @@ class Store:
         with np.load(file) as read:
             return dict(read)
 
-    def describes(self, dataset: str, revision: int) -> bool:
-        """Whether there are facts of this revision."""
-        return (self.root / folder_name(dataset) / "about.json").exists() and self.about(dataset).get(
-            "revision"
-        ) == revision
+    def describes(self, dataset: str, protocols: list[str]) -> bool:
+        """Whether there are facts that were written for these protocols."""
+        return self._has_facts(dataset) and self.about(dataset).get("protocols") == protocols
 
     def about(self, dataset: str) -> dict[str, Any]:
         """The facts about the dataset that ``write_facts`` wrote."""
@@ -144,6 +148,12 @@ class Store:
         return document
 
     def records(self) -> list[RunRecord]:
-        """The records of all runs, ordered by key."""
+        """The records of all runs, ordered by key, but for those of other protocols than the facts about their log."""
         found = [msgspec.json.decode(file.read_bytes(), type=RunRecord) for file in self.root.rglob(RECORD)]
-        return sorted(found, key=lambda record: record.key)
+        logs = {one.key.dataset for one in found}
+        current = {log: self.about(log).get("protocols") for log in logs if self._has_facts(log)}
+        kept = [one for one in found if one.protocol in (current.get(one.key.dataset) or [one.protocol])]
+        return sorted(kept, key=lambda record: record.key)
+
+    def _has_facts(self, dataset: str) -> bool:
+        return (self.root / folder_name(dataset) / "about.json").exists()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from evaluation.hopping.analysis import measure_hopping
 from evaluation.hopping.verdict import verdict
 from evaluation.protocol.data import ExperimentData
-from evaluation.results.provenance import REVISION, data_hash
+from evaluation.results.provenance import data_hash
 from evaluation.results.store import Store
 from evaluation.static.facts import facts
 from evaluation.static.theme_map import theme_map
@@ -18,9 +18,16 @@ DRAWN = 1500
 """Items of a theme map, at most."""
 
 
-def describe(data: ExperimentData, store: Store) -> None:
-    """Write down what is true of the dataset, of its test positions, and whether its users hop before those; once."""
-    if store.describes(data.name, REVISION):
+def describe(data: ExperimentData, store: Store, protocols: list[str]) -> None:
+    """Write down what is true of the dataset, of its test positions, and whether its users hop before those; once.
+
+    Args:
+        data: the dataset.
+        store: where it is written.
+        protocols: of the runs that are compared on it. Runs that were made under others, such as on an older state of
+            the log, are no longer read.
+    """
+    if store.describes(data.name, protocols):
         return
     positions = np.concatenate([one.positions for one in data.test])
     _, per_user = np.unique(data.log.users[positions], return_counts=True)
@@ -41,7 +48,7 @@ def describe(data: ExperimentData, store: Store) -> None:
         "labels": data.router.labels[1:],
         "hopping": _hopping(data),
         "data": data_hash(data.log.events),
-        "revision": REVISION,
+        "protocols": protocols,
     }
     store.write_facts(data.name, about, facts(data, positions))
     store.write_map(data.name, _map(data))

@@ -24,6 +24,12 @@ def protocol(data: ExperimentData, config: FitConfig, sizes: Sizes, model: str =
     return digest(REVISION, data_hash(data.log.events), data.config, config, sizes, *revisions_beside(model))
 
 
+def protocols(data: ExperimentData, config: FitConfig, sizes: Sizes) -> list[str]:
+    """Those of all candidate models."""
+    names = [*CANDIDATE_MODELS, *COUNTING_MODELS]
+    return list(dict.fromkeys(protocol(data, config, sizes, model) for model in names))
+
+
 def run_task(task: Task, data: ExperimentData, store: Store, *, config: FitConfig, sizes: Sizes) -> list[RunRecord]:
     """Fit and score a candidate model with all its seeds, but for those that are there.
 

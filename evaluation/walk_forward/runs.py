@@ -37,13 +37,13 @@ def run_seed(
     def protocol(name: str) -> str:
         return digest(REVISION, data_hash(data.log.events), data.config, config, sizes, *revisions_beside(name))
 
+    made_by = {f"{name}@{schedule}": protocol(name) for name in COMPARED for schedule in SCHEDULES}
     if seed == 0:
-        _describe(data, store)
+        _describe(data, store, list(dict.fromkeys([*made_by.values(), *map(protocol, COUNTING_MODELS)])))
         for name, make in COUNTING_MODELS.items():
             key = RunKey(data.name, "counting", name, 0)
             if store.record(key, protocol(name)) is None:
                 store.write_run(key, protocol(name), count_run(make, data))
-    made_by = {f"{name}@{schedule}": protocol(name) for name in COMPARED for schedule in SCHEDULES}
     keys = {name: RunKey(data.name, BACKBONE, name, seed) for name in made_by}
     if all(store.record(key, made_by[name]) for name, key in keys.items()):
         return
@@ -52,7 +52,7 @@ def run_seed(
         store.write_run(key, made_by[name], runs[name])
 
 
-def _describe(data: WalkForwardData, store: Store) -> None:
+def _describe(data: WalkForwardData, store: Store, protocols: list[str]) -> None:
     about = {
         "events": len(data.log.events),
         "users": data.log.events["user_id"].n_unique(),
@@ -61,6 +61,7 @@ def _describe(data: WalkForwardData, store: Store) -> None:
         "borders_ms": data.borders,
         "half_life_hours": data.half_life_ms / 3_600_000,
         "data": data_hash(data.log.events),
+        "protocols": protocols,
         "config": msgspec.to_builtins(data.config),
         "new_items": msgspec.to_builtins(routability(data)),
     }

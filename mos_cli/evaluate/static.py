@@ -11,7 +11,7 @@ from evaluation.protocol.split import SplitConfig
 from evaluation.results.store import Store
 from evaluation.static.describe import describe
 from evaluation.static.plan import Plan, Task
-from evaluation.static.runs import run_task
+from evaluation.static.runs import protocols, run_task
 from mos_cli.evaluate.jobs import Job
 from mos_cli.evaluate.logs import Logs
 
@@ -28,7 +28,7 @@ def static_jobs(plan: Plan, store: Store, logs: Logs) -> list[Job]:
 def _do(task: Task, plan: Plan, root: Path, logs: Logs) -> None:
     store = Store(root)
     data = _data(task.dataset, logs, plan.split)
-    describe(data, store)
+    describe(data, store, protocols(data, plan.fit, Sizes()))
     run_task(task, data, store, config=plan.fit, sizes=Sizes())
 
 

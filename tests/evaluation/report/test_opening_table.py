@@ -10,13 +10,13 @@ from evaluation.protocol.scores import Run, Scores
 from evaluation.report.opening import COLUMNS, opening
 from evaluation.results.measures import Results
 from evaluation.results.store import RunKey, Store
-from evaluation.static.plan import OURS, REFERENCE, SERVED
+from evaluation.static.plan import BASELINE, OURS, REFERENCE, SERVED
 
 USERS, EACH = 20, 4
 N = USERS * EACH
 
 
-def write(store: Store, dataset: str, backbone: str, model: str, rank: int) -> None:
+def write(store: Store, dataset: str, backbone: str, model: str, rank: int, seed: int = 0) -> None:
     logits = np.zeros((N, 5), np.float32)
     scores = Scores(logits=logits, themed=logits, ranks=np.full(N, rank, np.int32))
     run = Run(
@@ -29,7 +29,7 @@ def write(store: Store, dataset: str, backbone: str, model: str, rank: int) -> N
         seconds_scoring=1.0,
         parameters=1,
     )
-    store.write_run(RunKey(dataset, backbone, model, 0), "p", run)
+    store.write_run(RunKey(dataset, backbone, model, seed), "p", run)
 
 
 def stored(folder: Path, ranks: dict[str, dict[str, int]]) -> Results:
@@ -52,6 +52,16 @@ def test_each_method_is_named_with_the_logs_where_it_ranks_better(tmp_path: Path
     assert "- vmis-knn ranks better than MoS on 0 of 2 logs." in text
     assert "| one | 80 | 20 | 1 | 1.0000 | 0.3869 | 0.3869 | 0.3869 | 0.3869 | 0.5000 |  |" in text
     assert text.index("NDCG@10") < text.index("GAUC"), "ranking comes first"
+
+
+def test_what_mos_adds_is_shown_over_seeds_once_there_are_several(tmp_path: Path) -> None:
+    results = stored(tmp_path, {"one": {REFERENCE: 5}, "two": {REFERENCE: 5}})
+    assert "over seeds" not in "\n".join(opening(results))
+    for model, rank in ((OURS, 1), (BASELINE, 5)):
+        write(results.store, "one", REFERENCE, model, rank, seed=1)
+    text = "\n".join(opening(Results(results.store)))
+    assert "| one | +0.3631 [-2.8134, +3.5397] | +0.0000 [+0.0000, +0.0000] |" in text, "gains .1131 and .6131"
+    assert "| two | +0.1131" not in text[text.index("over seeds") :]
 
 
 def test_a_cell_that_was_not_run_is_empty_and_counts_for_nobody(tmp_path: Path) -> None:

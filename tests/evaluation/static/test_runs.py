@@ -96,12 +96,35 @@ def test_another_protocol_begins_anew(experiment: ExperimentData, tmp_path: Path
 
 def test_data_and_its_facts_are_written_down(experiment: ExperimentData, tmp_path: Path) -> None:
     store = Store(tmp_path)
-    describe(experiment, store)
+    describe(experiment, store, ["now"])
     about, facts = store.about("small"), store.facts("small")
     assert about["data"] == data_hash(experiment.log.events)
     assert about["hopping"] in (PRESENT, UNCLEAR, MISSING, "too short to say")
     assert len(facts["user"]) == about["test"] == len(experiment.split.test)
     assert about["borders_ms"] == list(experiment.split.borders)
+
+
+def test_runs_on_an_older_state_of_a_log_are_not_read(experiment: ExperimentData, tmp_path: Path, fits: Fits) -> None:
+    """Facts about the test positions and runs of them belong together."""
+    store = Store(tmp_path)
+    static.run_task(TASK, experiment, store, config=BUDGET, sizes=Sizes())
+    current = static.protocols(experiment, BUDGET, Sizes())
+    describe(experiment, store, current)
+    assert len(store.records()) == TASK.seeds
+    begun = (tmp_path / "small" / "about.json").stat().st_mtime_ns
+    describe(experiment, store, current)
+    assert (tmp_path / "small" / "about.json").stat().st_mtime_ns == begun, "facts are measured once"
+    describe(experiment, store, ["of a log that has grown"])
+    assert store.records() == []
+
+
+def test_what_counts_and_what_is_mixed_in_can_change_without_the_fits(experiment: ExperimentData) -> None:
+    made = {
+        model: static.protocol(experiment, BUDGET, Sizes(), model) for model in (OURS, SERVED, "popularity", "wide")
+    }
+    assert made[OURS] == made["wide"]
+    assert made[OURS] not in {made[SERVED], made["popularity"]}
+    assert set(made.values()) == set(static.protocols(experiment, BUDGET, Sizes()))
 
 
 def test_an_unknown_model_is_named(experiment: ExperimentData, tmp_path: Path) -> None:
