@@ -11,7 +11,8 @@ is fitted as `mos train` fits it, and stopped by validation. Then it learns what
 - going on: with all examples, for half as long as was best, which is what `mos train` does;
 - going on for the whole second half of the schedule.
 
-Prints Markdown: NDCG@10 among the whole catalogue, alone and with co-clicks and popularity mixed in.
+Prints Markdown: NDCG@10 among the whole catalogue, alone and with co-clicks and popularity mixed in, by weights that
+stay as validation taught them, or that are learned anew after each tenth of the test.
 """
 
 from __future__ import annotations
@@ -28,9 +29,16 @@ import torch
 from evaluation.candidates.fitted import CANDIDATE_MODELS
 from evaluation.candidates.sizes import Sizes
 from evaluation.protocol.data import ExperimentConfig, ExperimentData
-from evaluation.protocol.fitting import FitConfig, fit_until_stopped, go_on_with, learn_what_is_mixed_in
+from evaluation.protocol.fitting import (
+    FitConfig,
+    fit_until_stopped,
+    go_on_with,
+    learn_what_is_mixed_in,
+    score_as_served,
+)
 from evaluation.protocol.request_set import RequestSet
 from evaluation.protocol.requests import RequestBatch
+from evaluation.protocol.scores import Scores
 from evaluation.protocol.split import SplitConfig
 from mos_online.model import SequenceModel
 from mos_online.sessions import SessionConfig
@@ -87,7 +95,12 @@ def one_pass(model: SequenceModel, data: ExperimentData, sequences: SequenceLog,
 
 def ndcg(model: SequenceModel, requests: list[RequestBatch], sequences: SequenceLog) -> float:
     """NDCG@10 of the next click among the whole catalogue."""
-    ranks = RequestSet(requests, sequences, model.config).score(model).ranks
+    return gain(RequestSet(requests, sequences, model.config).score(model))
+
+
+def gain(scores: Scores) -> float:
+    """Its mean over the requests."""
+    ranks = scores.ranks
     hit = (ranks >= 1) & (ranks <= 10)
     return float((hit / np.log2(np.maximum(ranks, 1) + 1.0)).mean())
 
@@ -119,7 +132,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print("| log | seed | what is learned of the newest | alone | as served | seconds |\n|---|---|---|---|---|---|")
+    print("| log | seed | what is learned of the newest | alone | weights stay | weights anew | seconds |")
+    print("|---" * 7 + "|")
     for name in arguments.dataset or LOGS:
         data = experiment(name, arguments.data, arguments.share)
         for seed in range(arguments.seeds):
@@ -133,7 +147,9 @@ def main() -> None:
                 seconds = time.perf_counter() - began
                 served = ndcg(model, data.beside_neighbours[1], sequences)
                 alone = ndcg(model, data.test, sequences)
-                print(f"| {name} | {seed} | {words} | {alone:.4f} | {served:.4f} | {seconds:.0f} |", flush=True)
+                anew = gain(score_as_served(model, data.beside_neighbours[1], sequences))
+                cells = " | ".join(f"{figure:.4f}" for figure in (alone, served, anew))
+                print(f"| {name} | {seed} | {words} | {cells} | {seconds:.0f} |", flush=True)
 
 
 if __name__ == "__main__":
