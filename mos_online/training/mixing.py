@@ -17,14 +17,12 @@ from mos_online.training.ranking import CatalogueRanking, in_chunks
 FEWEST = 50
 """With fewer positions there is nothing to learn from, and nothing is mixed in."""
 
-FEWEST_ANEW = 500
+FEWEST_ANEW = 200
 """With fewer positions weights that were learned before stay: so few tell more of chance than of a change."""
 
 PULL = 1e-3
-"""Of the weights towards 0, so that they stay finite where one source is always right."""
-
-KEPT = 4.0
-"""Of the weights towards those that were learned before, over the number of positions: a Gaussian prior."""
+"""Of the weights towards those that were learned before, or towards 0: they stay finite where one source is always
+right."""
 
 FIRST = -2.0
 """Where the constants begin: each source has a tenth."""
@@ -52,7 +50,7 @@ class _Targets:
 def learn_mixing(model: SequenceModel, data: ExampleLog) -> None:
     """Set the weights of ``model.mixing`` to those that make the targets most likely.
 
-    Weights that were learned before are where the new ones begin. They change no more than the targets give reason for.
+    Weights that were learned before are where the new ones begin, and what they are pulled to.
 
     Args:
         model: everything else of it stays as it is.
@@ -75,12 +73,11 @@ def _most_likely(targets: _Targets, before: tuple[Tensor, Tensor] | None) -> tup
     """The weights, float64 (SOURCES, FACTS), and ``again``, float64 (1,), of ``Mixing``; ``before``: the same."""
     logs, shares, facts = targets.logs.double(), targets.shares.double(), targets.facts.double()
     towards = (torch.zeros(SOURCES, FACTS, dtype=torch.float64), torch.zeros(1, dtype=torch.float64))
-    pull = PULL
-    weights, again = (start.clone() for start in towards)
-    weights[:, 0] = FIRST
-    if before is not None:
-        towards, pull = before, KEPT / len(facts)
-        weights, again = (start.clone() for start in before)
+    weights, again = (start.clone() for start in before or towards)
+    if before is None:
+        weights[:, 0] = FIRST
+    else:
+        towards = before
     weights.requires_grad_()
     again.requires_grad_()
     optimizer = torch.optim.LBFGS([weights, again], max_iter=100, line_search_fn="strong_wolfe")
@@ -91,7 +88,7 @@ def _most_likely(targets: _Targets, before: tuple[Tensor, Tensor] | None) -> tup
         odds = odds.masked_fill(~targets.speaks, -torch.inf).log_softmax(1)
         chances = torch.cat([logs[:, :1], logs[:, 1:] + again * targets.again - left_over(again, shares)], 1)
         moved = (weights - towards[0]).square().sum() + (again - towards[1]).square().sum()
-        lost = pull * moved - (odds + chances).logsumexp(1).mean()
+        lost = PULL * moved - (odds + chances).logsumexp(1).mean()
         lost.backward()
         return lost
 

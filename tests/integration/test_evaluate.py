@@ -54,7 +54,8 @@ def test_a_comparison_is_reported_and_taken_up_again(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["--plan", "huge"], "full, quick"),
-        (["--plan", "quick", "--dataset", "nowhere"], "give all three"),
+        (["--plan", "quick", "--dataset", "nowhere"], "dataset 'nowhere'"),
+        (["--plan", "quick", "--dataset", "synthetic", "--backbone", "din"], "give all three"),
         ([*SMALL, "--backbone", "lstm", "--model", "mos"], "unknown backbone 'lstm'"),
         ([*SMALL, "--backbone", "gru4rec", "--model", "oracle"], "unknown model 'oracle'"),
         (["--dataset", "synthetic:hops=1", *PAIR], "no setting of the synthetic population"),

@@ -98,9 +98,9 @@ def test_what_was_learned_before_stays_unless_many_positions_say_otherwise(monke
     assert torch.equal(model.mixing.weights, WEIGHTS)
     monkeypatch.setattr(mixing, "FEWEST_ANEW", data.count)
     moved = []
-    for kept in (1e6, mixing.KEPT):
+    for pull in (1e3, mixing.PULL):
         model.mixing.set_weights(WEIGHTS, AGAIN)
-        monkeypatch.setattr(mixing, "KEPT", kept)
+        monkeypatch.setattr(mixing, "PULL", pull)
         learn_mixing(model, data)
         moved.append((model.mixing.weights - WEIGHTS).abs().max().item())
     assert moved[0] < 0.01
