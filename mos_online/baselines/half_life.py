@@ -43,10 +43,10 @@ def popularity_repeats(events: pl.DataFrame, *, half_life_ms: float, judged: int
     """Whether popularity does no better without the items that a user had.
 
     Args:
-        events: as for ``choose_half_life``, as is ``judged``, but at most a quarter of them; about 4,000 are predicted.
+        events: as for ``choose_half_life``, as is ``judged``, but at most half of them; about 4,000 are predicted.
         half_life_ms: of popularity.
     """
-    past, newest = split(events, min(judged, len(events) // 4), LEARNED)
+    past, newest = split(events, min(judged, len(events) // 2), LEARNED)
     popularity = RecentPopularity(half_life_ms=half_life_ms)
     every = max(len(newest) // 4_000, 1)
     gains = gains_of(past, newest, every, lambda _, unwanted: popularity.top(10, unwanted), popularity.observe)

@@ -70,10 +70,10 @@ def choose_knn(
         gap_ms: of sessions.
         popularity_half_life_ms: of the popularity that fills the lists.
         candidates: half-lives to try, ms.
-        judged: events at the end that are predicted, at most a quarter of all.
+        judged: events at the end that are predicted, at most half of all.
         every: one event in ``every`` is predicted.
     """
-    past, newest = split(events, min(judged, len(events) // 4), LEARNED)
+    past, newest = split(events, min(judged, len(events) // 2), LEARNED)
 
     def gains(half_life: float, *, resumes: bool) -> dict[bool, float]:
         return _knn_gains(
@@ -104,10 +104,10 @@ def choose_list_rules(
         events: as for ``choose_half_life``, as is ``every``.
         make: makes the recommender, from the popularity that fills its lists and whether sessions are resumed.
         popularity_half_life_ms: of that popularity.
-        judged: events at the end that are predicted, at most a quarter of all.
+        judged: events at the end that are predicted, at most half of all.
         every: one event in ``every`` is predicted.
     """
-    past, newest = split(events, min(judged, len(events) // 4), LEARNED)
+    past, newest = split(events, min(judged, len(events) // 2), LEARNED)
 
     def gains(resumes: bool) -> dict[bool, float]:
         return _knn_gains(past, newest, every, popularity_half_life_ms, lambda fill: make(fill, resumes))
