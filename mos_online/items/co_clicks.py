@@ -148,7 +148,8 @@ class CoClicks:
         else:
             rows = [row for item in items if (row := self._rows.get(item)) is not None]
             pairs = np.array([pair for row in rows for pair in self._of[row].values()], np.int64)
-        weights = self._counts.first(len(self._owner))[pairs] / self._counts.unit(self.as_of)
+        unit = self._counts.unit(self.as_of)  # first: after a long silence it rescales what is there
+        weights = self._counts.first(len(self._owner))[pairs] / unit
         kept = weights > FADED
         pairs, weights = pairs[kept], weights[kept]
         owner, other = (np.frombuffer(column, np.int64)[pairs] for column in (self._owner, self._other))
@@ -186,7 +187,7 @@ class CoClicks:
     def _forget_users(self) -> None:
         """Forget users whose last clicks are too old for any that may come, also for late ones."""
         last, old = self._last, self._newest - 2 * self.window_ms
-        while len(last) > USERS or next(iter(last.values()))[-1][0] < old:
+        while last and (len(last) > USERS or next(iter(last.values()))[-1][0] < old):
             last.popitem(last=False)
 
     def _keep(self, listed: CoClickSnapshot) -> None:

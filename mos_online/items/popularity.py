@@ -100,8 +100,9 @@ class ItemPopularity:
             self._slow.add(row, at, snapshot.slow_counts[index])
             self._category[row] = self._category[row] or snapshot.categories[index]
             self._users[row] |= snapshot.users[index]
-        self._fast.total += (snapshot.total - sum(snapshot.counts)) * self._fast.unit(at)
-        self._slow.total += (snapshot.slow_total - sum(snapshot.slow_counts)) * self._slow.unit(at)
+        unit, slow_unit = self._fast.unit(at), self._slow.unit(at)  # first: they may rescale what is there
+        self._fast.total += (snapshot.total - sum(snapshot.counts)) * unit
+        self._slow.total += (snapshot.slow_total - sum(snapshot.slow_counts)) * slow_unit
 
     def snapshot(self, *, top: int) -> PopularitySnapshot:
         """List the ``top`` most popular items, by the sum of their fast and slow shares of the clicks.

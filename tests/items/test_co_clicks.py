@@ -31,7 +31,7 @@ def logs(draw: st.DrawFn) -> list[AcceptedClick]:
     """Clicks in the order in which they were accepted, some of them a little late."""
     now, made = 10_000, []
     for position in range(draw(st.integers(0, 25))):
-        now += draw(st.sampled_from([0, 5, 30, 90, 300]))
+        now += draw(st.sampled_from([0, 5, 30, 90, 300, 200_000]))  # so long that weights are rescaled
         late = draw(st.sampled_from([0, 0, 0, 20]))
         user, item = draw(st.sampled_from("abc")), draw(st.sampled_from("xyzvw"))
         made.append(AcceptedClick(position, now - late, 1.0, user, item))
@@ -224,3 +224,17 @@ def test_columns_that_do_not_fit_are_told(changes: dict[str, bytes], fault: str)
     good.check()
     with pytest.raises(ValueError, match=fault):
         msgspec.structs.replace(good, **changes).check()
+
+
+@pytest.mark.parametrize("half_lives", [1, 100, 288, 289, 300, 1000, 10_000])
+def test_after_a_silence_of_any_length_no_pair_weighs_more_than_it_did(half_lives: int) -> None:
+    """A listing may be the first to see that event time went on: somebody clicked alone, or a heartbeat came."""
+    for goes_on in ("click", "heartbeat"):
+        counts = CoClicks(half_life_ms=HALF_LIFE, window_ms=WINDOW)
+        counts.add("u", "x", 0)
+        counts.add("u", "y", 50)
+        later = int(half_lives * HALF_LIFE) + 50
+        counts.add("v", "z", later) if goes_on == "click" else counts.pass_time(later)
+        assert counts.listed("x") == ({"y": 0.5} if half_lives == 1 else {})
+        counts.add("v", "x", later + 1) if goes_on == "click" else counts.add("u", "z", later + 1)
+        assert all(weight <= 1 for item in "xyz" for weight in counts.listed(item).values())
