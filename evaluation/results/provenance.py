@@ -13,12 +13,6 @@ import polars as pl
 REVISION = 5
 """The revision of models and measures. Raise it when either changes; stored runs are then fitted anew."""
 
-COUNTING = 2
-"""The revision of the models that count, which are cheap: raising it leaves the fits as they are."""
-
-MIXING = 3
-"""That of what is mixed into a fit, and learned anew during the test."""
-
 PACKAGES = ("torch", "numpy", "scipy", "polars")
 """Packages whose versions are kept with a result."""
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from evaluation.candidates.counting import COUNTING_MODELS, count_run
 from evaluation.candidates.fitted import CANDIDATE_MODELS
+from evaluation.candidates.revisions import revisions_beside
 from evaluation.candidates.sizes import Sizes
 from evaluation.protocol.data import ExperimentData
 from evaluation.protocol.fitting import FitConfig, fit_run, fit_until_stopped
 from evaluation.protocol.scores import Run
 from evaluation.results.provenance import REVISION, data_hash, digest
-from evaluation.results.revisions import revisions_beside
 from evaluation.results.store import RunKey, RunRecord, Store
 from evaluation.routing.routings import ROUTINGS, from_rows
 from evaluation.static.plan import Task

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from evaluation.candidates.counting import COUNTING_MODELS, count_run
+from evaluation.candidates.revisions import revisions_beside
 from evaluation.candidates.sizes import Sizes
 from evaluation.protocol.fitting import FitConfig
 from evaluation.results.provenance import REVISION, data_hash, digest
-from evaluation.results.revisions import revisions_beside
 from evaluation.results.store import RunKey, Store
 from evaluation.walk_forward.data import WalkForwardData
 from evaluation.walk_forward.new_item_routing import routability
