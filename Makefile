@@ -44,7 +44,7 @@ demo: setup  ## the whole system on this machine: train, start everything, repla
 test: setup lint  ## everything: lint, types, unit, property, integration and end-to-end tests
 	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --durations=40 --cov --cov-report=
 
-check: setup  ## lint, types and the quick tests (under two minutes)
+check: setup  ## lint, types and the quick tests (about three minutes on two cores)
 	@$(MAKE) --no-print-directory -j2 lint quick
 
 # One processor checks the types meanwhile.
