@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Protocol
 
@@ -57,7 +58,7 @@ class JudgedLog(Protocol):
         ...
 
 
-class CountingModel:
+class CountingModel(ABC):
     """A counting recommender: ``observe`` clicks, rank and weigh items for a user.
 
     Each leaves out what the user had, if that was better before validation.
@@ -78,9 +79,9 @@ class CountingModel:
         """Rank the best ``RANKED`` items for a user."""
         return self.best(user, () if self.repeats else self._had.of(user))
 
+    @abstractmethod
     def best(self, user: str, unwanted: Collection[str]) -> list[str]:
         """Rank the best ``RANKED`` items for a user that are not unwanted."""
-        raise NotImplementedError
 
     def weights(self, user: str) -> Mapping[str, float]:
         """Map items of the neighbours to weights; empty if there are none."""

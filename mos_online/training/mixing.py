@@ -72,12 +72,10 @@ def learn_mixing(model: SequenceModel, data: ExampleLog) -> None:
 def _most_likely(targets: _Targets, before: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
     """The weights, float64 (SOURCES, FACTS), and ``again``, float64 (1,), of ``Mixing``; ``before``: the same."""
     logs, shares, facts = targets.logs.double(), targets.shares.double(), targets.facts.double()
-    towards = (torch.zeros(SOURCES, FACTS, dtype=torch.float64), torch.zeros(1, dtype=torch.float64))
-    weights, again = (start.clone() for start in before or towards)
+    towards = before or (torch.zeros(SOURCES, FACTS, dtype=torch.float64), torch.zeros(1, dtype=torch.float64))
+    weights, again = (start.clone() for start in towards)
     if before is None:
         weights[:, 0] = FIRST
-    else:
-        towards = before
     weights.requires_grad_()
     again.requires_grad_()
     optimizer = torch.optim.LBFGS([weights, again], max_iter=100, line_search_fn="strong_wolfe")
