@@ -25,8 +25,9 @@ class TrainConfig:
         longest_log: at most so many of the newest events are used at all.
         examples: at most so many of the newest events are predicted, and at most half of all: themes are learned from
             the ones before. None: ``EXAMPLES_A_MINUTE`` for each minute.
-        validation: share of those, the newest, that early stopping looks at, at most ``validated`` of them; never
-            trained on before it is done.
+        validation: share of those, the newest, that is never trained on before early stopping is done. What is mixed in
+            is learned on it, beside a model that is as old as the share takes: one that serves is not new, either.
+        validated: about so many of them are looked at, at most, spread over them all.
         step: targets of one step of training.
         moment: targets that share one view of the popularity; in validation ``fresh`` of them, since a served model's
             view is fresh too.
@@ -76,7 +77,7 @@ class TrainConfig:
 
     def held_out(self, examples: int) -> int:
         """How many of so many examples are for validation."""
-        return max(min(int(examples * self.validation), self.validated), FEWEST_VALIDATED)
+        return max(int(examples * self.validation), FEWEST_VALIDATED)
 
     @property
     def budget(self) -> Budget:

@@ -8,6 +8,7 @@ from typing import Self
 
 import polars as pl
 
+from mos_online.arrays import Ints
 from mos_online.baselines import (
     HadItems,
     KnnChoice,
@@ -65,13 +66,14 @@ class CountingSettings:
         )
 
 
-def measure_baselines(clicks: Sequence[Click], first: int, best: CountingSettings) -> Judged:
-    """Popularity, item-kNN and VMIS-kNN on the clicks from ``first`` on, each of which they learn at once.
+def measure_baselines(clicks: Sequence[Click], judged: Ints, best: CountingSettings) -> Judged:
+    """Popularity, item-kNN and VMIS-kNN on some clicks; they learn each click at once.
 
     Args:
         clicks: the log in order of time.
-        first: number of the first click that is predicted; ``WARM_UP_CLICKS`` before it are learned.
-        best: settings, chosen on clicks before ``first``.
+        judged: int64 (n,), ascending numbers of the clicks that are predicted; ``WARM_UP_CLICKS`` before the first
+            are learned.
+        best: settings, chosen on clicks before those.
 
     Returns:
         By the names "popularity", "item-knn" and "vmis-knn".
@@ -82,9 +84,9 @@ def measure_baselines(clicks: Sequence[Click], first: int, best: CountingSetting
     )
     vmis_knn = VmisKnn(gap_ms=best.gap_ms, fill=popularity, resumes=best.vmis.resumes)
     had, judge = HadItems(), PrequentialJudge()
-    warm = max(0, first - WARM_UP_CLICKS)
-    for number, click in enumerate(clicks[warm:], warm):
-        if number >= first:
+    warm, asked = max(0, int(judged[0]) - WARM_UP_CLICKS), set(judged.tolist())
+    for number, click in enumerate(clicks[warm : int(judged[-1]) + 1], warm):
+        if number in asked:
             old = had.of(click.user_id)
             answers = {
                 "popularity": popularity.top(10, () if best.popularity_repeats else old),

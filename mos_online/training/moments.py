@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -74,17 +74,17 @@ def moments(
         yield Moment(positions=chosen, clicks_before=begin, seen=int(newest[begin]), popular=popular)
 
 
-def longer(short: Sequence[Moment], size: int) -> Iterator[Moment]:
-    """Moments of about ``size`` positions, each of several that follow each other, without their neighbours.
+def spread(positions: Ints, size: int, most: int) -> Ints:
+    """About ``most`` of the positions, evenly spread, ``size`` that follow each other together; all if there are fewer.
 
-    What is known is what was known at the first of them: as if the log had been cut like this.
+    >>> spread(np.arange(12), 2, 5).tolist()
+    [0, 1, 4, 5, 8, 9]
     """
-    together: list[Moment] = []
-    for number, one in enumerate(short, 1):
-        together.append(one)
-        if sum(len(part.positions) for part in together) >= size or number == len(short):
-            yield replace(together[0], positions=np.concatenate([part.positions for part in together]), neighbours=None)
-            together = []
+    parts = np.split(positions, np.arange(size, len(positions), size))
+    wanted = -(-most // size)
+    if wanted < len(parts):
+        parts = [parts[number * len(parts) // wanted] for number in range(wanted)]
+    return np.concatenate(parts)
 
 
 def _require_order(rank: Ints) -> None:

@@ -11,6 +11,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from mos_online.arrays import Ints
 from mos_online.baselines import choose_half_life
 from mos_online.errors import DatasetError
 from mos_online.items.item_vectors import ItemVectors, item_vectors
@@ -22,7 +23,7 @@ from mos_online.training.click_log import ClickLog
 from mos_online.training.config import TrainConfig
 from mos_online.training.counting import CountingSettings
 from mos_online.training.examples import ExampleLog
-from mos_online.training.moments import Moment, longer, moments
+from mos_online.training.moments import Moment, moments, spread
 from mos_online.training.past_neighbours import CoClickRules, with_neighbours
 from mos_online.training.routing import Routing, describe_items, route_log
 from mos_online.training.sequence_log import SequenceLog
@@ -43,9 +44,10 @@ class TrainingData:
         vectors: what the catalogue of the log says of its items, also of those that nobody has clicked.
         half_life_ms: of item popularity, chosen on events before validation.
         counting: settings of those who only count, chosen on the same events; co-clicks have the half-life of item-kNN.
-        first, border: numbers, in order of time, of the first event that is predicted and of the first of validation.
+        first, border: numbers, in order of time, of the first event that is predicted and of the first held-out one.
         model_config: sizes of the model.
-        learned, validation: examples, in order of time; those of validation with the neighbours of that moment.
+        learned, held_out: all examples, in order of time.
+        validation: some of those that are held out, with the neighbours of that moment.
     """
 
     log: ClickLog
@@ -59,6 +61,7 @@ class TrainingData:
     border: int
     model_config: MoSConfig
     learned: ExampleLog
+    held_out: ExampleLog
     validation: ExampleLog
 
     @property
@@ -68,9 +71,14 @@ class TrainingData:
 
     @cached_property
     def everything(self) -> ExampleLog:
-        """All examples, those of validation among them, to learn from: moments are as long as in ``learned``."""
-        size = max((len(one.positions) for one in self.learned.moments), default=1)
-        return replace(self.learned, moments=[*self.learned.moments, *longer(self.validation.moments, size)])
+        """All examples, to learn from."""
+        return replace(self.learned, moments=[*self.learned.moments, *self.held_out.moments])
+
+    @property
+    def judged(self) -> Ints:
+        """The numbers of the validation positions in order of time, int64 (n,)."""
+        numbers: Ints = self.log.rank[np.concatenate([one.positions for one in self.validation.moments])]
+        return numbers
 
     @cached_property
     def log_share(self) -> Tensor:
@@ -117,9 +125,8 @@ def prepare(
     sizes = _sizes(config, catalogue, router)
     sequences = SequenceLog(log.events, catalogue, routing.event_theme, routing.themes)
 
-    def example_log(begin: int, end: int, size: int, rules: CoClickRules | None = None) -> ExampleLog:
+    def example_log(chosen: Ints, size: int, rules: CoClickRules | None = None) -> ExampleLog:
         made: list[Moment] = []
-        chosen = log.order[begin:end]
         walk = moments(log, catalogue, chosen, size=size, half_life_ms=half_life)
         for moment in walk if rules is None else with_neighbours(walk, log, catalogue, rules):
             made.append(moment)
@@ -137,9 +144,12 @@ def prepare(
         first=first,
         border=held_out,
         model_config=sizes,
-        learned=example_log(first, held_out, config.moment),
+        learned=example_log(log.order[first:held_out], config.moment),
+        held_out=example_log(log.order[held_out:], config.moment),
         validation=example_log(
-            held_out, count, config.fresh, CoClickRules(half_life_ms=counting.knn.half_life_ms, window_ms=sessions.gap)
+            spread(log.order[held_out:], config.fresh, config.validated),
+            config.fresh,
+            CoClickRules(half_life_ms=counting.knn.half_life_ms, window_ms=sessions.gap),
         ),
     )
 

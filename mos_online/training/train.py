@@ -66,7 +66,7 @@ def train(
     learn_mixing(model, data.validation)
     trained = measure(model, data.validation, data.log_share)
     on_progress("baselines", 0.0, "on the same positions")
-    baselines = measure_baselines(data.log.clicks, data.border, data.counting)
+    baselines = measure_baselines(data.log.clicks, data.judged, data.counting)
     finished = fitter(Fitting.going_on(data, fitted), config, on_progress)
     predict_rows(finished.model, data.catalogue.clicks(data.log.by_time["item_id"].to_list()))
     checkpoint = as_checkpoint(finished.model.cpu(), data)

@@ -14,9 +14,9 @@ def test_more_time_learns_from_more_events_unless_a_number_is_given(
     assert TrainConfig(minutes=minutes, examples=asked).most_examples == wanted
 
 
-def test_a_tenth_is_held_out_within_bounds() -> None:
+def test_a_tenth_is_held_out_but_no_fewer_than_twenty() -> None:
     config = TrainConfig()
-    assert [config.held_out(examples) for examples in (100, 5_000, 1_000_000)] == [20, 500, 10_000]
+    assert [config.held_out(examples) for examples in (100, 5_000, 1_000_000)] == [20, 500, 100_000]
 
 
 def test_the_time_holds_the_trial_that_is_given_up_and_going_on_too() -> None:

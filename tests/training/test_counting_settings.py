@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mos_online.baselines import KnnChoice, ListRules
@@ -37,8 +38,21 @@ def log() -> list[Click]:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_by_its_own_settings(name: str) -> None:
     clicks = log()
-    whole = measure_baselines(clicks, len(clicks) - 1, ALL)
-    without = measure_baselines(clicks, len(clicks) - 1, NONE[name])
+    last = np.array([len(clicks) - 1])
+    whole = measure_baselines(clicks, last, ALL)
+    without = measure_baselines(clicks, last, NONE[name])
     for one in NAMES:
         assert whole.hit_rate[one].mean == 0.0
         assert without.hit_rate[one].mean == float(one == name)
+
+
+def test_clicks_that_are_not_judged_are_learned() -> None:
+    clicks = log()
+    few = measure_baselines(clicks, np.array([len(clicks) - 40, len(clicks) - 1]), ALL)
+    every = measure_baselines(clicks, np.arange(len(clicks) - 40, len(clicks)), ALL)
+    assert few.requests == 2
+    assert every.requests == 40
+    alone = measure_baselines(clicks, np.array([len(clicks) - 1]), ALL)
+    first = measure_baselines(clicks, np.array([len(clicks) - 40]), ALL)
+    for one in NAMES:
+        assert 2 * few.hit_rate[one].mean == alone.hit_rate[one].mean + first.hit_rate[one].mean

@@ -1,0 +1,148 @@
+"""How good the lists of a model are, the longer it serves without learning.
+
+    MOS_DATA_DIR=... python benchmarks/model_age.py MODELS --dataset globo_news [--start 0.8] [--clicks 40000]
+                                                           [--parts 5]
+
+MODELS is a model registry with a model that was trained on the clicks before ``--start``, such as that of
+`mos train --until 0.8`, or the folder ``demo/models`` of a demo. The clicks after it are answered by the real
+recommender on a virtual clock. Popularity and co-clicks are live, a hundred clicks old at most. Beside it are
+popularity and item-kNN, which know every click at once; their settings are those that `mos train` chose. The column
+*without* is MoS, where all that the user had is excluded from its lists.
+
+Prints Markdown: NDCG@10 of the next click by the age of the model, at the start of sessions and inside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import torch
+
+from mos_cli.demo.log import cut
+from mos_online.baselines import HadItems, LastItemKnn, RecentPopularity
+from mos_online.contracts import Click
+from mos_online.errors import ModelError
+from mos_online.metrics import PrequentialJudge
+from mos_online.model.checkpoint import ModelCheckpoint
+from mos_online.recommend.query import Query, Ranking
+from mos_online.recommend.recommender import Recommender
+from mos_online.registry import Registry
+from mos_online.registry.model_config import load_config
+from mos_online.sessions import SessionConfig
+from mos_online.settings import Settings
+from simulator.datasets.loader import load
+from simulator.loop.compose import StreamRules, loop_with
+from simulator.loop.config import HOUR
+from simulator.loop.log_clicks import clicks_of
+from simulator.loop.log_visitors import LogVisitors
+from simulator.loop.served import Served
+
+PAST = 300_000
+"""Clicks before the start that are in the profiles and in the counts."""
+
+K = 10
+START, INSIDE = "start of a session", "inside a session"
+
+
+class Watched(Served):
+    """Notes its lists, and those of the others, before the click that follows."""
+
+    def __init__(self, folder: Path, clicks: Sequence[Click], past: Sequence[Click], parts: int) -> None:
+        """Serve the model in the folder to the users of these clicks."""
+        stated = load_config(folder)
+        super().__init__("mos", Recommender.load(folder), stated.sizes)
+        self.judge = PrequentialJudge()
+        self._clicks, self._parts, self._answered = clicks, parts, 0
+        chosen, gap = ModelCheckpoint.from_pretrained(folder).training, SessionConfig().gap
+        self._repeats = chosen["popularity_repeats"], chosen["knn_repeats"]
+        self._popularity = RecentPopularity(half_life_ms=stated.half_life_ms)
+        self._knn = LastItemKnn(
+            gap_ms=gap,
+            half_life_ms=stated.co_click_half_life_ms,
+            fill=self._popularity,
+            resumes=chosen["knn_resumes"],
+        )
+        self._had = HadItems()
+        for click in past:
+            self._learn(click)
+
+    def rank(self, queries: Sequence[Query]) -> list[Ranking]:
+        """Rank for these users, who click next what the log says."""
+        lists = super().rank(queries)
+        fewer = super().rank(
+            [msgspec.structs.replace(one, exclude=sorted(self._had.of(one.user_id))) for one in queries]
+        )
+        for query, plain, without in zip(queries, lists, fewer, strict=True):
+            click, number = self._clicks[self._answered], str(self._answered)
+            part = self._answered * self._parts // len(self._clicks)
+            self._answered += 1
+            had = list(self._had.of(query.user_id))
+            answers = {
+                "MoS": [item.item_id for item in plain.items],
+                "without": [item.item_id for item in without.items],
+                "popularity": self._popularity.top(K, () if self._repeats[0] else had),
+                "item-kNN": self._knn.top(query.user_id, K, () if self._repeats[1] else had),
+            }
+            self.judge.ask(number, query.user_id, f"{INSIDE if query.events else START}/{part}", answers)
+            self.judge.settle(number, click.item_id)
+            self._learn(click)
+        return lists
+
+    def _learn(self, click: Click) -> None:
+        for learner in (self._popularity, self._knn, self._had):
+            learner.observe(click)
+
+
+def model_of(models: Path) -> Path:
+    """The folder of the champion, or of the candidate if there is none."""
+    registry = Registry(models)
+    try:
+        return registry.fetch("champion")
+    except ModelError:
+        return registry.fetch("candidate")
+
+
+def main() -> None:
+    """Replay, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", type=Path)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--start", default="0.8", help="a share of the clicks, or a time")
+    parser.add_argument("--clicks", type=int, default=40_000)
+    parser.add_argument("--parts", type=int, default=5, help="of the clicks, one after the other")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    log = cut(load(options.dataset, Settings().data_dir), start=options.start, count=options.clicks)
+    categories = log.before.categories
+    clicks = list(clicks_of(log.replayed, categories))
+    past = list(clicks_of(log.before.clicks.tail(PAST), categories))
+    folder = model_of(options.models)
+    stated = load_config(folder)
+    way = Watched(folder, clicks, past, options.parts)
+    visitors = LogVisitors(log.replayed, categories, gap=SessionConfig().gap, length=K)
+    half_lives = stated.half_life_ms, stated.co_click_half_life_ms
+    loop = loop_with(visitors, past, [way], StreamRules(), half_lives=half_lives, refresh=100)
+    begin = clicks[0].timestamp
+    loop.run(clicks[-1].timestamp + 1 - loop.begin)
+    names = ("MoS", "without", "popularity", "item-kNN")
+    for kind in (START, INSIDE):
+        print(f"\n| hours, {kind} | requests | {' | '.join(names)} | MoS - popularity | MoS - item-kNN |")
+        print("|---" * 8 + "|")
+        for part in range(options.parts):
+            name = f"{kind}/{part}"
+            if name not in way.judge.kinds:
+                continue
+            times = [clicks[len(clicks) * at // options.parts - (at > 0)].timestamp for at in (part, part + 1)]
+            hours = " to ".join(f"{(time - begin) / HOUR:.1f}" for time in times)
+            found = way.judge.result(name)
+            cells = [f"{found.ndcg[one].mean:.4f}" for one in names]
+            gains = [found.ndcg_difference[one] for one in names[2:]]
+            cells += [f"{one.mean:+.4f} [{one.low:+.4f}, {one.high:+.4f}]" for one in gains]
+            print(f"| {hours} | {found.requests:,} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
