@@ -3,7 +3,7 @@
     MOS_DATA_DIR=... python benchmarks/model_age.py MODELS --dataset globo_news [--start 0.8] [--clicks 40000]
                                                            [--parts 5]
 
-MODELS is a model registry with a model that was trained on the clicks before ``--start``, such as that of
+MODELS is a model registry whose champion was trained on the clicks before ``--start``, such as that of
 `mos train --until 0.8`, or the folder ``demo/models`` of a demo. The clicks after it are answered by the real
 recommender on a virtual clock. Popularity and co-clicks are live, a hundred clicks old at most. Beside it are
 popularity and item-kNN, which know every click at once; their settings are those that `mos train` chose. The column
@@ -24,7 +24,6 @@ import torch
 from mos_cli.demo.log import cut
 from mos_online.baselines import HadItems, LastItemKnn, RecentPopularity
 from mos_online.contracts import Click
-from mos_online.errors import ModelError
 from mos_online.metrics import PrequentialJudge
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.recommend.query import Query, Ranking
@@ -50,17 +49,19 @@ START, INSIDE = "start of a session", "inside a session"
 class Watched(Served):
     """Notes its lists, and those of the others, before the click that follows."""
 
-    def __init__(self, folder: Path, clicks: Sequence[Click], past: Sequence[Click], parts: int) -> None:
+    def __init__(
+        self, folder: Path, clicks: Sequence[Click], past: Sequence[Click], *, parts: int, gap_ms: int
+    ) -> None:
         """Serve the model in the folder to the users of these clicks."""
         stated = load_config(folder)
         super().__init__("mos", Recommender.load(folder), stated.sizes)
         self.judge = PrequentialJudge()
         self._clicks, self._parts, self._answered = clicks, parts, 0
-        chosen, gap = ModelCheckpoint.from_pretrained(folder).training, SessionConfig().gap
+        chosen = ModelCheckpoint.from_pretrained(folder).training
         self._repeats = chosen["popularity_repeats"], chosen["knn_repeats"]
         self._popularity = RecentPopularity(half_life_ms=stated.half_life_ms)
         self._knn = LastItemKnn(
-            gap_ms=gap,
+            gap_ms=gap_ms,
             half_life_ms=stated.co_click_half_life_ms,
             fill=self._popularity,
             resumes=chosen["knn_resumes"],
@@ -96,15 +97,6 @@ class Watched(Served):
             learner.observe(click)
 
 
-def model_of(models: Path) -> Path:
-    """The folder of the champion, or of the candidate if there is none."""
-    registry = Registry(models)
-    try:
-        return registry.fetch("champion")
-    except ModelError:
-        return registry.fetch("candidate")
-
-
 def main() -> None:
     """Replay, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -115,16 +107,16 @@ def main() -> None:
     parser.add_argument("--parts", type=int, default=5, help="of the clicks, one after the other")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    log = cut(load(options.dataset, Settings().data_dir), start=options.start, count=options.clicks)
+    whole = load(options.dataset, Settings().data_dir)
+    log = cut(whole, start=options.start, count=options.clicks)
     categories = log.before.categories
     clicks = list(clicks_of(log.replayed, categories))
     past = list(clicks_of(log.before.clicks.tail(PAST), categories))
-    folder = model_of(options.models)
-    stated = load_config(folder)
-    way = Watched(folder, clicks, past, options.parts)
-    visitors = LogVisitors(log.replayed, categories, gap=SessionConfig().gap, length=K)
-    half_lives = stated.half_life_ms, stated.co_click_half_life_ms
-    loop = loop_with(visitors, past, [way], StreamRules(), half_lives=half_lives, refresh=100)
+    rules = whole.session_rules(SessionConfig())
+    way = Watched(Registry(options.models).fetch("champion"), clicks, past, parts=options.parts, gap_ms=rules.gap)
+    visitors = LogVisitors(log.replayed, categories, gap=rules.gap, length=K)
+    half_lives = way.recommender.half_life_ms, way.recommender.co_click_half_life_ms
+    loop = loop_with(visitors, past, [way], StreamRules(sessions=rules), half_lives=half_lives, refresh=100)
     begin = clicks[0].timestamp
     loop.run(clicks[-1].timestamp + 1 - loop.begin)
     names = ("MoS", "without", "popularity", "item-kNN")

@@ -26,7 +26,7 @@ MoS on {backbone}, router {report.router_version}. Dataset {name}, {report.event
 {report.items:,} items. {_catalogue(report)}
 
 Split by time: themes from the oldest {report.router_events:,} events, {report.examples:,} examples after them,
-{report.validation_examples:,} validation positions after those. Early stopping looked at the validation positions, and
+{report.validation_examples:,} validation positions spread over the newest events. Early stopping looked at those, and
 the weights of neighbours and popularity were learned on them, so the model's figures below are slightly optimistic.
 Neighbours and baselines learn from every click at once, popularity beside the model every few clicks. The settings of
 the baselines were chosen on clicks before the validation, and so was whether each leaves out what the user had.
@@ -36,8 +36,8 @@ the baselines were chosen on clicks before the validation, and so was whether ea
 {table}
 
 Items that share sessions started out {"alike" if report.alike else "at random"}, which was better on the validation
-positions. The figures are of the model as it was then. Before it was published it learned all examples, those of
-validation among them. Half-life of item popularity: {report.half_life_hours:g} h. {report.passes} passes,
+positions. The figures are of the model as it was then. Before it was published it learned all examples, those that
+were held out among them. Half-life of item popularity: {report.half_life_hours:g} h. {report.passes} passes,
 {report.seconds:g} s in all.
 
 Made with {versions}, Python {platform.python_version()}.

@@ -12,7 +12,8 @@ class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         version, router_version: of the published model.
-        events, router_events, examples, validation_examples: how many were used for what.
+        events, router_events, examples: how many were cut into sessions, themed, and learned before validation.
+        validation_examples: how many were measured, spread over those that were held out.
         items: rows of the model.
         content: length of the vectors of what the catalogue says of items; 0 if it says nothing.
         listed: items that the catalogue lists and nobody has clicked; they can be recommended, too.
