@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from mos_online.processes.living import living
+
 ORPHANED = """
 exec 3<&0
 (
@@ -125,14 +127,6 @@ def _wait_for_the_end_of(group: int) -> None:
     until = time.monotonic() + DYING
     while time.monotonic() < until:
         os.killpg(group, 0)
-        if not any(_lives_in(group, process) for process in psutil.process_iter()):
+        if not living(psutil.process_iter(), lambda process: os.getpgid(process.pid) == group):  # the dead stay in it
             return
         time.sleep(0.01)
-
-
-def _lives_in(group: int, process: psutil.Process) -> bool:
-    """Whether a process of this group still runs; the dead whom nobody reaps stay in their group."""
-    try:
-        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, ProcessLookupError, PermissionError):
-        return False

@@ -15,6 +15,7 @@ from typing import Literal
 import psutil
 
 from mos_online.errors import ModelError, ServingError
+from mos_online.processes import living
 from mos_online.settings import Settings
 from serving.ray.deployed import Deployed
 from serving.ray.environment import prepare_environment
@@ -53,7 +54,7 @@ def local_application(settings: Settings, folder: Path) -> Iterator[Callable[[],
         deployed=Deployed(local=True, behind_haproxy=behind_haproxy, metrics_folder=str(metrics)),
     )
     with start_ray(settings, folder, cpus=settings.serve_replicas + 1, object_store=OBJECT_STORE_BYTES):
-        core = [child for child in psutil.Process().children() if child.name() in {"gcs_server", "raylet"}]
+        core = living(psutil.Process().children(), lambda child: child.name() in {"gcs_server", "raylet"})
         try:
             with _application(settings, place):
                 yield lambda: _check(core)
@@ -202,7 +203,7 @@ def _application(settings: Settings, place: _Place) -> Iterator[None]:
 
 def _check(processes: list[psutil.Process]) -> None:
     for process in processes:
-        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+        if not living([process]):
             raise ServingError(
                 f"a process of Ray (pid {process.pid}) has died, so the service stops; start it again. Ray's logs are "
                 f"in MOS_HOME/logs, and `dmesg` tells whether the system ran out of memory"

@@ -14,7 +14,7 @@ import httpx
 import polars as pl
 import psutil
 
-from mos_online.processes import StalledError, wait_until, work_of
+from mos_online.processes import StalledError, living, wait_until, work_of
 from mos_online.recommend.probe import check_model
 from mos_online.registry import Registry
 from mos_online.sessions import SessionConfig
@@ -87,8 +87,9 @@ class Serve:
         self.everything = processes(self.run)
 
     def children(self, name: str) -> list[psutil.Process]:
-        found = psutil.Process(self.process.pid).children(recursive=True)
-        return [process for process in found if name in process.cmdline()]
+        return living(
+            psutil.Process(self.process.pid).children(recursive=True), lambda process: name in process.cmdline()
+        )
 
     def log(self) -> str:
         return self._log.read_text()
@@ -115,13 +116,8 @@ class Serve:
         return self.process.returncode
 
     def left(self) -> list[str]:
-        return [process.name() for process in self.everything if alive(process)] + [
-            p.name() for p in processes(self.run)
-        ]
+        return [str(process) for process in living([*self.everything, *processes(self.run)])]
 
-
-def alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+    def running(self, name: str) -> list[psutil.Process]:
+        """The processes of the service with this name."""
+        return living(processes(self.run), lambda process: process.name() == name)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from mos_online import contracts
-from mos_online.processes import held_locks
+from mos_online.processes import held_locks, living
 from streams.kafka.admin import check_topics, topic_states
 from tests.integration.stream_system import PARTITIONS, StreamSystem, stop
 
@@ -67,20 +67,13 @@ class Broker:
         return [process, *process.children(recursive=True)]
 
     def is_gone(self, address: str, processes: list[psutil.Process]) -> bool:
-        return not listens(address) and not any(runs(process) for process in processes)
+        return not listens(address) and not living(processes)
 
 
 def listens(address: str) -> bool:
     host, port = address.split(":")
     with socket.socket() as probe:
         return probe.connect_ex((host, int(port))) == 0
-
-
-def runs(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 @pytest.fixture(params=["embedded", "apache"])
@@ -138,5 +131,5 @@ def test_a_ctrl_c_while_it_starts_leaves_nothing(broker: Broker) -> None:
     broker.system.until(broker.in_use, "it has begun to start")
     processes = broker.children(command)
     assert stop(command, SIGINT) == 130
-    broker.system.until(lambda: not any(runs(process) for process in processes), "all its processes have ended")
+    broker.system.until(lambda: not living(processes), "all its processes have ended")
     assert not broker.left()

@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mos_online.processes import living
+
 EVENTS = 800
 POPULATION = "synthetic:users=300,days=3"
 """As dense in time as the whole population of the demo, which has 2,000 users in 20 days."""
@@ -64,12 +66,6 @@ def test_the_demo_loses_nothing_and_leaves_nothing_behind(tmp_path: Path, free_p
     page = (tmp_path / "demo" / "report" / "report.html").read_text()
     assert "<svg" in page
     assert "passed" in page
-    ours = [p for p in psutil.process_iter() if p.pid not in before and str(tmp_path) in _environment(p)]
-    assert not ours, [p.cmdline() for p in ours]
-
-
-def _environment(process: psutil.Process) -> str:
-    try:
-        return str(process.environ().get("MOS_HOME", ""))
-    except psutil.Error:
-        return ""
+    assert not living(
+        psutil.process_iter(), lambda p: p.pid not in before and str(tmp_path) in p.environ().get("MOS_HOME", "")
+    )

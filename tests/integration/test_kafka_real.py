@@ -30,6 +30,7 @@ from mos_online import contracts
 from mos_online.contracts import Click, Heartbeat, Session
 from mos_online.errors import BrokerError
 from mos_online.kafka_config import librdkafka_config, producer_config
+from mos_online.processes import living
 from mos_online.settings import Settings
 from streams.broker.apache import ApacheBroker
 from streams.broker.java import java
@@ -108,7 +109,8 @@ def test_what_was_sent_is_there_after_a_restart_and_after_a_crash(
 def broker_of(home: Path) -> int:
     """The process that runs in the broker's folder, of which its watcher is a child."""
     folder = str(home / "kafka")
-    (found,) = (p for p in psutil.Process().children(recursive=True) if p.name() == "java" and p.cwd() == folder)
+    ours = psutil.Process().children(recursive=True)
+    (found,) = living(ours, lambda process: process.name() == "java" and process.cwd() == folder)
     return int(found.pid)
 
 

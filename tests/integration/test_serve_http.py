@@ -16,6 +16,7 @@ import pytest
 
 from features.store import OnlineStore
 from mos_online.ports import free_port
+from mos_online.processes import living
 from mos_online.settings import Settings
 from mos_online.users.profile import UserProfile
 from tests.integration.serve_process import NOW, Serve, put_model
@@ -81,30 +82,32 @@ def assert_that_sigterm_ends_everything(serve: Serve) -> None:
 def test_it_announces_itself_and_runs_on_haproxy(serve: Serve) -> None:
     assert f"POST {serve.url}/v1/recommend" in serve.log()
     assert "theme 1: " in serve.log()
-    names = {process.name() for process in serve.everything}
-    assert {"gcs_server", "raylet"} <= names
-    assert ("haproxy" in names) == (sys.platform == "linux")
+    assert serve.running("gcs_server")
+    assert serve.running("raylet")
+    assert bool(serve.running("haproxy")) == (sys.platform == "linux")
 
 
 def test_nothing_listens_beyond_this_machine_and_nobody_else_can_enter_its_folder(serve: Serve) -> None:
-    ours = [psutil.Process(serve.process.pid), *psutil.Process(serve.process.pid).children(recursive=True)]
-    listening = [
-        (process.name(), connection.laddr.ip)
-        for process in ours
-        for connection in process.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    listening: list[str] = []
+
+    def note(process: psutil.Process) -> bool:
+        found = [one for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+        listening.extend(one.laddr.ip for one in found)
+        return True
+
+    service = psutil.Process(serve.process.pid)
+    living([service, *service.children(recursive=True)], note)
     assert len(listening) >= 8
-    assert {address for _, address in listening} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    assert set(listening) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert serve.run.stat().st_mode & 0o077 == 0
-    (proxy,) = (process for process in serve.everything if process.name() == "haproxy")
+    (proxy,) = serve.running("haproxy")
     assert Path(proxy.cmdline()[3]).is_relative_to(serve.run)
 
 
 def test_answers_have_the_priority_of_the_service(serve: Serve) -> None:
     """Ray lets its processes yield to all others of the machine, by which a busy worker would delay answers."""
     service = psutil.Process(serve.process.pid)
-    replicas = [p for p in service.children(recursive=True) if p.cmdline()[:1] and "ServeReplica" in p.cmdline()[0]]
+    replicas = living(service.children(recursive=True), lambda p: "ServeReplica" in "".join(p.cmdline()[:1]))
     assert {replica.nice() for replica in replicas} == {service.nice()}
 
 

@@ -20,6 +20,7 @@ import pytest
 from features.store import OnlineStore
 from mos_online import contracts
 from mos_online.contracts import DeadLetter, Session
+from mos_online.processes import living
 from streams.broker.apache import ApacheBroker
 from tests.integration.stream_system import StreamSystem, stop, stream_system
 from tests.integration.traffic import Expected, Traffic
@@ -91,7 +92,7 @@ def test_a_broker_that_goes_away_from_two_workers(
                     broker.start()
                 else:
                     found = psutil.Process().children(recursive=True)
-                    (java,) = (p for p in found if p.name() == "java" and p.cwd() == str(broker.folder))
+                    (java,) = living(found, lambda p: p.name() == "java" and p.cwd() == str(broker.folder))
                     java.suspend()
                     time.sleep(15)  # longer than the session of a member of the group
                     java.resume()

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mos_online.processes import wait_until, work_of
+from mos_online.processes import living, wait_until, work_of
 from mos_online.registry import Registry
 
 pytestmark = pytest.mark.slow
@@ -56,7 +56,7 @@ def test_a_worker_that_dies_fails_the_training_and_nothing_is_published(tmp_path
         if not run_file.exists() or not (Path(json.loads(run_file.read_text())["folder"]) / "meeting").exists():
             return []
         children = psutil.Process(process.pid).children(recursive=True)
-        return [child for child in children if child.name().startswith("ray::RayTrainWo")]
+        return living(children, lambda child: child.name().startswith("ray::RayTrainWo"))
 
     wait_until(lambda: len(members()) == 2, progress=lambda: work_of(process.pid))
     members()[1].kill()

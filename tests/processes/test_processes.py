@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
-from mos_online.processes import StalledError, deferred_signals, stopping_signals, wait_until, work_of
+from mos_online.processes import StalledError, deferred_signals, living, stopping_signals, wait_until, work_of
 from mos_online.processes.waiting import LOOK
 from mos_online.processes.work import STEP
 from tests.standing_clock import StandingClock
@@ -188,3 +189,25 @@ def test_what_nohup_ignores_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_what_ends_while_it_is_looked_at_is_not_living() -> None:
+    sleepers = [subprocess.Popen(["sleep", "600"]) for _ in range(3)]
+    family = [psutil.Process(one.pid) for one in sleepers]
+    try:
+        assert living(family) == family
+
+        def look(process: psutil.Process) -> bool:
+            if process is family[1]:  # as a worker of Ray may, between the list and the question
+                sleepers[1].kill()
+                sleepers[1].wait()
+            return bool(process.name() == "sleep")
+
+        assert living(family, look) == [family[0], family[2]]
+        sleepers[2].kill()  # and nobody reaps it
+        wait_until(lambda: family[2].status() == psutil.STATUS_ZOMBIE, progress=time.monotonic)
+        assert living(family) == [family[0]]
+    finally:
+        for one in sleepers:
+            one.kill()
+            one.wait()

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from mos_online.errors import ServingError
+from mos_online.processes import living
 from mos_online.settings import Settings
 from serving.ray.reaper import end, processes
 from serving.ray.run import check_port, run_folder
@@ -82,13 +83,6 @@ def holder(where: Settings) -> Iterator[Holder]:
     held.close()
 
 
-def runs(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
 def left(settings: Settings) -> list[str]:
     return [path.name for path in settings.home.glob("serve-*.json")]
 
@@ -129,7 +123,7 @@ def test_a_run_that_ends_leaves_nothing_but_its_logs(where: Settings) -> None:
 def test_kill_9_of_a_run_leaves_nothing_but_its_logs(where: Settings, holder: Holder) -> None:
     holder.process.kill()
     wait_for(lambda: not left(where), timeout=20)
-    assert not runs(holder.child)
+    assert not living([holder.child])
     assert not holder.folder.exists()
     assert kept_log(where) == "started"
 
@@ -139,9 +133,9 @@ def test_the_next_run_cleans_up_where_even_the_reaper_was_killed(where: Settings
     holder.reaper().kill()
     holder.process.kill()
     holder.process.wait()
-    assert runs(holder.child)
+    assert living([holder.child])
     with run_folder(where) as folder:
-        assert not runs(holder.child)
+        assert not living([holder.child])
         assert folder != holder.folder
         assert not holder.folder.exists()
     assert left(where) == []
@@ -151,7 +145,7 @@ def test_the_next_run_cleans_up_where_even_the_reaper_was_killed(where: Settings
 def test_a_second_run_on_the_same_port_is_refused_and_the_first_goes_on(where: Settings, holder: Holder) -> None:
     with pytest.raises(ServingError, match=rf"pid {holder.process.pid}"), run_folder(where):
         pass
-    assert runs(holder.child)
+    assert living([holder.child])
     assert holder.folder.exists()
 
 

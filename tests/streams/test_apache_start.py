@@ -15,7 +15,7 @@ import pytest
 
 from mos_online.errors import BrokerError
 from mos_online.ports import free_port
-from mos_online.processes import held_locks, locked, wait_until
+from mos_online.processes import held_locks, living, locked, wait_until
 from streams.broker import apache
 from streams.broker.apache import ApacheBroker
 
@@ -35,14 +35,8 @@ def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ApacheBroker:
 
 
 def children_of(folder: Path) -> list[str]:
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if process.status() != psutil.STATUS_ZOMBIE and process.cwd() == str(folder):
-                found.append(process.name())
-        except psutil.Error:
-            continue
-    return found
+    found = psutil.Process().children(recursive=True)
+    return [process.name() for process in living(found, lambda process: process.cwd() == str(folder))]
 
 
 def held(broker: ApacheBroker) -> list[Path]:
