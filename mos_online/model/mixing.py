@@ -36,10 +36,16 @@ class PopularityChances:
     Attributes:
         columns: int64 (n,), of the scores.
         logs: float32 (2, n), log of each one's share of the clicks on all of them, by the two half-lives.
+        shares: float32 (n,), of the clicks on all items, by the shorter one.
+        clicks, as_of, half_life_ms: see ``Realtime``.
     """
 
     columns: Tensor
     logs: Tensor
+    shares: Tensor
+    clicks: float
+    as_of: int
+    half_life_ms: float
 
     @classmethod
     def of(cls, now: Realtime, slot: Tensor) -> Self:
@@ -47,7 +53,14 @@ class PopularityChances:
         columns = slot[now.popular]
         listed = columns >= 0
         shares = now.facts[listed, :2]
-        return cls(columns=columns[listed], logs=(shares / shares.sum(0).clamp(min=LEAST)).log().T)
+        return cls(
+            columns=columns[listed],
+            logs=(shares / shares.sum(0).clamp(min=LEAST)).log().T,
+            shares=shares[:, 0],
+            clicks=now.clicks,
+            as_of=now.as_of,
+            half_life_ms=now.half_life_ms,
+        )
 
 
 class Mixing(nn.Module):
@@ -62,20 +75,24 @@ class Mixing(nn.Module):
         self.register_buffer("weights", torch.zeros(SOURCES, FACTS))
         self.register_buffer("again", torch.zeros(1))
         self.register_buffer("learned", torch.zeros(1))
+        self.register_buffer("corrected", torch.zeros(1))
         self.weights: Tensor
         self.again: Tensor
         self.learned: Tensor
+        self.corrected: Tensor
 
-    def set_weights(self, weights: Tensor, again: float = 0.0) -> None:
+    def set_weights(self, weights: Tensor, again: float = 0.0, *, corrected: bool = False) -> None:
         """Mix like this from now on.
 
         Args:
             weights: float32 (SOURCES, FACTS).
             again: log of what the chances of items that a user had are multiplied by, in all sources.
+            corrected: whether the scores of the model are corrected before, see ``Expectation``.
         """
         self.weights.copy_(weights)
         self.again.fill_(again)
         self.learned.fill_(1)
+        self.corrected.fill_(float(corrected))
 
     def log_odds(self, evidence: Evidence) -> Tensor:
         """Log of the weight of each source over that of the model, float32 (B, SOURCES)."""

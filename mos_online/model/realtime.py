@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,16 +30,20 @@ class Realtime:
         popular: int64 (n,), rows of the popular items, most popular first.
         facts: float32 (n, 3), of each of them: its share of the decayed clicks of all items, the same with a half-life
             ``SLOW`` times as long, and the hours since its first click.
+        clicks: the decayed clicks of all items.
+        as_of: newest event time counted (ms); half_life_ms: of the shorter half-life.
     """
 
     popular: Tensor
     facts: Tensor
+    clicks: float = 0.0
+    as_of: int = 0
+    half_life_ms: float = math.inf
 
     def to(self, device: torch.device) -> Realtime:
         """The same on a device."""
-        return Realtime(
-            popular=self.popular.to(device, non_blocking=True), facts=self.facts.to(device, non_blocking=True)
-        )
+        popular, facts = (one.to(device, non_blocking=True) for one in (self.popular, self.facts))
+        return replace(self, popular=popular, facts=facts)
 
     def with_unclicked(self, rows: Tensor, share: float) -> Realtime:
         """The same, where items that nobody has clicked are new and get the share of the clicks that is expected.
@@ -50,7 +55,7 @@ class Realtime:
             share: of the clicks, of each of them.
         """
         facts = torch.tensor([share, share, 0.0], device=self.facts.device).expand(len(rows), 3)
-        return Realtime(popular=torch.cat([self.popular, rows]), facts=torch.cat([self.facts, facts]))
+        return replace(self, popular=torch.cat([self.popular, rows]), facts=torch.cat([self.facts, facts]))
 
     def features(self, rows: Tensor, known: Tensor) -> Tensor:
         """Features of some item rows, float32 (..., REALTIME_FEATURES).
@@ -65,15 +70,21 @@ class Realtime:
         return realtime_features(share, slow_share, age_hours, known[rows])
 
 
-def realtime_of(popularity: PopularitySnapshot, rows: Mapping[str, int]) -> Realtime:
-    """What a snapshot of the popularity says of the items that have rows (1, 2, ...); others are left out."""
+def realtime_of(popularity: PopularitySnapshot, rows: Mapping[str, int], *, half_life_ms: float = math.inf) -> Realtime:
+    """What a snapshot of the popularity, with this half-life, says of the items that have rows; others are left out."""
     popular = np.array([rows.get(item, 0) for item in popularity.item_ids], np.int64)
     share = np.array(popularity.counts) / max(popularity.total, 1e-9)
     slow_share = np.array(popularity.slow_counts) / max(popularity.slow_total, 1e-9)
     age = np.maximum(popularity.as_of - np.array(popularity.first_seen, np.int64), 0) / 3_600_000
     facts = np.stack([share, slow_share, age], 1).astype(np.float32)
     kept = popular > 0
-    return Realtime(popular=torch.from_numpy(popular[kept]), facts=torch.from_numpy(facts[kept]))
+    return Realtime(
+        popular=torch.from_numpy(popular[kept]),
+        facts=torch.from_numpy(facts[kept]),
+        clicks=popularity.total,
+        as_of=popularity.as_of,
+        half_life_ms=half_life_ms,
+    )
 
 
 def idle_facts(device: torch.device) -> Tensor:

@@ -34,6 +34,7 @@ class Candidates:
         parts: per theme, float32 (d + realtime + 1, items of the theme): rows, real-time features and bias as
             columns, so that scoring is one matrix product per theme.
         popular: what popularity says of them.
+        columns: int64 (items,), ``order`` as a tensor.
     """
 
     names: list[str]
@@ -43,6 +44,7 @@ class Candidates:
     slot: Tensor
     parts: list[Tensor]
     popular: PopularityChances
+    columns: Tensor
 
 
 class CandidateItems:
@@ -66,6 +68,7 @@ class CandidateItems:
         self._rows = {item: row for row, item in enumerate(self._names) if row}
         self._category_row = {name: row for row, name in enumerate(checkpoint.categories, 1)}
         self._catalogued = checkpoint.catalogued
+        self._half_life_ms = checkpoint.half_life_ms
         self._unclicked = set(self._catalogued.items)
         settle(self.model)
         self._list_catalogue()
@@ -145,7 +148,7 @@ class CandidateItems:
     def _laid_out(self, popularity: PopularitySnapshot) -> Candidates:
         model, count = self.model, len(self._names)
         numbers = torch.arange(count)
-        now = realtime_of(popularity, self._rows)
+        now = realtime_of(popularity, self._rows, half_life_ms=self._half_life_ms)
         unclicked = torch.tensor([self._rows[item] for item in self._unclicked], dtype=torch.int64)
         features = now.with_unclicked(unclicked, self._catalogued.share).features(numbers, model.item_known)
         realtime, bias = model.realtime_rows(features)
@@ -165,4 +168,5 @@ class CandidateItems:
             slot=slot,
             parts=[part.T.contiguous() for part in matrix[order].split(sizes)],
             popular=PopularityChances.of(now, slot),
+            columns=order,
         )

@@ -18,6 +18,7 @@ from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, establis
 from mos_online.model.batch import collate
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.co_clicks import evidence_of
+from mos_online.model.expectation import Expectation
 from mos_online.model.neighbours import Neighbours
 from mos_online.recommend.candidates import SPARE, CandidateItems, Candidates
 from mos_online.recommend.explanation import clicked_together, theme_shares
@@ -49,6 +50,7 @@ class Recommender:
         self._catalogue = frozenset([*checkpoint.items, *checkpoint.catalogued.items])
         self._new_item_users = new_item_users
         self._own_router = False
+        self._expectation = Expectation(len(checkpoint.model.item_theme))
         self.co_click_half_life_ms = checkpoint.co_click_half_life_ms
         self.observe_popularity([])
         self.observe_co_clicks([])
@@ -102,6 +104,7 @@ class Recommender:
         twin.router, twin.router_version = self.base, self.base.version
         items = self._items.branched(self.base)
         twin._items, twin._model, twin._own_router = items, items.model, own_router  # noqa: SLF001 - it is one of us
+        twin._expectation = Expectation(len(items.model.item_theme))  # noqa: SLF001 - of its users
         twin.observe_popularity([])
         twin.observe_co_clicks([])
         return twin
@@ -136,6 +139,8 @@ class Recommender:
             alone = scores_of(self._model, users, batch, candidates)
             evidence = evidence_of(batch, neighbours)
             sizes = [len(queries)]
+            if self._model.mixing.corrected:
+                self._expectation.correct(alone, [candidates.popular], sizes, candidates.columns, batch.mask.any(1))
             scores, others = self._model.mixing.mix(
                 alone, batch, evidence, [candidates.popular], sizes, candidates.slot
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +25,9 @@ FEWEST_ANEW = 200
 PULL = 1e-3
 """Of the weights towards those that were learned before, or towards 0: they stay finite where one source is always
 right."""
+
+LEAST_GAIN = 1e-4
+"""A model is corrected if that gains so many nats of a target's likelihood."""
 
 FIRST = -2.0
 """Where the constants begin: each source has a tenth."""
@@ -50,27 +55,40 @@ class _Targets:
 def learn_mixing(model: SequenceModel, data: ExampleLog) -> None:
     """Set the weights of ``model.mixing`` to those that make the targets most likely.
 
-    Weights that were learned before are where the new ones begin, and what they are pulled to.
+    Weights that were learned before are where the new ones begin, and what they are pulled to. The scores of the model
+    are corrected before if that makes the targets more likely, see ``Expectation``.
 
     Args:
         model: everything else of it stays as it is.
-        data: later examples than it has learned, with neighbours; without them nothing is learned.
+        data: later examples than it has learned, in order of time, with neighbours; without them nothing is learned.
     """
     model.eval()
+    ranking, mixing = CatalogueRanking(model), model.mixing
     chunks = (chunk.to(model.device) for chunk in in_chunks(data))
-    found = [_targets(model, chunk, chunk.neighbours) for chunk in chunks if chunk.neighbours is not None]
-    mixing = model.mixing
-    if sum(len(one.facts) for one in found) < (FEWEST_ANEW if mixing.learned else FEWEST):
+    found = [_targets(ranking, chunk, chunk.neighbours) for chunk in chunks if chunk.neighbours is not None]
+    if sum(len(one.facts) for one, _ in found) < (FEWEST_ANEW if mixing.learned else FEWEST):
         return
-    names = [one.name for one in fields(_Targets)]
-    whole = _Targets(**{name: torch.cat([getattr(part, name) for part in found]).cpu() for name in names})
     before = (mixing.weights.double().cpu(), mixing.again.double().cpu()) if mixing.learned else None
-    weights, again = _most_likely(whole, before)
-    mixing.set_weights(weights.float(), again.item())
+    plain, corrected = (_most_likely(_joined(parts), before) for parts in zip(*found, strict=True))
+    better = corrected if corrected.loss < plain.loss - LEAST_GAIN else plain
+    mixing.set_weights(better.weights.float(), better.again.item(), corrected=better is corrected)
 
 
-def _most_likely(targets: _Targets, before: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
-    """The weights, float64 (SOURCES, FACTS), and ``again``, float64 (1,), of ``Mixing``; ``before``: the same."""
+def _joined(parts: Sequence[_Targets]) -> _Targets:
+    names = [one.name for one in fields(_Targets)]
+    return _Targets(**{name: torch.cat([getattr(part, name) for part in parts]).cpu() for name in names})
+
+
+class _Learned(NamedTuple):
+    """The weights, float64 (SOURCES, FACTS), and ``again``, float64 (1,), of ``Mixing``, and the loss with them."""
+
+    weights: Tensor
+    again: Tensor
+    loss: float
+
+
+def _most_likely(targets: _Targets, before: tuple[Tensor, Tensor] | None) -> _Learned:
+    """What makes the targets most likely; ``before``: weights and ``again`` that were learned earlier."""
     logs, shares, facts = targets.logs.double(), targets.shares.double(), targets.facts.double()
     towards = before or (torch.zeros(SOURCES, FACTS, dtype=torch.float64), torch.zeros(1, dtype=torch.float64))
     weights, again = (start.clone() for start in towards)
@@ -91,16 +109,17 @@ def _most_likely(targets: _Targets, before: tuple[Tensor, Tensor] | None) -> tup
         return lost
 
     optimizer.step(loss)
-    return weights.detach(), again.detach()
+    return _Learned(weights.detach(), again.detach(), loss().item())
 
 
 @torch.inference_mode()
-def _targets(model: SequenceModel, data: Examples, neighbours: Neighbours) -> _Targets:
-    """What the model and each source say of the targets of some examples."""
-    ranking = CatalogueRanking(model)
+def _targets(ranking: CatalogueRanking, data: Examples, neighbours: Neighbours) -> tuple[_Targets, _Targets]:
+    """What the model and each source say of the targets of some examples; the model as it is, and corrected."""
     scores, unknown = ranking.model_scores(data)
     evidence = evidence_of(data.batch, neighbours, data.moment)
     known = scores.masked_fill(unknown, -torch.inf).log_softmax(1)
+    ranking.correct(data, scores, unknown)
+    corrected = scores.masked_fill(unknown, -torch.inf).log_softmax(1)
     target = ranking.slot[data.targets.clamp(min=1)]
     rows, columns, log_chance, entries = neighbour_chances(evidence, ranking.slot, scores.shape[1], unknown)
     had = had_before(data.batch, ranking.slot, scores.shape[1])
@@ -117,10 +136,12 @@ def _targets(model: SequenceModel, data: Examples, neighbours: Neighbours) -> _T
         shares.append((sources[-1].exp() * had).sum(1))
     of_target = torch.cat([one.gather(1, target.unsqueeze(1)) for one in sources], 1)
     fair = (data.targets > 0) & of_target[:, 0].isfinite()
-    return _Targets(
+    plain = _Targets(
         logs=of_target[fair],
         speaks=torch.stack(speaks, 1)[fair],
         shares=torch.stack(shares, 1)[fair],
         again=had.gather(1, target.unsqueeze(1))[fair],
         facts=evidence.facts[fair],
     )
+    own = corrected.gather(1, target.unsqueeze(1))[fair]
+    return plain, replace(plain, logs=torch.cat([own, plain.logs[:, 1:]], 1))

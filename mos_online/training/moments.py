@@ -70,7 +70,7 @@ def moments(
         for click in log.clicks[done:begin]:
             counts.observe(click, log.types)
         done = max(done, begin)
-        popular = realtime_of(counts.snapshot(top=LISTED_ITEMS), catalogue.rows)
+        popular = realtime_of(counts.snapshot(top=LISTED_ITEMS), catalogue.rows, half_life_ms=half_life_ms)
         yield Moment(positions=chosen, clicks_before=begin, seen=int(newest[begin]), popular=popular)
 
 

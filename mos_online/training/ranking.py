@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mos_online.model.co_clicks import evidence_of
+from mos_online.model.expectation import Expectation
 from mos_online.model.mixing import PopularityChances
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.training.examples import ExampleLog, Examples
@@ -38,18 +39,25 @@ class CatalogueRanking:
         everything: int64 (items,), the item row of each column; slot: int64 (items + 1,), the column of each item row.
     """
 
-    def __init__(self, model: SequenceModel) -> None:
-        """Rank with a model; its themes must not change meanwhile."""
+    def __init__(self, model: SequenceModel, expectation: Expectation | None = None) -> None:
+        """Rank with a model; its themes must not change meanwhile.
+
+        Args:
+            model: that ranks.
+            expectation: of this model, on earlier examples; None: there were none.
+        """
         self._model = model
         theme = model.item_theme[1:]
         self.everything = torch.argsort(theme, stable=True) + 1
         self.slot = torch.full((len(theme) + 1,), -1, device=model.device)
         self.slot[self.everything] = torch.arange(len(theme), device=model.device)
+        self._expectation = expectation or Expectation(len(self.slot), model.device)
 
     def scores(self, data: Examples) -> tuple[Tensor, Tensor]:
         """Score all items for the users of some examples, as the service does, with neighbours and popularity mixed in.
 
-        Examples without neighbours are scored by the model alone.
+        Examples without neighbours are scored by the model alone. The others must come in order of time, each once: the
+        expectation of the model is learned from them.
 
         Args:
             data: on the model's device.
@@ -61,6 +69,8 @@ class CatalogueRanking:
         if data.neighbours is None or not self._model.mixing.learned:
             return scores, unknown
         evidence = evidence_of(data.batch, data.neighbours, data.moment)
+        if self._model.mixing.corrected:
+            self.correct(data, scores, unknown)
         mixed, _ = self._model.mixing.mix(
             scores, data.batch, evidence, self.popular(data), data.sizes, self.slot, unknown
         )
@@ -77,6 +87,11 @@ class CatalogueRanking:
         users = model.encode(data.batch)
         scores = model.score_moments(users, self.everything, data.popular, data.sizes, nothing)
         return model.add_repeats(scores, data.batch, self.slot), self.everything > self._seen(data).unsqueeze(1)
+
+    def correct(self, data: Examples, scores: Tensor, unknown: Tensor) -> None:
+        """Correct what ``model_scores`` gave, in place, see ``Expectation``."""
+        asked = data.batch.mask.any(1)
+        self._expectation.correct(scores, self.popular(data), data.sizes, self.everything, asked, unknown)
 
     def rank(self, data: Examples, scores: Tensor, unknown: Tensor, log_share: Tensor) -> Ranked:
         """Rank the targets.

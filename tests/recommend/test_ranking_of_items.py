@@ -367,3 +367,31 @@ def test_an_item_of_no_catalogue_is_recommended_to_nobody_until_enough_users_hav
         if not listed:
             assert "garbage" not in {item.item_id for item in (*strangers.items, *somebody.items)}
         assert (strangers.items[0].item_id == "garbage") == (snapshot is many)
+
+
+def test_what_the_model_expects_is_corrected_by_what_is_clicked(recommender: Recommender) -> None:
+    """All items are clicked alike: the more users have asked, the less it insists on what it expects of them all."""
+    known = recommender.recommend([query()])[0].items[0].item_id
+    asked = query(events=[known], k=300)
+    recommender._model.mixing.set_weights(mixture(NEIGHBOURS, -1e4))
+    plain = recommender.recommend([asked])[0]
+    now = popularity(**{item.item_id: 100.0 for item in plain.items})
+    recommender.observe_popularity([now])
+
+    (before,) = recommender.recommend([asked])
+    most, least = before.items[0].item_id, before.items[-1].item_id
+
+    def odds(ranking: Ranking) -> float:
+        scores = {item.item_id: item.score for item in ranking.items}
+        return scores[most] - scores[least]
+
+    recommender._model.mixing.set_weights(mixture(NEIGHBOURS, -1e4), corrected=True)
+    (first,) = recommender.recommend([asked])
+    assert odds(first) == pytest.approx(odds(before)), "nobody has asked yet"
+    recommender.recommend([asked] * 400)
+    (later,) = recommender.recommend([asked])
+    assert odds(later) < odds(before) - 1
+    assert chances(later) == pytest.approx(1)
+    twin = recommender.branched(own_router=False)
+    twin.observe_popularity([now])
+    assert odds(twin.recommend([asked])[0]) == pytest.approx(odds(before)), "an arm has users of its own"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from torch import Tensor
 
 from mos_online.model import MoS
 from mos_online.model.co_clicks import ASKED, FACTS, Evidence, evidence_of
@@ -17,7 +19,7 @@ from mos_online.sessions import SessionConfig
 from mos_online.training import mixing
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
-from mos_online.training.examples import ExampleLog
+from mos_online.training.examples import ExampleLog, Examples
 from mos_online.training.measure import measure
 from mos_online.training.mixing import learn_mixing
 from mos_online.training.moments import moments
@@ -105,6 +107,35 @@ def test_what_was_learned_before_stays_unless_many_positions_say_otherwise(monke
         moved.append((model.mixing.weights - WEIGHTS).abs().max().item())
     assert moved[0] < 0.01
     assert moved[1] > 0.1
+
+
+@pytest.mark.parametrize("aged", [False, True])
+def test_a_model_that_expects_what_is_not_clicked_is_corrected(aged: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "USERS", 150)
+    model, data = examples(planted=False)
+    plain = CatalogueRanking.model_scores
+
+    def scored(ranking: CatalogueRanking, some: Examples) -> tuple[Tensor, Tensor]:
+        scores, unknown = plain(ranking, some)
+        scores[:, ranking.slot[1:5]] += 5.0
+        return scores, unknown
+
+    if aged:
+        monkeypatch.setattr(CatalogueRanking, "model_scores", scored)
+    monkeypatch.setattr(mixing, "PULL", 1.0)  # else popularity alone may do
+    learn_mixing(model, data)
+    assert bool(model.mixing.corrected) or not aged
+    chances = []
+    for corrected in (0, 1):
+        model.mixing.corrected.fill_(corrected)
+        ranking, found = CatalogueRanking(model), []
+        with torch.inference_mode():
+            for chunk in in_chunks(data):
+                scores, unknown = ranking.scores(chunk)
+                logs = scores.masked_fill(unknown, -torch.inf).log_softmax(1)
+                found.append(logs.gather(1, ranking.slot[chunk.targets].unsqueeze(1)).clamp(min=-20))
+        chances.append(torch.cat(found).mean().item())
+    assert chances[1] > chances[0] + 0.01 if aged else chances[1] == pytest.approx(chances[0], abs=0.02)
 
 
 def test_without_neighbours_nothing_is_learned_and_no_score_changes() -> None:

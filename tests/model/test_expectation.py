@@ -1,0 +1,113 @@
+"""A model that expects what nobody clicks any more is corrected by what is clicked, as far as that is known."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from mos_online.model.expectation import Expectation
+from mos_online.model.mixing import PopularityChances
+
+ITEMS = 4
+ROWS = torch.tensor([3, 1, 4, 2])
+"""The item row of each column."""
+
+
+def clicked(shares: list[float], *, clicks: float = 1e4, as_of: int = 1000) -> PopularityChances:
+    """What is popular, by column; items without clicks are not listed."""
+    whole = torch.tensor(shares)
+    columns = torch.nonzero(whole).squeeze(1)
+    logs = whole[columns].log()
+    return PopularityChances(
+        columns=columns,
+        logs=torch.stack([logs, logs]),
+        shares=whole[columns],
+        clicks=clicks,
+        as_of=as_of,
+        half_life_ms=1000.0,
+    )
+
+
+def expected(shares: list[float], users: int) -> Tensor:
+    """Scores (users, ITEMS) of users who are all expected to click like this."""
+    return torch.tensor(shares).log().repeat(users, 1) + torch.linspace(-3, 3, users).unsqueeze(1)
+
+
+def corrected(
+    expectation: Expectation, scores: Tensor, now: PopularityChances, unknown: Tensor | None = None
+) -> Tensor:
+    """Chances (users, ITEMS) after the correction."""
+    scores = scores.clone()
+    asked = torch.ones(len(scores), dtype=torch.bool)
+    expectation.correct(scores, [now], [len(scores)], ROWS, asked, unknown)
+    return scores.softmax(1)
+
+
+def test_whoever_asks_first_gets_what_the_model_says() -> None:
+    scores = expected([0.7, 0.1, 0.1, 0.1], 3)
+    found = corrected(Expectation(ITEMS + 1), scores, clicked([0.1, 0.7, 0.1, 0.1]))
+    torch.testing.assert_close(found, scores.softmax(1))
+
+
+def test_after_many_users_an_average_user_gets_what_is_clicked() -> None:
+    expectation, live = Expectation(ITEMS + 1), [0.05, 0.6, 0.25, 0.1]
+    corrected(expectation, expected([0.7, 0.1, 0.1, 0.1], 100_000), clicked(live))
+    found = corrected(expectation, expected([0.7, 0.1, 0.1, 0.1], 1), clicked(live))
+    torch.testing.assert_close(found[0], torch.tensor(live), atol=2e-3, rtol=0.0)
+
+
+def test_what_is_special_about_a_user_stays() -> None:
+    expectation = Expectation(ITEMS + 1)
+    corrected(expectation, expected([0.4, 0.2, 0.2, 0.2], 100_000), clicked([0.25] * 4))
+    plain = expected([0.1, 0.7, 0.1, 0.1], 1)
+    found = corrected(expectation, plain, clicked([0.25] * 4))
+    odds = found[0, 1] / found[0, 2]
+    assert odds.item() == pytest.approx(7.0, rel=1e-3), "two items of which as much was expected as was clicked"
+    assert found[0, 0] < 0.1 * found[0, 1]
+
+
+def test_few_clicks_correct_little_and_no_clicks_nothing() -> None:
+    moved = []
+    for clicks in (0.0, 10.0, 1e5):
+        expectation = Expectation(ITEMS + 1)
+        now = clicked([0.1, 0.7, 0.1, 0.1], clicks=clicks)
+        corrected(expectation, expected([0.7, 0.1, 0.1, 0.1], 1000), now)
+        moved.append(corrected(expectation, expected([0.7, 0.1, 0.1, 0.1], 1), now)[0, 1].item())
+    assert moved[0] == pytest.approx(0.1, abs=1e-6)
+    assert moved[0] < moved[1] < moved[2]
+
+
+def test_it_forgets_by_event_time() -> None:
+    found = []
+    for later in (1000, 200_000):
+        expectation = Expectation(ITEMS + 1)
+        corrected(expectation, expected([0.7, 0.1, 0.1, 0.1], 10_000), clicked([0.25] * 4, as_of=1000))
+        found.append(corrected(expectation, expected([0.25] * 4, 1), clicked([0.25] * 4, as_of=later))[0, 0].item())
+    assert found[0] < 0.15
+    assert found[1] == pytest.approx(0.25, abs=1e-6)
+
+
+def test_users_of_whom_nothing_is_known_and_items_that_are_no_candidates_teach_nothing() -> None:
+    live = clicked([0.25] * 4)
+    scores = expected([0.7, 0.1, 0.1, 0.1], 1000)
+    nobody = Expectation(ITEMS + 1)
+    nobody.correct(scores.clone(), [live], [1000], ROWS, torch.zeros(1000, dtype=torch.bool))
+    unknown = torch.zeros(1000, ITEMS, dtype=torch.bool)
+    unknown[:, 0] = True
+    others = Expectation(ITEMS + 1)
+    corrected(others, scores, live, unknown)
+    for expectation in (nobody, others):
+        found = corrected(expectation, expected([0.25] * 4, 1), live)
+        assert found[0, 1:].tolist() == pytest.approx([found[0, 1].item()] * 3)
+    assert corrected(nobody, expected([0.25] * 4, 1), live)[0, 0].item() == pytest.approx(0.25)
+
+
+def test_each_moment_is_corrected_by_its_own_clicks() -> None:
+    expectation = Expectation(ITEMS + 1)
+    corrected(expectation, expected([0.25] * 4, 100_000), clicked([0.25] * 4))
+    scores = expected([0.25] * 4, 2)
+    first, second = [0.7, 0.1, 0.1, 0.1], [0.1, 0.1, 0.1, 0.7]
+    asked = torch.ones(2, dtype=torch.bool)
+    expectation.correct(scores, [clicked(first), clicked(second)], [1, 1], ROWS, asked)
+    torch.testing.assert_close(scores.softmax(1), torch.tensor([first, second]), atol=2e-3, rtol=0.0)
