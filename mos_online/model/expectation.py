@@ -70,16 +70,17 @@ class Expectation:
             scores: float32 (B, C); changed in place.
             popular: at the moment of the first users, at that of the next ones, and so on; sizes: how many these are.
             rows: int64 (C,), the item row of each column.
-            counted: bool (B,), users whose scores say something.
+            counted: bool (B,), users whose scores are learned from.
             unknown: bool (B, C), items that are no candidates of a user; None: all are.
         """
         begin = 0
         for now, size in zip(popular, sizes, strict=True):
             users = slice(begin, begin + size)
             known = scores[users] if unknown is None else scores[users].masked_fill(unknown[users], -torch.inf)
-            chances = known.softmax(1)[counted[users]]
+            teach = known[counted[users]]
             scores[users] += self._at(now, rows)
-            self._learn(chances.sum(0), rows, len(chances), now)
+            if len(teach):
+                self._learn(teach.softmax(1).sum(0), rows, len(teach), now)
             begin += size
 
     def _at(self, now: PopularityChances, rows: Tensor) -> Tensor:
@@ -98,8 +99,8 @@ class Expectation:
         return ((now.clicks * live + CLICKS) / (now.clicks * expected + CLICKS)).log()
 
     def _learn(self, chances: Tensor, rows: Tensor, users: int, now: PopularityChances) -> None:
-        fading = self._fading(now)
-        self._shares *= fading
+        if (fading := self._fading(now)) < 1:
+            self._shares *= fading
         self._shares[rows] += chances
         self._users = self._users * fading + users
         self._as_of = max(self._as_of, now.as_of)

@@ -15,11 +15,12 @@ from mos_online.contracts import RankedItem
 from mos_online.errors import ModelError
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, established, merge, newest
-from mos_online.model.batch import collate
+from mos_online.model.batch import History, collate
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.co_clicks import evidence_of
 from mos_online.model.expectation import Expectation
 from mos_online.model.neighbours import Neighbours
+from mos_online.recommend.askers import Askers
 from mos_online.recommend.candidates import SPARE, CandidateItems, Candidates
 from mos_online.recommend.explanation import clicked_together, theme_shares
 from mos_online.recommend.fallback import PopularItems, fallback_reason
@@ -50,7 +51,7 @@ class Recommender:
         self._catalogue = frozenset([*checkpoint.items, *checkpoint.catalogued.items])
         self._new_item_users = new_item_users
         self._own_router = False
-        self._expectation = Expectation(len(checkpoint.model.item_theme))
+        self._expectation, self._askers = Expectation(len(checkpoint.model.item_theme)), Askers()
         self.co_click_half_life_ms = checkpoint.co_click_half_life_ms
         self.observe_popularity([])
         self.observe_co_clicks([])
@@ -104,7 +105,7 @@ class Recommender:
         twin.router, twin.router_version = self.base, self.base.version
         items = self._items.branched(self.base)
         twin._items, twin._model, twin._own_router = items, items.model, own_router  # noqa: SLF001 - it is one of us
-        twin._expectation = Expectation(len(items.model.item_theme))  # noqa: SLF001 - of its users
+        twin._expectation, twin._askers = Expectation(len(items.model.item_theme)), Askers()  # noqa: SLF001 - of its users
         twin.observe_popularity([])
         twin.observe_co_clicks([])
         return twin
@@ -140,7 +141,8 @@ class Recommender:
             evidence = evidence_of(batch, neighbours)
             sizes = [len(queries)]
             if self._model.mixing.corrected:
-                self._expectation.correct(alone, [candidates.popular], sizes, candidates.columns, batch.mask.any(1))
+                teaching = self._teaching(queries, histories)
+                self._expectation.correct(alone, [candidates.popular], sizes, candidates.columns, teaching)
             scores, others = self._model.mixing.mix(
                 alone, batch, evidence, [candidates.popular], sizes, candidates.slot
             )
@@ -164,6 +166,16 @@ class Recommender:
             shares = theme_shares(users.gates[row], history, self.router.labels)
             rankings.append(make(items=items, themes=shares, fallback=None, score_level=levels[row]))
         return rankings
+
+    def _teaching(self, queries: Sequence[Query], histories: Sequence[History]) -> Tensor:
+        """Whose scores tell something new of what the model expects, bool (B,)."""
+        asked = zip(queries, histories, strict=True)
+        return torch.tensor(
+            [
+                len(history.times) > 0 and self._askers.clicked(query.user_id, history.times[-1])
+                for query, history in asked
+            ]
+        )
 
 
 def _ranked(candidates: Candidates, best: Tensor, rows: Sequence[int], together: Sequence[int]) -> list[RankedItem]:

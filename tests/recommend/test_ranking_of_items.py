@@ -388,7 +388,12 @@ def test_what_the_model_expects_is_corrected_by_what_is_clicked(recommender: Rec
     recommender._model.mixing.set_weights(mixture(NEIGHBOURS, -1e4), corrected=True)
     (first,) = recommender.recommend([asked])
     assert odds(first) == pytest.approx(odds(before)), "nobody has asked yet"
-    recommender.recommend([asked] * 400)
+    (second,) = recommender.recommend([asked])
+    for _ in range(20):
+        recommender.recommend([asked] * 20)
+    (again,) = recommender.recommend([asked])
+    assert odds(again) == odds(second), "who asks often teaches no more than who asks once"
+    recommender.recommend([msgspec.structs.replace(asked, user_id=f"u{n}") for n in range(400)])
     (later,) = recommender.recommend([asked])
     assert odds(later) < odds(before) - 1
     assert chances(later) == pytest.approx(1)
