@@ -49,6 +49,7 @@ class Expectation:
             device: of the scores.
         """
         self._shares = torch.zeros(rows, device=device)
+        self._to_add: tuple[Tensor, Tensor] | None = None
         self._users = 0.0
         self._as_of = 0
         self._newest: _Correction | None = None
@@ -92,6 +93,7 @@ class Expectation:
 
     def _correction(self, now: PopularityChances, rows: Tensor) -> Tensor:
         """What is added to the scores of each candidate, float32 (C,)."""
+        self._add()
         live = torch.zeros(len(rows), device=rows.device)
         live[now.columns] = now.shares
         faded = self._users * self._fading(now)
@@ -99,11 +101,22 @@ class Expectation:
         return ((now.clicks * live + CLICKS) / (now.clicks * expected + CLICKS)).log()
 
     def _learn(self, chances: Tensor, rows: Tensor, users: int, now: PopularityChances) -> None:
+        if self._to_add is None or self._to_add[0] is not rows:
+            self._add()
+            self._to_add = rows, torch.zeros(len(rows), device=rows.device)
         if (fading := self._fading(now)) < 1:
+            self._add()
             self._shares *= fading
-        self._shares[rows] += chances
+        self._to_add[1].add_(chances)
         self._users = self._users * fading + users
         self._as_of = max(self._as_of, now.as_of)
+
+    def _add(self) -> None:
+        """Add what was kept in columns since the correction was made, which is quicker than row by row each time."""
+        if self._to_add is not None:
+            rows, chances = self._to_add
+            self._shares[rows] += chances
+            chances.zero_()
 
     def _fading(self, now: PopularityChances) -> float:
         return float(0.5 ** (max(now.as_of - self._as_of, 0) / now.half_life_ms))
