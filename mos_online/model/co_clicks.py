@@ -36,6 +36,18 @@ class Evidence:
     chances: Tensor
     facts: Tensor
 
+    def of(self, users: Tensor) -> Evidence:
+        """That of some of the users; ``users``: int64 (b,), their rows, none twice."""
+        place = torch.full((len(self.facts),), -1).index_put((users,), torch.arange(len(users)))
+        kept = place[self.rows] >= 0
+        return Evidence(
+            rows=place[self.rows[kept]],
+            items=self.items[kept],
+            asked=self.asked[kept],
+            chances=self.chances[kept],
+            facts=self.facts[users],
+        )
+
 
 def evidence_of(batch: Batch, neighbours: Neighbours, moment: Tensor | None = None) -> Evidence:
     """Ask for the neighbours of each user's last items.

@@ -15,17 +15,17 @@ from mos_online.contracts import RankedItem
 from mos_online.errors import ModelError
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, established, merge, newest
-from mos_online.model.batch import History, collate
+from mos_online.model.batch import collate
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.co_clicks import evidence_of
 from mos_online.model.expectation import Expectation
 from mos_online.model.neighbours import Neighbours
-from mos_online.recommend.askers import Askers
 from mos_online.recommend.candidates import SPARE, CandidateItems, Candidates
 from mos_online.recommend.explanation import clicked_together, theme_shares
 from mos_online.recommend.fallback import PopularItems, fallback_reason
 from mos_online.recommend.filters import exclude
 from mos_online.recommend.history import history_of
+from mos_online.recommend.live_mixing import FIRST_ITEMS, Answered, LiveMixing
 from mos_online.recommend.query import Query, Ranking
 from mos_online.recommend.scores import scores_of
 from mos_online.themes import Router
@@ -51,7 +51,8 @@ class Recommender:
         self._catalogue = frozenset([*checkpoint.items, *checkpoint.catalogued.items])
         self._new_item_users = new_item_users
         self._own_router = False
-        self._expectation, self._askers = Expectation(len(checkpoint.model.item_theme)), Askers()
+        self._expectation = Expectation(len(checkpoint.model.item_theme))
+        self._live = LiveMixing(checkpoint.model.mixing)
         self.co_click_half_life_ms = checkpoint.co_click_half_life_ms
         self.observe_popularity([])
         self.observe_co_clicks([])
@@ -75,10 +76,16 @@ class Recommender:
         """The items that the model was trained on, and those that its catalogue lists."""
         return self._catalogue
 
+    @property
+    def mixing_clicks(self) -> int:
+        """How many clicks of its users say how much is mixed in; 0: the training does."""
+        return self._live.learned_from
+
     def revised(self, router: Router) -> Recommender:
         """The same model with a revision of its router; this recommender goes on as it is.
 
-        From now on only the new one may observe popularity and co-clicks. The model shares its weights with this one.
+        From now on only the new one may observe popularity and co-clicks. The model shares its weights with this one,
+        and what is learned of its users.
 
         Raises:
             ModelError: the router is of another epoch: its theme ids mean something else than what the model learned.
@@ -105,7 +112,8 @@ class Recommender:
         twin.router, twin.router_version = self.base, self.base.version
         items = self._items.branched(self.base)
         twin._items, twin._model, twin._own_router = items, items.model, own_router  # noqa: SLF001 - it is one of us
-        twin._expectation, twin._askers = Expectation(len(items.model.item_theme)), Askers()  # noqa: SLF001 - of its users
+        twin._expectation = Expectation(len(items.model.item_theme))  # noqa: SLF001 - of its users
+        twin._live = LiveMixing(items.model.mixing)  # noqa: SLF001 - the same
         twin.observe_popularity([])
         twin.observe_co_clicks([])
         return twin
@@ -119,6 +127,7 @@ class Recommender:
         popularity = established(merged, self._catalogue, users=self._new_item_users)
         self._popularity = snapshots
         self._now = self._items.at(popularity), PopularItems(popularity, self._trained_popular), merged.as_of
+        self._live.learn()
 
     def observe_co_clicks(self, snapshots: Sequence[CoClickSnapshot]) -> None:
         """Take the newest co-clicks of all partitions. Items that no popularity has brought yet are left out.
@@ -131,26 +140,31 @@ class Recommender:
     def recommend(self, queries: Sequence[Query]) -> list[Ranking]:
         """Rank for a batch of queries; each is independent of the others up to float rounding."""
         (candidates, popular, as_of), (neighbours, together_as_of) = self._now, self._together
-        router, own = self.router, self._own_router
+        router, own, mixing = self.router, self._own_router, self._live.mixing
         read = partial(history_of, router=router, sizes=self._sizes, rows=candidates.rows, own_router=own)
         histories = [read(query) for query in queries]
         batch = collate(histories)
+        names = [query.user_id for query in queries]
+        found = self._live.teaching(names, histories) if mixing.learned else []
+        teaching = torch.tensor(found, dtype=torch.int64)
         with torch.inference_mode():
             users = self._model.encode(batch)
             alone = scores_of(self._model, users, batch, candidates)
             evidence = evidence_of(batch, neighbours)
             sizes = [len(queries)]
-            if self._model.mixing.corrected:
-                teaching = self._teaching(queries, histories)
-                self._expectation.correct(alone, [candidates.popular], sizes, candidates.columns, teaching)
-            scores, others = self._model.mixing.mix(
-                alone, batch, evidence, [candidates.popular], sizes, candidates.slot
-            )
+            if mixing.corrected:
+                counted = torch.zeros(len(names), dtype=torch.bool).index_fill(0, teaching, value=True)
+                self._expectation.correct(alone, [candidates.popular], sizes, candidates.columns, counted)
+            kept = alone[teaching]
+            scores, others = mixing.mix(alone, batch, evidence, [candidates.popular], sizes, candidates.slot)
             levels = scores.logsumexp(1).tolist()
             exclude(scores, queries, candidates)
-            most = min(max((query.k for query in queries), default=1), scores.shape[1])
-            best, columns = scores.topk(most)
+            most = max([FIRST_ITEMS if found else 1, *(query.k for query in queries)])
+            best, columns = scores.topk(min(most, scores.shape[1]))
             of_neighbours = 1 - (others.gather(1, columns) - best).exp()
+            if found:
+                asked, first = [names[number] for number in found], columns[teaching, :FIRST_ITEMS]
+                self._live.note(Answered(asked, teaching, kept, batch, evidence, candidates, first))
         rankings: list[Ranking] = []
         make = partial(
             Ranking, candidates=len(candidates.order), popularity_as_of=as_of, co_clicks_as_of=together_as_of
@@ -166,16 +180,6 @@ class Recommender:
             shares = theme_shares(users.gates[row], history, self.router.labels)
             rankings.append(make(items=items, themes=shares, fallback=None, score_level=levels[row]))
         return rankings
-
-    def _teaching(self, queries: Sequence[Query], histories: Sequence[History]) -> Tensor:
-        """Whose scores tell something new of what the model expects, bool (B,)."""
-        asked = zip(queries, histories, strict=True)
-        return torch.tensor(
-            [
-                len(history.times) > 0 and self._askers.clicked(query.user_id, history.times[-1])
-                for query, history in asked
-            ]
-        )
 
 
 def _ranked(candidates: Candidates, best: Tensor, rows: Sequence[int], together: Sequence[int]) -> list[RankedItem]:

@@ -132,6 +132,13 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     router_version: str
     router_epoch: Annotated[str, Meta(description="Routers of one epoch give theme ids the same meaning.")]
     router_sequence: Annotated[int, Meta(description="Number of the router's revision in its epoch; 0: none yet.")]
+    mixing_clicks: Annotated[
+        int,
+        Meta(
+            description="From so many clicks the replica has learned how much co-clicks and popularity count beside "
+            "the model; 0: from none, they count as the training has found."
+        ),
+    ]
     loaded_at: Annotated[int, Meta(description="When it went into service, in milliseconds since 1970 UTC.")]
     experiments: Annotated[
         int, Meta(description="Number of the revision of the experiments in force; 0: there were none yet.")

@@ -20,6 +20,7 @@ from mos_online.items.co_clicks import CoClicks
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.model.co_clicks import FACTS
 from mos_online.model.mixing import NEIGHBOURS, RECENT, SLOW, SOURCES
+from mos_online.recommend import live_mixing
 from mos_online.recommend.query import Query, Ranking
 from mos_online.recommend.recommender import Recommender
 from mos_online.registry import Registry
@@ -400,3 +401,30 @@ def test_what_the_model_expects_is_corrected_by_what_is_clicked(recommender: Rec
     twin = recommender.branched(own_router=False)
     twin.observe_popularity([now])
     assert odds(twin.recommend([asked])[0]) == pytest.approx(odds(before)), "an arm has users of its own"
+
+
+def test_what_users_click_after_they_asked_says_how_much_neighbours_count(
+    recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All click what goes with their last item, of which the model thinks little."""
+    monkeypatch.setattr(live_mixing, "DUE", 40)
+    names = [item.item_id for item in recommender.recommend([query(events=["x"], k=300)])[0].items]
+    last, far = names[0], names[-1]
+    snapshot = popularity(**dict.fromkeys(names[:5], 1.0))
+    recommender.observe_co_clicks([co_clicks(0, last, far), co_clicks(1, last, far)])
+    recommender._model.mixing.set_weights(mixture(NEIGHBOURS, -6.0))
+    twin = recommender.branched(own_router=False)
+    twin.observe_co_clicks([co_clicks(0, last, far), co_clicks(1, last, far)])
+
+    def first(asked: Recommender) -> str:
+        return asked.recommend([query(events=[last], user_id="somebody")])[0].items[0].item_id
+
+    assert first(recommender) != far
+    for number in range(40):
+        for events in ([last], [last, far]):
+            recommender.recommend([query(events=events, user_id=f"u{number}")])
+        recommender.observe_popularity([snapshot])
+    assert recommender.mixing_clicks == 40
+    assert first(recommender) == far
+    assert first(recommender.revised(recommender.router)) == far, "another revision of the router keeps it"
+    assert (twin.mixing_clicks, first(twin) == far) == (0, False), "an arm has users of its own"

@@ -57,6 +57,7 @@ class FakeRecommender:
         self.router_version = f"r-{version}"
         self.half_life_ms = self.co_click_half_life_ms = 900_000.0
         self.router = Labels()
+        self.mixing_clicks = 0
         self.batches: list[list[Query]] = []
         self.observed: list[list[PopularitySnapshot]] = []
         self.co_clicks: list[list[CoClickSnapshot]] = []

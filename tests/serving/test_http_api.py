@@ -322,6 +322,7 @@ def test_the_model_in_service_is_told(api: TestClient) -> None:
     assert (body["model_version"], body["router_version"]) == ("m1", "r-m1")
     assert body["themes"][2] == {"theme": 2, "label": "cameras"}
     assert (body["router_epoch"], body["router_sequence"]) == ("r-0", 0)
+    assert body["mixing_clicks"] == 0
     assert abs(body["loaded_at"] - time.time() * 1000) < 600_000
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mos_online.model import MoS
+from mos_online.model import MoS, mixture_weights
 from mos_online.model.co_clicks import ASKED, FACTS, Evidence, evidence_of
 from mos_online.model.mixing import NEIGHBOURS, RECENT, SLOW, SOURCES
 from mos_online.sessions import SessionConfig
@@ -100,9 +100,9 @@ def test_what_was_learned_before_stays_unless_many_positions_say_otherwise(monke
     assert torch.equal(model.mixing.weights, WEIGHTS)
     monkeypatch.setattr(mixing, "FEWEST_ANEW", data.count)
     moved = []
-    for pull in (1e3, mixing.PULL):
+    for pull in (1e3, mixture_weights.PULL):
         model.mixing.set_weights(WEIGHTS, AGAIN)
-        monkeypatch.setattr(mixing, "PULL", pull)
+        monkeypatch.setattr(mixture_weights, "PULL", pull)
         learn_mixing(model, data)
         moved.append((model.mixing.weights - WEIGHTS).abs().max().item())
     assert moved[0] < 0.01
@@ -122,7 +122,7 @@ def test_a_model_that_expects_what_is_not_clicked_is_corrected(aged: bool, monke
 
     if aged:
         monkeypatch.setattr(CatalogueRanking, "model_scores", scored)
-    monkeypatch.setattr(mixing, "PULL", 1.0)  # else popularity alone may do
+    monkeypatch.setattr(mixture_weights, "PULL", 1.0)  # else popularity alone may do
     learn_mixing(model, data)
     assert bool(model.mixing.corrected) or not aged
     chances = []

@@ -25,6 +25,7 @@ def model(service: Service) -> Endpoint:
             router_version=recommender.router_version,
             router_epoch=recommender.router.epoch,
             router_sequence=recommender.router.sequence,
+            mixing_clicks=recommender.mixing_clicks,
             loaded_at=service.loaded_at,
             experiments=service.experiments,
             themes=[ThemeLabel(theme=theme, label=label) for theme, label in enumerate(recommender.router.labels)],

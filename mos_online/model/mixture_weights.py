@@ -1,0 +1,101 @@
+"""Learns how much counts beside a model: the weights of ``Mixing`` under which what was clicked is most likely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mos_online.model.mixing import SOURCES, Mixing, left_over
+
+PULL = 1e-3
+"""Of the weights towards those that were learned before, or towards 0: they stay finite where one source is always
+right."""
+
+FIRST = -2.0
+"""Where the constants begin: each source has a tenth."""
+
+NEVER = -1e4
+"""Log of the chance of what a source gives none; -inf has no gradient."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clicked:
+    """What the model and each source said of n clicks before they came, the model first.
+
+    A click may stand for a set of items, some of which the user had.
+
+    Attributes:
+        plain: float32 (n, 1 + SOURCES), log of the chances of those that the user did not have; NEVER: there are none.
+        had: float32 (n, 1 + SOURCES), the same of those that the user had.
+        speaks: bool (n, 1 + SOURCES), whether a source says anything.
+        shares: float32 (n, SOURCES), the share of a source's chances on items that the user had.
+        facts: float32 (n, FACTS), see ``Evidence``.
+    """
+
+    plain: Tensor
+    had: Tensor
+    speaks: Tensor
+    shares: Tensor
+    facts: Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence[Clicked]) -> Clicked:
+        """All clicks of some parts, on the CPU."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: torch.cat([getattr(part, name) for part in parts]).cpu() for name in names})
+
+
+class MixtureWeights(NamedTuple):
+    """The weights of ``Mixing``.
+
+    Attributes:
+        weights: float64 (SOURCES, FACTS).
+        again: float64 (1,).
+        loss: the mean negative log-likelihood with them, and the pull.
+    """
+
+    weights: Tensor
+    again: Tensor
+    loss: float = 0.0
+
+    @classmethod
+    def of(cls, mixing: Mixing) -> MixtureWeights:
+        """Those that a model has."""
+        return cls(mixing.weights.double().cpu(), mixing.again.double().cpu())
+
+
+def most_likely(
+    clicked: Clicked, towards: MixtureWeights | None = None, begin: MixtureWeights | None = None
+) -> MixtureWeights:
+    """Find the weights under which the clicks are most likely.
+
+    Args:
+        clicked: what was said before.
+        towards: what they are pulled to; None: 0.
+        begin: where the search begins, if not there.
+    """
+    plain, had, shares, facts = (one.double() for one in (clicked.plain, clicked.had, clicked.shares, clicked.facts))
+    if towards is None:
+        towards = MixtureWeights(torch.zeros(SOURCES, facts.shape[1], dtype=facts.dtype), facts.new_zeros(1))
+        begin = MixtureWeights(torch.zeros_like(towards.weights), facts.new_zeros(1))
+        begin.weights[:, 0] = FIRST
+    weights, again = (start.clone().requires_grad_() for start in (begin or towards)[:2])
+    model = torch.logaddexp(plain[:, :1], had[:, :1])
+    optimizer = torch.optim.LBFGS([weights, again], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        odds = torch.cat([facts.new_zeros(len(facts), 1), facts @ weights.T], 1)
+        odds = odds.masked_fill(~clicked.speaks, -torch.inf).log_softmax(1)
+        others = torch.logaddexp(plain[:, 1:], had[:, 1:] + again) - left_over(again, shares)
+        moved = (weights - towards.weights).square().sum() + (again - towards.again).square().sum()
+        lost: Tensor = PULL * moved - (odds + torch.cat([model, others], 1)).logsumexp(1).mean()
+        lost.backward()
+        return lost
+
+    optimizer.step(loss)
+    return MixtureWeights(weights.detach(), again.detach(), loss().item())

@@ -1,0 +1,219 @@
+"""The weights of what is mixed in, learned again from what users click after they asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mos_online.model.batch import History, collate
+from mos_online.model.co_clicks import FACTS, Evidence
+from mos_online.model.mixing import NEIGHBOURS, RECENT, SLOW, SOURCES, Mixing, PopularityChances
+from mos_online.model.mixture_weights import NEVER, Clicked, MixtureWeights, most_likely
+from mos_online.recommend import live_mixing
+from mos_online.recommend.candidates import Candidates
+from mos_online.recommend.live_mixing import Answered, LiveMixing
+
+ITEMS = 30
+FACTS_OF_ALL = torch.tensor([[1.0, 0.5, 0.3, 0.2, 0.4]])
+
+
+def trained(odds: float = -2.0) -> Mixing:
+    mixing = Mixing()
+    weights = torch.zeros(SOURCES, FACTS)
+    weights[:, 0] = odds
+    mixing.set_weights(weights, -0.5)
+    return mixing
+
+
+def history(*times: int, items: list[int] | None = None) -> History:
+    rows = items or [1 + time % ITEMS for time in times]
+    return History(
+        items=np.array(rows), times=np.array(times), now=times[-1] if times else 0, rings={}, theme_sessions={}
+    )
+
+
+class Answers:
+    """What the model and the sources say, each a tensor of chances (ITEMS,), to a user who had some of the items."""
+
+    def __init__(self, chances: Sequence[Tensor], had: Sequence[int] = ()) -> None:
+        rows = torch.arange(ITEMS)
+        near = chances[1 + NEIGHBOURS]
+        popular = PopularityChances(
+            columns=rows,
+            logs=torch.stack([chances[1 + RECENT].log(), chances[1 + SLOW].log()]),
+            shares=chances[1 + RECENT],
+            clicks=1.0,
+            as_of=1,
+            half_life_ms=1.0,
+        )
+        self.chances = chances
+        self.model = chances[0].log().unsqueeze(0) + 3.0
+        self.had = list(had)
+        self.evidence = Evidence(
+            rows=torch.zeros(ITEMS, dtype=torch.int64), items=rows + 1, asked=rows, chances=near, facts=FACTS_OF_ALL
+        )
+        self.candidates = Candidates(
+            names=[],
+            rows={},
+            themes=[],
+            order=[],
+            slot=torch.cat([torch.tensor([-1]), rows]),
+            parts=[],
+            popular=popular,
+            columns=rows + 1,
+        )
+
+    def to(self, user: str, first: int) -> Answered:
+        items = torch.tensor([[*self.had, 0]])
+        batch = collate([])
+        batch = replace(batch, items=items, mask=items > 0)
+        columns = self.model.topk(first).indices
+        return Answered([user], torch.tensor([0]), self.model, batch, self.evidence, self.candidates, columns)
+
+
+def ask(live: LiveMixing, user: str, clicks: History, answers: Answers, first: int) -> bool:
+    """One request; whether it teaches."""
+    if not live.teaching([user], [clicks]):
+        return False
+    live.note(answers.to(user, first))
+    return True
+
+
+def any_answers(seed: int) -> Answers:
+    generator = torch.Generator().manual_seed(seed)
+    parts = [torch.rand(ITEMS, generator=generator).pow(4) for _ in range(1 + SOURCES)]
+    had = (torch.rand(ITEMS, generator=generator) < 0.2).nonzero().squeeze(1) + 1
+    return Answers([one / one.sum() for one in parts], had.tolist())
+
+
+def test_a_user_counts_again_only_after_another_click() -> None:
+    live, answers = LiveMixing(trained()), any_answers(0)
+    taught = [ask(live, "u", history(at), answers, 3) for at in (5, 5, 7, 7, 6, 8)]
+    assert taught == [True, False, True, False, False, True]
+    assert ask(live, "v", history(5), answers, 3)
+    assert not ask(live, "nobody", history(), answers, 3)
+    assert live.teaching(["w", "w"], [history(5), history(5)]) == [0]
+
+
+def test_those_who_asked_longest_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_mixing, "USERS", 2)
+    live, answers = LiveMixing(trained()), any_answers(0)
+    assert [ask(live, user, history(1), answers, 3) for user in "abacab"] == [True, True, False, True, False, True]
+    live.learn()
+    assert len(live._said) == len(live._asked) == 2
+
+
+def test_between_two_looks_only_so_many_users_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_mixing, "ROOM", 3)
+    live = LiveMixing(trained())
+    assert live.teaching([f"u{n}" for n in range(5)], [history(1)] * 5) == [0, 1, 2]
+    live.learn()
+    assert live.teaching([f"u{n}" for n in range(5)], [history(2)] * 5) == [0, 1, 2]
+
+
+@given(seed=st.integers(0, 10_000), first=st.integers(1, ITEMS), target=st.integers(1, ITEMS))
+def test_what_is_kept_are_the_chances_that_each_source_gave(seed: int, first: int, target: int) -> None:
+    live, answers = LiveMixing(trained()), any_answers(seed)
+    ask(live, "u", history(1000), answers, first)
+    ask(live, "u", history(1000, 2000, items=[1, target]), answers, first)
+    live.learn()
+    (clicked,) = live._clicked
+    listed = set((answers.model.topk(first).indices + 1).flatten().tolist())
+    meant = {target} if target in listed else set(range(1, ITEMS + 1)) - listed
+    for source, chances in enumerate(answers.chances):
+        had = meant & set(answers.had) if source else set()
+        for items, found in ((meant - had, clicked.plain), (had, clicked.had)):
+            expected = sum(chances[item - 1].item() for item in items)
+            assert found[0, source].exp().item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_first_click_after_the_answer_counts_and_only_once() -> None:
+    live, answers = LiveMixing(trained()), any_answers(3)
+    for clicks in (
+        history(10),
+        history(10),  # the page is loaded again
+        history(10, 20, 30, items=[1, 7, 8]),
+        history(10, 20, 30, items=[1, 7, 8]),
+    ):
+        ask(live, "u", clicks, answers, ITEMS)
+    live.learn()
+    (clicked,) = live._clicked
+    assert clicked.plain[0, 0].exp().item() == pytest.approx(answers.chances[0][6].item(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [history(20, 30, items=[2, 3]), history(10, 20, items=[1, 0])],
+    ids=["it is not known what came first", "the item is not known"],
+)
+def test_what_is_not_known_is_not_learned(later: History) -> None:
+    live, answers = LiveMixing(trained()), any_answers(3)
+    ask(live, "u", history(10), answers, 5)
+    ask(live, "u", later, answers, 5)
+    live.learn()
+    assert not live._clicked
+
+
+@pytest.mark.parametrize("right", [NEIGHBOURS, RECENT, SLOW, None])
+def test_whoever_is_right_counts_for_more(right: int | None) -> None:
+    """One source knows every click; the others say anything."""
+    live, random = LiveMixing(trained()), np.random.default_rng(0)
+    for number in range(live_mixing.DUE):
+        target = int(random.integers(1, ITEMS + 1))
+        parts = [torch.from_numpy(random.dirichlet(np.ones(ITEMS))).float() for _ in range(1 + SOURCES)]
+        knows = 0 if right is None else 1 + right
+        parts[knows] = 0.1 * parts[knows]
+        parts[knows][target - 1] += 0.9
+        answers, user = Answers(parts), f"u{number}"
+        ask(live, user, history(1000), answers, 10)
+        ask(live, user, history(1000, 2000, items=[1, target]), answers, 10)
+        live.learn()
+    assert live.learned_from == live_mixing.DUE
+    odds = live.mixing.weights @ FACTS_OF_ALL[0]
+    shares = torch.cat([torch.zeros(1), odds]).softmax(0)
+    assert shares[0 if right is None else 1 + right] > 0.8
+    assert torch.equal(live._trained.weights[:, 0], torch.full((SOURCES,), -2.0)), "the model stays as it was trained"
+
+
+def test_weights_that_are_not_finite_are_not_used(caplog: pytest.LogCaptureFixture) -> None:
+    live = LiveMixing(trained())
+    broken = torch.full((1, 1 + SOURCES), torch.nan)
+    one = Clicked(plain=broken, had=broken, speaks=broken.isnan(), shares=broken[:, 1:], facts=FACTS_OF_ALL)
+    live._clicked.extend([one] * live_mixing.DUE)
+    live._new = live_mixing.DUE
+    live.learn()
+    assert live.mixing is live._trained
+    assert "not finite" in caplog.text
+
+
+def test_a_set_of_items_is_as_likely_as_its_items_together() -> None:
+    """The likelihood of a set is that of the definition, whatever the user had."""
+    generator = torch.Generator().manual_seed(1)
+    n = 400
+    plain, had = (torch.rand(n, 1 + SOURCES, generator=generator).div(3).log() for _ in range(2))
+    had[:, 0] = NEVER
+    speaks = torch.rand(n, 1 + SOURCES, generator=generator) < 0.8
+    speaks[:, 0] = True
+    facts = torch.rand(n, FACTS, generator=generator)
+    shares = had[:, 1:].exp() + 0.2
+    found = most_likely(Clicked(plain=plain, had=had, speaks=speaks, shares=shares, facts=facts))
+
+    def loss(weights: MixtureWeights) -> float:
+        again = weights.again.exp()
+        of = (plain[:, 1:].exp() + again * had[:, 1:].exp()) / (1 + (again - 1) * shares)
+        odds = torch.cat([torch.ones(n, 1), (facts.double() @ weights.weights.T).exp()], 1) * speaks
+        mixed = (odds * torch.cat([plain[:, :1].exp(), of], 1)).sum(1) / odds.sum(1)
+        return float(-mixed.log().mean())
+
+    pulled = 1e-3 * float(found.weights.square().sum() + found.again.square().sum())
+    assert loss(found) + pulled == pytest.approx(found.loss, abs=1e-5)
+    for step in (-0.05, 0.05):
+        moved = found._replace(again=found.again + step)
+        assert loss(moved) + 1e-3 * float(moved.weights.square().sum() + moved.again.square().sum()) > found.loss
