@@ -74,7 +74,7 @@ class Watched(Served):
         """Rank for these users, who click next what the log says."""
         lists = super().rank(queries)
         fewer = super().rank(
-            [msgspec.structs.replace(one, exclude=sorted(self._had.of(one.user_id))) for one in queries]
+            [msgspec.structs.replace(one, exclude=sorted(self._had.of(one.user_id)), teaches=False) for one in queries]
         )
         for query, plain, without in zip(queries, lists, fewer, strict=True):
             click, number = self._clicks[self._answered], str(self._answered)

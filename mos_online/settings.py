@@ -102,6 +102,12 @@ class Settings(SystemSettings):
         "clicked it. Lower it if you have few users. See [popularity](operations.md#popularity).",
     )
 
+    live_mixing: bool = Field(
+        True,
+        description="Whether the service learns how much co-clicks and popularity count beside the model, from what "
+        "users click after they asked. Without it they count as the training has found.",
+    )
+
     feedback_window: Seconds = Field(
         1800, ge=0.001, description="Impressions and clicks count for an answer for so long."
     )

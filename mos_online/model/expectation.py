@@ -2,8 +2,9 @@
 
 A model learns how popular items are, and remembers it when they are popular no longer. What it expects of each item,
 averaged over the users who ask, can be compared with what all users click, which popularity counts. The scores are
-corrected by the logarithm of the ratio: the correction of a classifier whose classes have other shares than in training
-(Saerens, Latinne & Decaestecker 2002, eq. 2.4), here with shares that are counted.
+corrected by the logarithm of the ratio. A classifier whose classes have other shares than in training is corrected so,
+too (Saerens, Latinne & Decaestecker 2002, eq. 2.4). But there the divisor is the share of training. Here it is what is
+expected of today's users, which knows a part of the change already. So this corrects less, and never too much.
 """
 
 from __future__ import annotations
@@ -54,6 +55,16 @@ class Expectation:
         self._as_of = 0
         self._newest: _Correction | None = None
 
+    def copied(self, kept: int) -> Expectation:
+        """The same of the first ``kept`` rows, which goes its own way from now on; any thread may ask for it.
+
+        It lacks the users who have asked since the correction was last made.
+        """
+        shares, twin = self._shares.clone(), Expectation(len(self._shares), self._shares.device)
+        twin._shares[:kept] = shares[:kept]
+        twin._users, twin._as_of = float(shares.sum()), self._as_of
+        return twin
+
     def correct(
         self,
         scores: Tensor,
@@ -78,10 +89,11 @@ class Expectation:
         for now, size in zip(popular, sizes, strict=True):
             users = slice(begin, begin + size)
             known = scores[users] if unknown is None else scores[users].masked_fill(unknown[users], -torch.inf)
-            teach = known[counted[users]]
+            chances = known[counted[users]].softmax(1)
+            chances = chances[chances.sum(1).isfinite()]
             scores[users] += self._at(now, rows)
-            if len(teach):
-                self._learn(teach.softmax(1).sum(0), rows, len(teach), now)
+            if len(chances):
+                self._learn(chances.sum(0), rows, len(chances), now)
             begin += size
 
     def _at(self, now: PopularityChances, rows: Tensor) -> Tensor:
@@ -94,10 +106,15 @@ class Expectation:
     def _correction(self, now: PopularityChances, rows: Tensor) -> Tensor:
         """What is added to the scores of each candidate, float32 (C,)."""
         self._add()
-        live = torch.zeros(len(rows), device=rows.device)
-        live[now.columns] = now.shares
+        expected = self._shares[rows] / max(self._users, 1e-9)
+        live, listed = torch.zeros_like(expected), torch.zeros_like(expected, dtype=torch.bool)
+        live[now.columns], listed[now.columns] = now.shares, True
+        # Of the others only their sum is known, and that none has more than the last one that is listed.
+        others = expected[~listed]
+        share = (1 - now.shares.sum()).clamp(min=0) / others.sum().clamp(min=1e-12)
+        live[~listed] = (share * others).clamp(max=now.shares.min() if len(now.shares) else 0.0)
         faded = self._users * self._fading(now)
-        expected = (self._shares[rows] * (faded / max(self._users, 1e-9)) + USERS * live) / (faded + USERS)
+        expected = (faded * expected + USERS * live) / (faded + USERS)
         return ((now.clicks * live + CLICKS) / (now.clicks * expected + CLICKS)).log()
 
     def _learn(self, chances: Tensor, rows: Tensor, users: int, now: PopularityChances) -> None:

@@ -42,6 +42,10 @@ class Clicked:
     shares: Tensor
     facts: Tensor
 
+    def __getitem__(self, chosen: slice) -> Clicked:
+        """Some of the clicks."""
+        return Clicked(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
+
     @classmethod
     def joined(cls, parts: Sequence[Clicked]) -> Clicked:
         """All clicks of some parts, on the CPU."""
@@ -68,8 +72,20 @@ class MixtureWeights(NamedTuple):
         return cls(mixing.weights.double().cpu(), mixing.again.double().cpu())
 
 
+def loss_of(clicked: Clicked, weights: Tensor, again: Tensor) -> Tensor:
+    """The mean negative log-likelihood of the clicks under some weights, float64, a scalar."""
+    plain, had, shares, facts = (one.double() for one in (clicked.plain, clicked.had, clicked.shares, clicked.facts))
+    odds = torch.cat([facts.new_zeros(len(facts), 1), facts @ weights.T], 1)
+    odds = odds.masked_fill(~clicked.speaks, -torch.inf).log_softmax(1)
+    model = torch.logaddexp(plain[:, :1], had[:, :1])
+    others = torch.logaddexp(plain[:, 1:], had[:, 1:] + again) - left_over(again, shares)
+    return -(odds + torch.cat([model, others], 1)).logsumexp(1).mean()
+
+
+@torch.inference_mode(mode=False)
+@torch.enable_grad()
 def most_likely(
-    clicked: Clicked, towards: MixtureWeights | None = None, begin: MixtureWeights | None = None
+    clicked: Clicked, towards: MixtureWeights | None = None, begin: MixtureWeights | None = None, *, steps: int = 100
 ) -> MixtureWeights:
     """Find the weights under which the clicks are most likely.
 
@@ -77,23 +93,20 @@ def most_likely(
         clicked: what was said before.
         towards: what they are pulled to; None: 0.
         begin: where the search begins, if not there.
+        steps: of the search, at most.
     """
-    plain, had, shares, facts = (one.double() for one in (clicked.plain, clicked.had, clicked.shares, clicked.facts))
     if towards is None:
-        towards = MixtureWeights(torch.zeros(SOURCES, facts.shape[1], dtype=facts.dtype), facts.new_zeros(1))
-        begin = MixtureWeights(torch.zeros_like(towards.weights), facts.new_zeros(1))
+        nothing = torch.zeros(SOURCES, clicked.facts.shape[1], dtype=torch.float64)
+        towards = MixtureWeights(nothing, torch.zeros(1, dtype=torch.float64))
+        begin = MixtureWeights(nothing.clone(), towards.again)
         begin.weights[:, 0] = FIRST
     weights, again = (start.clone().requires_grad_() for start in (begin or towards)[:2])
-    model = torch.logaddexp(plain[:, :1], had[:, :1])
-    optimizer = torch.optim.LBFGS([weights, again], max_iter=100, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS([weights, again], max_iter=steps, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        odds = torch.cat([facts.new_zeros(len(facts), 1), facts @ weights.T], 1)
-        odds = odds.masked_fill(~clicked.speaks, -torch.inf).log_softmax(1)
-        others = torch.logaddexp(plain[:, 1:], had[:, 1:] + again) - left_over(again, shares)
         moved = (weights - towards.weights).square().sum() + (again - towards.again).square().sum()
-        lost: Tensor = PULL * moved - (odds + torch.cat([model, others], 1)).logsumexp(1).mean()
+        lost = PULL * moved + loss_of(clicked, weights, again)
         lost.backward()
         return lost
 

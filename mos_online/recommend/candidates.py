@@ -96,9 +96,14 @@ class CandidateItems:
         settle(twin.model, torch.from_numpy(young))
         return twin
 
+    @property
+    def trained(self) -> int:
+        """The item rows of the training, row 0 for no item among them; later ones are of new items."""
+        return len(self._trained_themes)
+
     def branched(self, router: Router) -> CandidateItems:
         """The model's items under their own router, beside these: of both ``at`` may be called, by one thread."""
-        twin, model, trained = copy.copy(self), self.model, len(self._trained_themes)
+        twin, model, trained = copy.copy(self), self.model, self.trained
         twin._router = router  # noqa: SLF001 - it is one of us
         twin._names = self._names[:trained]  # noqa: SLF001
         twin._rows = {item: row for row, item in enumerate(twin._names) if row}  # noqa: SLF001

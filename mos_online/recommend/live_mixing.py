@@ -8,7 +8,6 @@ learned again, as ``training.mixing`` learns them from later examples.
 from __future__ import annotations
 
 import copy
-import logging
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,17 +19,19 @@ from torch import Tensor
 from mos_online.model.batch import Batch, History
 from mos_online.model.co_clicks import Evidence
 from mos_online.model.mixing import LEAST, Mixing, had_before
-from mos_online.model.mixture_weights import NEVER, Clicked, MixtureWeights, most_likely
+from mos_online.model.mixture_weights import NEVER, Clicked, MixtureWeights, loss_of, most_likely
 from mos_online.model.sources import sources_of
 from mos_online.recommend.candidates import Candidates
-
-log = logging.getLogger(__name__)
+from mos_online.recommend.query import Query
 
 FIRST_ITEMS = 100
 """So many items of an answer are kept one by one; they are many enough for what a list shows."""
 
 USERS = 5_000
-"""Of so many users who asked last the answer is kept."""
+"""Of so many users who were learned from last the answer is kept."""
+
+ASKED = 50_000
+"""Of so many users who asked last it is known when."""
 
 CLICKS = 4_000
 """The weights are learned from so many clicks, the newest."""
@@ -38,19 +39,26 @@ CLICKS = 4_000
 DUE = 500
 """They are learned again after so many more."""
 
+JUDGED = 5
+"""One of so many clicks, the newest, judges weights that were learned from the others."""
+
 ROOM = 64
-"""So many users are learned from between two looks at the popularity, about a second: it costs them a little time."""
+"""So many users are learned from between two calls of ``learn``, about a second: it costs a little time."""
 
 
 class _Said(NamedTuple):
     """What was said to a user of the next click.
 
     Attributes:
+        newest: time of the user's newest click (ms).
+        known: item rows below it were candidates.
         rows: int32 (m,), of the first items.
         plain, had: float32 (1 + SOURCES, m + 1), see ``Clicked``; in the last column of all other items.
         speaks, shares, facts: of the user.
     """
 
+    newest: int
+    known: int
     rows: Tensor
     plain: Tensor
     had: Tensor
@@ -75,7 +83,7 @@ class Answered(NamedTuple):
     """Some users of a batch were answered.
 
     Attributes:
-        users: b of them; rows: int64 (b,), theirs in the batch.
+        users: b of them; newest: time of the newest click of each (ms); rows: int64 (b,), theirs in the batch.
         scores: float32 (b, C), of the model, before anything was mixed in.
         batch, evidence: of all users.
         candidates: that were ranked.
@@ -83,6 +91,7 @@ class Answered(NamedTuple):
     """
 
     users: Sequence[str]
+    newest: Sequence[int]
     rows: Tensor
     scores: Tensor
     batch: Batch
@@ -91,10 +100,25 @@ class Answered(NamedTuple):
     columns: Tensor
 
 
+class _Asked(NamedTuple):
+    """A user asked.
+
+    Attributes:
+        newest: time of the user's newest click (ms).
+        moment: nothing that happened later was known (ms).
+        found: whether the answer was noted.
+    """
+
+    newest: int
+    moment: int
+    found: bool
+
+
 class _Click(NamedTuple):
-    """The first click of a user after an answer; ``item``: its row."""
+    """The first click of a user after the answer to whom ``newest`` was the newest one; ``item``: its row."""
 
     user: str
+    newest: int
     item: int
 
 
@@ -108,42 +132,53 @@ class LiveMixing:
         learned_from: clicks that they were learned from; 0: they are those of the training.
     """
 
-    def __init__(self, trained: Mixing) -> None:
-        """Begin with the weights of the training, to which all later ones are pulled."""
+    def __init__(self, trained: Mixing, *, learns: bool = True) -> None:
+        """Begin with the weights of the training; unless it ``learns``, they stay."""
         self.mixing = trained
         self.learned_from = 0
         self._trained = trained
-        self._asked: OrderedDict[str, int] = OrderedDict()
+        self._learns = learns
+        self._asked: OrderedDict[str, _Asked] = OrderedDict()
         self._room = ROOM
         self._heard: deque[Answered | _Click] = deque()
         self._said: OrderedDict[str, _Said] = OrderedDict()
         self._clicked: deque[Clicked] = deque(maxlen=CLICKS)
         self._new = 0
 
-    def teaching(self, users: Sequence[str], histories: Sequence[History]) -> list[int]:
+    def anew(self) -> LiveMixing:
+        """One that knows nothing yet."""
+        return LiveMixing(self._trained, learns=self._learns)
+
+    def teaching(self, queries: Sequence[Query], histories: Sequence[History], *, as_of: int) -> list[int]:
         """Hear what users have clicked since they asked, and find those who are to be learned from now.
 
-        A user counts once for each click, as in training, however often a page is loaded, and whether or not somebody
-        tries how much load the service bears.
+        A user counts once for each click, as in training, however often a page is loaded.
+
+        Args:
+            queries: those that do not teach are passed over; histories: of the same users.
+            as_of: time of the newest click that is counted anywhere (ms). A user who has clicked before that, and of
+                whose click the history knew nothing, teaches nothing: the counts knew it.
 
         Returns:
-            Numbers of some users, who have clicked since they asked, or had not asked yet. ``note`` their answers.
+            Numbers of some queries, whose users have clicked since they asked, or had not asked yet. ``note`` their
+            answers.
         """
         found = []
-        for number, (user, history) in enumerate(zip(users, histories, strict=True)):
-            if not len(history.times):
+        for number, (query, history) in enumerate(zip(queries, histories, strict=True)):
+            if not query.teaches or not history.items.any():
                 continue
-            newest, before = int(history.times[-1]), self._asked.pop(user, None)
-            self._asked[user] = newest if before is None else max(newest, before)
+            newest, before = int(history.times[-1]), self._asked.get(query.user_id)
             if before is not None:
-                if newest <= before:
+                if newest <= before.newest:
                     continue
-                if item := _first_after(before, history):
-                    self._heard.append(_Click(user, item))
+                if before.found and (item := _first_after(before, history)):
+                    self._heard.append(_Click(query.user_id, before.newest, item))
+            self._asked[query.user_id] = _Asked(newest, max(history.now, as_of), self._room > 0)
+            self._asked.move_to_end(query.user_id)
             if self._room > 0:
                 self._room -= 1
                 found.append(number)
-        while len(self._asked) > USERS:
+        while len(self._asked) > ASKED:
             self._asked.popitem(last=False)
         return found
 
@@ -157,24 +192,39 @@ class LiveMixing:
             heard = self._heard.popleft()
             if isinstance(heard, Answered):
                 self._keep(heard)
-            elif (said := self._said.pop(heard.user, None)) is not None:
-                self._clicked.append(said.of(heard.item))
-                self._new += 1
+            else:
+                self._settle(heard)
         self._room = ROOM
-        if self._new < DUE:
+        if self._new >= DUE:
+            self._new = 0
+            self._learn(Clicked.joined(self._clicked))
+
+    def _learn(self, clicked: Clicked) -> None:
+        """Learn from all clicks, if what is learned from the older ones is better for the newest than the training."""
+        border, trained = len(clicked.facts) - len(clicked.facts) // JUDGED, MixtureWeights.of(self._trained)
+        learned = most_likely(clicked[:border], trained, MixtureWeights.of(self.mixing), steps=30)
+        lost = [loss_of(clicked[border:], weights, again).item() for weights, again, _ in (learned, trained)]
+        if not lost[0] < lost[1]:
+            self.mixing, self.learned_from = self._trained, 0
             return
-        self._new = 0
-        clicked = Clicked.joined(self._clicked)
-        found = most_likely(clicked, MixtureWeights.of(self._trained), MixtureWeights.of(self.mixing))
-        if not (found.weights.isfinite().all() and found.again.isfinite().all()):
-            log.error("the weights of what is mixed in are not learned again: they are not finite")
-            return
+        learned = most_likely(clicked, trained, learned, steps=10)
         mixing = copy.deepcopy(self._trained)
-        mixing.set_weights(found.weights.float(), found.again.item(), corrected=bool(mixing.corrected))
+        mixing.set_weights(learned.weights.float(), learned.again.item(), corrected=bool(mixing.corrected))
         self.mixing, self.learned_from = mixing, len(clicked.facts)
+
+    def _settle(self, click: _Click) -> None:
+        said = self._said.pop(click.user, None)
+        if said is None or said.newest != click.newest or click.item >= said.known:
+            return
+        clicked = said.of(click.item)
+        if clicked.plain.isfinite().all() and clicked.had.isfinite().all() and clicked.facts.isfinite().all():
+            self._clicked.append(clicked)
+            self._new += 1
 
     @torch.inference_mode()
     def _keep(self, answered: Answered) -> None:
+        if not self._learns:
+            return
         rows, columns, candidates = answered.rows, answered.columns, answered.candidates
         had = had_before(answered.batch, candidates.slot, answered.scores.shape[1])[rows]
         evidence = answered.evidence.of(rows)
@@ -185,20 +235,24 @@ class LiveMixing:
         share = torch.cat([torch.zeros(len(rows), 1), said.shares], 1)
         plain = _with_others(torch.where(again, NEVER, said.logs), 1 - share)
         of_had = _with_others(torch.where(again, said.logs, NEVER), share)
-        for number, user in enumerate(answered.users):
-            parts = candidates.columns[columns].int(), plain, of_had, said.speaks, said.shares, evidence.facts
-            self._said.pop(user, None)
-            self._said[user] = _Said(*(part[number].clone() for part in parts))
+        parts = candidates.columns[columns].int(), plain, of_had, said.speaks, said.shares, evidence.facts
+        for number, (user, newest) in enumerate(zip(answered.users, answered.newest, strict=True)):
+            of_user = (part[number].clone() for part in parts)
+            self._said[user] = _Said(newest, len(candidates.names), *of_user)
+            self._said.move_to_end(user)
         while len(self._said) > USERS:
             self._said.popitem(last=False)
 
 
-def _first_after(time: int, history: History) -> int:
-    """Row of the first item after that click of the history; 0: the history has no such click, or nobody knows it."""
-    after = int(np.searchsorted(history.times, time, side="right"))
-    if not 0 < after < len(history.times) or history.times[after - 1] != time:
+def _first_after(asked: _Asked, history: History) -> int:
+    """Row of the first item after an answer; 0: nobody knows the item, or it is not known what came first.
+
+    A click before the moment of the answer of which the answer knew nothing is no click after it, nor is the next one.
+    """
+    after = int(np.searchsorted(history.times, asked.newest, side="right"))
+    if not 0 < after < len(history.times) or history.times[after - 1] != asked.newest:
         return 0
-    return int(history.items[after])
+    return int(history.items[after]) if history.times[after] > asked.moment else 0
 
 
 def _with_others(first: Tensor, whole: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         timestamp: the moment of the recommendation (ms).
         k: how many items; exclude: which not.
         request_id: names the answer; what is explored depends on it.
+        teaches: whether the service may learn from what the user clicks next; not if nobody sees the answer.
     """
 
     user_id: str
@@ -30,6 +31,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     k: int
     exclude: Sequence[str]
     request_id: str = ""
+    teaches: bool = False
 
 
 class ThemeShare(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -38,7 +38,7 @@ class Recommender:
     One thread may call ``recommend`` and another one the methods that observe at the same time; neither waits.
     """
 
-    def __init__(self, checkpoint: ModelCheckpoint, *, new_item_users: int = 1) -> None:
+    def __init__(self, checkpoint: ModelCheckpoint, *, new_item_users: int = 1, live_mixing: bool = True) -> None:
         """Use ``load``; ``checkpoint`` must have rows to spare, see ``CandidateItems``."""
         self.model_version = checkpoint.version
         self.router = self.base = checkpoint.router
@@ -52,24 +52,27 @@ class Recommender:
         self._new_item_users = new_item_users
         self._own_router = False
         self._expectation = Expectation(len(checkpoint.model.item_theme))
-        self._live = LiveMixing(checkpoint.model.mixing)
+        self._live = LiveMixing(checkpoint.model.mixing, learns=live_mixing)
         self.co_click_half_life_ms = checkpoint.co_click_half_life_ms
         self.observe_popularity([])
         self.observe_co_clicks([])
 
     @classmethod
-    def load(cls, folder: Path, *, new_item_users: int = 1) -> Recommender:
+    def load(cls, folder: Path, *, new_item_users: int = 1, live_mixing: bool = True) -> Recommender:
         """Load a version from the registry.
 
         Args:
             folder: of the version.
             new_item_users: an item that is not in the catalogue of the model is recommended when so many different
                 users have clicked it.
+            live_mixing: whether ``learn`` learns how much neighbours and popularity count beside the model.
 
         Raises:
             ModelError: a file is missing, damaged or of another version.
         """
-        return cls(ModelCheckpoint.from_pretrained(folder, spare=SPARE), new_item_users=new_item_users)
+        return cls(
+            ModelCheckpoint.from_pretrained(folder, spare=SPARE), new_item_users=new_item_users, live_mixing=live_mixing
+        )
 
     @property
     def catalogue(self) -> frozenset[str]:
@@ -105,6 +108,8 @@ class Recommender:
     def branched(self, *, own_router: bool) -> Recommender:
         """The same model as it was trained, for other users; it shares the weights, and both observe by themselves.
 
+        How much is mixed in is learned from the users of both, and is the same in both: they differ in the router only.
+
         Args:
             own_router: whether sessions are routed by its router, whatever router has routed them when they closed.
         """
@@ -112,8 +117,7 @@ class Recommender:
         twin.router, twin.router_version = self.base, self.base.version
         items = self._items.branched(self.base)
         twin._items, twin._model, twin._own_router = items, items.model, own_router  # noqa: SLF001 - it is one of us
-        twin._expectation = Expectation(len(items.model.item_theme))  # noqa: SLF001 - of its users
-        twin._live = LiveMixing(items.model.mixing)  # noqa: SLF001 - the same
+        twin._expectation = self._expectation.copied(items.trained)  # noqa: SLF001
         twin.observe_popularity([])
         twin.observe_co_clicks([])
         return twin
@@ -127,7 +131,18 @@ class Recommender:
         popularity = established(merged, self._catalogue, users=self._new_item_users)
         self._popularity = snapshots
         self._now = self._items.at(popularity), PopularItems(popularity, self._trained_popular), merged.as_of
+
+    def learn(self) -> None:
+        """Learn from what users have clicked after they asked. By the thread that calls ``observe_popularity``.
+
+        Call it about once a second. It takes half a second after every 500 clicks, and else hardly any time.
+        """
         self._live.learn()
+
+    def begin_anew(self) -> None:
+        """Forget what users have taught: the model has not been in service for a while. By that thread, too."""
+        self._live = self._live.anew()
+        self._expectation = Expectation(len(self._model.item_theme))
 
     def observe_co_clicks(self, snapshots: Sequence[CoClickSnapshot]) -> None:
         """Take the newest co-clicks of all partitions. Items that no popularity has brought yet are left out.
@@ -138,14 +153,17 @@ class Recommender:
         self._together = neighbours, newest(snapshots)
 
     def recommend(self, queries: Sequence[Query]) -> list[Ranking]:
-        """Rank for a batch of queries; each is independent of the others up to float rounding."""
+        """Rank for a batch of queries; each is independent of the others of the batch up to float rounding.
+
+        Of queries that teach it is kept what ``learn`` and later corrections need.
+        """
         (candidates, popular, as_of), (neighbours, together_as_of) = self._now, self._together
         router, own, mixing = self.router, self._own_router, self._live.mixing
         read = partial(history_of, router=router, sizes=self._sizes, rows=candidates.rows, own_router=own)
         histories = [read(query) for query in queries]
         batch = collate(histories)
-        names = [query.user_id for query in queries]
-        found = self._live.teaching(names, histories) if mixing.learned else []
+        known_to = max(as_of, together_as_of)
+        found = self._live.teaching(queries, histories, as_of=known_to) if mixing.learned else []
         teaching = torch.tensor(found, dtype=torch.int64)
         with torch.inference_mode():
             users = self._model.encode(batch)
@@ -153,7 +171,7 @@ class Recommender:
             evidence = evidence_of(batch, neighbours)
             sizes = [len(queries)]
             if mixing.corrected:
-                counted = torch.zeros(len(names), dtype=torch.bool).index_fill(0, teaching, value=True)
+                counted = torch.zeros(len(queries), dtype=torch.bool).index_fill(0, teaching, value=True)
                 self._expectation.correct(alone, [candidates.popular], sizes, candidates.columns, counted)
             kept = alone[teaching]
             scores, others = mixing.mix(alone, batch, evidence, [candidates.popular], sizes, candidates.slot)
@@ -163,8 +181,10 @@ class Recommender:
             best, columns = scores.topk(min(most, scores.shape[1]))
             of_neighbours = 1 - (others.gather(1, columns) - best).exp()
             if found:
-                asked, first = [names[number] for number in found], columns[teaching, :FIRST_ITEMS]
-                self._live.note(Answered(asked, teaching, kept, batch, evidence, candidates, first))
+                users_of = [queries[number].user_id for number in found]
+                newest_of = [int(histories[number].times[-1]) for number in found]
+                first = columns[teaching, :FIRST_ITEMS]
+                self._live.note(Answered(users_of, newest_of, teaching, kept, batch, evidence, candidates, first))
         rankings: list[Ranking] = []
         make = partial(
             Ranking, candidates=len(candidates.order), popularity_as_of=as_of, co_clicks_as_of=together_as_of

@@ -90,7 +90,7 @@ class CatalogueRanking:
 
     def correct(self, data: Examples, scores: Tensor, unknown: Tensor) -> None:
         """Correct what ``model_scores`` gave, in place, see ``Expectation``."""
-        asked = data.batch.mask.any(1)
+        asked = (data.batch.items > 0).any(1)
         self._expectation.correct(scores, self.popular(data), data.sizes, self.everything, asked, unknown)
 
     def rank(self, data: Examples, scores: Tensor, unknown: Tensor, log_share: Tensor) -> Ranked:

@@ -116,6 +116,10 @@ class Arms:
         for recommender in self._recommenders.values():
             recommender.observe_co_clicks(snapshots)
 
+    def recommenders(self) -> list[Recommender]:
+        """Those of the arms, without the champion's."""
+        return list(self._recommenders.values())
+
     def lineup(self, champion: Recommender, weights: Mapping[str, FastWeights]) -> Lineup:
         """What answers from now on, beside this model.
 

@@ -168,7 +168,8 @@ class Service:
             if looks:
                 self._try(partial(self._profiles.check, timeout=timeout))
                 self._tried.set()
-            steps = [*always, self._follow_fast_weights, self._follow_progress] if looks else always
+            seldom = [self._follow_fast_weights, self._follow_progress, self._learn_mixing]
+            steps = [*always, *seldom] if looks else always
             done = [self._try(step) for step in steps]
             if not all(done):
                 self._stopped.wait(self.limits.refresh)
@@ -247,6 +248,11 @@ class Service:
             recommender.observe_co_clicks(snapshots)
             self.metrics.counts_reach("co_clicks", snapshots)
 
+    def _learn_mixing(self) -> None:
+        """Learn how much is mixed in from what users have clicked."""
+        for recommender in [*self._models(), *self._arms.recommenders()]:
+            recommender.learn()
+
     def _models(self) -> list[Recommender]:
         """The model that is to answer and, as long as that cannot be put into use, the one that still does."""
         found = [one for one in (self._champion, self._scorer.recommender) if one is not None]
@@ -279,6 +285,7 @@ class Service:
 
     def _briefed(self, recommender: Recommender) -> Recommender:
         """Tell a model that goes into service what is known now; it may have been in service a while ago."""
+        recommender.begin_anew()
         if self._popularity.known:
             recommender.observe_popularity(self._popularity.known)
             self.metrics.counts_reach("popularity", self._popularity.known)

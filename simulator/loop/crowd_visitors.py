@@ -93,6 +93,7 @@ class CrowdVisitors:
                 timestamp=self.begin + time,
                 k=self._length,
                 exclude=[],
+                teaches=True,
             )
             for number, time in zip(asked.users.tolist(), asked.times.tolist(), strict=True)
         ]

@@ -77,7 +77,15 @@ class LogVisitors:
             self._wanted.append(click)
             events = self._open.of(user, due)
             self._queries.append(
-                Query(user_id=user, profile=None, events=events, timestamp=due, k=self._length, exclude=[])
+                Query(
+                    user_id=user,
+                    profile=None,
+                    events=events,
+                    timestamp=due,
+                    k=self._length,
+                    exclude=[],
+                    teaches=True,
+                )
             )
         return self._queries
 

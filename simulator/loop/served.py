@@ -88,6 +88,8 @@ class Served:
         if self._observed is None or self._counts:
             self._observed = popularity, together
             self._use_counts(popularity, together)
+            if self._counts:
+                self.recommender.learn()
 
     def _use_counts(self, popularity: PopularitySnapshot, together: CoClickSnapshot) -> None:
         self.recommender.observe_popularity([popularity])

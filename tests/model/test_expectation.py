@@ -111,3 +111,58 @@ def test_each_moment_is_corrected_by_its_own_clicks() -> None:
     asked = torch.ones(2, dtype=torch.bool)
     expectation.correct(scores, [clicked(first), clicked(second)], [1, 1], ROWS, asked)
     torch.testing.assert_close(scores.softmax(1), torch.tensor([first, second]), atol=2e-3, rtol=0.0)
+
+
+def test_a_right_model_stays_as_it_is_also_where_popularity_lists_few_items() -> None:
+    """Of items that are not listed only the sum of the clicks is known."""
+    items, listed = 2000, 200
+    shares = 1 / torch.arange(1, items + 1).float()
+    shares /= shares.sum()
+    rows, columns = torch.arange(items) + 1, torch.arange(listed)
+    logs = shares[:listed].log()
+    now = PopularityChances(
+        columns=columns,
+        logs=torch.stack([logs, logs]),
+        shares=shares[:listed],
+        clicks=1e6,
+        as_of=1000,
+        half_life_ms=1e6,
+    )
+    expectation, scores = Expectation(items + 1), shares.log().repeat(500, 1)
+    asked = torch.ones(500, dtype=torch.bool)
+    for _ in range(2):
+        found = scores.clone()
+        expectation.correct(found, [now], [500], rows, asked)
+    torch.testing.assert_close(found.softmax(1)[0], shares, atol=1e-6, rtol=1e-3)
+
+
+def test_it_corrects_towards_what_is_clicked_and_not_beyond_where_users_differ() -> None:
+    """Half as many users as in training want each of two things, and the model sees what nine of ten want."""
+    expectation = Expectation(ITEMS + 1)
+    sees = torch.tensor([[0.9, 0.1 - 2e-6, 1e-6, 1e-6], [0.1 - 2e-6, 0.9, 1e-6, 1e-6]])
+    kinds = torch.tensor([0] * 820 + [1] * 180)  # of 1,000 users, 900 want the first one
+    now = clicked([0.9, 0.1, 0.0, 0.0], clicks=1e6)
+    corrected(expectation, sees[kinds].log(), now)
+    mean = corrected(expectation, sees[kinds].log(), now).mean(0)
+    plain = sees[kinds].mean(0)
+    assert plain[0] < mean[0] < 0.9
+
+
+def test_a_row_that_is_not_finite_harms_nobody_else() -> None:
+    expectation, live = Expectation(ITEMS + 1), clicked([0.25] * 4)
+    broken = torch.full((2, ITEMS), torch.nan)
+    broken[1] = -torch.inf
+    corrected(expectation, broken, live)
+    assert corrected(expectation, expected([0.7, 0.1, 0.1, 0.1], 3), live).isfinite().all()
+    assert corrected(expectation, expected([0.7, 0.1, 0.1, 0.1], 3), live).isfinite().all()
+
+
+def test_a_copy_begins_with_what_is_known_and_goes_its_own_way() -> None:
+    expectation, live = Expectation(ITEMS + 1), clicked([0.25] * 4)
+    scores = expected([0.7, 0.1, 0.1, 0.1], 1000)
+    corrected(expectation, scores, live)
+    once = corrected(expectation, scores[:1], live)
+    twin = expectation.copied(ITEMS + 1)
+    torch.testing.assert_close(corrected(twin, scores[:1], live), once, atol=1e-3, rtol=0.0)
+    corrected(twin, expected([0.1, 0.7, 0.1, 0.1], 100_000), live)
+    torch.testing.assert_close(corrected(expectation, scores[:1], live), once, atol=1e-3, rtol=0.0)

@@ -19,6 +19,7 @@ from mos_online.model.mixture_weights import NEVER, Clicked, MixtureWeights, mos
 from mos_online.recommend import live_mixing
 from mos_online.recommend.candidates import Candidates
 from mos_online.recommend.live_mixing import Answered, LiveMixing
+from mos_online.recommend.query import Query
 
 ITEMS = 30
 FACTS_OF_ALL = torch.tensor([[1.0, 0.5, 0.3, 0.2, 0.4]])
@@ -32,7 +33,7 @@ def trained(odds: float = -2.0) -> Mixing:
     return mixing
 
 
-def history(*times: int, items: list[int] | None = None) -> History:
+def history(*times: int, items: list[int] | None = None, now: int | None = None) -> History:
     rows = items or [1 + time % ITEMS for time in times]
     return History(
         items=np.array(rows), times=np.array(times), now=times[-1] if times else 0, rings={}, theme_sessions={}
@@ -60,7 +61,7 @@ class Answers:
             rows=torch.zeros(ITEMS, dtype=torch.int64), items=rows + 1, asked=rows, chances=near, facts=FACTS_OF_ALL
         )
         self.candidates = Candidates(
-            names=[],
+            names=[str(row) for row in range(ITEMS + 1)],
             rows={},
             themes=[],
             order=[],
@@ -70,19 +71,23 @@ class Answers:
             columns=rows + 1,
         )
 
-    def to(self, user: str, first: int) -> Answered:
+    def to(self, user: str, newest: int, first: int) -> Answered:
         items = torch.tensor([[*self.had, 0]])
         batch = collate([])
         batch = replace(batch, items=items, mask=items > 0)
         columns = self.model.topk(first).indices
-        return Answered([user], torch.tensor([0]), self.model, batch, self.evidence, self.candidates, columns)
+        return Answered([user], [newest], torch.tensor([0]), self.model, batch, self.evidence, self.candidates, columns)
 
 
-def ask(live: LiveMixing, user: str, clicks: History, answers: Answers, first: int) -> bool:
+def query(user: str, *, teaches: bool = True) -> Query:
+    return Query(user_id=user, profile=None, events=[], timestamp=0, k=10, exclude=[], teaches=teaches)
+
+
+def ask(live: LiveMixing, user: str, clicks: History, answers: Answers, first: int, *, as_of: int = 0) -> bool:
     """One request; whether it teaches."""
-    if not live.teaching([user], [clicks]):
+    if not live.teaching([query(user)], [clicks], as_of=as_of):
         return False
-    live.note(answers.to(user, first))
+    live.note(answers.to(user, int(clicks.times[-1]), first))
     return True
 
 
@@ -99,23 +104,26 @@ def test_a_user_counts_again_only_after_another_click() -> None:
     assert taught == [True, False, True, False, False, True]
     assert ask(live, "v", history(5), answers, 3)
     assert not ask(live, "nobody", history(), answers, 3)
-    assert live.teaching(["w", "w"], [history(5), history(5)]) == [0]
+    assert live.teaching([query("w"), query("w")], [history(5), history(5)], as_of=0) == [0]
+    assert live.teaching([query("x", teaches=False)], [history(5)], as_of=0) == [], "a load test"
+    assert live.teaching([query("x")], [history(5, items=[0])], as_of=0) == [], "popularity answers"
 
 
 def test_those_who_asked_longest_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_mixing, "USERS", 2)
+    monkeypatch.setattr(live_mixing, "ASKED", 2)
     live, answers = LiveMixing(trained()), any_answers(0)
-    assert [ask(live, user, history(1), answers, 3) for user in "abacab"] == [True, True, False, True, False, True]
+    assert [ask(live, user, history(1), answers, 3) for user in "abacab"] == [True, True, False, True, True, True]
     live.learn()
     assert len(live._said) == len(live._asked) == 2
 
 
 def test_between_two_looks_only_so_many_users_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_mixing, "ROOM", 3)
-    live = LiveMixing(trained())
-    assert live.teaching([f"u{n}" for n in range(5)], [history(1)] * 5) == [0, 1, 2]
+    live, five = LiveMixing(trained()), [query(f"u{n}") for n in range(5)]
+    assert live.teaching(five, [history(1)] * 5, as_of=0) == [0, 1, 2]
     live.learn()
-    assert live.teaching([f"u{n}" for n in range(5)], [history(2)] * 5) == [0, 1, 2]
+    assert live.teaching(five, [history(2)] * 5, as_of=0) == [0, 1, 2]
 
 
 @given(seed=st.integers(0, 10_000), first=st.integers(1, ITEMS), target=st.integers(1, ITEMS))
@@ -150,15 +158,45 @@ def test_the_first_click_after_the_answer_counts_and_only_once() -> None:
 
 @pytest.mark.parametrize(
     "later",
-    [history(20, 30, items=[2, 3]), history(10, 20, items=[1, 0])],
-    ids=["it is not known what came first", "the item is not known"],
+    [
+        history(20, 30, items=[2, 3]),
+        history(10, 20, items=[1, 0]),
+        history(10, 20, items=[1, ITEMS + 1]),
+        history(10, 12, 20, items=[1, 2, 3]),
+        history(10, 14, 20, items=[1, 2, 3]),
+    ],
+    ids=["what came first", "the item", "an item that was no candidate", "a click before the answer", "a counted one"],
 )
 def test_what_is_not_known_is_not_learned(later: History) -> None:
+    """An answer at 13 that knew a click at 10, with counts that knew clicks at 15: what is between was no secret."""
     live, answers = LiveMixing(trained()), any_answers(3)
-    ask(live, "u", history(10), answers, 5)
+    ask(live, "u", history(10, now=13), answers, 5, as_of=15)
     ask(live, "u", later, answers, 5)
     live.learn()
     assert not live._clicked
+    ask(live, "v", history(10, now=13), answers, 5, as_of=15)
+    ask(live, "v", history(10, 16, items=[1, 2]), answers, 5)
+    live.learn()
+    assert len(live._clicked) == 1
+
+
+def test_a_click_goes_with_the_answer_before_it_or_with_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While there is no room, answers are not kept; a later click is not taken for one after an earlier answer."""
+    monkeypatch.setattr(live_mixing, "ROOM", 1)
+    live, answers = LiveMixing(trained()), any_answers(3)
+    assert ask(live, "u", history(10), answers, 5)
+    assert not ask(live, "u", history(10, 20, items=[1, 0]), answers, 5), "no room, and the item is not known"
+    live.learn()
+    assert ask(live, "u", history(10, 20, 30, items=[1, 0, 7]), answers, 5)
+    live.learn()
+    assert not live._clicked
+
+
+def test_nothing_piles_up_while_nobody_looks() -> None:
+    live, answers = LiveMixing(trained()), any_answers(3)
+    for time in range(1, 500):
+        ask(live, "u", history(*range(1, time + 1)), answers, 5)
+    assert len(live._heard) <= 2 * live_mixing.ROOM
 
 
 @pytest.mark.parametrize("right", [NEIGHBOURS, RECENT, SLOW, None])
@@ -182,15 +220,39 @@ def test_whoever_is_right_counts_for_more(right: int | None) -> None:
     assert torch.equal(live._trained.weights[:, 0], torch.full((SOURCES,), -2.0)), "the model stays as it was trained"
 
 
-def test_weights_that_are_not_finite_are_not_used(caplog: pytest.LogCaptureFixture) -> None:
-    live = LiveMixing(trained())
-    broken = torch.full((1, 1 + SOURCES), torch.nan)
-    one = Clicked(plain=broken, had=broken, speaks=broken.isnan(), shares=broken[:, 1:], facts=FACTS_OF_ALL)
-    live._clicked.extend([one] * live_mixing.DUE)
-    live._new = live_mixing.DUE
+def test_what_is_not_finite_is_not_learned() -> None:
+    live, answers = LiveMixing(trained()), any_answers(3)
+    answers.model = answers.model * torch.nan
+    ask(live, "u", history(10), answers, 5)
+    ask(live, "u", history(10, 20, items=[1, 2]), answers, 5)
     live.learn()
-    assert live.mixing is live._trained
-    assert "not finite" in caplog.text
+    assert not live._clicked
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_is_no_better_for_the_newest_clicks_is_not_used(changed: bool) -> None:
+    """Neighbours are right until lately, and wrong since."""
+    live, random = LiveMixing(trained()), np.random.default_rng(0)
+    for number in range(live_mixing.DUE):
+        target = int(random.integers(1, ITEMS + 1))
+        right = not (changed and number >= 0.8 * live_mixing.DUE)
+        parts = [torch.full((ITEMS,), 1 / ITEMS) for _ in range(1 + SOURCES)]
+        parts[1 + NEIGHBOURS] = torch.full((ITEMS,), 1e-3)
+        parts[1 + NEIGHBOURS][target - 1 if right else target % ITEMS] = 1 - 1e-3 * (ITEMS - 1)
+        answers, user = Answers(parts), f"u{number}"
+        ask(live, user, history(1000), answers, ITEMS)
+        ask(live, user, history(1000, 2000, items=[1, target]), answers, ITEMS)
+        live.learn()
+    assert live.learned_from == (0 if changed else live_mixing.DUE)
+    assert (live.mixing is live._trained) == changed
+
+
+def test_it_learns_nothing_where_it_is_not_to() -> None:
+    live, answers = LiveMixing(trained(), learns=False), any_answers(0)
+    for time in (10, 20):
+        assert ask(live, "u", history(*range(10, time + 1, 10)), answers, 3), "the expectation is learned all the same"
+    live.learn()
+    assert not live._clicked
 
 
 def test_a_set_of_items_is_as_likely_as_its_items_together() -> None:

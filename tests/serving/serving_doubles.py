@@ -57,7 +57,7 @@ class FakeRecommender:
         self.router_version = f"r-{version}"
         self.half_life_ms = self.co_click_half_life_ms = 900_000.0
         self.router = Labels()
-        self.mixing_clicks = 0
+        self.mixing_clicks = self.learned = self.begun = 0
         self.batches: list[list[Query]] = []
         self.observed: list[list[PopularitySnapshot]] = []
         self.co_clicks: list[list[CoClickSnapshot]] = []
@@ -71,6 +71,12 @@ class FakeRecommender:
 
     def observe_popularity(self, snapshots: list[PopularitySnapshot]) -> None:
         self.observed.append(snapshots)
+
+    def learn(self) -> None:
+        self.learned += 1
+
+    def begin_anew(self) -> None:
+        self.begun += 1
 
     def recommend(self, queries: Sequence[Query]) -> list[Ranking]:
         if queries[0].user_id:  # not the warm-up

@@ -383,3 +383,12 @@ def test_the_reference_page_shows_text_and_runs_none() -> None:
     )
     assert not re.search("<b>|<i>|<t>|<script>", html)
     assert "<code>a</code> &lt;b&gt;" in html
+
+
+def test_nothing_is_learned_from_what_nobody_sees() -> None:
+    model = FakeRecommender("m1")
+    with client(model=model) as api:
+        for trigger in ("request", "session_closed", "test"):
+            assert api.post("/v1/recommend", json={"user_id": trigger, "trigger": trigger}).status_code == 200
+    asked = {query.user_id: query.teaches for batch in model.batches for query in batch}
+    assert asked == {"request": True, "session_closed": True, "test": False}

@@ -135,6 +135,9 @@ def test_a_model_that_is_taken_back_was_loaded_all_the_while_and_knows_what_is_p
         await asyncio.to_thread(wait_for, lambda: service.recommender.model_version == "m1")
         assert models["m1"].observed == [[SNAPSHOT]]
         assert loaded == ["m1", "m2"]
+        assert models["m1"].begun == 2, "what its users taught it then is old"
+        learned = models["m1"].learned
+        await asyncio.to_thread(wait_for, lambda: models["m1"].learned > learned)
         await asyncio.to_thread(service.stop)
 
     run(work)
