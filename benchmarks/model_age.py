@@ -1,7 +1,7 @@
 """How good the lists of a model are, the longer it serves without learning.
 
     MOS_DATA_DIR=... python benchmarks/model_age.py MODELS --dataset globo_news [--start 0.8] [--clicks 40000]
-                                                           [--parts 5]
+                                                           [--parts 5] [--fixed]
 
 MODELS is a model registry whose champion was trained on the clicks before ``--start``, such as that of
 `mos train --until 0.8`, or the folder ``demo/models`` of a demo. The clicks after it are answered by the real
@@ -50,11 +50,11 @@ class Watched(Served):
     """Notes its lists, and those of the others, before the click that follows."""
 
     def __init__(
-        self, folder: Path, clicks: Sequence[Click], past: Sequence[Click], *, parts: int, gap_ms: int
+        self, folder: Path, clicks: Sequence[Click], past: Sequence[Click], *, parts: int, gap_ms: int, fixed: bool
     ) -> None:
         """Serve the model in the folder to the users of these clicks."""
         stated = load_config(folder)
-        super().__init__("mos", Recommender.load(folder), stated.sizes)
+        super().__init__("mos", Recommender.load(folder, live_mixing=not fixed), stated.sizes)
         self.judge = PrequentialJudge()
         self._clicks, self._parts, self._answered = clicks, parts, 0
         chosen = ModelCheckpoint.from_pretrained(folder).training
@@ -105,6 +105,9 @@ def main() -> None:
     parser.add_argument("--start", default="0.8", help="a share of the clicks, or a time")
     parser.add_argument("--clicks", type=int, default=40_000)
     parser.add_argument("--parts", type=int, default=5, help="of the clicks, one after the other")
+    parser.add_argument(
+        "--fixed", action="store_true", help="mixed in as the training has found, MOS_LIVE_MIXING=false"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     whole = load(options.dataset, Settings().data_dir)
@@ -113,7 +116,8 @@ def main() -> None:
     clicks = list(clicks_of(log.replayed, categories))
     past = list(clicks_of(log.before.clicks.tail(PAST), categories))
     rules = whole.session_rules(SessionConfig())
-    way = Watched(Registry(options.models).fetch("champion"), clicks, past, parts=options.parts, gap_ms=rules.gap)
+    folder, parts = Registry(options.models).fetch("champion"), options.parts
+    way = Watched(folder, clicks, past, parts=parts, gap_ms=rules.gap, fixed=options.fixed)
     visitors = LogVisitors(log.replayed, categories, gap=rules.gap, length=K)
     half_lives = way.recommender.half_life_ms, way.recommender.co_click_half_life_ms
     loop = loop_with(visitors, past, [way], StreamRules(sessions=rules), half_lives=half_lives, refresh=100)

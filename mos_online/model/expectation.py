@@ -4,7 +4,7 @@ A model learns how popular items are, and remembers it when they are popular no 
 averaged over the users who ask, can be compared with what all users click, which popularity counts. The scores are
 corrected by the logarithm of the ratio. A classifier whose classes have other shares than in training is corrected so,
 too (Saerens, Latinne & Decaestecker 2002, eq. 2.4). But there the divisor is the share of training. Here it is what is
-expected of today's users, which knows a part of the change already. So this corrects less, and never too much.
+expected of today's users, which knows a part of the change already. So this corrects less.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ CLICKS = 3.0
 
 USERS = 50.0
 """So many users who ask count as much as the shares that are counted: after a start nothing is corrected."""
-
 
 OUTDATED = 1.05
 """When so many times as many users have asked, the correction is made again: in service it is the same for a second."""

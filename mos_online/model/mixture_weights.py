@@ -53,6 +53,19 @@ class Clicked:
         return cls(**{name: torch.cat([getattr(part, name) for part in parts]).cpu() for name in names})
 
 
+def divided(logs: Tensor, had: Tensor) -> tuple[Tensor, Tensor]:
+    """Divide log p of items into those that the user did not have, and those that the user had.
+
+    Args:
+        logs: float32, -inf where there is no chance; had: bool, of a shape that goes with it.
+
+    Returns:
+        Both like ``logs``, NEVER where an item is on the other side or has no chance.
+    """
+    known = logs.clamp(min=NEVER)
+    return torch.where(had, NEVER, known), torch.where(had, known, NEVER)
+
+
 class MixtureWeights(NamedTuple):
     """The weights of ``Mixing``.
 

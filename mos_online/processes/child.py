@@ -127,6 +127,6 @@ def _wait_for_the_end_of(group: int) -> None:
     until = time.monotonic() + DYING
     while time.monotonic() < until:
         os.killpg(group, 0)
-        if not living(psutil.process_iter(), lambda process: os.getpgid(process.pid) == group):  # the dead stay in it
+        if not living(psutil.process_iter(), lambda process: os.getpgid(process.pid) == group):
             return
         time.sleep(0.01)

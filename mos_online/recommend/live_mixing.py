@@ -19,7 +19,7 @@ from torch import Tensor
 from mos_online.model.batch import Batch, History
 from mos_online.model.co_clicks import Evidence
 from mos_online.model.mixing import LEAST, Mixing, had_before
-from mos_online.model.mixture_weights import NEVER, Clicked, MixtureWeights, loss_of, most_likely
+from mos_online.model.mixture_weights import Clicked, MixtureWeights, divided, loss_of, most_likely
 from mos_online.model.sources import sources_of
 from mos_online.recommend.candidates import Candidates
 from mos_online.recommend.query import Query
@@ -184,7 +184,8 @@ class LiveMixing:
 
     def note(self, answered: Answered) -> None:
         """Hear what was answered to users whom ``teaching`` has found."""
-        self._heard.append(answered)
+        if self._learns:
+            self._heard.append(answered)
 
     def learn(self) -> None:
         """Take what was heard, and learn the weights again, if enough has been clicked since the last time."""
@@ -223,8 +224,6 @@ class LiveMixing:
 
     @torch.inference_mode()
     def _keep(self, answered: Answered) -> None:
-        if not self._learns:
-            return
         rows, columns, candidates = answered.rows, answered.columns, answered.candidates
         had = had_before(answered.batch, candidates.slot, answered.scores.shape[1])[rows]
         evidence = answered.evidence.of(rows)
@@ -233,8 +232,8 @@ class LiveMixing:
         again = had.gather(1, columns).unsqueeze(1).repeat(1, said.logs.shape[1], 1)
         again[:, 0] = False  # the model knows how likely users come back to an item
         share = torch.cat([torch.zeros(len(rows), 1), said.shares], 1)
-        plain = _with_others(torch.where(again, NEVER, said.logs), 1 - share)
-        of_had = _with_others(torch.where(again, said.logs, NEVER), share)
+        plain, of_had = divided(said.logs, again)
+        plain, of_had = _with_others(plain, 1 - share), _with_others(of_had, share)
         parts = candidates.columns[columns].int(), plain, of_had, said.speaks, said.shares, evidence.facts
         for number, (user, newest) in enumerate(zip(answered.users, answered.newest, strict=True)):
             of_user = (part[number].clone() for part in parts)
@@ -258,4 +257,4 @@ def _first_after(asked: _Asked, history: History) -> int:
 def _with_others(first: Tensor, whole: Tensor) -> Tensor:
     """Log of the chances of the first items, (B, S, m), and of what is left of the whole, (B, S): (B, S, m + 1)."""
     others = (whole - first.exp().sum(2)).clamp(min=LEAST).log().unsqueeze(2)
-    return torch.cat([first, others], 2).clamp(min=NEVER)
+    return torch.cat([first, others], 2)

@@ -135,7 +135,7 @@ class Recommender:
     def learn(self) -> None:
         """Learn from what users have clicked after they asked. By the thread that calls ``observe_popularity``.
 
-        Call it about once a second. It takes half a second after every 500 clicks, and else hardly any time.
+        Call it about once a second. After every 500 clicks it takes a fraction of a second, and else hardly any time.
         """
         self._live.learn()
 

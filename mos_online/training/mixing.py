@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
-from torch import Tensor
 
 from mos_online.model.co_clicks import evidence_of
 from mos_online.model.mixing import had_before
-from mos_online.model.mixture_weights import NEVER, Clicked, MixtureWeights, most_likely
+from mos_online.model.mixture_weights import Clicked, MixtureWeights, divided, most_likely
 from mos_online.model.neighbours import Neighbours
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.model.sources import sources_of
@@ -55,22 +52,24 @@ def _clicked(ranking: CatalogueRanking, data: Examples, neighbours: Neighbours) 
     evidence = evidence_of(data.batch, neighbours, data.moment)
     had = had_before(data.batch, ranking.slot, scores.shape[1])
     target = ranking.slot[data.targets.clamp(min=1)].unsqueeze(1)
-    said = sources_of(scores, had, evidence, ranking.popular(data), data.moment, ranking.slot, target, unknown)
-    ranking.correct(data, scores, unknown)
+    popular = ranking.popular(data)
+    said = sources_of(scores, had, evidence, popular, data.moment, ranking.slot, target, unknown)
+    ranking.correct(data, popular, scores, unknown)
     corrected = scores.masked_fill(unknown, -torch.inf).log_softmax(1)
     logs = said.logs.squeeze(2)
     fair = (data.targets > 0) & logs[:, 0].isfinite()
     again = had.gather(1, target)
-    plain = Clicked(
-        plain=_where(~again, logs)[fair],
-        had=_where(again, logs)[fair],
-        speaks=said.speaks[fair],
-        shares=said.shares[fair],
-        facts=evidence.facts[fair],
-    )
     own = torch.cat([corrected.gather(1, target), logs[:, 1:]], 1)
-    return plain, replace(plain, plain=_where(~again, own)[fair], had=_where(again, own)[fair])
-
-
-def _where(mask: Tensor, logs: Tensor) -> Tensor:
-    return torch.where(mask, logs, NEVER).clamp(min=NEVER)
+    both = []
+    for chances in (logs, own):
+        plain, of_had = divided(chances, again)
+        both.append(
+            Clicked(
+                plain=plain[fair],
+                had=of_had[fair],
+                speaks=said.speaks[fair],
+                shares=said.shares[fair],
+                facts=evidence.facts[fair],
+            )
+        )
+    return both[0], both[1]

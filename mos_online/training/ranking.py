@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -68,12 +68,10 @@ class CatalogueRanking:
         scores, unknown = self.model_scores(data)
         if data.neighbours is None or not self._model.mixing.learned:
             return scores, unknown
-        evidence = evidence_of(data.batch, data.neighbours, data.moment)
+        evidence, popular = evidence_of(data.batch, data.neighbours, data.moment), self.popular(data)
         if self._model.mixing.corrected:
-            self.correct(data, scores, unknown)
-        mixed, _ = self._model.mixing.mix(
-            scores, data.batch, evidence, self.popular(data), data.sizes, self.slot, unknown
-        )
+            self.correct(data, popular, scores, unknown)
+        mixed, _ = self._model.mixing.mix(scores, data.batch, evidence, popular, data.sizes, self.slot, unknown)
         return mixed, unknown
 
     def popular(self, data: Examples) -> list[PopularityChances]:
@@ -88,10 +86,10 @@ class CatalogueRanking:
         scores = model.score_moments(users, self.everything, data.popular, data.sizes, nothing)
         return model.add_repeats(scores, data.batch, self.slot), self.everything > self._seen(data).unsqueeze(1)
 
-    def correct(self, data: Examples, scores: Tensor, unknown: Tensor) -> None:
+    def correct(self, data: Examples, popular: Sequence[PopularityChances], scores: Tensor, unknown: Tensor) -> None:
         """Correct what ``model_scores`` gave, in place, see ``Expectation``."""
         asked = (data.batch.items > 0).any(1)
-        self._expectation.correct(scores, self.popular(data), data.sizes, self.everything, asked, unknown)
+        self._expectation.correct(scores, popular, data.sizes, self.everything, asked, unknown)
 
     def rank(self, data: Examples, scores: Tensor, unknown: Tensor, log_share: Tensor) -> Ranked:
         """Rank the targets.

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mos_online.processes import GuardedChild, held_locks, locked, wait_until
+from mos_online.processes import GuardedChild, held_locks, living, locked, wait_until
 
 PARENT = """
 import sys, time
@@ -32,15 +32,8 @@ TELLS = "import os, sys; os.write(int(sys.argv[2]), os.getcwdb()); print(sys.arg
 DEAF = 'trap "" TERM; sleep 600 & touch "$0/ready-$1"; while :; do sleep 0.05; done'
 
 
-def living(group: int) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except (psutil.Error, ProcessLookupError):
-            continue
-    return found
+def members(group: int) -> list[psutil.Process]:
+    return living(psutil.process_iter(), lambda process: os.getpgid(process.pid) == group)
 
 
 def until(done: object) -> None:
@@ -62,18 +55,18 @@ def test_kill_9_of_the_parent_ends_its_children_politely_or_not(tmp_path: Path) 
     assert parent.stdout
     groups = [int(pid) for pid in parent.stdout.readline().split()]
     until(lambda: all((tmp_path / f"ready-{n}").exists() for n in range(2)))
-    assert all(living(group) for group in groups)
+    assert all(members(group) for group in groups)
     parent.kill()
     parent.communicate()
-    until(lambda: not any(living(group) for group in groups))
+    until(lambda: not any(members(group) for group in groups))
     assert (tmp_path / "said").read_text() == "bye\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_its_end_leaves_no_process_and_no_open_file(child: GuardedChild, number: signal.Signals) -> None:
-    assert len(living(child.pid)) >= 2  # and its watcher
+    assert len(members(child.pid)) >= 2  # and its watcher
     child.end(number, timeout=60)
-    assert living(child.pid) == []
+    assert members(child.pid) == []
     assert child.status() is not None
     child.end(number, timeout=60)  # a second time there is nothing to do
     with pytest.raises(OSError, match="Bad file"):
@@ -85,7 +78,7 @@ def test_one_that_has_ended_by_itself_leaves_no_watcher(tmp_path: Path) -> None:
     until(lambda: child.status() is not None)
     assert child.status() == 7
     child.end(signal.SIGTERM, timeout=60)
-    assert living(child.pid) == []
+    assert members(child.pid) == []
     assert (tmp_path / "log").read_text() == "said\n"
 
 
