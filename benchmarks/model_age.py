@@ -9,12 +9,17 @@ recommender on a virtual clock. Popularity and co-clicks are live, a hundred cli
 popularity and item-kNN, which know every click at once; their settings are those that `mos train` chose. The column
 *without* is MoS, where all that the user had is excluded from its lists.
 
-Prints Markdown: NDCG@10 of the next click by the age of the model, at the start of sessions and inside them.
+When a session closes, all make a list for the user's next one, whose first click judges it. The column *as now* is MoS
+that makes it as a list for now.
+
+Prints Markdown: NDCG@10 of the next click by the age of the model, at the start of sessions, inside them, and for the
+next session.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +28,7 @@ import torch
 
 from mos_cli.demo.log import cut
 from mos_online.baselines import HadItems, LastItemKnn, RecentPopularity
-from mos_online.contracts import Click
+from mos_online.contracts import Click, Session
 from mos_online.metrics import PrequentialJudge
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.recommend.query import Query, Ranking
@@ -43,7 +48,7 @@ PAST = 300_000
 """Clicks before the start that are in the profiles and in the counts."""
 
 K = 10
-START, INSIDE = "start of a session", "inside a session"
+START, INSIDE, NEXT = "start of a session", "inside a session", "the next session"
 
 
 class Watched(Served):
@@ -55,8 +60,10 @@ class Watched(Served):
         """Serve the model in the folder to the users of these clicks."""
         stated = load_config(folder)
         super().__init__("mos", Recommender.load(folder, live_mixing=not fixed), stated.sizes)
-        self.judge = PrequentialJudge()
+        self.judge, self.judge_ahead = PrequentialJudge(), PrequentialJudge()
         self._clicks, self._parts, self._answered = clicks, parts, 0
+        self._lists = 0
+        self._waiting: dict[str, list[str]] = defaultdict(list)
         chosen = ModelCheckpoint.from_pretrained(folder).training
         self._repeats = chosen["popularity_repeats"], chosen["knn_repeats"]
         self._popularity = RecentPopularity(half_life_ms=stated.half_life_ms)
@@ -80,21 +87,51 @@ class Watched(Served):
             click, number = self._clicks[self._answered], str(self._answered)
             part = self._answered * self._parts // len(self._clicks)
             self._answered += 1
-            had = list(self._had.of(query.user_id))
-            answers = {
-                "MoS": [item.item_id for item in plain.items],
-                "without": [item.item_id for item in without.items],
-                "popularity": self._popularity.top(K, () if self._repeats[0] else had),
-                "item-kNN": self._knn.top(query.user_id, K, () if self._repeats[1] else had),
-            }
+            answers = {"MoS": _items(plain), "without": _items(without), **self._counting(query.user_id)}
             self.judge.ask(number, query.user_id, f"{INSIDE if query.events else START}/{part}", answers)
             self.judge.settle(number, click.item_id)
+            for asked in self._waiting.pop(query.user_id, ()):
+                self.judge_ahead.settle(asked, click.item_id)
             self._learn(click)
         return lists
+
+    def close(self, sessions: Sequence[Session]) -> list[int]:
+        """Close sessions, and make lists for the next ones of their users."""
+        themes = super().close(sessions)
+        if not self._answered:
+            return themes
+        queries = [
+            Query(user_id=one.user_id, profile=None, events=[], timestamp=one.watermark, k=K, exclude=[], ahead=True)
+            for one in sessions
+        ]
+        as_now = [msgspec.structs.replace(one, ahead=False) for one in queries]
+        without = [msgspec.structs.replace(one, exclude=sorted(self._had.of(one.user_id))) for one in queries]
+        ways = {"MoS": queries, "as now": as_now, "without": without}
+        lists = {name: super(Watched, self).rank(asked) for name, asked in ways.items()}
+        part = (self._answered - 1) * self._parts // len(self._clicks)
+        for place, session in enumerate(sessions):
+            answers = {name: _items(found[place]) for name, found in lists.items()}
+            self._lists += 1
+            number = f"list {self._lists}"
+            self.judge_ahead.ask(number, session.user_id, f"{NEXT}/{part}", answers | self._counting(session.user_id))
+            self._waiting[session.user_id].append(number)
+        return themes
+
+    def _counting(self, user: str) -> dict[str, list[str]]:
+        """The lists of those who count."""
+        had = list(self._had.of(user))
+        return {
+            "popularity": self._popularity.top(K, () if self._repeats[0] else had),
+            "item-kNN": self._knn.top(user, K, () if self._repeats[1] else had),
+        }
 
     def _learn(self, click: Click) -> None:
         for learner in (self._popularity, self._knn, self._had):
             learner.observe(click)
+
+
+def _items(ranking: Ranking) -> list[str]:
+    return [item.item_id for item in ranking.items]
 
 
 def main() -> None:
@@ -123,19 +160,20 @@ def main() -> None:
     loop = loop_with(visitors, past, [way], StreamRules(sessions=rules), half_lives=half_lives, refresh=100)
     begin = clicks[0].timestamp
     loop.run(clicks[-1].timestamp + 1 - loop.begin)
-    names = ("MoS", "without", "popularity", "item-kNN")
-    for kind in (START, INSIDE):
+    for kind in (START, INSIDE, NEXT):
+        names = ("MoS", *(("as now",) if kind == NEXT else ()), "without", "popularity", "item-kNN")
         print(f"\n| hours, {kind} | requests | {' | '.join(names)} | MoS - popularity | MoS - item-kNN |")
-        print("|---" * 8 + "|")
+        print("|---" * (len(names) + 4) + "|")
         for part in range(options.parts):
             name = f"{kind}/{part}"
-            if name not in way.judge.kinds:
+            judge = way.judge_ahead if kind == NEXT else way.judge
+            if name not in judge.kinds:
                 continue
             times = [clicks[len(clicks) * at // options.parts - (at > 0)].timestamp for at in (part, part + 1)]
             hours = " to ".join(f"{(time - begin) / HOUR:.1f}" for time in times)
-            found = way.judge.result(name)
+            found = judge.result(name)
             cells = [f"{found.ndcg[one].mean:.4f}" for one in names]
-            gains = [found.ndcg_difference[one] for one in names[2:]]
+            gains = [found.ndcg_difference[one] for one in names[-2:]]
             cells += [f"{one.mean:+.4f} [{one.low:+.4f}, {one.high:+.4f}]" for one in gains]
             print(f"| {hours} | {found.requests:,} | {' | '.join(cells)} |")
 

@@ -13,7 +13,7 @@ from mos_online.model import MoS
 from mos_online.training.examples import ExampleLog
 from mos_online.training.fit import refresh
 from mos_online.training.loss import ranking_loss
-from mos_online.training.mixing import learn_mixing
+from mos_online.training.mixing import learn_mixing, learn_mixing_ahead
 
 
 def tune(model: MoS, data: TuningData, config: FineTuneConfig) -> int:
@@ -39,6 +39,7 @@ def tune(model: MoS, data: TuningData, config: FineTuneConfig) -> int:
     try:
         learned = _pass(model, data.learned, config.step, until, config)
         learn_mixing(model, data.mixing)
+        learn_mixing_ahead(model, data.ahead)
         return learned + _pass(model, data.mixing, config.step * config.moment // config.judged, until, config)
     finally:
         hook.remove()

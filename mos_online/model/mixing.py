@@ -152,6 +152,28 @@ class Mixing(nn.Module):
             begin += size
 
 
+class MixingAhead(Mixing):
+    """Mixes sources into lists that are made when a session closes, for the user's next one.
+
+    That one comes some time later. The model reads the users as they will be then: their histories are older by that.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("delay", torch.zeros(1, dtype=torch.float64))
+        self.delay: Tensor
+
+    @property
+    def delay_ms(self) -> int:
+        """How much later the next session is expected (ms)."""
+        return int(self.delay.item())
+
+    def follow(self, mixing: Mixing) -> None:
+        """Mix as into lists for now."""
+        self.set_weights(mixing.weights, mixing.again.item(), corrected=bool(mixing.corrected))
+        self.delay.zero_()
+
+
 def had_before(batch: Batch, slot: Tensor, columns: int) -> Tensor:
     """Which of C candidates are among the recent events of each user, bool (B, C)."""
     had = torch.zeros(len(batch.items), columns + 1, dtype=torch.bool, device=slot.device)

@@ -87,12 +87,17 @@ class MixtureWeights(NamedTuple):
 
 def loss_of(clicked: Clicked, weights: Tensor, again: Tensor) -> Tensor:
     """The mean negative log-likelihood of the clicks under some weights, float64, a scalar."""
+    return losses_of(clicked, weights, again).mean()
+
+
+def losses_of(clicked: Clicked, weights: Tensor, again: Tensor) -> Tensor:
+    """The negative log-likelihood of each click, float64 (n,)."""
     plain, had, shares, facts = (one.double() for one in (clicked.plain, clicked.had, clicked.shares, clicked.facts))
     odds = torch.cat([facts.new_zeros(len(facts), 1), facts @ weights.T], 1)
     odds = odds.masked_fill(~clicked.speaks, -torch.inf).log_softmax(1)
     model = torch.logaddexp(plain[:, :1], had[:, :1])
     others = torch.logaddexp(plain[:, 1:], had[:, 1:] + again) - left_over(again, shares)
-    return -(odds + torch.cat([model, others], 1)).logsumexp(1).mean()
+    return -(odds + torch.cat([model, others], 1)).logsumexp(1)
 
 
 @torch.inference_mode(mode=False)

@@ -15,7 +15,7 @@ from mos_online.model.batch import Batch
 from mos_online.model.config import AGE_BUCKETS, REALTIME_FEATURES, MoSConfig
 from mos_online.model.content import Content, given
 from mos_online.model.dropout import Dropout
-from mos_online.model.mixing import Mixing
+from mos_online.model.mixing import Mixing, MixingAhead
 from mos_online.model.realtime import LOG_SHARE, SHARE_ONE, Realtime, idle_facts, realtime_features
 from mos_online.model.repeats import RepeatBias, age_bucket
 from mos_online.model.user_vectors import PairVectors, UserVectors
@@ -68,7 +68,8 @@ class SequenceModel(nn.Module):
         self.realtime_user = nn.Linear(d, config.realtime)
         self.prior = nn.Parameter(torch.tensor([0.5, 0.5]))
         self.scale = nn.Parameter(torch.tensor(math.log(8.0)))
-        self.repeat, self.dropout, self.mixing = RepeatBias(), Dropout(0.1), Mixing()
+        self.repeat, self.dropout = RepeatBias(), Dropout(0.1)
+        self.mixing, self.ahead = Mixing(), MixingAhead()
 
     def set_catalogue(
         self, category: Tensor, theme: Tensor, known: Tensor, table: Tensor | None = None, content: Tensor | None = None

@@ -17,7 +17,13 @@ NOBODY = UserProfile(user_id="")
 
 
 def history_of(
-    query: Query, *, router: SessionRouter, sizes: RingSizes, rows: Mapping[str, int], own_router: bool = False
+    query: Query,
+    *,
+    router: SessionRouter,
+    sizes: RingSizes,
+    rows: Mapping[str, int],
+    own_router: bool = False,
+    delay_ms: int = 0,
 ) -> History:
     """The profile's rings as the router sees them, and the open session's events behind the recent ones.
 
@@ -27,6 +33,7 @@ def history_of(
         sizes: of the model.
         rows: item -> row of the model; other items become 0.
         own_router: whether this router routes all sessions, those of a profile of its epoch, too.
+        delay_ms: how long after the moment of the query the user is expected.
     """
     profile = query.profile or NOBODY
     view = view_by(profile, router, sizes, own_router=own_router)
@@ -47,7 +54,7 @@ def history_of(
     return History(
         items=read_items[: len(recent)],
         times=read_times[: len(recent)],
-        now=query.timestamp,
+        now=query.timestamp + delay_ms,
         rings=rings,
         theme_sessions=view.theme_sessions,
     )

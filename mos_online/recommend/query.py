@@ -21,7 +21,9 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         timestamp: the moment of the recommendation (ms).
         k: how many items; exclude: which not.
         request_id: names the answer; what is explored depends on it.
-        teaches: whether the service may learn from what the user clicks next; not if nobody sees the answer.
+        ahead: whether the list is for the user's next session, and not for now.
+        teaches: whether the service may learn from what the user clicks next; not if nobody sees the answer. How much
+            is mixed in is learned from lists for now only.
     """
 
     user_id: str
@@ -31,6 +33,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     k: int
     exclude: Sequence[str]
     request_id: str = ""
+    ahead: bool = False
     teaches: bool = False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ class Recommender:
         self._catalogue = frozenset([*checkpoint.items, *checkpoint.catalogued.items])
         self._new_item_users = new_item_users
         self._own_router = False
-        self._expectation = Expectation(len(checkpoint.model.item_theme))
+        self._expectations = self._no_expectations()
         self._live = LiveMixing(checkpoint.model.mixing, learns=live_mixing)
         self.co_click_half_life_ms = checkpoint.co_click_half_life_ms
         self.observe_popularity([])
@@ -105,6 +106,11 @@ class Recommender:
         twin.observe_popularity(self._popularity)
         return twin
 
+    def _no_expectations(self) -> tuple[Expectation, Expectation]:
+        """Of lists for now, and of those for the next session, when nobody has asked."""
+        rows = len(self._model.item_theme)
+        return Expectation(rows), Expectation(rows)
+
     def branched(self, *, own_router: bool) -> Recommender:
         """The same model as it was trained, for other users; it shares the weights, and both observe by themselves.
 
@@ -117,7 +123,8 @@ class Recommender:
         twin.router, twin.router_version = self.base, self.base.version
         items = self._items.branched(self.base)
         twin._items, twin._model, twin._own_router = items, items.model, own_router  # noqa: SLF001 - it is one of us
-        twin._expectation = self._expectation.copied(items.trained)  # noqa: SLF001
+        now, ahead = self._expectations
+        twin._expectations = now.copied(items.trained), ahead.copied(items.trained)  # noqa: SLF001
         twin.observe_popularity([])
         twin.observe_co_clicks([])
         return twin
@@ -142,7 +149,7 @@ class Recommender:
     def begin_anew(self) -> None:
         """Forget what users have taught: the model has not been in service for a while. By that thread, too."""
         self._live = self._live.anew()
-        self._expectation = Expectation(len(self._model.item_theme))
+        self._expectations = self._no_expectations()
 
     def observe_co_clicks(self, snapshots: Sequence[CoClickSnapshot]) -> None:
         """Take the newest co-clicks of all partitions. Items that no popularity has brought yet are left out.
@@ -157,22 +164,37 @@ class Recommender:
 
         Of queries that teach it is kept what ``learn`` and later corrections need.
         """
+        places = sorted(range(len(queries)), key=lambda place: queries[place].ahead)
+        kinds = groupby(places, key=lambda place: queries[place].ahead)
+        ranked: dict[int, Ranking] = {}
+        for ahead, group in kinds:
+            chosen = list(group)
+            ranked |= zip(chosen, self._rank([queries[place] for place in chosen], ahead=ahead), strict=True)
+        return [ranked[place] for place in range(len(queries))]
+
+    def _rank(self, queries: Sequence[Query], *, ahead: bool) -> list[Ranking]:
+        """Rank for queries of one kind."""
         (candidates, popular, as_of), (neighbours, together_as_of) = self._now, self._together
-        router, own, mixing = self.router, self._own_router, self._live.mixing
-        read = partial(history_of, router=router, sizes=self._sizes, rows=candidates.rows, own_router=own)
+        router, own, model = self.router, self._own_router, self._model
+        mixing, delay = (model.ahead, model.ahead.delay_ms) if ahead else (self._live.mixing, 0)
+        read = partial(
+            history_of, router=router, sizes=self._sizes, rows=candidates.rows, own_router=own, delay_ms=delay
+        )
         histories = [read(query) for query in queries]
         batch = collate(histories)
         known_to = max(as_of, together_as_of)
-        found = self._live.teaching(queries, histories, as_of=known_to) if mixing.learned else []
+        learns = bool(mixing.learned) and not ahead
+        found = self._live.teaching(queries, histories, as_of=known_to) if learns else []
         teaching = torch.tensor(found, dtype=torch.int64)
         with torch.inference_mode():
-            users = self._model.encode(batch)
-            alone = scores_of(self._model, users, batch, candidates)
+            users = model.encode(batch)
+            alone = scores_of(model, users, batch, candidates)
             evidence = evidence_of(batch, neighbours)
             sizes = [len(queries)]
             if mixing.corrected:
                 counted = torch.zeros(len(queries), dtype=torch.bool).index_fill(0, teaching, value=True)
-                self._expectation.correct(alone, [candidates.popular], sizes, candidates.columns, counted)
+                counted |= (batch.items > 0).any(1) & ahead
+                self._expectations[ahead].correct(alone, [candidates.popular], sizes, candidates.columns, counted)
             kept = alone[teaching]
             scores, others = mixing.mix(alone, batch, evidence, [candidates.popular], sizes, candidates.slot)
             levels = scores.logsumexp(1).tolist()

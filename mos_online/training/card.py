@@ -40,6 +40,8 @@ positions. The figures are of the model as it was then. Before it was published 
 were held out among them. Half-life of item popularity: {report.half_life_hours:g} h. {report.passes} passes,
 {report.seconds:g} s in all.
 
+A list that is made when a session closes, for the next one, {_ahead(report)}.
+
 Made with {versions}, Python {platform.python_version()}.
 
 Limits: one seed; trained on one log; items that are neither in the log nor in its catalogue are placed by their
@@ -49,6 +51,12 @@ Themes:
 
 {themes}
 """
+
+
+def _ahead(report: TrainReport) -> str:
+    weights = "weights of its own" if report.ahead_learned else "the weights of a list for now"
+    moment = f"{report.ahead_hours:.2g} h later" if report.ahead_hours else "at that moment"
+    return f"has {weights}, and reads the user as {moment}"
 
 
 def _catalogue(report: TrainReport) -> str:

@@ -73,11 +73,13 @@ class ExampleLog:
         moments: whose positions are the targets, in order of time.
         log: the histories.
         config: how many events a model reads.
+        delay_ms: where it is known when a list was made, it is read as if that had been so much later.
     """
 
     moments: Sequence[Moment]
     log: SequenceLog
     config: MoSConfig
+    delay_ms: int = 0
 
     def __len__(self) -> int:
         """How many moments there are."""
@@ -96,8 +98,10 @@ class ExampleLog:
         """The examples of some moments, by their numbers."""
         chosen = [self.moments[number] for number in numbers]
         positions = np.concatenate([one.positions for one in chosen])
+        asked = [one.asked for one in chosen if one.asked is not None]
+        now = np.concatenate(asked) + self.delay_ms if asked else None
         return Examples(
-            batch=self.log.batch(positions, recent=self.config.recent, ring=self.config.theme_ring),
+            batch=self.log.batch(positions, recent=self.config.recent, ring=self.config.theme_ring, now=now),
             targets=torch.from_numpy(self.log.items[positions]),
             sizes=[len(one.positions) for one in chosen],
             seen=[one.seen for one in chosen],

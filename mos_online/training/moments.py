@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ class Moment:
         seen: the item rows 1..seen had been clicked before.
         popular: what is popular then, counted over the last ``WARM_UP_CLICKS`` clicks and more.
         neighbours: of the items that the users of these positions clicked last; None where co-clicks are not counted.
+        asked: int64 (B,), when it is asked what will be clicked there (ms); None: just before.
     """
 
     positions: Ints
@@ -34,6 +35,7 @@ class Moment:
     seen: int
     popular: Realtime
     neighbours: Neighbours | None = None
+    asked: Ints | None = None
 
 
 def moments(
@@ -44,8 +46,9 @@ def moments(
     size: int,
     half_life_ms: float,
     known: int = 0,
+    asked: Ints | None = None,
 ) -> Iterator[Moment]:
-    """Walk through the log in time and stop before each chunk of the positions.
+    """Walk through the log in time and stop before each chunk of the positions, or when its first one is asked for.
 
     Args:
         log: all clicks.
@@ -54,24 +57,41 @@ def moments(
         size: positions of a moment.
         half_life_ms: of item popularity.
         known: the item rows 1..known had been clicked before the log begins.
+        asked: int64 (p,), when each position is asked for (ms), ascending; None: just before it.
 
     Raises:
         DatasetError: the positions are in another order, so a moment would know clicks that come after it.
     """
     if not len(positions):
         return
-    _require_order(log.rank[positions])
+    if asked is None:
+        _require_order(log.rank[positions])
+        begins = log.rank[positions]
+    else:
+        begins = np.searchsorted(log.times[log.order], asked)
     counts = ItemPopularity(half_life_ms=half_life_ms, partition=-1)
     rows = catalogue.rows_of(log.by_time["item_id"].to_list())
     newest = np.maximum(np.concatenate([[0], np.maximum.accumulate(rows)]), known)
-    done = max(0, int(log.rank[positions[0]]) - WARM_UP_CLICKS)
-    for chosen in np.split(positions, np.arange(size, len(positions), size)):
-        begin = int(log.rank[chosen[0]])
+    done = max(0, int(begins[0]) - WARM_UP_CLICKS)
+    for first in range(0, len(positions), size):
+        chosen, begin = slice(first, first + size), int(begins[first])
         for click in log.clicks[done:begin]:
             counts.observe(click, log.types)
         done = max(done, begin)
         popular = realtime_of(counts.snapshot(top=LISTED_ITEMS), catalogue.rows, half_life_ms=half_life_ms)
-        yield Moment(positions=chosen, clicks_before=begin, seen=int(newest[begin]), popular=popular)
+        yield Moment(
+            positions=positions[chosen],
+            clicks_before=begin,
+            seen=int(newest[begin]),
+            popular=popular,
+            asked=asked[chosen] if asked is not None else None,
+        )
+
+
+def divided(walk: Iterable[Moment]) -> tuple[list[Moment], list[Moment]]:
+    """Those that are asked for just before they come, and those that are asked for at another time."""
+    made = list(walk)
+    return [one for one in made if one.asked is None], [one for one in made if one.asked is not None]
 
 
 def spread(positions: Ints, size: int, most: int) -> Ints:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import heapq
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -23,7 +24,8 @@ from mos_online.training.click_log import ClickLog
 from mos_online.training.config import TrainConfig
 from mos_online.training.counting import CountingSettings
 from mos_online.training.examples import ExampleLog
-from mos_online.training.moments import Moment, moments, spread
+from mos_online.training.moments import Moment, divided, moments, spread
+from mos_online.training.next_sessions import next_sessions
 from mos_online.training.past_neighbours import CoClickRules, with_neighbours
 from mos_online.training.routing import Routing, describe_items, route_log
 from mos_online.training.sequence_log import SequenceLog
@@ -48,6 +50,8 @@ class TrainingData:
         model_config: sizes of the model.
         learned, held_out: all examples, in order of time.
         validation: some of those that are held out, with the neighbours of that moment.
+        ahead: first clicks of held-out sessions whose users' last ones closed in that time, asked for at that moment,
+            with its neighbours.
     """
 
     log: ClickLog
@@ -63,6 +67,7 @@ class TrainingData:
     learned: ExampleLog
     held_out: ExampleLog
     validation: ExampleLog
+    ahead: ExampleLog
 
     @property
     def past(self) -> pl.DataFrame:
@@ -125,13 +130,27 @@ def prepare(
     sizes = _sizes(config, catalogue, router)
     sequences = SequenceLog(log.events, catalogue, routing.event_theme, routing.themes)
 
-    def example_log(chosen: Ints, size: int, rules: CoClickRules | None = None) -> ExampleLog:
-        made: list[Moment] = []
-        walk = moments(log, catalogue, chosen, size=size, half_life_ms=half_life)
-        for moment in walk if rules is None else with_neighbours(walk, log, catalogue, rules):
-            made.append(moment)
+    def walked(chosen: Ints, size: int, asked: Ints | None = None) -> Iterator[Moment]:
+        return moments(log, catalogue, chosen, size=size, half_life_ms=half_life, asked=asked)
+
+    def kept(walk: Iterable[Moment]) -> Iterator[Moment]:
+        for moment in walk:
+            yield moment
             on_progress("examples", moment.clicks_before / count, f"{moment.clicks_before:,} of {count:,} clicks")
-        return ExampleLog(moments=made, log=sequences, config=sizes)
+
+    def example_log(made: Iterable[Moment]) -> ExampleLog:
+        return ExampleLog(moments=list(made), log=sequences, config=sizes)
+
+    border = int(log.times[log.order[held_out]])
+    ahead = next_sessions(log, gap_ms=sessions.gap, begin=border, end=int(log.times.max()) + 1)
+    ahead = ahead.spread(config.fresh, config.ahead)
+    judged = heapq.merge(
+        walked(spread(log.order[held_out:], config.fresh, config.validated), config.fresh),
+        walked(ahead.positions, config.fresh, ahead.asked),
+        key=lambda moment: moment.clicks_before,
+    )
+    rules = CoClickRules(half_life_ms=counting.knn.half_life_ms, window_ms=sessions.gap)
+    now, later = divided(kept(with_neighbours(judged, log, catalogue, rules)))
 
     return TrainingData(
         log=log,
@@ -144,13 +163,10 @@ def prepare(
         first=first,
         border=held_out,
         model_config=sizes,
-        learned=example_log(log.order[first:held_out], config.moment),
-        held_out=example_log(log.order[held_out:], config.moment),
-        validation=example_log(
-            spread(log.order[held_out:], config.fresh, config.validated),
-            config.fresh,
-            CoClickRules(half_life_ms=counting.knn.half_life_ms, window_ms=sessions.gap),
-        ),
+        learned=example_log(kept(walked(log.order[first:held_out], config.moment))),
+        held_out=example_log(kept(walked(log.order[held_out:], config.moment))),
+        validation=example_log(now),
+        ahead=example_log(later),
     )
 
 

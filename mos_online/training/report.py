@@ -23,6 +23,8 @@ class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
         popularity_repeats, knn_repeats: whether their lists hold items that the user had, which was better there.
         mos_hit_rate, mos_ndcg: of the model, with neighbours and popularity mixed in as in service.
         alone_hit_rate, alone_ndcg: of the model by itself.
+        ahead_hours: how long after the close of a session its user is expected, in lists for the next one.
+        ahead_learned: whether these have weights of their own, and are not mixed as lists for now.
         alike: whether items that share sessions started out alike, which the validation positions decided.
         baselines: what popularity, item-kNN and VMIS-kNN reach on the same positions, every click known at once.
         passes, seconds: spent.
@@ -45,6 +47,8 @@ class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
     mos_ndcg: float
     alone_hit_rate: float
     alone_ndcg: float
+    ahead_hours: float
+    ahead_learned: bool
     alike: bool
     baselines: dict[str, dict[str, Estimate]]
     passes: int

@@ -62,7 +62,7 @@ class SequenceLog:
         changed = np.diff(self._keys, prepend=-1) != 0
         self._visits: Ints = np.concatenate([[0], np.cumsum(changed)]).astype(np.int64)
 
-    def batch(self, at: Ints, *, recent: int, ring: int) -> Batch:
+    def batch(self, at: Ints, *, recent: int, ring: int, now: Ints | None = None) -> Batch:
         """What is known just before the events ``at``: closed sessions in rings, the open one in the recent events.
 
         Equal to the profile after all sessions that ended before each, with the open session's prefix appended to the
@@ -72,9 +72,10 @@ class SequenceLog:
         Args:
             at: int64 (B,), positions.
             recent: events over all sessions, at most; ring: of each theme.
+            now: int64 (B,), the moment of each request (ms); None: that of the event.
         """
-        now = self.times[at]
-        items, ages, mask = self._recent(at, recent)
+        now = self.times[at] if now is None else now
+        items, ages, mask = self._recent(at, recent, now)
         group = self.users[at, None] * (self._themes + 1) + np.arange(1, self._themes + 1)
         low = np.searchsorted(self._keys, group * self._stride)
         high = np.searchsorted(self._keys, group * self._stride + at[:, None])
@@ -94,7 +95,7 @@ class SequenceLog:
             ring_sessions=torch.from_numpy(visits.astype(np.float32)),
         )
 
-    def _recent(self, at: Ints, recent: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _recent(self, at: Ints, recent: int, now: Ints) -> tuple[Tensor, Tensor, Tensor]:
         """The newest events of the sessions that ended before, then those of the open session; as ``_slices``."""
         closed = np.searchsorted(self._ended, at)
         place = self._place[at]
@@ -104,7 +105,7 @@ class SequenceLog:
         begin = np.where(
             column < of_closed[:, None], (closed - of_closed)[:, None], (place - of_open - of_closed)[:, None]
         )
-        return self._padded(self._by_session, begin + column, column < (of_closed + of_open)[:, None], self.times[at])
+        return self._padded(self._by_session, begin + column, column < (of_closed + of_open)[:, None], now)
 
     def _slices(self, order: Ints, begin: Ints, end: Ints, now: Ints) -> tuple[Tensor, Tensor, Tensor]:
         """Items, ages (s) and mask of the events order[begin:end] of each row, padded to the longest."""

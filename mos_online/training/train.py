@@ -17,7 +17,7 @@ from mos_online.training.content import predict_rows
 from mos_online.training.counting import measure_baselines
 from mos_online.training.fitting import Fitter, Fitting, fit_here
 from mos_online.training.measure import Quality, measure
-from mos_online.training.mixing import learn_mixing
+from mos_online.training.mixing import learn_mixing, learn_mixing_ahead
 from mos_online.training.prepare import Progress, TrainingData, prepare
 from mos_online.training.publish import as_checkpoint, publish
 from mos_online.training.report import TrainReport
@@ -64,6 +64,7 @@ def train(
     predict_rows(model, data.catalogue.clicks(data.past["item_id"].to_list()))
     alone = measure(model, data.validation, data.log_share)
     learn_mixing(model, data.validation)
+    learn_mixing_ahead(model, data.ahead)
     trained = measure(model, data.validation, data.log_share)
     on_progress("baselines", 0.0, "on the same positions")
     baselines = measure_baselines(data.log.clicks, data.judged, data.counting)
@@ -85,7 +86,7 @@ def _report(
     *,
     seconds: float,
 ) -> TrainReport:
-    alone, trained = reached
+    (alone, trained), model = reached, checkpoint.model
     return TrainReport(
         version=checkpoint.version,
         router_version=data.router.version,
@@ -105,6 +106,8 @@ def _report(
         mos_ndcg=trained.ndcg,
         alone_hit_rate=alone.hit_rate,
         alone_ndcg=alone.ndcg,
+        ahead_hours=model.ahead.delay_ms / 3_600_000,
+        ahead_learned=not torch.equal(model.ahead.weights, model.mixing.weights),
         alike=fitted.alike,
         baselines={
             who: {"hit_rate_at_10": baselines.hit_rate[who], "ndcg_at_10": baselines.ndcg[who]}

@@ -70,7 +70,8 @@ class RecommendRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, forb
         Trigger,
         Meta(
             description='What the answer is for. The answer to a "request", the default, counts as shown unless '
-            'impressions say what was. That to a "test" or to "session_closed" does not.'
+            'impressions say what was. That to a "test" or to "session_closed" does not. "session_closed" asks for the '
+            "next session of the user, who comes back some time later."
         ),
     ] = "request"
 

@@ -74,6 +74,7 @@ def _query(request: RecommendRequest, name: str, types: EventTypes) -> Query:
         k=request.k,
         exclude=request.exclude,
         request_id=name,
+        ahead=request.trigger == "session_closed",
         teaches=request.trigger != "test",
     )
 

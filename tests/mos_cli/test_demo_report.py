@@ -61,6 +61,8 @@ TRAINED = TrainReport(
     mos_ndcg=0.25,
     alone_hit_rate=0.35,
     alone_ndcg=0.2,
+    ahead_hours=0.0,
+    ahead_learned=False,
     alike=True,
     baselines={"popularity": {"ndcg_at_10": Estimate(mean=0.1, low=0.0, high=0.2)}},
     passes=3,

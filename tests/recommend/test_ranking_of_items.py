@@ -432,3 +432,81 @@ def test_what_users_click_after_they_asked_says_how_much_neighbours_count(
     assert (twin.mixing_clicks, first(twin)) == (40, far), "so does an arm: only the router is another one"
     recommender.begin_anew()
     assert (recommender.mixing_clicks, first(recommender) == far) == (0, False)
+
+
+def test_a_list_for_the_next_session_has_its_own_mixture(recommender: Recommender) -> None:
+    """Asked for in one batch with lists for now, which stay as they are."""
+    names = [item.item_id for item in recommender.recommend([query(events=["x"], k=300)])[0].items]
+    last, far = names[0], names[-1]
+    recommender.observe_popularity([popularity(**{far: 100.0})])
+    recommender._model.mixing.set_weights(mixture(RECENT, -20.0))
+    now, later = query(events=[last], k=300), query(events=[last], k=300, ahead=True)
+    recommender._model.ahead.follow(recommender._model.mixing)
+    (alone,) = recommender.recommend([now])
+    (same,) = recommender.recommend([later])
+    assert [item.item_id for item in same.items] == [item.item_id for item in alone.items]
+    recommender._model.ahead.set_weights(mixture(RECENT, 20.0))
+    found = recommender.recommend([later, now, later, now])
+
+    def chance(ranking: Ranking) -> float:
+        (score,) = (item.score for item in ranking.items if item.item_id == far)
+        assert ranking.score_level is not None
+        return math.exp(score - ranking.score_level)
+
+    assert [chance(ranking) > 0.99 for ranking in found] == [True, False, True, False]
+    for ranking, asked in zip(found, (later, now) * 2, strict=True):
+        (expected,) = recommender.recommend([asked])
+        assert [item.item_id for item in ranking.items[:5]] == [item.item_id for item in expected.items[:5]]
+        assert chances(ranking) == pytest.approx(1)
+
+
+def test_a_list_for_the_next_session_is_for_a_user_who_comes_back_later(recommender: Recommender) -> None:
+    names = [item.item_id for item in recommender.recommend([query(events=["x"], k=300)])[0].items]
+    model, hour = recommender._model, 3_600_000
+    model.ahead.follow(model.mixing)
+    model.ahead.delay.fill_(hour)
+    asked = query(events=names[:3], k=300)
+    (then,) = recommender.recommend([msgspec.structs.replace(asked, timestamp=asked.timestamp + hour)])
+    (ahead,) = recommender.recommend([msgspec.structs.replace(asked, ahead=True)])
+    (now,) = recommender.recommend([asked])
+
+    def scores(ranking: Ranking) -> dict[str, float]:
+        return {item.item_id: item.score for item in ranking.items}
+
+    assert scores(ahead) == pytest.approx(scores(then), abs=1e-4)
+    assert scores(ahead) != pytest.approx(scores(now), abs=1e-4)
+
+
+def test_lists_for_the_next_session_are_corrected_by_what_they_expect_themselves(recommender: Recommender) -> None:
+    model = recommender._model
+    names = [item.item_id for item in recommender.recommend([query(events=["x"], k=300)])[0].items]
+    recommender.observe_popularity([popularity(**dict.fromkeys(names, 100.0))])
+    for one in (model.mixing, model.ahead):
+        one.set_weights(mixture(NEIGHBOURS, -1e4), corrected=True)
+    asked = query(events=[names[0]], k=300)
+    ahead = msgspec.structs.replace(asked, ahead=True)
+    before = recommender.recommend([asked, ahead])
+    recommender.recommend([msgspec.structs.replace(ahead, user_id=f"u{n}") for n in range(400)])
+    after = recommender.recommend([asked, ahead])
+
+    def spread(ranking: Ranking) -> float:
+        return ranking.items[0].score - ranking.items[-1].score
+
+    assert spread(after[0]) == pytest.approx(spread(before[0])), "lists for now expect what they did"
+    assert spread(after[1]) < spread(before[1]) - 1
+    recommender.begin_anew()
+    assert spread(recommender.recommend([ahead])[0]) == pytest.approx(spread(before[1]))
+
+
+def test_lists_for_the_next_session_teach_nothing_of_those_for_now(
+    recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_mixing, "DUE", 1)
+    names = [item.item_id for item in recommender.recommend([query(events=["x"], k=300)])[0].items]
+    for number in range(20):
+        for events in (names[:1], names[:2]):
+            timestamp = NOW + len(events) - 1
+            asked = query(events=events, user_id=f"u{number}", teaches=True, ahead=True, timestamp=timestamp)
+            recommender.recommend([asked])
+        recommender.learn()
+    assert recommender.mixing_clicks == 0

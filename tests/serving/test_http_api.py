@@ -385,10 +385,10 @@ def test_the_reference_page_shows_text_and_runs_none() -> None:
     assert "<code>a</code> &lt;b&gt;" in html
 
 
-def test_nothing_is_learned_from_what_nobody_sees() -> None:
+def test_the_trigger_says_whether_it_teaches_and_for_which_session_it_is() -> None:
     model = FakeRecommender("m1")
     with client(model=model) as api:
         for trigger in ("request", "session_closed", "test"):
             assert api.post("/v1/recommend", json={"user_id": trigger, "trigger": trigger}).status_code == 200
-    asked = {query.user_id: query.teaches for batch in model.batches for query in batch}
-    assert asked == {"request": True, "session_closed": True, "test": False}
+    asked = {query.user_id: (query.teaches, query.ahead) for batch in model.batches for query in batch}
+    assert asked == {"request": (True, False), "session_closed": (True, True), "test": (False, False)}

@@ -19,7 +19,8 @@ from mos_online.recommend.query import Query
 from mos_online.sessions import SessionConfig
 from mos_online.themes import Router, RouterConfig, TableConfig, fit_router
 from mos_online.training.catalogue import Catalogue
-from mos_online.training.click_log import with_sessions
+from mos_online.training.click_log import ClickLog, with_sessions
+from mos_online.training.next_sessions import next_sessions
 from mos_online.training.routing import themes_of_events
 from mos_online.training.sequence_log import SequenceLog
 from mos_online.users.offline_profiles import past_sessions
@@ -123,6 +124,21 @@ def clicks(events: pl.DataFrame) -> list[dict[str, object]]:
 def test_training_reads_what_the_service_reads(events: pl.DataFrame, data: st.DataObject) -> None:
     chosen = data.draw(st.lists(st.sampled_from(clicks(events)), min_size=1, max_size=8))
     assert_trained_as_served(events, chosen)
+
+
+@settings(max_examples=40, deadline=None)
+@given(events=logs(), delay=st.sampled_from([0, 7_000]))
+def test_a_list_for_the_next_session_is_learned_from_what_the_service_reads(events: pl.DataFrame, delay: int) -> None:
+    log = ClickLog.cut(events, ITEMS, SESSIONS)
+    found = next_sessions(log, gap_ms=SESSIONS.gap, begin=0, end=10**9)
+    queries = []
+    for position, asked in zip(found.positions.tolist(), found.asked.tolist(), strict=True):
+        row = log.events.row(position, named=True)
+        queries.append(served(events, row["session_id"], row["event_id"], row["user_id"], asked))
+    expected = [history_of(query, router=ROUTER, sizes=SIZES, rows=ROWS, delay_ms=delay) for query in queries]
+    sequences = laid_out(log.events)
+    batch = sequences.batch(found.positions, recent=RECENT, ring=RING, now=found.asked + delay)
+    assert_equal(batch, collate(expected))
 
 
 @pytest.mark.parametrize(
