@@ -13,7 +13,8 @@ from mos_online.model import MoS
 from mos_online.training.examples import ExampleLog
 from mos_online.training.fit import refresh
 from mos_online.training.loss import ranking_loss
-from mos_online.training.mixing import learn_mixing, learn_mixing_ahead
+from mos_online.training.mixing import learn_mixing
+from mos_online.training.mixing_ahead import learn_mixing_ahead
 
 
 def tune(model: MoS, data: TuningData, config: FineTuneConfig) -> int:

@@ -25,6 +25,9 @@ NEIGHBOURS, RECENT, SLOW = range(3)
 
 SOURCES = 3
 
+LAST = 1e4
+"""Items that are to come last lose so much of what they are ordered by."""
+
 LEAST = 1e-30
 """Shares are divided by no less: if no listed item was clicked lately, none has a recent chance."""
 
@@ -156,12 +159,15 @@ class MixingAhead(Mixing):
     """Mixes sources into lists that are made when a session closes, for the user's next one.
 
     That one comes some time later. The model reads the users as they will be then: their histories are older by that.
+    Items that a user had come last if ``leaves_out`` is 1.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("delay", torch.zeros(1, dtype=torch.float64))
+        self.register_buffer("leaves_out", torch.zeros(1))
         self.delay: Tensor
+        self.leaves_out: Tensor
 
     @property
     def delay_ms(self) -> int:
@@ -172,6 +178,11 @@ class MixingAhead(Mixing):
         """Mix as into lists for now."""
         self.set_weights(mixing.weights, mixing.again.item(), corrected=bool(mixing.corrected))
         self.delay.zero_()
+        self.leaves_out.zero_()
+
+    def ordered(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:
+        """What the candidates are ordered by, float32 (B, C): the scores, but for what comes last; see ``mix``."""
+        return scores - LAST * had_before(batch, slot, scores.shape[1]) if self.leaves_out else scores
 
 
 def had_before(batch: Batch, slot: Tensor, columns: int) -> Tensor:

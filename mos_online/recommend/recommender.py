@@ -200,7 +200,9 @@ class Recommender:
             levels = scores.logsumexp(1).tolist()
             exclude(scores, queries, candidates)
             most = max([FIRST_ITEMS if found else 1, *(query.k for query in queries)])
-            best, columns = scores.topk(min(most, scores.shape[1]))
+            order = model.ahead.ordered(scores, batch, candidates.slot) if ahead else scores
+            columns = order.topk(min(most, scores.shape[1])).indices
+            best = scores.gather(1, columns)
             of_neighbours = 1 - (others.gather(1, columns) - best).exp()
             if found:
                 users_of = [queries[number].user_id for number in found]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mos_online.model.mixing import Mixing
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.training.examples import ExampleLog
 from mos_online.training.ranking import CatalogueRanking, in_chunks
@@ -29,17 +30,18 @@ class Quality:
 
 
 @torch.inference_mode()
-def measure(model: SequenceModel, data: ExampleLog, log_share: Tensor) -> Quality:
+def measure(model: SequenceModel, data: ExampleLog, log_share: Tensor, *, mixing: Mixing | None = None) -> Quality:
     """Rank the whole catalogue for every position.
 
     Args:
         model: set to evaluation.
         data: the positions.
         log_share: float32 (items + 1,), log of each item's share of the clicks before them.
+        mixing: what is mixed in; None: the model's for now.
     """
     model.eval()
     log_share = log_share.to(model.device)
-    ranking = CatalogueRanking(model)
+    ranking = CatalogueRanking(model, mixing=mixing)
     ranks, aucs = [torch.zeros(0)], [torch.zeros(0)]
     for chunk in in_chunks(data):
         one = chunk.to(model.device)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mos_online.model.co_clicks import evidence_of
 from mos_online.model.expectation import Expectation
-from mos_online.model.mixing import PopularityChances
+from mos_online.model.mixing import Mixing, MixingAhead, PopularityChances
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.training.examples import ExampleLog, Examples
 
@@ -39,14 +39,17 @@ class CatalogueRanking:
         everything: int64 (items,), the item row of each column; slot: int64 (items + 1,), the column of each item row.
     """
 
-    def __init__(self, model: SequenceModel, expectation: Expectation | None = None) -> None:
+    def __init__(
+        self, model: SequenceModel, expectation: Expectation | None = None, mixing: Mixing | None = None
+    ) -> None:
         """Rank with a model; its themes must not change meanwhile.
 
         Args:
             model: that ranks.
             expectation: of this model, on earlier examples; None: there were none.
+            mixing: what is mixed in; None: the model's for now.
         """
-        self._model = model
+        self._model, self._mixing = model, mixing if mixing is not None else model.mixing
         theme = model.item_theme[1:]
         self.everything = torch.argsort(theme, stable=True) + 1
         self.slot = torch.full((len(theme) + 1,), -1, device=model.device)
@@ -66,12 +69,14 @@ class CatalogueRanking:
             Scores float32 (B, items), in columns by ``slot``; of which items nobody knew then, bool (B, items).
         """
         scores, unknown = self.model_scores(data)
-        if data.neighbours is None or not self._model.mixing.learned:
+        if data.neighbours is None or not self._mixing.learned:
             return scores, unknown
         evidence, popular = evidence_of(data.batch, data.neighbours, data.moment), self.popular(data)
-        if self._model.mixing.corrected:
+        if self._mixing.corrected:
             self.correct(data, popular, scores, unknown)
-        mixed, _ = self._model.mixing.mix(scores, data.batch, evidence, popular, data.sizes, self.slot, unknown)
+        mixed, _ = self._mixing.mix(scores, data.batch, evidence, popular, data.sizes, self.slot, unknown)
+        if isinstance(self._mixing, MixingAhead):
+            mixed = self._mixing.ordered(mixed, data.batch, self.slot)
         return mixed, unknown
 
     def popular(self, data: Examples) -> list[PopularityChances]:

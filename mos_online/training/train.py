@@ -17,7 +17,8 @@ from mos_online.training.content import predict_rows
 from mos_online.training.counting import measure_baselines
 from mos_online.training.fitting import Fitter, Fitting, fit_here
 from mos_online.training.measure import Quality, measure
-from mos_online.training.mixing import learn_mixing, learn_mixing_ahead
+from mos_online.training.mixing import learn_mixing
+from mos_online.training.mixing_ahead import learn_mixing_ahead
 from mos_online.training.prepare import Progress, TrainingData, prepare
 from mos_online.training.publish import as_checkpoint, publish
 from mos_online.training.report import TrainReport

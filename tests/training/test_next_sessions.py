@@ -21,7 +21,8 @@ from mos_online.sessions import SessionConfig
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.examples import ExampleLog
-from mos_online.training.mixing import FEWEST_ANEW, learn_mixing, learn_mixing_ahead
+from mos_online.training.mixing import FEWEST_ANEW, learn_mixing
+from mos_online.training.mixing_ahead import learn_mixing_ahead
 from mos_online.training.moments import divided, moments
 from mos_online.training.next_sessions import next_sessions
 from mos_online.training.past_neighbours import CoClickRules, with_neighbours

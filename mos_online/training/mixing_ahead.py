@@ -1,0 +1,78 @@
+"""Learns how lists are made that come when a session closes, for the next one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from mos_online.model.mixture_weights import MixtureWeights, losses_of, most_likely
+from mos_online.model.sequence_model import SequenceModel
+from mos_online.training.examples import ExampleLog
+from mos_online.training.measure import Quality, measure
+from mos_online.training.mixing import FEWEST_ANEW, said_of
+
+
+def learn_mixing_ahead(model: SequenceModel, data: ExampleLog) -> None:
+    """Set ``model.ahead``: how lists are made when a session closes, for the next one.
+
+    They begin as the lists for now. Two things are tried, alone and together: that users are read as they will be after
+    the median time until the next session, and other weights, learned from the older half of the examples. What is best
+    for the newer half is taken, if it is better than before by more than one standard error. Then the items that a user
+    had come last, if that ranks the examples better. With fewer than ``FEWEST_ANEW`` examples nothing is tried.
+
+    Args:
+        model: its mixing has been learned; everything else of it stays as it is.
+        data: later examples than it has learned, in the order in which they are asked for, with neighbours.
+    """
+    ahead = model.ahead
+    if not model.mixing.learned:
+        return
+    if not ahead.learned:
+        ahead.follow(model.mixing)
+    waits = [data.log.times[one.positions] - one.asked for one in data.moments if one.asked is not None]
+    if not waits:
+        return
+    corrected, before = bool(ahead.corrected), MixtureWeights.of(ahead)
+    best, base = _Tried(0.0, ahead.delay_ms, before), None
+    for delay in (ahead.delay_ms, int(np.median(np.concatenate(waits)))):
+        found = said_of(model, replace(data, delay_ms=delay))
+        if found is None or len(found[0].facts) < FEWEST_ANEW:
+            return
+        clicked = found[corrected]
+        half = len(clicked.facts) // 2
+        for weights in (before, most_likely(clicked[:half], before)):
+            losses = losses_of(clicked[half:], weights.weights, weights.again)
+            base = losses if base is None else base
+            gain = base - losses
+            surely = gain.mean().item() - gain.std().item() / len(gain) ** 0.5
+            if surely > best.gain:
+                best = _Tried(surely, delay, weights if weights is before else most_likely(clicked, before))
+    ahead.set_weights(best.weights.weights.float(), best.weights.again.item(), corrected=corrected)
+    ahead.delay.fill_(best.delay_ms)
+    reached = []
+    for leaves_out in (False, True):
+        ahead.leaves_out.fill_(float(leaves_out))
+        reached.append(measure_ahead(model, data).ndcg)
+    ahead.leaves_out.fill_(float(reached[1] > reached[0]))
+
+
+def measure_ahead(model: SequenceModel, data: ExampleLog) -> Quality:
+    """How good the lists for the next session are on such examples. Its AUC is that of items that are all alike."""
+    log_share = torch.zeros(len(model.item_theme))
+    return measure(model, replace(data, delay_ms=model.ahead.delay_ms), log_share, mixing=model.ahead)
+
+
+class _Tried(NamedTuple):
+    """A way to make lists for the next session.
+
+    Attributes:
+        gain: how much more likely than before it makes a click, less one standard error (nats).
+        delay_ms, weights: of ``MixingAhead``.
+    """
+
+    gain: float
+    delay_ms: int
+    weights: MixtureWeights
