@@ -75,6 +75,12 @@ def train_and_show(
     console.print(
         f"validation, {report.validation_examples:,} next clicks, hit-rate / NDCG at 10: {words}", highlight=False
     )
+    if report.ahead_examples:
+        console.print(
+            f"lists for the next session, {report.ahead_examples:,} of them, NDCG at 10: {report.ahead_ndcg:.3f}, made as "
+            f"lists for now {report.ahead_as_now_ndcg:.3f}",
+            highlight=False,
+        )
     if promote:
         registry.promote(report.version, check_model)
     return report

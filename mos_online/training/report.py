@@ -25,6 +25,9 @@ class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
         alone_hit_rate, alone_ndcg: of the model by itself.
         ahead_hours: how long after the close of a session its user is expected, in lists for the next one.
         ahead_learned: whether these have weights of their own, and are not mixed as lists for now.
+        ahead_repeats: whether what a user had is in its place in them, and not last.
+        ahead_examples: how many of these lists were measured: first clicks of held-out sessions.
+        ahead_ndcg, ahead_as_now_ndcg: of these lists, and of lists for now at the same moments.
         alike: whether items that share sessions started out alike, which the validation positions decided.
         baselines: what popularity, item-kNN and VMIS-kNN reach on the same positions, every click known at once.
         passes, seconds: spent.
@@ -49,6 +52,10 @@ class TrainReport(msgspec.Struct, frozen=True, kw_only=True):
     alone_ndcg: float
     ahead_hours: float
     ahead_learned: bool
+    ahead_repeats: bool
+    ahead_examples: int
+    ahead_ndcg: float
+    ahead_as_now_ndcg: float
     alike: bool
     baselines: dict[str, dict[str, Estimate]]
     passes: int

@@ -18,7 +18,7 @@ from mos_online.training.counting import measure_baselines
 from mos_online.training.fitting import Fitter, Fitting, fit_here
 from mos_online.training.measure import Quality, measure
 from mos_online.training.mixing import learn_mixing
-from mos_online.training.mixing_ahead import learn_mixing_ahead
+from mos_online.training.mixing_ahead import learn_mixing_ahead, measure_ahead
 from mos_online.training.prepare import Progress, TrainingData, prepare
 from mos_online.training.publish import as_checkpoint, publish
 from mos_online.training.report import TrainReport
@@ -67,13 +67,14 @@ def train(
     learn_mixing(model, data.validation)
     learn_mixing_ahead(model, data.ahead)
     trained = measure(model, data.validation, data.log_share)
+    as_now, ahead = measure(model, data.ahead, data.log_share), measure_ahead(model, data.ahead)
     on_progress("baselines", 0.0, "on the same positions")
     baselines = measure_baselines(data.log.clicks, data.judged, data.counting)
     finished = fitter(Fitting.going_on(data, fitted), config, on_progress)
     predict_rows(finished.model, data.catalogue.clicks(data.log.by_time["item_id"].to_list()))
     checkpoint = as_checkpoint(finished.model.cpu(), data)
     seconds = round(time.monotonic() - started, 1)
-    report = _report(checkpoint, data, finished, (alone, trained), baselines, seconds=seconds)
+    report = _report(checkpoint, data, finished, (alone, trained, as_now, ahead), baselines, seconds=seconds)
     publish(checkpoint, report, data, registry, config=config, dataset=name)
     return report
 
@@ -82,12 +83,12 @@ def _report(
     checkpoint: ModelCheckpoint,
     data: TrainingData,
     fitted: FromStart[MoS],
-    reached: tuple[Quality, Quality],
+    reached: tuple[Quality, Quality, Quality, Quality],
     baselines: Judged,
     *,
     seconds: float,
 ) -> TrainReport:
-    (alone, trained), model = reached, checkpoint.model
+    (alone, trained, as_now, ahead), model = reached, checkpoint.model
     return TrainReport(
         version=checkpoint.version,
         router_version=data.router.version,
@@ -109,6 +110,10 @@ def _report(
         alone_ndcg=alone.ndcg,
         ahead_hours=model.ahead.delay_ms / 3_600_000,
         ahead_learned=not torch.equal(model.ahead.weights, model.mixing.weights),
+        ahead_repeats=not model.ahead.leaves_out,
+        ahead_examples=ahead.positions,
+        ahead_ndcg=ahead.ndcg,
+        ahead_as_now_ndcg=as_now.ndcg,
         alike=fitted.alike,
         baselines={
             who: {"hit_rate_at_10": baselines.hit_rate[who], "ndcg_at_10": baselines.ndcg[who]}

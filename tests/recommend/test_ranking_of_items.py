@@ -510,3 +510,23 @@ def test_lists_for_the_next_session_teach_nothing_of_those_for_now(
             recommender.recommend([asked])
         recommender.learn()
     assert recommender.mixing_clicks == 0
+
+
+def test_what_a_user_had_comes_last_and_is_not_lost(recommender: Recommender) -> None:
+    names = [item.item_id for item in recommender.recommend([query(events=["x"], k=300)])[0].items]
+    model, had = recommender._model, set(names[:5])
+    model.ahead.follow(model.mixing)
+    asked = query(events=sorted(had), k=300, ahead=True)
+    (plain,) = recommender.recommend([asked])
+    model.ahead.leaves_out.fill_(1)
+    (found,) = recommender.recommend([asked])
+    (excluded,) = recommender.recommend([msgspec.structs.replace(asked, exclude=names[5:10])])
+    assert {item.item_id for item in found.items[-5:]} == had
+    assert {item.item_id: item.score for item in found.items} == pytest.approx(
+        {item.item_id: item.score for item in plain.items}
+    )
+    assert len(found.items) == len(plain.items) == len(excluded.items) + 5
+    assert {item.item_id for item in excluded.items[-5:]} == had
+    assert not {item.item_id for item in excluded.items} & set(names[5:10])
+    (now,) = recommender.recommend([msgspec.structs.replace(asked, ahead=False)])
+    assert {item.item_id for item in now.items[-5:]} != had

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,7 @@ from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.examples import ExampleLog
 from mos_online.training.mixing import FEWEST_ANEW, learn_mixing
-from mos_online.training.mixing_ahead import learn_mixing_ahead
+from mos_online.training.mixing_ahead import learn_mixing_ahead, measure_ahead
 from mos_online.training.moments import divided, moments
 from mos_online.training.next_sessions import next_sessions
 from mos_online.training.past_neighbours import CoClickRules, with_neighbours
@@ -114,17 +115,20 @@ def test_histories_are_as_old_as_they_will_be_after_the_delay() -> None:
         torch.testing.assert_close(batch.ring_ages, expected)
 
 
-def two_sessions(*, hop: bool) -> tuple[MoS, ExampleLog, ExampleLog]:
-    """Users who walk along a ring of items in a session; the next one begins with the next item, or with item 0."""
+def two_sessions(next_one: Literal["goes on", "hops", "comes back", "wanders"]) -> tuple[MoS, ExampleLog, ExampleLog]:
+    """Users who walk along a ring of items in a session.
+
+    The next one begins with the next item, with item 0, where the last one began, or with any item that they had not.
+    """
     items, users = 30, 2 * FEWEST_ANEW
     random = np.random.default_rng(0)
     rows = []
     for user in range(users):
         begin = int(random.integers(items))
         for step in range(6):
-            first_of_next = step == 3
-            item = 0 if first_of_next and hop else (begin + step) % items
-            rows.append((f"u{user}", f"i{item}", 50 * user + 10 * step + (20_000 if step > 2 else 0), None))
+            ways = {"hops": 0, "comes back": begin, "wanders": begin + int(random.integers(3, items))}
+            goes_to = ways.get(next_one, begin + step) if step == 3 else begin + step
+            rows.append((f"u{user}", f"i{goes_to % items}", 50 * user + 10 * step + (20_000 if step > 2 else 0), None))
     log = cut(sorted(rows, key=lambda row: row[2]), SessionConfig(gap=GAP, min_timestamp=0))
     catalogue = Catalogue.of_log(log)
     torch.manual_seed(0)
@@ -144,7 +148,7 @@ def two_sessions(*, hop: bool) -> tuple[MoS, ExampleLog, ExampleLog]:
 
 
 def test_where_users_hop_the_next_session_has_weights_of_its_own() -> None:
-    model, now, ahead = two_sessions(hop=True)
+    model, now, ahead = two_sessions("hops")
     learn_mixing(model, now)
     learn_mixing_ahead(model, ahead)
     assert model.ahead.learned
@@ -154,7 +158,7 @@ def test_where_users_hop_the_next_session_has_weights_of_its_own() -> None:
 
 
 def test_where_nothing_is_better_the_lists_are_those_for_now() -> None:
-    model, now, ahead = two_sessions(hop=False)
+    model, now, ahead = two_sessions("goes on")
     learn_mixing(model, now)
     weights = model.mixing.weights.clone()
     few = replace(ahead, moments=ahead.moments[: FEWEST_ANEW // 8 - 1])
@@ -165,8 +169,24 @@ def test_where_nothing_is_better_the_lists_are_those_for_now() -> None:
         assert model.ahead.delay_ms == 0
 
 
+@pytest.mark.parametrize(("next_one", "last"), [("comes back", False), ("wanders", True)])
+def test_what_a_user_had_comes_last_unless_users_come_back_to_it(
+    next_one: Literal["wanders", "comes back"], last: bool
+) -> None:
+    model, _, ahead = two_sessions(next_one)
+    torch.nn.init.constant_(model.repeat.weight, 0.5)  # the model insists that they come back,
+    weights = torch.zeros_like(model.mixing.weights)
+    weights[:, 0] = -1e4
+    model.mixing.set_weights(weights)  # and nothing else has a say
+    learn_mixing_ahead(model, ahead)
+    assert bool(model.ahead.leaves_out) == last
+    reached = measure_ahead(model, ahead).ndcg
+    model.ahead.leaves_out.fill_(float(not last))
+    assert measure_ahead(model, ahead).ndcg < reached
+
+
 def test_a_few_new_ones_leave_what_was_learned_before() -> None:
-    model, now, ahead = two_sessions(hop=True)
+    model, now, ahead = two_sessions("hops")
     learn_mixing(model, now)
     learn_mixing_ahead(model, ahead)
     weights, delay = model.ahead.weights.clone(), model.ahead.delay_ms
@@ -177,7 +197,7 @@ def test_a_few_new_ones_leave_what_was_learned_before() -> None:
 
 
 def test_without_weights_for_now_there_are_none_for_later() -> None:
-    model, _, ahead = two_sessions(hop=True)
+    model, _, ahead = two_sessions("hops")
     learn_mixing_ahead(model, ahead)
     assert not model.ahead.learned
 
