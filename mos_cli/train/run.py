@@ -77,8 +77,8 @@ def train_and_show(
     )
     if report.ahead_examples:
         console.print(
-            f"lists for the next session, {report.ahead_examples:,} of them, NDCG at 10: {report.ahead_ndcg:.3f}, made as "
-            f"lists for now {report.ahead_as_now_ndcg:.3f}",
+            f"lists for the next session, {report.ahead_examples:,} of them, NDCG at 10: {report.ahead_ndcg:.3f}, "
+            f"made as lists for now {report.ahead_as_now_ndcg:.3f}; this was chosen by them",
             highlight=False,
         )
     if promote:

@@ -22,7 +22,6 @@ from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.examples import ExampleLog
 from mos_online.training.moments import moments
-from mos_online.training.next_sessions import next_sessions
 from mos_online.training.past_neighbours import CoClickRules, with_neighbours
 from mos_online.training.routing import Routing
 from mos_online.training.sequence_log import SequenceLog
@@ -37,7 +36,6 @@ class TuningData:
         router: the revision in service, or what begins a new epoch.
         window: which positions are for what.
         learned, mixing, held_out, earlier: their examples; all but the first with neighbours.
-        ahead: first clicks of next sessions in the time of ``mixing``, asked for when the last ones had closed.
         log_share: float32 (items + 1,), log of each item's share of the clicks before the border.
     """
 
@@ -48,7 +46,6 @@ class TuningData:
     window: Window
     learned: ExampleLog
     mixing: ExampleLog
-    ahead: ExampleLog
     held_out: ExampleLog
     earlier: ExampleLog
     log_share: Tensor
@@ -57,7 +54,7 @@ class TuningData:
         """The same where this router gives all themes, those of earlier sessions too: it begins a new epoch."""
         routing = routed_anew(self.log, self.catalogue, router)
         log = SequenceLog(self.log.events, self.catalogue, routing.event_theme, routing.themes)
-        parts = ("learned", "mixing", "ahead", "held_out", "earlier")
+        parts = ("learned", "mixing", "held_out", "earlier")
         return replace(
             self, router=router, routing=routing, **{part: replace(getattr(self, part), log=log) for part in parts}
         )
@@ -94,14 +91,10 @@ def prepare_tuning(
     window = choose_window(log, routing.event_theme, learned_to=learned_to, config=config)
     sequences = SequenceLog(log.events, catalogue, routing.event_theme, routing.themes)
     known = len(champion.items)
-    begin = int(log.times[window.mixing[0]]) if len(window.mixing) else window.border
-    ahead = next_sessions(log, gap_ms=gap_ms, begin=begin, end=window.border)
     rules = CoClickRules(half_life_ms=champion.co_click_half_life_ms, window_ms=gap_ms)
 
-    def examples(positions: Ints, size: int, *, neighbours: bool, asked: Ints | None = None) -> ExampleLog:
-        walk = moments(
-            log, catalogue, positions, size=size, half_life_ms=champion.half_life_ms, known=known, asked=asked
-        )
+    def examples(positions: Ints, size: int, *, neighbours: bool) -> ExampleLog:
+        walk = moments(log, catalogue, positions, size=size, half_life_ms=champion.half_life_ms, known=known)
         made = list(with_neighbours(walk, log, catalogue, rules) if neighbours else walk)
         return ExampleLog(moments=made, log=sequences, config=champion.model.config)
 
@@ -113,7 +106,6 @@ def prepare_tuning(
         window=window,
         learned=examples(window.learned, config.moment, neighbours=False),
         mixing=examples(window.mixing, config.judged, neighbours=True),
-        ahead=examples(ahead.positions, config.judged, neighbours=True, asked=ahead.asked),
         held_out=examples(window.held_out, config.judged, neighbours=True),
         earlier=examples(window.earlier, config.judged, neighbours=True),
         log_share=_log_share(log, catalogue, window.border),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 
 import numpy as np
@@ -14,14 +15,14 @@ from mos_online.training.examples import ExampleLog
 from mos_online.training.fit import refresh
 from mos_online.training.loss import ranking_loss
 from mos_online.training.mixing import learn_mixing
-from mos_online.training.mixing_ahead import learn_mixing_ahead
 
 
 def tune(model: MoS, data: TuningData, config: FineTuneConfig) -> int:
     """Learn, and return from how many examples.
 
     First all but the newest clicks are learned. On the newest ones it is learned how much neighbours count beside the
-    model: a model that has become better needs them less. Then these are learned, too.
+    model: a model that has become better needs them less. Then these are learned, too. Lists for the next session keep
+    what is different in them: in so short a time too few users come back, and only those who are quick.
 
     The rows of items that nobody clicked in these examples stay as they are. The softmax over the catalogue would move
     them all a little in each step, and Adam takes little steps for large ones.
@@ -39,8 +40,9 @@ def tune(model: MoS, data: TuningData, config: FineTuneConfig) -> int:
     hook = model.item.weight.register_hook(lambda gradient: gradient * clicked)
     try:
         learned = _pass(model, data.learned, config.step, until, config)
+        begun = copy.deepcopy(model.mixing)
         learn_mixing(model, data.mixing)
-        learn_mixing_ahead(model, data.ahead)
+        model.ahead.move(begun, model.mixing)
         return learned + _pass(model, data.mixing, config.step * config.moment // config.judged, until, config)
     finally:
         hook.remove()

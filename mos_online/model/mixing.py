@@ -26,7 +26,7 @@ NEIGHBOURS, RECENT, SLOW = range(3)
 SOURCES = 3
 
 LAST = 1e4
-"""Items that are to come last lose so much of what they are ordered by."""
+"""The scores of items that are to come last are so much lower."""
 
 LEAST = 1e-30
 """Shares are divided by no less: if no listed item was clicked lately, none has a recent chance."""
@@ -180,8 +180,17 @@ class MixingAhead(Mixing):
         self.delay.zero_()
         self.leaves_out.zero_()
 
+    def move(self, begun: Mixing, now: Mixing) -> Self:
+        """Keep what is different from lists for now, whose weights were ``begun`` and are ``now``."""
+        if not self.learned:
+            self.follow(now)
+        else:
+            weights, again = self.weights + now.weights - begun.weights, self.again + now.again - begun.again
+            self.set_weights(weights, again.item(), corrected=bool(now.corrected))
+        return self
+
     def ordered(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:
-        """What the candidates are ordered by, float32 (B, C): the scores, but for what comes last; see ``mix``."""
+        """The scores (B, C) of ``mix``, much lower for what comes last."""
         return scores - LAST * had_before(batch, slot, scores.shape[1]) if self.leaves_out else scores
 
 

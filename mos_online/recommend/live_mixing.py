@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mos_online.model.batch import Batch, History
 from mos_online.model.co_clicks import Evidence
-from mos_online.model.mixing import LEAST, Mixing, had_before
+from mos_online.model.mixing import LEAST, Mixing, MixingAhead, had_before
 from mos_online.model.mixture_weights import Clicked, MixtureWeights, divided, loss_of, most_likely
 from mos_online.model.sources import sources_of
 from mos_online.recommend.candidates import Candidates
@@ -129,14 +129,15 @@ class LiveMixing:
 
     Attributes:
         mixing: with the newest weights; another object when they have been learned.
+        ahead: for lists for the next session. What is learned of lists for now moves its weights, too.
         learned_from: clicks that they were learned from; 0: they are those of the training.
     """
 
-    def __init__(self, trained: Mixing, *, learns: bool = True) -> None:
+    def __init__(self, trained: Mixing, ahead: MixingAhead, *, learns: bool = True) -> None:
         """Begin with the weights of the training; unless it ``learns``, they stay."""
-        self.mixing = trained
+        self.mixing, self.ahead = trained, ahead
         self.learned_from = 0
-        self._trained = trained
+        self._trained, self._trained_ahead = trained, ahead
         self._learns = learns
         self._asked: OrderedDict[str, _Asked] = OrderedDict()
         self._room = ROOM
@@ -147,7 +148,7 @@ class LiveMixing:
 
     def anew(self) -> LiveMixing:
         """One that knows nothing yet."""
-        return LiveMixing(self._trained, learns=self._learns)
+        return LiveMixing(self._trained, self._trained_ahead, learns=self._learns)
 
     def teaching(self, queries: Sequence[Query], histories: Sequence[History], *, as_of: int) -> list[int]:
         """Hear what users have clicked since they asked, and find those who are to be learned from now.
@@ -206,12 +207,13 @@ class LiveMixing:
         learned = most_likely(clicked[:border], trained, MixtureWeights.of(self.mixing), steps=30)
         lost = [loss_of(clicked[border:], weights, again).item() for weights, again, _ in (learned, trained)]
         if not lost[0] < lost[1]:
-            self.mixing, self.learned_from = self._trained, 0
+            self.mixing, self.ahead, self.learned_from = self._trained, self._trained_ahead, 0
             return
         learned = most_likely(clicked, trained, learned, steps=10)
         mixing = copy.deepcopy(self._trained)
         mixing.set_weights(learned.weights.float(), learned.again.item(), corrected=bool(mixing.corrected))
-        self.mixing, self.learned_from = mixing, len(clicked.facts)
+        ahead = copy.deepcopy(self._trained_ahead).move(self._trained, mixing)
+        self.mixing, self.ahead, self.learned_from = mixing, ahead, len(clicked.facts)
 
     def _settle(self, click: _Click) -> None:
         said = self._said.pop(click.user, None)

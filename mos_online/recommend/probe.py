@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from mos_online.contracts import SessionEvent
 from mos_online.errors import ModelError
 from mos_online.recommend.query import Query, Ranking
@@ -56,7 +58,7 @@ class Answers(Protocol):
 
 
 def require_finite_scores(recommender: Answers) -> None:
-    """Let a model that has just been loaded rank for a user who clicked its most popular items.
+    """Let a model that has just been loaded rank for a user who clicked its most popular items, now and ahead.
 
     Ask before it has observed any popularity, so that the popular items are those that it was trained on.
 
@@ -69,14 +71,15 @@ def require_finite_scores(recommender: Answers) -> None:
         SessionEvent(event_id=str(number), item_id=item.item_id, timestamp=now - 1000 * number)
         for number, item in enumerate(popular.items)
     ]
-    (ranking,) = recommender.recommend([_query(events, now=now, k=len(events))])
-    scores = [item.score for item in ranking.items]
-    # An item whose score is not a number is left out of a ranking.
-    if ranking.fallback is not None or len(scores) < max(len(events), 1) or not all(map(math.isfinite, scores)):
-        raise ModelError(
-            f"model {recommender.model_version} does not rank: of {len(events)} items it gave {len(scores)} a score, "
-            f"fallback {ranking.fallback}, scores {scores[:3]}; train again with `mos train`"
-        )
+    asked = _query(events, now=now, k=len(events))
+    for ranking in recommender.recommend([asked, msgspec.structs.replace(asked, ahead=True)]):
+        scores = [item.score for item in ranking.items]
+        # An item whose score is not a number is left out of a ranking.
+        if ranking.fallback is not None or len(scores) < max(len(events), 1) or not all(map(math.isfinite, scores)):
+            raise ModelError(
+                f"model {recommender.model_version} does not rank: of {len(events)} items it gave {len(scores)} a score"
+                f", fallback {ranking.fallback}, scores {scores[:3]}; train again with `mos train`"
+            )
 
 
 def _query(events: list[SessionEvent], *, now: int, k: int) -> Query:

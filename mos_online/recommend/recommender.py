@@ -53,7 +53,7 @@ class Recommender:
         self._new_item_users = new_item_users
         self._own_router = False
         self._expectations = self._no_expectations()
-        self._live = LiveMixing(checkpoint.model.mixing, learns=live_mixing)
+        self._live = LiveMixing(checkpoint.model.mixing, checkpoint.model.ahead, learns=live_mixing)
         self.co_click_half_life_ms = checkpoint.co_click_half_life_ms
         self.observe_popularity([])
         self.observe_co_clicks([])
@@ -176,9 +176,16 @@ class Recommender:
         """Rank for queries of one kind."""
         (candidates, popular, as_of), (neighbours, together_as_of) = self._now, self._together
         router, own, model = self.router, self._own_router, self._model
-        mixing, delay = (model.ahead, model.ahead.delay_ms) if ahead else (self._live.mixing, 0)
+        mixing, later = self._live.mixing, self._live.ahead
+        if ahead:
+            mixing = later
         read = partial(
-            history_of, router=router, sizes=self._sizes, rows=candidates.rows, own_router=own, delay_ms=delay
+            history_of,
+            router=router,
+            sizes=self._sizes,
+            rows=candidates.rows,
+            own_router=own,
+            delay_ms=later.delay_ms if ahead else 0,
         )
         histories = [read(query) for query in queries]
         batch = collate(histories)
@@ -200,9 +207,9 @@ class Recommender:
             levels = scores.logsumexp(1).tolist()
             exclude(scores, queries, candidates)
             most = max([FIRST_ITEMS if found else 1, *(query.k for query in queries)])
-            order = model.ahead.ordered(scores, batch, candidates.slot) if ahead else scores
-            columns = order.topk(min(most, scores.shape[1])).indices
-            best = scores.gather(1, columns)
+            if ahead:
+                scores, others = (later.ordered(one, batch, candidates.slot) for one in (scores, others))
+            best, columns = scores.topk(min(most, scores.shape[1]))
             of_neighbours = 1 - (others.gather(1, columns) - best).exp()
             if found:
                 users_of = [queries[number].user_id for number in found]

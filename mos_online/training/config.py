@@ -28,7 +28,8 @@ class TrainConfig:
         validation: share of those, the newest, that is never trained on before early stopping is done. What is mixed in
             is learned on it, beside a model that is as old as the share takes: one that serves is not new, either.
         validated: about so many of them are looked at, at most, spread over them all.
-        ahead: at most about so many first clicks of next sessions are looked at, asked for when the last one closed.
+        ahead: at most about so many first clicks of next sessions are looked at, asked for when the last one closed;
+            ``fresh_ahead`` of them share one view, since they are far apart.
         step: targets of one step of training.
         moment: targets that share one view of the popularity; in validation ``fresh`` of them, since a served model's
             view is fresh too.
@@ -52,6 +53,7 @@ class TrainConfig:
     validation: float = 0.1
     validated: int = 10_000
     ahead: int = 4_000
+    fresh_ahead: int = 4
     step: int = 1024
     moment: int = 128
     fresh: int = 16

@@ -10,7 +10,7 @@ from torch import Tensor
 from mos_online.model.mixing import Mixing
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.training.examples import ExampleLog
-from mos_online.training.ranking import CatalogueRanking, in_chunks
+from mos_online.training.ranking import CatalogueRanking, Ranked, in_chunks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,6 @@ class Quality:
     positions: int
 
 
-@torch.inference_mode()
 def measure(model: SequenceModel, data: ExampleLog, log_share: Tensor, *, mixing: Mixing | None = None) -> Quality:
     """Rank the whole catalogue for every position.
 
@@ -39,6 +38,19 @@ def measure(model: SequenceModel, data: ExampleLog, log_share: Tensor, *, mixing
         log_share: float32 (items + 1,), log of each item's share of the clicks before them.
         mixing: what is mixed in; None: the model's for now.
     """
+    found = ranked(model, data, log_share, mixing=mixing)
+    gains = found.gains
+    return Quality(
+        hit_rate=float((gains > 0).float().mean()) if len(gains) else 0.0,
+        ndcg=float(gains.mean()) if len(gains) else 0.0,
+        auc=float(found.auc.nanmean()),
+        positions=len(gains),
+    )
+
+
+@torch.inference_mode()
+def ranked(model: SequenceModel, data: ExampleLog, log_share: Tensor, *, mixing: Mixing | None = None) -> Ranked:
+    """Where the targets of a log stand; see ``measure``."""
     model.eval()
     log_share = log_share.to(model.device)
     ranking = CatalogueRanking(model, mixing=mixing)
@@ -48,12 +60,4 @@ def measure(model: SequenceModel, data: ExampleLog, log_share: Tensor, *, mixing
         found = ranking.rank(one, *ranking.scores(one), log_share)
         ranks.append(found.rank.cpu())
         aucs.append(found.auc.cpu())
-    rank = torch.cat(ranks)
-    hit = (rank >= 1) & (rank <= 10)
-    count = max(len(rank), 1)
-    return Quality(
-        hit_rate=float(hit.sum()) / count,
-        ndcg=float((1 / torch.log2(rank[hit] + 1.0)).sum()) / count,
-        auc=float(torch.cat(aucs).nanmean()),
-        positions=len(rank),
-    )
+    return Ranked(rank=torch.cat(ranks), auc=torch.cat(aucs))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mos_online.model.mixture_weights import MixtureWeights, losses_of, most_likely
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.training.examples import ExampleLog
-from mos_online.training.measure import Quality, measure
-from mos_online.training.mixing import FEWEST_ANEW, said_of
+from mos_online.training.measure import Quality, measure, ranked
+from mos_online.training.mixing import said_of
+from mos_online.training.ranking import Ranked
+
+FEWEST = 200
+"""With fewer examples nothing is tried: so few tell more of chance than of a difference."""
 
 
 def learn_mixing_ahead(model: SequenceModel, data: ExampleLog) -> None:
@@ -20,8 +26,8 @@ def learn_mixing_ahead(model: SequenceModel, data: ExampleLog) -> None:
 
     They begin as the lists for now. Two things are tried, alone and together: that users are read as they will be after
     the median time until the next session, and other weights, learned from the older half of the examples. What is best
-    for the newer half is taken, if it is better than before by more than one standard error. Then the items that a user
-    had come last, if that ranks the examples better. With fewer than ``FEWEST_ANEW`` examples nothing is tried.
+    for the newer half is taken, if it is better than a list for now by more than one standard error. So is it decided,
+    too, whether the items that a user had come last. With fewer than ``FEWEST`` examples nothing is tried.
 
     Args:
         model: its mixing has been learned; everything else of it stays as it is.
@@ -30,8 +36,7 @@ def learn_mixing_ahead(model: SequenceModel, data: ExampleLog) -> None:
     ahead = model.ahead
     if not model.mixing.learned:
         return
-    if not ahead.learned:
-        ahead.follow(model.mixing)
+    ahead.follow(model.mixing)
     waits = [data.log.times[one.positions] - one.asked for one in data.moments if one.asked is not None]
     if not waits:
         return
@@ -39,30 +44,39 @@ def learn_mixing_ahead(model: SequenceModel, data: ExampleLog) -> None:
     best, base = _Tried(0.0, ahead.delay_ms, before), None
     for delay in (ahead.delay_ms, int(np.median(np.concatenate(waits)))):
         found = said_of(model, replace(data, delay_ms=delay))
-        if found is None or len(found[0].facts) < FEWEST_ANEW:
+        if found is None or len(found[0].facts) < FEWEST:
             return
         clicked = found[corrected]
         half = len(clicked.facts) // 2
         for weights in (before, most_likely(clicked[:half], before)):
             losses = losses_of(clicked[half:], weights.weights, weights.again)
             base = losses if base is None else base
-            gain = base - losses
-            surely = gain.mean().item() - gain.std().item() / len(gain) ** 0.5
+            surely = _surely(base - losses)
             if surely > best.gain:
                 best = _Tried(surely, delay, weights if weights is before else most_likely(clicked, before))
     ahead.set_weights(best.weights.weights.float(), best.weights.again.item(), corrected=corrected)
     ahead.delay.fill_(best.delay_ms)
-    reached = []
+    gains = []
     for leaves_out in (False, True):
         ahead.leaves_out.fill_(float(leaves_out))
-        reached.append(measure_ahead(model, data).ndcg)
-    ahead.leaves_out.fill_(float(reached[1] > reached[0]))
+        gains.append(_ranked(model, data).gains)
+    ahead.leaves_out.fill_(float(_surely(gains[1] - gains[0]) > 0))
 
 
-def measure_ahead(model: SequenceModel, data: ExampleLog) -> Quality:
-    """How good the lists for the next session are on such examples. Its AUC is that of items that are all alike."""
-    log_share = torch.zeros(len(model.item_theme))
+def measure_ahead(model: SequenceModel, data: ExampleLog, log_share: Tensor) -> Quality:
+    """How good the lists for the next session are on such examples."""
     return measure(model, replace(data, delay_ms=model.ahead.delay_ms), log_share, mixing=model.ahead)
+
+
+def _ranked(model: SequenceModel, data: ExampleLog) -> Ranked:
+    log_share = torch.zeros(len(model.item_theme))
+    return ranked(model, replace(data, delay_ms=model.ahead.delay_ms), log_share, mixing=model.ahead)
+
+
+def _surely(gains: Tensor) -> float:
+    """The mean of some gains (n,), less one standard error."""
+    mean, deviation = float(gains.mean()), float(gains.std())
+    return mean - deviation / math.sqrt(len(gains))
 
 
 class _Tried(NamedTuple):

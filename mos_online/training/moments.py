@@ -60,7 +60,8 @@ def moments(
         asked: int64 (p,), when each position is asked for (ms), ascending; None: just before it.
 
     Raises:
-        DatasetError: the positions are in another order, so a moment would know clicks that come after it.
+        DatasetError: the positions are in another order, or are asked for later than they come, so a moment would know
+            clicks that come after it.
     """
     if not len(positions):
         return
@@ -68,6 +69,8 @@ def moments(
         _require_order(log.rank[positions])
         begins = log.rank[positions]
     else:
+        if (np.diff(asked) < 0).any() or (asked >= log.times[positions]).any():
+            raise DatasetError("positions must be asked for before they come, in the order in which they are asked for")
         begins = np.searchsorted(log.times[log.order], asked)
     counts = ItemPopularity(half_life_ms=half_life_ms, partition=-1)
     rows = catalogue.rows_of(log.by_time["item_id"].to_list())

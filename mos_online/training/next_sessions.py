@@ -31,7 +31,9 @@ class NextSessions(NamedTuple):
 def next_sessions(log: ClickLog, *, gap_ms: int, begin: int, end: int) -> NextSessions:
     """Find those of which both happen in a span of time: the close of one session, and the first click of the next.
 
-    A session that begins before the one before has closed, as it may where the publisher cuts them, is left out.
+    A session closes in the first half of the span, and the next one begins within so long: so all users have had the
+    same time to come back. A session is taken to close by silence. If the next one begins before that, as it may where
+    the publisher cuts them, or at their limits, it is left out.
 
     Args:
         log: all clicks.
@@ -41,7 +43,8 @@ def next_sessions(log: ClickLog, *, gap_ms: int, begin: int, end: int) -> NextSe
     first = np.unique(log.sessions, return_index=True)[1]
     first = first[log.history[first] > 0]
     asked = log.times[first - 1] + gap_ms
-    inside = (begin <= asked) & (asked < log.times[first]) & (log.times[first] < end)
+    half = (end - begin) // 2
+    inside = (begin <= asked) & (asked < begin + half) & (asked < log.times[first]) & (log.times[first] < asked + half)
     first, asked = first[inside], asked[inside]
     order = np.argsort(asked, kind="stable")
     return NextSessions(positions=first[order], asked=asked[order])

@@ -143,10 +143,10 @@ def prepare(
 
     border = int(log.times[log.order[held_out]])
     ahead = next_sessions(log, gap_ms=sessions.gap, begin=border, end=int(log.times.max()) + 1)
-    ahead = ahead.spread(config.fresh, config.ahead)
+    ahead = ahead.spread(config.fresh_ahead, config.ahead)
     judged = heapq.merge(
         walked(spread(log.order[held_out:], config.fresh, config.validated), config.fresh),
-        walked(ahead.positions, config.fresh, ahead.asked),
+        walked(ahead.positions, config.fresh_ahead, ahead.asked),
         key=lambda moment: moment.clicks_before,
     )
     rules = CoClickRules(half_life_ms=counting.knn.half_life_ms, window_ms=sessions.gap)

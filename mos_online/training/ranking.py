@@ -31,6 +31,12 @@ class Ranked:
     rank: Tensor
     auc: Tensor
 
+    @property
+    def gains(self) -> Tensor:
+        """NDCG@10 of each, float32 (B,)."""
+        listed = (self.rank >= 1) & (self.rank <= 10)
+        return torch.where(listed, 1 / torch.log2(self.rank + 1.0), 0.0)
+
 
 class CatalogueRanking:
     """Scores the whole catalogue, items of one theme side by side.

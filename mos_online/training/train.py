@@ -67,7 +67,7 @@ def train(
     learn_mixing(model, data.validation)
     learn_mixing_ahead(model, data.ahead)
     trained = measure(model, data.validation, data.log_share)
-    as_now, ahead = measure(model, data.ahead, data.log_share), measure_ahead(model, data.ahead)
+    as_now, ahead = measure(model, data.ahead, data.log_share), measure_ahead(model, data.ahead, data.log_share)
     on_progress("baselines", 0.0, "on the same positions")
     baselines = measure_baselines(data.log.clicks, data.judged, data.counting)
     finished = fitter(Fitting.going_on(data, fitted), config, on_progress)

@@ -203,6 +203,10 @@ def test_the_candidate_begins_as_the_champion_and_only_rows_that_were_clicked_mo
     clicked[torch.from_numpy(data.learned.log.items[learned])] = True
     assert moved[1:].any()
     assert not (moved & ~clicked).any()
+    for name in ("weights", "again"):
+        by = getattr(model.mixing, name) - begun[f"mixing.{name}"]
+        torch.testing.assert_close(getattr(model.ahead, name), begun[f"ahead.{name}"] + by)
+    assert not torch.equal(model.mixing.weights, begun["mixing.weights"])
     assert int((~clicked[1:]).sum()) > 0
 
 

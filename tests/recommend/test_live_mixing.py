@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mos_online.model.batch import History, collate
 from mos_online.model.co_clicks import FACTS, Evidence
-from mos_online.model.mixing import NEIGHBOURS, RECENT, SLOW, SOURCES, Mixing, PopularityChances
+from mos_online.model.mixing import NEIGHBOURS, RECENT, SLOW, SOURCES, Mixing, MixingAhead, PopularityChances
 from mos_online.model.mixture_weights import NEVER, Clicked, MixtureWeights, most_likely
 from mos_online.recommend import live_mixing
 from mos_online.recommend.candidates import Candidates
@@ -30,6 +30,14 @@ def trained(odds: float = -2.0) -> Mixing:
     weights = torch.zeros(SOURCES, FACTS)
     weights[:, 0] = odds
     mixing.set_weights(weights, -0.5)
+    return mixing
+
+
+def trained_ahead() -> MixingAhead:
+    """As trained for lists for the next session."""
+    mixing = MixingAhead()
+    mixing.set_weights(torch.full((SOURCES, FACTS), 0.3), 0.5)
+    mixing.delay.fill_(7)
     return mixing
 
 
@@ -99,7 +107,7 @@ def any_answers(seed: int) -> Answers:
 
 
 def test_a_user_counts_again_only_after_another_click() -> None:
-    live, answers = LiveMixing(trained()), any_answers(0)
+    live, answers = LiveMixing(trained(), trained_ahead()), any_answers(0)
     taught = [ask(live, "u", history(at), answers, 3) for at in (5, 5, 7, 7, 6, 8)]
     assert taught == [True, False, True, False, False, True]
     assert ask(live, "v", history(5), answers, 3)
@@ -112,7 +120,7 @@ def test_a_user_counts_again_only_after_another_click() -> None:
 def test_those_who_asked_longest_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_mixing, "USERS", 2)
     monkeypatch.setattr(live_mixing, "ASKED", 2)
-    live, answers = LiveMixing(trained()), any_answers(0)
+    live, answers = LiveMixing(trained(), trained_ahead()), any_answers(0)
     assert [ask(live, user, history(1), answers, 3) for user in "abacab"] == [True, True, False, True, True, True]
     live.learn()
     assert len(live._said) == len(live._asked) == 2
@@ -120,7 +128,7 @@ def test_those_who_asked_longest_ago_are_forgotten(monkeypatch: pytest.MonkeyPat
 
 def test_between_two_looks_only_so_many_users_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_mixing, "ROOM", 3)
-    live, five = LiveMixing(trained()), [query(f"u{n}") for n in range(5)]
+    live, five = LiveMixing(trained(), trained_ahead()), [query(f"u{n}") for n in range(5)]
     assert live.teaching(five, [history(1)] * 5, as_of=0) == [0, 1, 2]
     live.learn()
     assert live.teaching(five, [history(2)] * 5, as_of=0) == [0, 1, 2]
@@ -128,7 +136,7 @@ def test_between_two_looks_only_so_many_users_are_learned_from(monkeypatch: pyte
 
 @given(seed=st.integers(0, 10_000), first=st.integers(1, ITEMS), target=st.integers(1, ITEMS))
 def test_what_is_kept_are_the_chances_that_each_source_gave(seed: int, first: int, target: int) -> None:
-    live, answers = LiveMixing(trained()), any_answers(seed)
+    live, answers = LiveMixing(trained(), trained_ahead()), any_answers(seed)
     ask(live, "u", history(1000), answers, first)
     ask(live, "u", history(1000, 2000, items=[1, target]), answers, first)
     live.learn()
@@ -143,7 +151,7 @@ def test_what_is_kept_are_the_chances_that_each_source_gave(seed: int, first: in
 
 
 def test_the_first_click_after_the_answer_counts_and_only_once() -> None:
-    live, answers = LiveMixing(trained()), any_answers(3)
+    live, answers = LiveMixing(trained(), trained_ahead()), any_answers(3)
     for clicks in (
         history(10),
         history(10),  # the page is loaded again
@@ -169,7 +177,7 @@ def test_the_first_click_after_the_answer_counts_and_only_once() -> None:
 )
 def test_what_is_not_known_is_not_learned(later: History) -> None:
     """An answer at 13 that knew a click at 10, with counts that knew clicks at 15: what is between was no secret."""
-    live, answers = LiveMixing(trained()), any_answers(3)
+    live, answers = LiveMixing(trained(), trained_ahead()), any_answers(3)
     ask(live, "u", history(10, now=13), answers, 5, as_of=15)
     ask(live, "u", later, answers, 5)
     live.learn()
@@ -183,7 +191,7 @@ def test_what_is_not_known_is_not_learned(later: History) -> None:
 def test_a_click_goes_with_the_answer_before_it_or_with_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """While there is no room, answers are not kept; a later click is not taken for one after an earlier answer."""
     monkeypatch.setattr(live_mixing, "ROOM", 1)
-    live, answers = LiveMixing(trained()), any_answers(3)
+    live, answers = LiveMixing(trained(), trained_ahead()), any_answers(3)
     assert ask(live, "u", history(10), answers, 5)
     assert not ask(live, "u", history(10, 20, items=[1, 0]), answers, 5), "no room, and the item is not known"
     live.learn()
@@ -193,7 +201,7 @@ def test_a_click_goes_with_the_answer_before_it_or_with_none(monkeypatch: pytest
 
 
 def test_nothing_piles_up_while_nobody_looks() -> None:
-    live, answers = LiveMixing(trained()), any_answers(3)
+    live, answers = LiveMixing(trained(), trained_ahead()), any_answers(3)
     for time in range(1, 500):
         ask(live, "u", history(*range(1, time + 1)), answers, 5)
     assert len(live._heard) <= 2 * live_mixing.ROOM
@@ -202,7 +210,7 @@ def test_nothing_piles_up_while_nobody_looks() -> None:
 @pytest.mark.parametrize("right", [NEIGHBOURS, RECENT, SLOW, None])
 def test_whoever_is_right_counts_for_more(right: int | None) -> None:
     """One source knows every click; the others say anything."""
-    live, random = LiveMixing(trained()), np.random.default_rng(0)
+    live, random = LiveMixing(trained(), trained_ahead()), np.random.default_rng(0)
     for number in range(live_mixing.DUE):
         target = int(random.integers(1, ITEMS + 1))
         parts = [torch.from_numpy(random.dirichlet(np.ones(ITEMS))).float() for _ in range(1 + SOURCES)]
@@ -218,10 +226,15 @@ def test_whoever_is_right_counts_for_more(right: int | None) -> None:
     shares = torch.cat([torch.zeros(1), odds]).softmax(0)
     assert shares[0 if right is None else 1 + right] > 0.8
     assert torch.equal(live._trained.weights[:, 0], torch.full((SOURCES,), -2.0)), "the model stays as it was trained"
+    moved = live.mixing.weights - live._trained.weights
+    torch.testing.assert_close(live.ahead.weights, trained_ahead().weights + moved)
+    torch.testing.assert_close(live.ahead.again, trained_ahead().again + live.mixing.again - live._trained.again)
+    assert live.ahead.delay_ms == trained_ahead().delay_ms == 7
+    assert torch.equal(live.anew().ahead.weights, trained_ahead().weights)
 
 
 def test_what_is_not_finite_is_not_learned() -> None:
-    live, answers = LiveMixing(trained()), any_answers(3)
+    live, answers = LiveMixing(trained(), trained_ahead()), any_answers(3)
     answers.model = answers.model * torch.nan
     ask(live, "u", history(10), answers, 5)
     ask(live, "u", history(10, 20, items=[1, 2]), answers, 5)
@@ -232,7 +245,7 @@ def test_what_is_not_finite_is_not_learned() -> None:
 @pytest.mark.parametrize("changed", [False, True])
 def test_what_is_no_better_for_the_newest_clicks_is_not_used(changed: bool) -> None:
     """Neighbours are right until lately, and wrong since."""
-    live, random = LiveMixing(trained()), np.random.default_rng(0)
+    live, random = LiveMixing(trained(), trained_ahead()), np.random.default_rng(0)
     for number in range(live_mixing.DUE):
         target = int(random.integers(1, ITEMS + 1))
         right = not (changed and number >= 0.8 * live_mixing.DUE)
@@ -245,10 +258,11 @@ def test_what_is_no_better_for_the_newest_clicks_is_not_used(changed: bool) -> N
         live.learn()
     assert live.learned_from == (0 if changed else live_mixing.DUE)
     assert (live.mixing is live._trained) == changed
+    assert (live.ahead is live._trained_ahead) == changed
 
 
 def test_it_learns_nothing_where_it_is_not_to() -> None:
-    live, answers = LiveMixing(trained(), learns=False), any_answers(0)
+    live, answers = LiveMixing(trained(), trained_ahead(), learns=False), any_answers(0)
     for time in (10, 20):
         assert ask(live, "u", history(*range(10, time + 1, 10)), answers, 3), "the expectation is learned all the same"
     live.learn()

@@ -16,14 +16,15 @@ from mos_online.contracts import EventTypes
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS
 from mos_online.model import MoS
-from mos_online.model.mixing import SOURCES
+from mos_online.model.mixing import SOURCES, Mixing, MixingAhead
 from mos_online.model.realtime import realtime_of
+from mos_online.model.repeats import age_bucket
 from mos_online.sessions import SessionConfig
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.examples import ExampleLog
-from mos_online.training.mixing import FEWEST_ANEW, learn_mixing
-from mos_online.training.mixing_ahead import learn_mixing_ahead, measure_ahead
+from mos_online.training.mixing import learn_mixing
+from mos_online.training.mixing_ahead import FEWEST, learn_mixing_ahead, measure_ahead
 from mos_online.training.moments import divided, moments
 from mos_online.training.next_sessions import next_sessions
 from mos_online.training.past_neighbours import CoClickRules, with_neighbours
@@ -59,7 +60,7 @@ def logs(draw: st.DrawFn) -> ClickLog:
 
 @given(log=logs(), data=st.data())
 @settings(deadline=None)
-def test_they_are_the_first_clicks_after_a_silence_in_the_span(log: ClickLog, data: st.DataObject) -> None:
+def test_they_are_first_clicks_after_a_silence_with_the_same_time_for_all(log: ClickLog, data: st.DataObject) -> None:
     last = int(log.times.max())
     begin = data.draw(st.integers(0, last))
     end = data.draw(st.integers(begin, last + 1))
@@ -67,7 +68,8 @@ def test_they_are_the_first_clicks_after_a_silence_in_the_span(log: ClickLog, da
     for position, before in enumerate(log.history.tolist()):
         new = position == int(np.flatnonzero(log.sessions == log.sessions[position])[0])
         closed = int(log.times[position - 1]) + GAP
-        if before and new and begin <= closed < log.times[position] < end:
+        half = (end - begin) // 2
+        if before and new and begin <= closed < begin + half and closed < log.times[position] < closed + half:
             expected.add((position, closed))
     found = next_sessions(log, gap_ms=GAP, begin=begin, end=end)
     assert set(zip(found.positions.tolist(), found.asked.tolist(), strict=True)) == expected
@@ -79,7 +81,7 @@ def test_they_are_the_first_clicks_after_a_silence_in_the_span(log: ClickLog, da
 @settings(deadline=None)
 def test_a_list_knows_what_was_clicked_before_it_was_asked_for(log: ClickLog, size: int) -> None:
     catalogue = Catalogue.of_log(log)
-    found = next_sessions(log, gap_ms=GAP, begin=0, end=int(log.times.max()) + 1)
+    found = next_sessions(log, gap_ms=GAP, begin=0, end=3 * int(log.times.max()) + 1)
     walk = moments(log, catalogue, found.positions, size=size, half_life_ms=HALF_LIFE, asked=found.asked)
     rules = CoClickRules(half_life_ms=HALF_LIFE, window_ms=GAP)
     made = list(with_neighbours(walk, log, catalogue, rules))
@@ -115,19 +117,25 @@ def test_histories_are_as_old_as_they_will_be_after_the_delay() -> None:
         torch.testing.assert_close(batch.ring_ages, expected)
 
 
-def two_sessions(next_one: Literal["goes on", "hops", "comes back", "wanders"]) -> tuple[MoS, ExampleLog, ExampleLog]:
+Way = Literal["goes on", "hops", "comes back", "wanders", "clicks anything"]
+
+
+def two_sessions(next_one: Way, *, later: Way | None = None) -> tuple[MoS, ExampleLog, ExampleLog]:
     """Users who walk along a ring of items in a session.
 
-    The next one begins with the next item, with item 0, where the last one began, or with any item that they had not.
+    The next one begins with the next item, with item 0, where the last one began, or with any item that they had not;
+    of the later half of the users otherwise. Or they click anything all the time.
     """
-    items, users = 30, 2 * FEWEST_ANEW
+    items, users = 30, 2 * FEWEST
     random = np.random.default_rng(0)
     rows = []
     for user in range(users):
         begin = int(random.integers(items))
         for step in range(6):
             ways = {"hops": 0, "comes back": begin, "wanders": begin + int(random.integers(3, items))}
-            goes_to = ways.get(next_one, begin + step) if step == 3 else begin + step
+            way = next_one if later is None or user < users // 2 else later
+            goes_to = ways.get(way, begin + step) if step == 3 else begin + step
+            goes_to = int(random.integers(items)) if next_one == "clicks anything" else goes_to
             rows.append((f"u{user}", f"i{goes_to % items}", 50 * user + 10 * step + (20_000 if step > 2 else 0), None))
     log = cut(sorted(rows, key=lambda row: row[2]), SessionConfig(gap=GAP, min_timestamp=0))
     catalogue = Catalogue.of_log(log)
@@ -161,12 +169,19 @@ def test_where_nothing_is_better_the_lists_are_those_for_now() -> None:
     model, now, ahead = two_sessions("goes on")
     learn_mixing(model, now)
     weights = model.mixing.weights.clone()
-    few = replace(ahead, moments=ahead.moments[: FEWEST_ANEW // 8 - 1])
+    few = replace(ahead, moments=ahead.moments[: FEWEST // 8 - 1])
     for data in (few, replace(ahead, moments=[])):
         learn_mixing_ahead(model, data)
         assert torch.equal(model.ahead.weights, weights)
         assert model.ahead.again.item() == model.mixing.again.item()
         assert model.ahead.delay_ms == 0
+
+
+def model_only(model: MoS) -> None:
+    """Nothing counts beside the model."""
+    weights = torch.zeros_like(model.mixing.weights)
+    weights[:, 0] = -1e4
+    model.mixing.set_weights(weights)
 
 
 @pytest.mark.parametrize(("next_one", "last"), [("comes back", False), ("wanders", True)])
@@ -175,25 +190,63 @@ def test_what_a_user_had_comes_last_unless_users_come_back_to_it(
 ) -> None:
     model, _, ahead = two_sessions(next_one)
     torch.nn.init.constant_(model.repeat.weight, 0.5)  # the model insists that they come back,
-    weights = torch.zeros_like(model.mixing.weights)
-    weights[:, 0] = -1e4
-    model.mixing.set_weights(weights)  # and nothing else has a say
+    model_only(model)  # and nothing else has a say
     learn_mixing_ahead(model, ahead)
     assert bool(model.ahead.leaves_out) == last
-    reached = measure_ahead(model, ahead).ndcg
+    reached = measure_ahead(model, ahead, torch.zeros(len(model.item_theme))).ndcg
     model.ahead.leaves_out.fill_(float(not last))
-    assert measure_ahead(model, ahead).ndcg < reached
+    assert measure_ahead(model, ahead, torch.zeros(len(model.item_theme))).ndcg < reached
 
 
-def test_a_few_new_ones_leave_what_was_learned_before() -> None:
-    model, now, ahead = two_sessions("hops")
+def test_where_the_next_session_is_like_this_one_the_lists_are_those_for_now() -> None:
+    """Clicks inside sessions, a millisecond ahead."""
+    model, now, _ = two_sessions("clicks anything")
+    learn_mixing(model, now)
+    times = now.log.times
+    ahead = replace(now, moments=[replace(one, asked=times[one.positions] - 1) for one in now.moments])
+    assert ahead.count >= FEWEST
+    learn_mixing_ahead(model, ahead)
+    assert torch.equal(model.ahead.weights, model.mixing.weights)
+    assert (model.ahead.delay_ms, model.ahead.leaves_out.item()) == (0, 0)
+
+
+@pytest.mark.parametrize(("older", "newer"), [("hops", "goes on"), ("goes on", "hops")])
+def test_what_the_older_half_teaches_is_not_used_where_the_newer_half_says_otherwise(older: Way, newer: Way) -> None:
+    model, now, ahead = two_sessions(older, later=newer)
     learn_mixing(model, now)
     learn_mixing_ahead(model, ahead)
-    weights, delay = model.ahead.weights.clone(), model.ahead.delay_ms
-    model.mixing.weights.zero_()
-    learn_mixing_ahead(model, replace(ahead, moments=ahead.moments[:3]))
-    assert torch.equal(model.ahead.weights, weights)
-    assert model.ahead.delay_ms == delay
+    assert torch.equal(model.ahead.weights, model.mixing.weights)
+
+
+@pytest.mark.parametrize(("next_one", "waits"), [("comes back", True), ("wanders", False)])
+def test_users_are_read_as_they_will_be_where_that_says_more(
+    next_one: Literal["wanders", "comes back"], waits: bool
+) -> None:
+    """The model knows that users come back to an item after twenty seconds, and not at once."""
+    model, _, ahead = two_sessions(next_one)
+    model_only(model)
+    torch.nn.init.constant_(model.repeat.weight, -0.5)
+    with torch.no_grad():
+        model.repeat.weight[age_bucket(torch.tensor(20.0))] = 0.5
+    learn_mixing_ahead(model, ahead)
+    asked = np.concatenate([one.asked for one in ahead.moments if one.asked is not None])
+    clicked = np.concatenate([ahead.log.times[one.positions] for one in ahead.moments])
+    assert model.ahead.delay_ms == (int(np.median(clicked - asked)) if waits else 0)
+    assert 15_000 < np.median(clicked - asked) < 25_000
+
+
+def test_other_weights_for_now_move_those_for_later() -> None:
+    one, begun, now = MixingAhead(), Mixing(), Mixing()
+    shape = begun.weights.shape
+    begun.set_weights(torch.full(shape, 1.0), 0.5)
+    now.set_weights(torch.full(shape, 3.0), 0.25, corrected=True)
+    assert torch.equal(one.move(begun, now).weights, now.weights), "it has learned nothing of its own"
+    one.set_weights(torch.full(shape, -1.0), 2.0)
+    one.delay.fill_(9)
+    one.leaves_out.fill_(1)
+    one.move(begun, now)
+    assert torch.equal(one.weights, torch.full(shape, 1.0))
+    assert (one.again.item(), one.corrected.item(), one.delay_ms, one.leaves_out.item()) == (1.75, 1, 9, 1)
 
 
 def test_without_weights_for_now_there_are_none_for_later() -> None:

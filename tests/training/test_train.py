@@ -238,6 +238,7 @@ def test_the_service_mixes_neighbours_as_training_does(trained: Trained) -> None
     folder = trained.registry.fetch("candidate")
     recommender, checkpoint = Recommender.load(folder), ModelCheckpoint.from_pretrained(folder)
     assert checkpoint.model.mixing.learned
+    assert checkpoint.model.ahead.learned
     log = ClickLog.cut(trained.log.events.head(EVENTS), trained.log.items, SessionConfig())
     catalogue, half_life = Catalogue.of_log(log), checkpoint.co_click_half_life_ms
     assert list(catalogue.items) == checkpoint.items
