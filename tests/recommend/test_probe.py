@@ -24,15 +24,25 @@ class Model:
 
     model_version = "m-1"
 
-    def __init__(self, scores: list[float], *, popular: int = ITEMS, fallback: FallbackReason | None = None) -> None:
+    def __init__(
+        self,
+        scores: list[float],
+        *,
+        popular: int = ITEMS,
+        fallback: FallbackReason | None = None,
+        ahead: list[float] | None = None,
+    ) -> None:
         self._scores, self._popular, self._fallback = scores, popular, fallback
+        self._ahead = scores if ahead is None else ahead
 
     def recommend(self, queries: list[Query]) -> list[Ranking]:
-        (query,) = queries
+        return [self._ranking(query) for query in queries]
+
+    def _ranking(self, query: Query) -> Ranking:
         known = bool(query.events)
-        scores = self._scores if known else [0.0] * self._popular
+        scores = [0.0] * self._popular if not known else self._ahead if query.ahead else self._scores
         items = [RankedItem(item_id=f"i{n}", score=score, theme=1) for n, score in enumerate(scores[: query.k])]
-        return [Ranking(items=items, themes=[], fallback=self._fallback if known else "unknown_user", candidates=1)]
+        return Ranking(items=items, themes=[], fallback=self._fallback if known else "unknown_user", candidates=1)
 
 
 def test_numbers_are_enough() -> None:
@@ -49,8 +59,9 @@ def test_numbers_are_enough() -> None:
         Model([]),
         Model([0.5] * 20, fallback="no_known_items"),
         Model([0.5], popular=0),
+        Model([0.5] * 20, ahead=[float("nan")] * 20),
     ],
-    ids=["infinite", "no number", "one is left out", "none", "not the model", "nothing popular"],
+    ids=["infinite", "no number", "one is left out", "none", "not the model", "nothing popular", "no number ahead"],
 )
 def test_everything_else_is_refused(model: Model) -> None:
     with pytest.raises(ModelError, match=r"m-1 does not rank.*mos train"):
@@ -76,6 +87,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"half_life_ms": lambda _: 0.0}, "half_life_ms is 0.0"),
         ({"item_theme": lambda rows: rows.fill_(9)}, "cannot serve: IndexError"),
         ({"item.weight": lambda rows: rows.fill_(float("nan"))}, "no finite numbers"),
+        ({"ahead.weights": lambda rows: rows.fill_(float("nan"))}, "no finite numbers|does not rank"),
     ],
 )
 def test_a_model_whose_parts_do_not_belong_together_cannot_serve(
