@@ -101,6 +101,21 @@ class Mixing(nn.Module):
         """Log of the weight of each source over that of the model, float32 (B, SOURCES)."""
         return evidence.facts @ self.weights.T
 
+    @property
+    def delay_ms(self) -> int:
+        """How much later than the request the user is expected (ms)."""
+        return 0
+
+    def ordered(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:
+        """The scores (B, C) of ``mix``, by which the candidates are ordered.
+
+        Args:
+            scores: float32 (B, C).
+            batch: the users.
+            slot: see ``mix``.
+        """
+        return scores
+
     def mix(
         self,
         scores: Tensor,
@@ -190,7 +205,7 @@ class MixingAhead(Mixing):
         return self
 
     def ordered(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:
-        """The scores (B, C) of ``mix``, much lower for what comes last."""
+        """The scores (B, C) of ``mix``, much lower for what a user had if that comes last."""
         return scores - LAST * had_before(batch, slot, scores.shape[1]) if self.leaves_out else scores
 
 

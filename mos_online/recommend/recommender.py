@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -164,28 +163,24 @@ class Recommender:
 
         Of queries that teach it is kept what ``learn`` and later corrections need.
         """
-        places = sorted(range(len(queries)), key=lambda place: queries[place].ahead)
-        kinds = groupby(places, key=lambda place: queries[place].ahead)
         ranked: dict[int, Ranking] = {}
-        for ahead, group in kinds:
-            chosen = list(group)
-            ranked |= zip(chosen, self._rank([queries[place] for place in chosen], ahead=ahead), strict=True)
+        for ahead in (False, True):
+            if chosen := [place for place, query in enumerate(queries) if query.ahead == ahead]:
+                ranked |= zip(chosen, self._rank([queries[place] for place in chosen], ahead=ahead), strict=True)
         return [ranked[place] for place in range(len(queries))]
 
     def _rank(self, queries: Sequence[Query], *, ahead: bool) -> list[Ranking]:
         """Rank for queries of one kind."""
         (candidates, popular, as_of), (neighbours, together_as_of) = self._now, self._together
         router, own, model = self.router, self._own_router, self._model
-        mixing, later = self._live.mixing, self._live.ahead
-        if ahead:
-            mixing = later
+        mixing = self._live.ahead if ahead else self._live.mixing
         read = partial(
             history_of,
             router=router,
             sizes=self._sizes,
             rows=candidates.rows,
             own_router=own,
-            delay_ms=later.delay_ms if ahead else 0,
+            delay_ms=mixing.delay_ms,
         )
         histories = [read(query) for query in queries]
         batch = collate(histories)
@@ -207,8 +202,7 @@ class Recommender:
             levels = scores.logsumexp(1).tolist()
             exclude(scores, queries, candidates)
             most = max([FIRST_ITEMS if found else 1, *(query.k for query in queries)])
-            if ahead:
-                scores, others = (later.ordered(one, batch, candidates.slot) for one in (scores, others))
+            scores, others = (mixing.ordered(one, batch, candidates.slot) for one in (scores, others))
             best, columns = scores.topk(min(most, scores.shape[1]))
             of_neighbours = 1 - (others.gather(1, columns) - best).exp()
             if found:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mos_online.model.co_clicks import evidence_of
 from mos_online.model.expectation import Expectation
-from mos_online.model.mixing import Mixing, MixingAhead, PopularityChances
+from mos_online.model.mixing import Mixing, PopularityChances
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.training.examples import ExampleLog, Examples
 
@@ -81,9 +81,7 @@ class CatalogueRanking:
         if self._mixing.corrected:
             self.correct(data, popular, scores, unknown)
         mixed, _ = self._mixing.mix(scores, data.batch, evidence, popular, data.sizes, self.slot, unknown)
-        if isinstance(self._mixing, MixingAhead):
-            mixed = self._mixing.ordered(mixed, data.batch, self.slot)
-        return mixed, unknown
+        return self._mixing.ordered(mixed, data.batch, self.slot), unknown
 
     def popular(self, data: Examples) -> list[PopularityChances]:
         """What popularity says at each moment."""
