@@ -77,7 +77,8 @@ def ranks(fitted: Fitted, data: ExperimentData) -> tuple[Ints, Ints, Ints, Ints]
         new = [now.with_unclicked(rows, share) for now, rows in zip(one.popular, unclicked, strict=True)]
         scores, unknown = ranking.model_scores(replace(one, popular=new))
         unknown &= ~is_listed[ranking.everything]
-        evidence = evidence_of(one.batch, one.neighbours, one.moment)  # type: ignore[arg-type]
+        starts = model.mixing.starts(one.batch)
+        evidence = evidence_of(one.batch, starts, one.neighbours, one.moment)  # type: ignore[arg-type]
         popular = ranking.popular(one)
         scores, _ = model.mixing.mix(scores, one.batch, evidence, popular, one.sizes, ranking.slot, unknown)
         own = scores.gather(1, ranking.slot[one.targets.clamp(min=1)].unsqueeze(1))
@@ -121,7 +122,7 @@ def main() -> None:
         data = experiment(name, arguments.data, arguments)
         for seed in range(arguments.seeds):
             for read in (False, True):
-                sizes = Sizes().config(data.catalogue, "pooling", data.routing)
+                sizes = Sizes().config(data.catalogue, "pooling", data.routing, gap_ms=data.log.gap_ms)
                 config = sizes if read else replace(sizes, content=0)
                 make = CANDIDATE_MODELS["mos-served"].build
                 budget = FitConfig(epochs=arguments.epochs)

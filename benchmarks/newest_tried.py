@@ -68,7 +68,9 @@ def experiment(name: str, folder: Path, share: float) -> ExperimentData:
 def fitted(data: ExperimentData, seed: int) -> tuple[Fit, SequenceLog]:
     """A model that was stopped by validation, and what is mixed in learned there; and the histories."""
     best, sequences = fit_until_stopped(
-        lambda: CANDIDATE_MODELS["mos"].make(Sizes().config(data.catalogue, "pooling", data.routing)),
+        lambda: CANDIDATE_MODELS["mos"].make(
+            Sizes().config(data.catalogue, "pooling", data.routing, gap_ms=data.log.gap_ms)
+        ),
         data,
         data.routing,
         config=BUDGET,

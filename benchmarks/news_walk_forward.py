@@ -166,7 +166,7 @@ class Way:
         """Rank for clicks between two times (ms), with what is known at the first of them."""
         champion = ModelCheckpoint.from_pretrained(self._registry.fetch("champion"))
         routers = routers_of(self._registry, champion.router)
-        log = ClickLog.of_sessions(sessions, TYPES)
+        log = ClickLog.of_sessions(sessions, TYPES, gap_ms=RULES.gap)
         catalogue = grown_catalogue(champion, log)
         routing = routed_in_service(log, catalogue, sessions, routers)
         low, high = np.searchsorted(log.times[log.order], [begin, end])

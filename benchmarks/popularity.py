@@ -21,6 +21,7 @@ from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, merge
 from mos_online.recommend.query import Query
 from mos_online.recommend.recommender import Recommender
+from mos_online.sessions import SessionConfig
 from mos_online.settings import settings
 from simulator.datasets import load
 from simulator.partition import partition_of
@@ -33,7 +34,10 @@ ITEMS, THEMES, WIDTH = 20_000, 12, 48
 
 def lists(clicks: list[Click], partitions: int) -> list[PopularitySnapshot]:
     """What the processors of so many partitions would write."""
-    counts = [ItemPopularity(half_life_ms=HALF_LIFE, partition=number) for number in range(partitions)]
+    counts = [
+        ItemPopularity(gap_ms=SessionConfig().gap, half_life_ms=HALF_LIFE, partition=number)
+        for number in range(partitions)
+    ]
     for click in clicks:
         counts[partition_of(click.user_id.encode(), partitions)].observe(click, TYPES)
     return [one.snapshot(top=LISTED_ITEMS) for one in counts]
@@ -89,9 +93,13 @@ def cost() -> None:
                 as_of=1_000_000 + number,
                 total=sum(counts),
                 slow_total=sum(counts),
+                start_total=sum(counts) / 2,
+                slow_start_total=sum(counts) / 2,
                 item_ids=[names[n] for n in chosen],
                 counts=counts,
                 slow_counts=counts,
+                start_counts=[count / 2 for count in counts],
+                slow_start_counts=[count / 2 for count in counts],
                 first_seen=[0] * LISTED_ITEMS,
                 categories=["news"] * LISTED_ITEMS,
                 users=[2**256 - 1] * LISTED_ITEMS,

@@ -14,6 +14,7 @@ from mos_online.items.clicks import to_clicks
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS, established
 from mos_online.items.user_limits import UserLimits, UserSums
+from mos_online.sessions import SessionConfig
 from mos_online.settings import settings
 from simulator.datasets import load
 
@@ -36,7 +37,7 @@ def cut_share(clicks: list[Click], types: EventTypes, limits: UserLimits) -> flo
 
 def hit_rates(clicks: list[Click], begin: int, types: EventTypes, half_life_ms: float) -> list[float]:
     """Hit-rate of the ten most popular items for the next click, if new items need ``USERS``."""
-    counts = ItemPopularity(half_life_ms=half_life_ms, partition=0)
+    counts = ItemPopularity(gap_ms=SessionConfig().gap, half_life_ms=half_life_ms, partition=0)
     known = {click.item_id for click in clicks[:begin]}
     hits, asked = [0] * len(USERS), 0
     for number, click in enumerate(clicks):

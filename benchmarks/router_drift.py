@@ -127,7 +127,7 @@ class Drift:
         model = Recommender.load(registry.fetch("candidate"))
         self.base, self.sizes = model.router, RingSizes()
         self.arms = [Arm(name, model.revised(self.base), {}) for name in NAMES]
-        self.popularity = ItemPopularity(half_life_ms=model.half_life_ms, partition=0)
+        self.popularity = ItemPopularity(gap_ms=rules.gap, half_life_ms=model.half_life_ms, partition=0)
         self.seen: list[Session] = []
         self.pass_by([one for one in sessions if one.watermark < cut])
         self.seen.clear()  # the base was fitted on them

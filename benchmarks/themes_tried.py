@@ -151,7 +151,7 @@ def _users(user: Ints) -> Iterator[tuple[int, int]]:
 
 def measured(data: ExperimentData, way: Way, arguments: argparse.Namespace, seed: int) -> tuple[Floats, Floats, Ints]:
     """Log chance and NDCG@10 of each judged target that was known, and its user."""
-    routing, config = way.routing, Sizes().config(data.catalogue, "pooling", way.routing)
+    routing, config = way.routing, Sizes().config(data.catalogue, "pooling", way.routing, gap_ms=data.log.gap_ms)
     sequences = TwoRings(data.log.events, data.catalogue, routing.event_theme, routing.themes)
     if way.second is not None:
         sequences = sequences.second(way.second)

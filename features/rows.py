@@ -15,7 +15,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 
 from mos_online.errors import StoreError
 from mos_online.items.distinct_users import BITS
-from mos_online.items.snapshot import PopularitySnapshot
+from mos_online.items.snapshot import COUNTS, LISTS, TOTALS, PopularitySnapshot
 from mos_online.users.profile import UserProfile
 
 Value: Any = Value_pb2.Value
@@ -150,9 +150,13 @@ def popularity_row(snapshot: PopularitySnapshot) -> Row:
         "as_of": Value(int64_val=snapshot.as_of),
         "total": Value(double_val=snapshot.total),
         "slow_total": Value(double_val=snapshot.slow_total),
+        "start_total": Value(double_val=snapshot.start_total),
+        "slow_start_total": Value(double_val=snapshot.slow_start_total),
         "item_ids": _strings(snapshot.item_ids),
         "counts": Value(double_list_val={"val": snapshot.counts}),
         "slow_counts": Value(double_list_val={"val": snapshot.slow_counts}),
+        "start_counts": Value(double_list_val={"val": snapshot.start_counts}),
+        "slow_start_counts": Value(double_list_val={"val": snapshot.slow_start_counts}),
         "first_seen": _ints(snapshot.first_seen),
         "categories": _strings(snapshot.categories),
         "users": Value(bytes_list_val={"val": [bits.to_bytes(USERS_BYTES) for bits in snapshot.users]}),
@@ -175,9 +179,13 @@ def popularity_of(partition: int, values: Values) -> PopularitySnapshot:
             as_of=values["as_of"].int64_val,
             total=values["total"].double_val,
             slow_total=values["slow_total"].double_val,
+            start_total=values["start_total"].double_val,
+            slow_start_total=values["slow_start_total"].double_val,
             item_ids=values["item_ids"].string_list_val.val[:],
             counts=values["counts"].double_list_val.val[:],
             slow_counts=values["slow_counts"].double_list_val.val[:],
+            start_counts=values["start_counts"].double_list_val.val[:],
+            slow_start_counts=values["slow_start_counts"].double_list_val.val[:],
             first_seen=values["first_seen"].int64_list_val.val[:],
             categories=values["categories"].string_list_val.val[:],
             users=[int.from_bytes(bits[:USERS_BYTES]) for bits in values["users"].bytes_list_val.val],
@@ -192,17 +200,11 @@ def popularity_of(partition: int, values: Values) -> PopularitySnapshot:
 
 
 def _check_columns(snapshot: PopularitySnapshot) -> None:
-    lengths = {
-        "item_ids": len(snapshot.item_ids),
-        "counts": len(snapshot.counts),
-        "slow_counts": len(snapshot.slow_counts),
-        "first_seen": len(snapshot.first_seen),
-        "categories": len(snapshot.categories),
-        "users": len(snapshot.users),
-    }
+    lengths = {name: len(getattr(snapshot, name)) for name in LISTS}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"the lists must be equally long, but have {lengths}")
-    numbers = np.array([snapshot.total, snapshot.slow_total, *snapshot.counts, *snapshot.slow_counts])
+    numbers = np.array([number for name in COUNTS for number in getattr(snapshot, name)])
+    numbers = np.append(numbers, [getattr(snapshot, name) for name in TOTALS])
     if not (np.isfinite(numbers) & (numbers >= 0)).all():
         raise ValueError("the counts must be finite numbers that are not below 0")
 

@@ -18,8 +18,8 @@ class Sizes:
     short: int = MoSConfig.short
     theme_ring: int = MoSConfig.theme_ring
 
-    def config(self, catalogue: Catalogue, backbone: str, routing: Routing) -> MoSConfig:
-        """The configuration for these items and themes, with a backbone by name."""
+    def config(self, catalogue: Catalogue, backbone: str, routing: Routing, *, gap_ms: int) -> MoSConfig:
+        """The configuration for these items and themes, with a backbone by name; ``gap_ms``: of the sessions."""
         return MoSConfig(
             backbone=backbone,
             items=len(catalogue.items),
@@ -31,4 +31,5 @@ class Sizes:
             recent=self.recent,
             short=self.short,
             theme_ring=self.theme_ring,
+            gap_ms=gap_ms,
         )

@@ -50,7 +50,7 @@ def fit_candidate(
         raise ModelError(f"model {name!r} cannot rank lists; choose one of {allowed}")
     routing = ROUTINGS[candidate.routing](data, seed)
     fitted = fit_model(
-        lambda: candidate.make(sizes.config(data.catalogue, backbone, routing)),
+        lambda: candidate.make(sizes.config(data.catalogue, backbone, routing, gap_ms=data.log.gap_ms)),
         data,
         routing,
         config=config,
@@ -76,7 +76,7 @@ def score_lists(data: ExposureData, fitted: Sequence[Fitted], counting: Sequence
     """
     rows = data.catalogue.rows
     wanted = {int(at): number for number, at in enumerate(data.position)}
-    popularity = ItemPopularity(half_life_ms=data.half_life_ms, partition=-1)
+    popularity = ItemPopularity(half_life_ms=data.half_life_ms, gap_ms=data.log.gap_ms, partition=-1)
     made = [[np.empty(0)] * len(data.shown) for _ in range(len(fitted) + len(counting))]
     for position, click in data.replay():
         if position in wanted:

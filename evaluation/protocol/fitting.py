@@ -15,7 +15,7 @@ from evaluation.protocol.request_set import RequestSet
 from evaluation.protocol.requests import RequestBatch
 from evaluation.protocol.scores import Run, Scores, joined, parameters
 from mos_online.model import SequenceModel
-from mos_online.model.expectation import Expectation
+from mos_online.model.expectation import Expectations
 from mos_online.training import TrainConfig
 from mos_online.training.content import predict_rows
 from mos_online.training.examples import ExampleLog
@@ -189,11 +189,11 @@ def score_as_served(model: SequenceModel, requests: list[RequestBatch], sequence
         sequences: the histories.
     """
     borders = sorted({len(requests) * part // PARTS for part in range(PARTS + 1)})
-    scored, expectation = [], Expectation(model.config.items + 1, model.device)
+    scored, expectations = [], Expectations(model.config.items + 1, model.device)
     for begin, end in pairwise(borders):
         if begin:
             learn_what_is_mixed_in(model, _newest(requests[:begin], LEARNED_ANEW), sequences)
-        scored.append(RequestSet(requests[begin:end], sequences, model.config).score(model, expectation))
+        scored.append(RequestSet(requests[begin:end], sequences, model.config).score(model, expectations))
     return joined(scored)
 
 

@@ -15,7 +15,7 @@ from evaluation.protocol.scores import Scores
 from mos_online.arrays import Floats32
 from mos_online.metrics.ctr import group_auc
 from mos_online.model import MoSConfig, SequenceModel
-from mos_online.model.expectation import Expectation
+from mos_online.model.expectation import Expectations
 from mos_online.training.examples import ExampleLog, Examples
 from mos_online.training.fit import Reached
 from mos_online.training.loss import ranking_loss
@@ -76,18 +76,18 @@ class RequestSet:
         )
 
     @torch.inference_mode()
-    def score(self, model: SequenceModel, expectation: Expectation | None = None) -> Scores:
+    def score(self, model: SequenceModel, expectations: Expectations | None = None) -> Scores:
         """Score every position; models that do not read the candidate also rank the whole catalogue.
 
         Args:
             model: that scores.
-            expectation: see ``CatalogueRanking``.
+            expectations: see ``CatalogueRanking``.
         """
         model.eval()
         if model.target_aware:
             scored = [(_pair_logits(model, *one), np.zeros(len(one[0].targets), np.int32)) for one in self._each()]
         else:
-            ranking = CatalogueRanking(model, expectation)
+            ranking = CatalogueRanking(model, expectations)
             scored = [_ranked(ranking, *one) for one in self._each()]
         whole, m = np.concatenate([logits for logits, _ in scored]), self.requests[0].negatives.shape[1]
         return Scores(

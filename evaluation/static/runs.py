@@ -90,7 +90,7 @@ def run_once(key: RunKey, data: ExperimentData, config: FitConfig, rate: float, 
     else:
         routing = ROUTINGS[candidate.routing](data, key.seed)
     alone, mixed = fit_run(
-        lambda: candidate.make(sizes.config(data.catalogue, key.backbone, routing)),
+        lambda: candidate.make(sizes.config(data.catalogue, key.backbone, routing, gap_ms=data.log.gap_ms)),
         data,
         routing,
         config=config,
@@ -106,7 +106,9 @@ def run_once(key: RunKey, data: ExperimentData, config: FitConfig, rate: float, 
 def _own_routing(key: RunKey, data: ExperimentData, config: FitConfig, rate: float, sizes: Sizes) -> Routing:
     """Themes from the item vectors of the backbone after one pass: what the click loss alone finds."""
     fitted, _ = fit_until_stopped(
-        lambda: CANDIDATE_MODELS["backbone"].make(sizes.config(data.catalogue, key.backbone, data.routing)),
+        lambda: CANDIDATE_MODELS["backbone"].make(
+            sizes.config(data.catalogue, key.backbone, data.routing, gap_ms=data.log.gap_ms)
+        ),
         data,
         data.routing,
         config=replace(config, epochs=1),

@@ -104,7 +104,7 @@ class _ScheduledModel:
     def fit(self, step: int, known: Knowledge) -> None:
         """Fit from scratch on the examples before the step, as ``mos train`` does."""
         began = time.monotonic()
-        sizes = self._sizes.config(self._data.catalogue, BACKBONE, known.routing)
+        sizes = self._sizes.config(self._data.catalogue, BACKBONE, known.routing, gap_ms=self._data.log.gap_ms)
         train, validation = self._data.training(step)
         until = int(self._data.log.times[validation[0].positions[0]])
         learned = replace(known, known=self._data.known_before(until))

@@ -52,7 +52,9 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
     store = OnlineStore.open(settings)
     try:
         store.ping()
-        counted = _write_popularity(store, log, half_life_ms=config.half_life_ms, partitions=settings.partitions)
+        counted = _write_popularity(
+            store, log, half_life_ms=config.half_life_ms, gap_ms=rules.gap, partitions=settings.partitions
+        )
         pairs = CoClicks(half_life_ms=config.co_click_half_life_ms, window_ms=rules.gap, partition=0)
         paired = _write_co_clicks(store, log, pairs, partitions=settings.partitions)
         with progress_bar(console, transient=True) as bar:
@@ -75,14 +77,14 @@ def backfill_and_show(log: Dataset, clicks: pl.DataFrame, *, settings: Settings,
     return written
 
 
-def _write_popularity(store: OnlineStore, log: Dataset, *, half_life_ms: float, partitions: int) -> bool:
+def _write_popularity(store: OnlineStore, log: Dataset, *, half_life_ms: float, gap_ms: int, partitions: int) -> bool:
     """Write the popularity of the log's newest clicks as partition 0's, if no partition has a row; whether it did.
 
     A worker that begins to count partition 0 meanwhile keeps its row.
     """
     if store.read_popularity(partitions):
         return False
-    popularity = ItemPopularity(half_life_ms=half_life_ms, partition=0)
+    popularity = ItemPopularity(half_life_ms=half_life_ms, gap_ms=gap_ms, partition=0)
     types = EventTypes.parse(log.event_types)
     for click in to_clicks(log.clicks.tail(WARM_UP_CLICKS), log.categories):
         popularity.observe(click, types)

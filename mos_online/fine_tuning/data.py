@@ -85,7 +85,7 @@ def prepare_tuning(
         DatasetError: too little has happened.
         ModelError: a revision of the router is damaged, or the registry cannot be read.
     """
-    log = ClickLog.of_sessions(sessions, types)
+    log = ClickLog.of_sessions(sessions, types, gap_ms=gap_ms)
     catalogue = grown_catalogue(champion, log)
     routing = routed_in_service(log, catalogue, sessions, routers)
     window = choose_window(log, routing.event_theme, learned_to=learned_to, config=config)

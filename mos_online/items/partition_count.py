@@ -20,16 +20,24 @@ class PartitionCount:
     what has been counted before changes nothing. The snapshot holds the position. So whoever goes on from it counts
     each click once, too.
 
-    It does not hold the sums of the users, which begin anew, nor items that are not listed.
+    It does not hold the sums of the users, which begin anew, nor items that are not listed, nor when the users clicked
+    last. A click that was counted before and comes again tells the last, and is not counted.
     """
 
     def __init__(
-        self, *, half_life_ms: float, partition: int, limits: UserLimits, stored: PopularitySnapshot | None = None
+        self,
+        *,
+        half_life_ms: float,
+        gap_ms: int,
+        partition: int,
+        limits: UserLimits,
+        stored: PopularitySnapshot | None = None,
     ) -> None:
         """Begin, or go on.
 
         Args:
             half_life_ms: of the counts.
+            gap_ms: of sessions, see ``ItemPopularity``.
             partition: its number.
             limits: of each user.
             stored: what an earlier count of this partition has written.
@@ -39,7 +47,9 @@ class PartitionCount:
         self._log_id = stored.log_id if stored else ""
         self._counted_to = stored.counted_to if stored else 0
         self.read_to = stored.read_to if stored else 0
-        self._items = ItemPopularity(half_life_ms=half_life_ms, partition=partition, most_bytes=MOST_BYTES)
+        self._items = ItemPopularity(
+            half_life_ms=half_life_ms, gap_ms=gap_ms, partition=partition, most_bytes=MOST_BYTES
+        )
         if stored is not None:
             self._items.resume(stored)
 
@@ -51,8 +61,8 @@ class PartitionCount:
         counted: list[CountedClick] = []
         self._items.pass_time(message.timestamp + max(message.times))
         for position, timestamp, weight, user, item, category, _ in message.clicks():
-            if position >= counted_to and (added := allowed(user, item, timestamp, weight)):
-                counted.append((user, item, timestamp, added, category))
+            added = allowed(user, item, timestamp, weight) if position >= counted_to else 0.0
+            counted.append((user, item, timestamp, added, category))
         self._items.add_all(counted)
         self._counted_to = max(counted_to, message.position + message.places[-1] + 1)
         self.read_to = max(self.read_to, offset + 1)
@@ -73,6 +83,4 @@ class PartitionCount:
 
     def change_half_life(self, half_life_ms: float) -> None:
         """Go on with another half-life from the items that are listed now."""
-        changed = ItemPopularity(half_life_ms=half_life_ms, partition=self._items.partition, most_bytes=MOST_BYTES)
-        changed.resume(self._items.snapshot(top=LISTED_ITEMS))
-        self._items = changed
+        self._items = self._items.with_half_life(half_life_ms)

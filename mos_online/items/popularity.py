@@ -10,7 +10,8 @@ from mos_online.arrays import Floats
 from mos_online.contracts import Click, EventTypes, category_of
 from mos_online.items.decay import DecayedCounts
 from mos_online.items.distinct_users import user_bit
-from mos_online.items.snapshot import SLOW, PopularitySnapshot, most_popular
+from mos_online.items.session_starts import SessionStarts
+from mos_online.items.snapshot import LISTED_ITEMS, SLOW, PopularitySnapshot, most_popular
 
 WARM_UP_CLICKS = 300_000
 """So many clicks before a moment are counted to know what is popular then; older ones hardly weigh anything."""
@@ -25,20 +26,23 @@ CountedClick = tuple[str, str, int, float, str | None]
 class ItemPopularity:
     """Counts the clicks on each item of one partition, exponentially decayed, once fast and once slowly.
 
-    A click costs O(1). The order of the clicks does not matter.
+    The clicks that begin a session are counted among all, and by themselves, too: what a visit begins with is not what
+    comes later in it. A click costs O(1). The order of the clicks does not matter, as long as those of a user come in
+    order of time.
 
-    >>> a = ItemPopularity(half_life_ms=1000, partition=0)
+    >>> a = ItemPopularity(half_life_ms=1000, gap_ms=500, partition=0)
     >>> for t, item in ((0, "x"), (1000, "y"), (1000, "x")):
     ...     a.add("u", item, t, weight=1.0)
-    >>> s = a.snapshot(top=10); s.item_ids, s.counts, s.total
-    (['x', 'y'], [1.5, 1.0], 2.5)
+    >>> s = a.snapshot(top=10); s.item_ids, s.counts, s.total, s.start_counts
+    (['x', 'y'], [1.5, 1.0], 2.5, [0.5, 1.0])
     """
 
-    def __init__(self, *, half_life_ms: float, partition: int, most_bytes: int | None = None) -> None:
+    def __init__(self, *, half_life_ms: float, gap_ms: int, partition: int, most_bytes: int | None = None) -> None:
         """Start with no clicks.
 
         Args:
             half_life_ms: after this much event time a click counts half; in the slow counts after ``SLOW`` times it.
+            gap_ms: a session ends when its user is silent for longer.
             partition: the partition of the click topic that is counted.
             most_bytes: if the items take more memory than this, the least popular ones are forgotten until half of it
                 is left. The totals keep their clicks. None: no item is forgotten.
@@ -49,6 +53,9 @@ class ItemPopularity:
         self._bytes = 0
         self._fast = DecayedCounts(half_life_ms)
         self._slow = DecayedCounts(half_life_ms * SLOW)
+        self._fast_starts = DecayedCounts(half_life_ms)
+        self._slow_starts = DecayedCounts(half_life_ms * SLOW)
+        self._starts = SessionStarts(gap_ms)
         self.as_of = 0
         self._rows: dict[str, int] = {}
         self._items: list[str] = []
@@ -72,19 +79,41 @@ class ItemPopularity:
         row = self._noted(user_id, item_id, timestamp, category)
         self._fast.add(row, timestamp, weight)
         self._slow.add(row, timestamp, weight)
+        if self._starts.note(user_id, timestamp):
+            self._fast_starts.add(row, timestamp, weight)
+            self._slow_starts.add(row, timestamp, weight)
         self._bound_memory()
 
     def add_all(self, clicks: Sequence[CountedClick]) -> None:
-        """The same for many at once, which costs less."""
+        """The same for many at once, which costs less. Of a click without weight only its time is remembered."""
+        begins = [self._starts.note(click[0], click[2]) for click in clicks]
+        if not all(click[3] for click in clicks):
+            begins = [begin for begin, click in zip(begins, clicks, strict=True) if click[3]]
+            clicks = [click for click in clicks if click[3]]
         if not clicks:
             return
         rows = np.array([self._noted(user, item, time, category) for user, item, time, _, category in clicks], np.int64)
         times = np.array([click[2] for click in clicks], np.int64)
         weights = np.array([click[3] for click in clicks])
+        starts = np.array(begins)
         self.as_of = max(self.as_of, int(times.max()))
         self._fast.add_all(rows, times, weights)
         self._slow.add_all(rows, times, weights)
+        self._fast_starts.add_all(rows[starts], times[starts], weights[starts])
+        self._slow_starts.add_all(rows[starts], times[starts], weights[starts])
         self._bound_memory()
+
+    def with_half_life(self, half_life_ms: float) -> ItemPopularity:
+        """A count that goes on from the items that are listed now, with another half-life."""
+        changed = ItemPopularity(
+            half_life_ms=half_life_ms,
+            gap_ms=self._starts.gap_ms,
+            partition=self.partition,
+            most_bytes=self._most_bytes,
+        )
+        changed.resume(self.snapshot(top=LISTED_ITEMS))
+        changed._starts = self._starts
+        return changed
 
     def pass_time(self, timestamp: int) -> None:
         """Let event time reach ``timestamp`` (ms), to which counts are decayed then; it never goes back."""
@@ -98,30 +127,44 @@ class ItemPopularity:
             row = self._row(item, snapshot.first_seen[index])
             self._fast.add(row, at, snapshot.counts[index])
             self._slow.add(row, at, snapshot.slow_counts[index])
+            self._fast_starts.add(row, at, snapshot.start_counts[index])
+            self._slow_starts.add(row, at, snapshot.slow_start_counts[index])
             self._category[row] = self._category[row] or snapshot.categories[index]
             self._users[row] |= snapshot.users[index]
-        unit, slow_unit = self._fast.unit(at), self._slow.unit(at)  # first: they may rescale what is there
-        self._fast.total += (snapshot.total - sum(snapshot.counts)) * unit
-        self._slow.total += (snapshot.slow_total - sum(snapshot.slow_counts)) * slow_unit
+        for counts, total, listed in (
+            (self._fast, snapshot.total, snapshot.counts),
+            (self._slow, snapshot.slow_total, snapshot.slow_counts),
+            (self._fast_starts, snapshot.start_total, snapshot.start_counts),
+            (self._slow_starts, snapshot.slow_start_total, snapshot.slow_start_counts),
+        ):
+            unit = counts.unit(at)  # first: it may rescale what is there
+            counts.total += (total - sum(listed)) * unit
 
     def snapshot(self, *, top: int) -> PopularitySnapshot:
         """List the ``top`` most popular items, by the sum of their fast and slow shares of the clicks.
 
         Among equals those first seen come first.
         """
-        count = len(self._items)
-        unit, slow_unit = self._fast.unit(self.as_of), self._slow.unit(self.as_of)
-        fast, slow = self._fast.first(count), self._slow.first(count)
         rows = most_popular(self._shares(), self._first_seen, self._items, top)
         best = np.array(rows, np.int64)
+        kinds = self._fast, self._slow, self._fast_starts, self._slow_starts
+        units = [counts.unit(self.as_of) for counts in kinds]
+        totals = [counts.total / unit for counts, unit in zip(kinds, units, strict=True)]
+        fast, slow, fast_starts, slow_starts = (
+            (counts.first(len(self._items))[best] / unit).tolist() for counts, unit in zip(kinds, units, strict=True)
+        )
         return PopularitySnapshot(
             partition=self.partition,
             as_of=self.as_of,
-            total=self._fast.total / unit,
-            slow_total=self._slow.total / slow_unit,
+            total=totals[0],
+            slow_total=totals[1],
+            start_total=totals[2],
+            slow_start_total=totals[3],
             item_ids=[self._items[row] for row in rows],
-            counts=(fast[best] / unit).tolist(),
-            slow_counts=(slow[best] / slow_unit).tolist(),
+            counts=fast,
+            slow_counts=slow,
+            start_counts=fast_starts,
+            slow_start_counts=slow_starts,
             first_seen=[self._first_seen[row] for row in rows],
             categories=[self._category[row] for row in rows],
             users=[self._users[row] for row in rows],
@@ -163,8 +206,8 @@ class ItemPopularity:
         sizes = np.array([ITEM_BYTES + len(self._items[row]) for row in best.tolist()])
         kept = np.sort(best[np.cumsum(sizes) <= most_bytes])
         rows = kept.tolist()
-        self._fast.keep(kept)
-        self._slow.keep(kept)
+        for counts in (self._fast, self._slow, self._fast_starts, self._slow_starts):
+            counts.keep(kept)
         self._items = [self._items[row] for row in rows]
         self._rows = {item: row for row, item in enumerate(self._items)}
         self._first_seen = [self._first_seen[row] for row in rows]

@@ -20,6 +20,11 @@ LISTED_ITEMS = 2000
 FADED = 1e-9
 """An item with a smaller share of the clicks than this is not listed."""
 
+COUNTS = ("counts", "slow_counts", "start_counts", "slow_start_counts")
+TOTALS = ("total", "slow_total", "start_total", "slow_start_total")
+LISTS = ("item_ids", *COUNTS, "first_seen", "categories", "users")
+"""The parallel lists of a snapshot."""
+
 
 class PopularitySnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The most popular items of one partition. Snapshots of all partitions add up, see ``merge``.
@@ -28,8 +33,10 @@ class PopularitySnapshot(msgspec.Struct, frozen=True, kw_only=True):
         partition: the partition of the click topic it was counted in, -1 for a sum.
         as_of: newest event time counted (ms); counts and totals are decayed to this moment.
         total, slow_total: decayed counts of all items together, also of those not listed.
+        start_total, slow_start_total: the same of the clicks that began a session.
         item_ids, counts, slow_counts, first_seen, categories: parallel lists; ``slow_counts`` decay ``SLOW`` times
             more slowly, ``first_seen`` in ms, category "" where unknown.
+        start_counts, slow_start_counts: parallel to them, of the clicks that began a session.
         users: parallel to them, the set of users of each item, as ``items.distinct_users`` has it.
         log_id, counted_to: accepted clicks of the log with this name have been counted up to this position, not
             included; "" and 0 if no log has been counted.
@@ -40,9 +47,13 @@ class PopularitySnapshot(msgspec.Struct, frozen=True, kw_only=True):
     as_of: int
     total: float
     slow_total: float
+    start_total: float
+    slow_start_total: float
     item_ids: list[str]
     counts: list[float]
     slow_counts: list[float]
+    start_counts: list[float]
+    slow_start_counts: list[float]
     first_seen: list[int]
     categories: list[str]
     users: list[int]
@@ -91,14 +102,26 @@ def merge(snapshots: Sequence[PopularitySnapshot], *, half_life_ms: float, top: 
     as_of = newest(snapshots)
     decays = [0.5 ** ((as_of - s.as_of) / half_life_ms) for s in snapshots]
     slow_decays = [0.5 ** ((as_of - s.as_of) / half_life_ms / SLOW) for s in snapshots]
-    total = sum(s.total * decay for s, decay in zip(snapshots, decays, strict=True))
-    slow_total = sum(s.slow_total * decay for s, decay in zip(snapshots, slow_decays, strict=True))
+    total, start_total = (
+        sum(one * decay for one, decay in zip(totals, decays, strict=True))
+        for totals in ([s.total for s in snapshots], [s.start_total for s in snapshots])
+    )
+    slow_total, slow_start_total = (
+        sum(one * decay for one, decay in zip(totals, slow_decays, strict=True))
+        for totals in ([s.slow_total for s in snapshots], [s.slow_start_total for s in snapshots])
+    )
     rows: dict[str, int] = {}
     at = [rows.setdefault(item, len(rows)) for s in snapshots for item in s.item_ids]
     lengths = [len(s.item_ids) for s in snapshots]
-    counts = np.array([count for s in snapshots for count in s.counts]) * np.repeat(decays, lengths)
-    slow_counts = np.array([count for s in snapshots for count in s.slow_counts]) * np.repeat(slow_decays, lengths)
-    fast, slow = np.bincount(at, counts, len(rows)), np.bincount(at, slow_counts, len(rows))
+
+    def summed(counts: Iterable[list[float]], by: list[float]) -> Floats:
+        """Of each item, float64 (items,)."""
+        decayed = np.array([count for one in counts for count in one]) * np.repeat(by, lengths)
+        return np.bincount(at, decayed, len(rows)).astype(np.float64)
+
+    fast, slow = summed((s.counts for s in snapshots), decays), summed((s.slow_counts for s in snapshots), slow_decays)
+    starts = summed((s.start_counts for s in snapshots), decays)
+    slow_starts = summed((s.slow_start_counts for s in snapshots), slow_decays)
     first = np.full(len(rows), np.iinfo(np.int64).max)
     np.minimum.at(first, at, np.array([seen for s in snapshots for seen in s.first_seen], np.int64))
     names, users = [""] * len(rows), [0] * len(rows)
@@ -115,9 +138,13 @@ def merge(snapshots: Sequence[PopularitySnapshot], *, half_life_ms: float, top: 
         as_of=as_of,
         total=total,
         slow_total=slow_total,
+        start_total=start_total,
+        slow_start_total=slow_start_total,
         item_ids=[items[row] for row in best],
         counts=fast[best].tolist(),
         slow_counts=slow[best].tolist(),
+        start_counts=starts[best].tolist(),
+        slow_start_counts=slow_starts[best].tolist(),
         first_seen=[first_seen[row] for row in best],
         categories=[names[row] for row in best],
         users=[users[row] for row in best],
@@ -140,5 +167,4 @@ def established(snapshot: PopularitySnapshot, known: Container[str], *, users: i
     ]
     if len(kept) == len(snapshot.item_ids):
         return snapshot
-    lists = ("item_ids", "counts", "slow_counts", "first_seen", "categories", "users")
-    return msgspec.structs.replace(snapshot, **{name: [getattr(snapshot, name)[n] for n in kept] for name in lists})
+    return msgspec.structs.replace(snapshot, **{name: [getattr(snapshot, name)[n] for n in kept] for name in LISTS})

@@ -51,6 +51,14 @@ class Batch:
     ring_theme: Tensor
     ring_sessions: Tensor
 
+    @property
+    def newest_age(self) -> Tensor:
+        """Seconds from the last event of each user to the request, float32 (B,); 0 where there is no event."""
+        if not self.ages.shape[1]:
+            return torch.zeros(len(self.ages), device=self.ages.device)
+        last = (self.mask.sum(1, keepdim=True) - 1).clamp(min=0)
+        return self.ages.gather(1, last).squeeze(1)
+
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device; itself if it is there already."""
         tensors = {field.name: getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)}

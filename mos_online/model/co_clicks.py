@@ -13,9 +13,9 @@ from mos_online.model.neighbours import MOMENT, Neighbours
 ASKED = 10
 """The neighbours of so many last items of a user are asked, at most."""
 
-FACTS = 5
+FACTS = 6
 """What a mixture depends on: a constant, co-clicks of the items asked, the chance that a neighbour is next at all, the
-events of the history, and the time since the last of them."""
+events of the history, the time since the last of them, and whether it is the start of a session."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class Evidence:
         asked: int64 (n,), the item whose neighbour it is.
         chances: float32 (n,); those of a user add up to less than 1.
         facts: float32 (B, FACTS), see there.
+        starts: bool (B,), whether each user is at the start of a session.
     """
 
     rows: Tensor
@@ -35,6 +36,7 @@ class Evidence:
     asked: Tensor
     chances: Tensor
     facts: Tensor
+    starts: Tensor
 
     def of(self, users: Tensor) -> Evidence:
         """That of some of the users; ``users``: int64 (b,), their rows, none twice."""
@@ -46,14 +48,16 @@ class Evidence:
             asked=self.asked[kept],
             chances=self.chances[kept],
             facts=self.facts[users],
+            starts=self.starts[users],
         )
 
 
-def evidence_of(batch: Batch, neighbours: Neighbours, moment: Tensor | None = None) -> Evidence:
+def evidence_of(batch: Batch, starts: Tensor, neighbours: Neighbours, moment: Tensor | None = None) -> Evidence:
     """Ask for the neighbours of each user's last items.
 
     Args:
         batch: B users.
+        starts: bool (B,), which of them are at the start of a session, see ``Mixing.starts``.
         neighbours: of one moment, or those of several, joined.
         moment: int64 (B,), the moment of each user; None if there is only one.
     """
@@ -71,15 +75,21 @@ def evidence_of(batch: Batch, neighbours: Neighbours, moment: Tensor | None = No
     rows, chances = user[edge], weight[edge] * neighbours.chances[at]
     support = torch.zeros(len(items), device=items.device).index_add(0, user, weight * neighbours.support[place])
     mass = torch.zeros(len(items), device=items.device).index_add(0, rows, chances)
-    length = batch.mask.sum(1)
-    age = batch.ages.gather(1, (length - 1).clamp(min=0).unsqueeze(1)).squeeze(1) if batch.ages.shape[1] else mass
-    facts = [torch.ones_like(mass), torch.log1p(support) / 4, mass, torch.log1p(length.float()) / 4]
+    facts = [
+        torch.ones_like(mass),
+        torch.log1p(support) / 4,
+        mass,
+        torch.log1p(batch.mask.sum(1).float()) / 4,
+        torch.log1p(batch.newest_age) / 10,
+        starts.to(mass.dtype),
+    ]
     return Evidence(
         rows=rows,
         items=neighbours.items[at],
         asked=items[user, back][edge],
         chances=chances,
-        facts=torch.stack([*facts, torch.log1p(age) / 10], 1),
+        facts=torch.stack(facts, 1),
+        starts=starts,
     )
 
 

@@ -29,6 +29,7 @@ class MoSConfig:
         table: d_r, length of the frozen routing vectors that are part of every item's row; 0 leaves them out.
         content: d_c, length of the vectors of what the catalogue says of items; 0 leaves them out.
         realtime: length of the embedding of a candidate's real-time features.
+        gap_ms: a session ends when its user is silent for longer; what is mixed in differs at the start of one.
         id_dropout: share of item ids hidden in training, so that category rows learn to stand alone.
 
     Raises:
@@ -46,10 +47,13 @@ class MoSConfig:
     table: int = 0
     content: int = 0
     realtime: int = 8
+    gap_ms: int = 30 * 60_000
     id_dropout: float = 0.1
 
     def __post_init__(self) -> None:
         if min(self.items, self.themes, self.width, self.recent, self.short, self.theme_ring, self.realtime) < 1:
             raise ModelError(f"every size of a model must be at least 1, got {self}")
-        if min(self.categories, self.table, self.content) < 0 or not 0 <= self.id_dropout < 1:
-            raise ModelError(f"categories, table and content must be at least 0 and id_dropout in [0, 1), got {self}")
+        if min(self.categories, self.table, self.content, self.gap_ms) < 0 or not 0 <= self.id_dropout < 1:
+            raise ModelError(
+                f"categories, table, content and gap_ms must be at least 0 and id_dropout in [0, 1), got {self}"
+            )

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mos_online.model.mixing import PopularityChances
+from mos_online.model.mixing import BY_PLACE
+from mos_online.model.popularity import Place, PopularityChances, PopularNow
 
 CLICKS = 3.0
 """So many clicks of an item are added on both sides: an item that hardly anybody clicks is not corrected by chance."""
@@ -136,3 +137,51 @@ class Expectation:
 
     def _fading(self, now: PopularityChances) -> float:
         return float(0.5 ** (max(now.as_of - self._as_of, 0) / now.half_life_ms))
+
+
+class Expectations:
+    """What a model expects of all users who asked, and of those at the start of a session and inside one by themselves.
+
+    Which of these is learned depends on how the scores are corrected, see ``Mixing.correction``. By one thread.
+    """
+
+    def __init__(self, rows: int, device: torch.device | None = None) -> None:
+        """Nobody has asked yet; ``rows``, ``device``: see ``Expectation``."""
+        self._at = [Expectation(rows, device) for _ in Place]
+
+    def copied(self, kept: int) -> Expectations:
+        """As ``Expectation.copied``, of each."""
+        twin = Expectations(0)
+        twin._at = [one.copied(kept) for one in self._at]
+        return twin
+
+    def correct(
+        self,
+        how: int,
+        scores: Tensor,
+        popular: Sequence[PopularNow],
+        sizes: Sequence[int],
+        rows: Tensor,
+        counted: Tensor,
+        starts: Tensor,
+        unknown: Tensor | None = None,
+    ) -> None:
+        """Correct scores (B, C) in place, and learn from them; see ``Expectation.correct``.
+
+        Args:
+            how: ``BY_ALL`` or ``BY_PLACE``.
+            scores, popular, sizes, rows, counted, unknown: see there.
+            starts: bool (B,), which users are at the start of a session.
+        """
+        if how != BY_PLACE:
+            now = [one.at(Place.ANYWHERE) for one in popular]
+            self._at[Place.ANYWHERE].correct(scores, now, sizes, rows, counted, unknown)
+            return
+        for place, here in ((Place.INSIDE, ~starts), (Place.START, starts)):
+            if not here.any():
+                continue
+            now = [one.at(place) for one in popular]
+            part, of_part = scores[here], None if unknown is None else unknown[here]
+            placed = [int(one.sum()) for one in here.split(list(sizes))]
+            self._at[place].correct(part, now, placed, rows, counted[here], of_part)
+            scores[here] = part

@@ -10,7 +10,6 @@ items are multiplied by one number, and add up to 1 again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 
 from mos_online.model.batch import Batch
 from mos_online.model.co_clicks import FACTS, Evidence, neighbour_chances
-from mos_online.model.realtime import Realtime
+from mos_online.model.popularity import LEAST, PopularNow
 
 NEIGHBOURS, RECENT, SLOW = range(3)
 """What is mixed with the model: neighbours, and popularity at its two half-lives."""
@@ -28,42 +27,9 @@ SOURCES = 3
 LAST = 1e4
 """The scores of items that are to come last are so much lower."""
 
-LEAST = 1e-30
-"""Shares are divided by no less: if no listed item was clicked lately, none has a recent chance."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PopularityChances:
-    """Log p of the popular candidates at one moment.
-
-    Attributes:
-        columns: int64 (n,), of the scores.
-        logs: float32 (2, n), log of each one's share of the clicks on all of them, by the two half-lives.
-        shares: float32 (n,), of the clicks on all items, by the shorter one.
-        clicks, as_of, half_life_ms: see ``Realtime``.
-    """
-
-    columns: Tensor
-    logs: Tensor
-    shares: Tensor
-    clicks: float
-    as_of: int
-    half_life_ms: float
-
-    @classmethod
-    def of(cls, now: Realtime, slot: Tensor) -> Self:
-        """Of what is popular; ``slot``: int64 (items + 1,), the column of each row, -1 for those that are none."""
-        columns = slot[now.popular]
-        listed = columns >= 0
-        shares = now.facts[listed, :2]
-        return cls(
-            columns=columns[listed],
-            logs=(shares / shares.sum(0).clamp(min=LEAST)).log().T,
-            shares=shares[:, 0],
-            clicks=now.clicks,
-            as_of=now.as_of,
-            half_life_ms=now.half_life_ms,
-        )
+NOT, BY_ALL, BY_PLACE = range(3)
+"""How the scores of the model are corrected before, see ``Expectations``: not at all, by all clicks, or by those at the
+same place of a session, its start or inside."""
 
 
 class Mixing(nn.Module):
@@ -73,8 +39,10 @@ class Mixing(nn.Module):
     on the model's loss, which knows no other sources, does not touch them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gap_ms: int) -> None:
+        """Mix nothing; ``gap_ms``: a session ends when its user is silent for longer."""
         super().__init__()
+        self._gap_seconds = gap_ms / 1000
         self.register_buffer("weights", torch.zeros(SOURCES, FACTS))
         self.register_buffer("again", torch.zeros(1))
         self.register_buffer("learned", torch.zeros(1))
@@ -84,18 +52,27 @@ class Mixing(nn.Module):
         self.learned: Tensor
         self.corrected: Tensor
 
-    def set_weights(self, weights: Tensor, again: float = 0.0, *, corrected: bool = False) -> None:
+    def set_weights(self, weights: Tensor, again: float = 0.0, *, corrected: int = NOT) -> None:
         """Mix like this from now on.
 
         Args:
             weights: float32 (SOURCES, FACTS).
             again: log of what the chances of items that a user had are multiplied by, in all sources.
-            corrected: whether the scores of the model are corrected before, see ``Expectation``.
+            corrected: how the scores of the model are corrected before: ``NOT``, ``BY_ALL`` or ``BY_PLACE``.
         """
         self.weights.copy_(weights)
         self.again.fill_(again)
         self.learned.fill_(1)
         self.corrected.fill_(float(corrected))
+
+    @property
+    def correction(self) -> int:
+        """How the scores of the model are corrected before."""
+        return int(self.corrected.item())
+
+    def starts(self, batch: Batch) -> Tensor:
+        """Which of B users are at the start of a session, bool (B,): they did nothing for longer than the gap."""
+        return (batch.mask.sum(1) == 0) | (batch.newest_age > self._gap_seconds)
 
     def log_odds(self, evidence: Evidence) -> Tensor:
         """Log of the weight of each source over that of the model, float32 (B, SOURCES)."""
@@ -121,7 +98,7 @@ class Mixing(nn.Module):
         scores: Tensor,
         batch: Batch,
         evidence: Evidence,
-        popular: Sequence[PopularityChances],
+        popular: Sequence[PopularNow],
         sizes: Sequence[int],
         slot: Tensor,
         unknown: Tensor | None = None,
@@ -145,7 +122,7 @@ class Mixing(nn.Module):
         level = (scores if unknown is None else scores.masked_fill(unknown, -torch.inf)).logsumexp(1, keepdim=True)
         odds = level + self.log_odds(evidence)
         had = had_before(batch, slot, scores.shape[1])
-        self._add_popularity(scores, odds, had, popular, sizes)
+        self._add_popularity(scores, odds, had, evidence.starts.long(), popular, sizes)
         if not len(evidence.rows):
             return scores, scores
         rows, columns, log_chance, entries = neighbour_chances(evidence, slot, scores.shape[1], unknown)
@@ -156,16 +133,27 @@ class Mixing(nn.Module):
         return scores.index_put((rows, columns), torch.logaddexp(scores[rows, columns], added)), scores
 
     def _add_popularity(
-        self, scores: Tensor, odds: Tensor, had: Tensor, popular: Sequence[PopularityChances], sizes: Sequence[int]
+        self,
+        scores: Tensor,
+        odds: Tensor,
+        had: Tensor,
+        starts: Tensor,
+        popular: Sequence[PopularNow],
+        sizes: Sequence[int],
     ) -> None:
-        """Mix both kinds of popularity into scores (B, C); ``odds`` (B, SOURCES) and ``had`` (B, C): see ``mix``."""
+        """Mix both kinds of popularity into scores (B, C); ``odds`` (B, SOURCES) and ``had`` (B, C): see ``mix``.
+
+        ``starts``: int64 (B,), 1 at the start of a session, where popular is what sessions begin with.
+        """
         begin = 0
         for now, size in zip(popular, sizes, strict=True):
-            part, again = scores[begin : begin + size], had[begin : begin + size, now.columns]
+            users = slice(begin, begin + size)
+            part, again = scores[users], had[users, now.columns]
+            logs, chances = now.logs[starts[users]], now.chances[starts[users]]
             both = torch.full_like(again, -torch.inf, dtype=scores.dtype)
-            for source, logs in zip((RECENT, SLOW), now.logs, strict=True):
-                of_users = odds[begin : begin + size, source] - left_over(self.again, again.float() @ logs.exp())
-                both = torch.logaddexp(both, of_users.unsqueeze(1) + logs + self.again * again)
+            for number, source in enumerate((RECENT, SLOW)):
+                of_users = odds[users, source] - left_over(self.again, (again * chances[:, number]).sum(1))
+                both = torch.logaddexp(both, of_users.unsqueeze(1) + logs[:, number] + self.again * again)
             part[:, now.columns] = torch.logaddexp(part[:, now.columns], both)
             begin += size
 
@@ -177,8 +165,9 @@ class MixingAhead(Mixing):
     Items that a user had come last if ``leaves_out`` is 1.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, gap_ms: int) -> None:
+        """Mix nothing; ``gap_ms``: see ``Mixing``."""
+        super().__init__(gap_ms)
         self.register_buffer("delay", torch.zeros(1, dtype=torch.float64))
         self.register_buffer("leaves_out", torch.zeros(1))
         self.delay: Tensor
@@ -189,9 +178,13 @@ class MixingAhead(Mixing):
         """How much later the next session is expected (ms)."""
         return int(self.delay.item())
 
+    def starts(self, batch: Batch) -> Tensor:
+        """All of them: these lists are for the next session, bool (B,)."""
+        return torch.ones(len(batch.items), dtype=torch.bool, device=batch.items.device)
+
     def follow(self, mixing: Mixing) -> None:
         """Mix as into lists for now."""
-        self.set_weights(mixing.weights, mixing.again.item(), corrected=bool(mixing.corrected))
+        self.set_weights(mixing.weights, mixing.again.item(), corrected=mixing.correction)
         self.delay.zero_()
         self.leaves_out.zero_()
 
@@ -201,7 +194,7 @@ class MixingAhead(Mixing):
             self.follow(now)
         else:
             weights, again = self.weights + now.weights - begun.weights, self.again + now.again - begun.again
-            self.set_weights(weights, again.item(), corrected=bool(now.corrected))
+            self.set_weights(weights, again.item(), corrected=now.correction)
         return self
 
     def ordered(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ class SequenceModel(nn.Module):
         self.prior = nn.Parameter(torch.tensor([0.5, 0.5]))
         self.scale = nn.Parameter(torch.tensor(math.log(8.0)))
         self.repeat, self.dropout = RepeatBias(), Dropout(0.1)
-        self.mixing, self.ahead = Mixing(), MixingAhead()
+        self.mixing, self.ahead = Mixing(config.gap_ms), MixingAhead(config.gap_ms)
 
     def set_catalogue(
         self, category: Tensor, theme: Tensor, known: Tensor, table: Tensor | None = None, content: Tensor | None = None

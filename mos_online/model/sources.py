@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from mos_online.model.co_clicks import Evidence, neighbour_chances
-from mos_online.model.mixing import SOURCES, PopularityChances, had_share
+from mos_online.model.mixing import SOURCES, had_share
+from mos_online.model.popularity import PopularNow
 
 
 class Sources(NamedTuple):
@@ -33,7 +34,7 @@ def sources_of(
     scores: Tensor,
     had: Tensor,
     evidence: Evidence,
-    popular: Sequence[PopularityChances],
+    popular: Sequence[PopularNow],
     moment: Tensor,
     slot: Tensor,
     columns: Tensor,
@@ -57,14 +58,17 @@ def sources_of(
     speaks[:, 1] = False
     speaks[rows, 1] = True
     shares = [had_share(evidence, rows, entries, had[rows, near])]
+    starts = evidence.starts.long()
+    view = 2 * moment + starts  # what is popular at the moment of each user, and at the place
     for rate in range(SOURCES - 1):
-        whole = torch.full((len(popular), scores.shape[1]), -torch.inf, device=scores.device)
+        whole = torch.full((2 * len(popular), scores.shape[1]), -torch.inf, device=scores.device)
         share = torch.zeros(len(scores), device=scores.device)
-        for number, one in enumerate(popular):
-            whole[number, one.columns] = one.logs[rate]
+        for number, now in enumerate(popular):
+            whole[2 * number : 2 * number + 2, now.columns] = now.logs[:, rate]
             users = (moment == number).nonzero()
-            share[users.squeeze(1)] = had[users, one.columns].float() @ one.logs[rate].exp()
-        logs.append(whole[moment.unsqueeze(1), columns])
-        speaks[:, 2 + rate] = whole.isfinite().any(1)[moment]
+            chances = now.chances[starts[users.squeeze(1)], rate]
+            share[users.squeeze(1)] = (had[users, now.columns] * chances).sum(1)
+        logs.append(whole[view.unsqueeze(1), columns])
+        speaks[:, 2 + rate] = whole.isfinite().any(1)[view]
         shares.append(share)
     return Sources(torch.stack(logs, 1), speaks, torch.stack(shares, 1))

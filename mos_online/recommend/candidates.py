@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.model.checkpoint import ModelCheckpoint
-from mos_online.model.mixing import PopularityChances
+from mos_online.model.popularity import PopularNow
 from mos_online.model.realtime import realtime_of
 from mos_online.model.settled import settle
 from mos_online.model.with_themes import with_themes
@@ -43,7 +43,7 @@ class Candidates:
     order: list[int]
     slot: Tensor
     parts: list[Tensor]
-    popular: PopularityChances
+    popular: PopularNow
     columns: Tensor
 
 
@@ -172,6 +172,6 @@ class CandidateItems:
             order=order.tolist(),
             slot=slot,
             parts=[part.T.contiguous() for part in matrix[order].split(sizes)],
-            popular=PopularityChances.of(now, slot),
+            popular=PopularNow(now, slot),
             columns=order,
         )

@@ -8,6 +8,8 @@ from typing import Final
 from mos_online.contracts import FallbackReason, RankedItem
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.model.batch import History
+from mos_online.model.popularity import Place
+from mos_online.model.realtime import realtime_of
 from mos_online.recommend.candidates import Candidates
 from mos_online.recommend.query import Query
 from mos_online.themes.routed import UNROUTED
@@ -24,23 +26,33 @@ def fallback_reason(history: History) -> FallbackReason | None:
 
 
 class PopularItems:
-    """Items that are popular now, most popular first; behind them those of the training log, with score 0."""
+    """Items that are popular now at one place of a session, most popular first.
+
+    Behind them come those of the training log, with score 0. Scores are shares of the clicks, see ``Realtime.placed``.
+    """
 
     def __init__(self, popularity: PopularitySnapshot, trained: Sequence[str]) -> None:
         """Rank ``popularity`` by recent counts; ``trained`` are the most popular items of the training log."""
-        counted = sorted(zip(popularity.counts, popularity.item_ids, strict=True), key=lambda one: (-one[0], one[1]))
-        total = max(popularity.total, 1e-9)
-        listed = set(popularity.item_ids)
-        self._ranked = [(item, count / total) for count, item in counted]
-        self._ranked += [(item, 0.0) for item in trained if item not in listed]
+        rows = {item: row for row, item in enumerate(popularity.item_ids)}
+        now, names = realtime_of(popularity, {item: row + 1 for item, row in rows.items()}), popularity.item_ids
+        others = [(item, 0.0) for item in trained if item not in rows]
+        self._ranked = {
+            place: [*sorted(zip(names, now.shares(place)[:, 0].tolist(), strict=True), key=_first), *others]
+            for place in (Place.INSIDE, Place.START)
+        }
 
-    def ranking(self, query: Query, candidates: Candidates) -> list[RankedItem]:
-        """The ``query.k`` most popular items that it does not exclude."""
-        excluded = set(query.exclude)
-        chosen = [one for one in self._ranked[: query.k + len(excluded)] if one[0] not in excluded]
+    def ranking(self, query: Query, candidates: Candidates, *, start: bool) -> list[RankedItem]:
+        """The ``query.k`` most popular items that it does not exclude, at the start of a session or inside one."""
+        excluded, ranked = set(query.exclude), self._ranked[Place.START if start else Place.INSIDE]
+        chosen = [one for one in ranked[: query.k + len(excluded)] if one[0] not in excluded]
         return [
             RankedItem(item_id=item, score=score, theme=_theme(item, candidates)) for item, score in chosen[: query.k]
         ]
+
+
+def _first(one: tuple[str, float]) -> tuple[float, str]:
+    """The most popular first, equals by name."""
+    return -one[1], one[0]
 
 
 def _theme(item: str, candidates: Candidates) -> int:

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from mos_online.model.batch import Batch, History
 from mos_online.model.co_clicks import Evidence
-from mos_online.model.mixing import LEAST, Mixing, MixingAhead, had_before
+from mos_online.model.mixing import Mixing, MixingAhead, had_before
 from mos_online.model.mixture_weights import Clicked, MixtureWeights, divided, loss_of, most_likely
+from mos_online.model.popularity import LEAST
 from mos_online.model.sources import sources_of
 from mos_online.recommend.candidates import Candidates
 from mos_online.recommend.query import Query
@@ -211,7 +212,7 @@ class LiveMixing:
             return
         learned = most_likely(clicked, trained, learned, steps=10)
         mixing = copy.deepcopy(self._trained)
-        mixing.set_weights(learned.weights.float(), learned.again.item(), corrected=bool(mixing.corrected))
+        mixing.set_weights(learned.weights.float(), learned.again.item(), corrected=mixing.correction)
         ahead = copy.deepcopy(self._trained_ahead).move(self._trained, mixing)
         self.mixing, self.ahead, self.learned_from = mixing, ahead, len(clicked.facts)
 

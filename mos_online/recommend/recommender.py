@@ -18,7 +18,7 @@ from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot, establis
 from mos_online.model.batch import collate
 from mos_online.model.checkpoint import ModelCheckpoint
 from mos_online.model.co_clicks import evidence_of
-from mos_online.model.expectation import Expectation
+from mos_online.model.expectation import Expectations
 from mos_online.model.neighbours import Neighbours
 from mos_online.recommend.candidates import SPARE, CandidateItems, Candidates
 from mos_online.recommend.explanation import clicked_together, theme_shares
@@ -105,10 +105,10 @@ class Recommender:
         twin.observe_popularity(self._popularity)
         return twin
 
-    def _no_expectations(self) -> tuple[Expectation, Expectation]:
+    def _no_expectations(self) -> tuple[Expectations, Expectations]:
         """Of lists for now, and of those for the next session, when nobody has asked."""
         rows = len(self._model.item_theme)
-        return Expectation(rows), Expectation(rows)
+        return Expectations(rows), Expectations(rows)
 
     def branched(self, *, own_router: bool) -> Recommender:
         """The same model as it was trained, for other users; it shares the weights, and both observe by themselves.
@@ -191,15 +191,16 @@ class Recommender:
         with torch.inference_mode():
             users = model.encode(batch)
             alone = scores_of(model, users, batch, candidates)
-            evidence = evidence_of(batch, neighbours)
+            evidence = evidence_of(batch, mixing.starts(batch), neighbours)
             sizes = [len(queries)]
-            if mixing.corrected:
+            if how := mixing.correction:
                 counted = torch.zeros(len(queries), dtype=torch.bool).index_fill(0, teaching, value=True)
                 counted |= (batch.items > 0).any(1) & ahead
-                self._expectations[ahead].correct(alone, [candidates.popular], sizes, candidates.columns, counted)
+                now = [candidates.popular]
+                self._expectations[ahead].correct(how, alone, now, sizes, candidates.columns, counted, evidence.starts)
             kept = alone[teaching]
             scores, others = mixing.mix(alone, batch, evidence, [candidates.popular], sizes, candidates.slot)
-            levels = scores.logsumexp(1).tolist()
+            levels, begins = scores.logsumexp(1).tolist(), evidence.starts.tolist()
             exclude(scores, queries, candidates)
             most = max([FIRST_ITEMS if found else 1, *(query.k for query in queries)])
             scores, others = (mixing.ordered(one, batch, candidates.slot) for one in (scores, others))
@@ -216,7 +217,7 @@ class Recommender:
         )
         for row, (query, history) in enumerate(zip(queries, histories, strict=True)):
             if (reason := fallback_reason(history)) is not None:
-                popular_items = popular.ranking(query, candidates)
+                popular_items = popular.ranking(query, candidates, start=begins[row])
                 rankings.append(make(items=popular_items, themes=[], fallback=reason))
                 continue
             rows = [candidates.order[column] for column in columns[row, : query.k].tolist()]

@@ -69,6 +69,7 @@ class ClickLog:
         items: columns item_id, title, category.
         categories: item_id -> category, for the items that have one.
         types: what the types of events mean.
+        gap_ms: a session ends when its user is silent for longer.
     """
 
     events: pl.DataFrame
@@ -76,6 +77,7 @@ class ClickLog:
     items: pl.DataFrame
     categories: dict[str, str]
     types: EventTypes
+    gap_ms: int
 
     @classmethod
     def cut(cls, events: pl.DataFrame, items: pl.DataFrame, sessions: SessionConfig) -> Self:
@@ -88,15 +90,23 @@ class ClickLog:
         """
         named = with_sessions(events, sessions)
         by_time = named.with_row_index("at").sort("timestamp", "event_id")
-        return cls(events=named, by_time=by_time, items=items, categories=item_categories(items), types=sessions.types)
+        return cls(
+            events=named,
+            by_time=by_time,
+            items=items,
+            categories=item_categories(items),
+            types=sessions.types,
+            gap_ms=sessions.gap,
+        )
 
     @classmethod
-    def of_sessions(cls, sessions: Iterable[Session], types: EventTypes) -> Self:
+    def of_sessions(cls, sessions: Iterable[Session], types: EventTypes, *, gap_ms: int) -> Self:
         """Take sessions that have been cut already, such as the stream has closed them.
 
         Args:
             sessions: in any order; of an event that is in several of them, cut by other rules, the last one counts.
             types: what the types of events mean.
+            gap_ms: silence that ends a session.
         """
         rows, category = [], dict[str, str]()
         for session in sessions:
@@ -118,6 +128,7 @@ class ClickLog:
             items=items.with_columns(pl.lit(None, pl.String).alias("title")),
             categories=category,
             types=types,
+            gap_ms=gap_ms,
         )
 
     @cached_property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from mos_online.model.co_clicks import evidence_of
-from mos_online.model.mixing import had_before
+from mos_online.model.mixing import BY_ALL, BY_PLACE, NOT, Mixing, had_before
 from mos_online.model.mixture_weights import Clicked, MixtureWeights, divided, most_likely
 from mos_online.model.neighbours import Neighbours
 from mos_online.model.sequence_model import SequenceModel
@@ -27,55 +27,56 @@ def learn_mixing(model: SequenceModel, data: ExampleLog) -> None:
     """Set the weights of ``model.mixing`` to those that make the targets most likely.
 
     Weights that were learned before are where the new ones begin, and what they are pulled to. The scores of the model
-    are corrected before if that makes the targets more likely, see ``Expectation``.
+    are corrected before in the way that makes the targets most likely, if one does, see ``Expectations``.
 
     Args:
         model: everything else of it stays as it is.
         data: later examples than it has learned, in order of time, with neighbours; without them nothing is learned.
     """
-    mixing, found = model.mixing, said_of(model, data)
-    if found is None or len(found[0].facts) < (FEWEST_ANEW if mixing.learned else FEWEST):
+    mixing, found = model.mixing, said_of(model, data, model.mixing)
+    if not found or len(found[NOT].facts) < (FEWEST_ANEW if mixing.learned else FEWEST):
         return
     before = MixtureWeights.of(mixing) if mixing.learned else None
-    plain, corrected = (most_likely(clicked, before) for clicked in found)
-    better = corrected if corrected.loss < plain.loss - LEAST_GAIN else plain
-    mixing.set_weights(better.weights.float(), better.again.item(), corrected=better is corrected)
+    tried = [most_likely(clicked, before) for clicked in found]
+    best = NOT
+    for how in (BY_ALL, BY_PLACE):
+        if tried[how].loss < tried[best].loss - LEAST_GAIN:
+            best = how
+    mixing.set_weights(tried[best].weights.float(), tried[best].again.item(), corrected=best)
 
 
-def said_of(model: SequenceModel, data: ExampleLog) -> tuple[Clicked, Clicked] | None:
-    """What the model and each source say of the targets of a log; the model as it is, and corrected.
+def said_of(model: SequenceModel, data: ExampleLog, mixing: Mixing) -> list[Clicked]:
+    """What the model and each source say of the targets of a log, by the correction of the model: ``NOT`` to it first.
 
-    None: it has no neighbours.
+    Empty: the log has no neighbours. ``mixing`` tells who is at the start of a session.
     """
     model.eval()
-    ranking = CatalogueRanking(model)
+    ranking = CatalogueRanking(model, mixing=mixing)
     chunks = (chunk.to(model.device) for chunk in in_chunks(data))
-    found = [_clicked(ranking, chunk, chunk.neighbours) for chunk in chunks if chunk.neighbours is not None]
-    if not found:
-        return None
-    plain, corrected = (Clicked.joined(parts) for parts in zip(*found, strict=True))
-    return plain, corrected
+    found = [_clicked(ranking, one, one.neighbours) for one in chunks if one.neighbours is not None]
+    return [Clicked.joined(parts) for parts in zip(*found, strict=True)]
 
 
 @torch.inference_mode()
-def _clicked(ranking: CatalogueRanking, data: Examples, neighbours: Neighbours) -> tuple[Clicked, Clicked]:
-    """What the model and each source say of the targets of some examples; the model as it is, and corrected."""
+def _clicked(ranking: CatalogueRanking, data: Examples, neighbours: Neighbours) -> list[Clicked]:
+    """The same of some examples."""
     scores, unknown = ranking.model_scores(data)
-    evidence = evidence_of(data.batch, neighbours, data.moment)
+    evidence = evidence_of(data.batch, ranking.starts(data), neighbours, data.moment)
     had = had_before(data.batch, ranking.slot, scores.shape[1])
     target = ranking.slot[data.targets.clamp(min=1)].unsqueeze(1)
     popular = ranking.popular(data)
     said = sources_of(scores, had, evidence, popular, data.moment, ranking.slot, target, unknown)
-    ranking.correct(data, popular, scores, unknown)
-    corrected = scores.masked_fill(unknown, -torch.inf).log_softmax(1)
     logs = said.logs.squeeze(2)
     fair = (data.targets > 0) & logs[:, 0].isfinite()
     again = had.gather(1, target)
-    own = torch.cat([corrected.gather(1, target), logs[:, 1:]], 1)
-    both = []
-    for chances in (logs, own):
-        plain, of_had = divided(chances, again)
-        both.append(
+    found = []
+    for how in (NOT, BY_ALL, BY_PLACE):
+        own = scores.clone()
+        if how:
+            ranking.correct(data, popular, own, unknown, how)
+        own = own.masked_fill(unknown, -torch.inf).log_softmax(1).gather(1, target)
+        plain, of_had = divided(torch.cat([own, logs[:, 1:]], 1), again)
+        found.append(
             Clicked(
                 plain=plain[fair],
                 had=of_had[fair],
@@ -84,4 +85,4 @@ def _clicked(ranking: CatalogueRanking, data: Examples, neighbours: Neighbours) 
                 facts=evidence.facts[fair],
             )
         )
-    return both[0], both[1]
+    return found

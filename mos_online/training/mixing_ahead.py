@@ -41,11 +41,11 @@ def learn_mixing_ahead(model: SequenceModel, data: ExampleLog) -> None:
     waits = [data.log.times[one.positions] - one.asked for one in data.moments if one.asked is not None]
     if not waits:
         return
-    corrected, before = bool(ahead.corrected), MixtureWeights.of(ahead)
+    corrected, before = ahead.correction, MixtureWeights.of(ahead)
     best, base = _Tried(0.0, ahead.delay_ms, before), None
     for delay in (ahead.delay_ms, int(np.median(np.concatenate(waits)))):
-        found = said_of(model, replace(data, delay_ms=delay))
-        if found is None or len(found[0].facts) < FEWEST:
+        found = said_of(model, replace(data, delay_ms=delay), ahead)
+        if not found or len(found[0].facts) < FEWEST:
             return
         clicked = found[corrected]
         half = len(clicked.facts) // 2

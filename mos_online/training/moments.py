@@ -72,7 +72,7 @@ def moments(
         if (np.diff(asked) < 0).any() or (asked >= log.times[positions]).any():
             raise DatasetError("positions must be asked for before they come, in the order in which they are asked for")
         begins = np.searchsorted(log.times[log.order], asked)
-    counts = ItemPopularity(half_life_ms=half_life_ms, partition=-1)
+    counts = ItemPopularity(half_life_ms=half_life_ms, gap_ms=log.gap_ms, partition=-1)
     rows = catalogue.rows_of(log.by_time["item_id"].to_list())
     newest = np.maximum(np.concatenate([[0], np.maximum.accumulate(rows)]), known)
     done = max(0, int(begins[0]) - WARM_UP_CLICKS)

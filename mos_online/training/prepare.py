@@ -127,7 +127,7 @@ def prepare(
     vectors = item_vectors(items, set(past["item_id"]))
     catalogue = Catalogue.of_log(log, vectors)
     routing = route_log(router, catalogue, log)
-    sizes = _sizes(config, catalogue, router)
+    sizes = _sizes(config, catalogue, router, log)
     sequences = SequenceLog(log.events, catalogue, routing.event_theme, routing.themes)
 
     def walked(chosen: Ints, size: int, asked: Ints | None = None) -> Iterator[Moment]:
@@ -194,7 +194,7 @@ def untrained_model(data: TrainingData, *, seed: int, alike: bool) -> MoS:
     return model
 
 
-def _sizes(config: TrainConfig, catalogue: Catalogue, router: Router) -> MoSConfig:
+def _sizes(config: TrainConfig, catalogue: Catalogue, router: Router, log: ClickLog) -> MoSConfig:
     return MoSConfig(
         backbone=config.backbone,
         items=len(catalogue.items),
@@ -206,4 +206,5 @@ def _sizes(config: TrainConfig, catalogue: Catalogue, router: Router) -> MoSConf
         theme_ring=config.theme_ring,
         table=router.dimensions,
         content=catalogue.content.shape[1],
+        gap_ms=log.gap_ms,
     )

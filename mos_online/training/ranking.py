@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from mos_online.model.co_clicks import evidence_of
-from mos_online.model.expectation import Expectation
-from mos_online.model.mixing import Mixing, PopularityChances
+from mos_online.model.expectation import Expectations
+from mos_online.model.mixing import BY_ALL, Mixing
+from mos_online.model.popularity import PopularNow
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.training.examples import ExampleLog, Examples
 
@@ -46,13 +47,13 @@ class CatalogueRanking:
     """
 
     def __init__(
-        self, model: SequenceModel, expectation: Expectation | None = None, mixing: Mixing | None = None
+        self, model: SequenceModel, expectations: Expectations | None = None, mixing: Mixing | None = None
     ) -> None:
         """Rank with a model; its themes must not change meanwhile.
 
         Args:
             model: that ranks.
-            expectation: of this model, on earlier examples; None: there were none.
+            expectations: of this model, on earlier examples; None: there were none.
             mixing: what is mixed in; None: the model's for now.
         """
         self._model, self._mixing = model, mixing if mixing is not None else model.mixing
@@ -60,7 +61,7 @@ class CatalogueRanking:
         self.everything = torch.argsort(theme, stable=True) + 1
         self.slot = torch.full((len(theme) + 1,), -1, device=model.device)
         self.slot[self.everything] = torch.arange(len(theme), device=model.device)
-        self._expectation = expectation or Expectation(len(self.slot), model.device)
+        self._expectations = expectations or Expectations(len(self.slot), model.device)
 
     def scores(self, data: Examples) -> tuple[Tensor, Tensor]:
         """Score all items for the users of some examples, as the service does, with neighbours and popularity mixed in.
@@ -77,15 +78,20 @@ class CatalogueRanking:
         scores, unknown = self.model_scores(data)
         if data.neighbours is None or not self._mixing.learned:
             return scores, unknown
-        evidence, popular = evidence_of(data.batch, data.neighbours, data.moment), self.popular(data)
-        if self._mixing.corrected:
-            self.correct(data, popular, scores, unknown)
+        starts, popular = self.starts(data), self.popular(data)
+        evidence = evidence_of(data.batch, starts, data.neighbours, data.moment)
+        if how := self._mixing.correction:
+            self.correct(data, popular, scores, unknown, how)
         mixed, _ = self._mixing.mix(scores, data.batch, evidence, popular, data.sizes, self.slot, unknown)
         return self._mixing.ordered(mixed, data.batch, self.slot), unknown
 
-    def popular(self, data: Examples) -> list[PopularityChances]:
+    def popular(self, data: Examples) -> list[PopularNow]:
         """What popularity says at each moment."""
-        return [PopularityChances.of(one, self.slot) for one in data.popular]
+        return [PopularNow(one, self.slot) for one in data.popular]
+
+    def starts(self, data: Examples) -> Tensor:
+        """Which users are at the start of a session, bool (B,)."""
+        return self._mixing.starts(data.batch)
 
     def model_scores(self, data: Examples) -> tuple[Tensor, Tensor]:
         """The same of the model alone."""
@@ -95,10 +101,15 @@ class CatalogueRanking:
         scores = model.score_moments(users, self.everything, data.popular, data.sizes, nothing)
         return model.add_repeats(scores, data.batch, self.slot), self.everything > self._seen(data).unsqueeze(1)
 
-    def correct(self, data: Examples, popular: Sequence[PopularityChances], scores: Tensor, unknown: Tensor) -> None:
-        """Correct what ``model_scores`` gave, in place, see ``Expectation``."""
-        asked = (data.batch.items > 0).any(1)
-        self._expectation.correct(scores, popular, data.sizes, self.everything, asked, unknown)
+    def correct(
+        self, data: Examples, popular: Sequence[PopularNow], scores: Tensor, unknown: Tensor, how: int = BY_ALL
+    ) -> None:
+        """Correct what ``model_scores`` gave, in place, by all clicks or by those at each place of a session.
+
+        See ``Expectations``.
+        """
+        asked, starts = (data.batch.items > 0).any(1), self.starts(data)
+        self._expectations.correct(how, scores, popular, data.sizes, self.everything, asked, starts, unknown)
 
     def rank(self, data: Examples, scores: Tensor, unknown: Tensor, log_share: Tensor) -> Ranked:
         """Rank the targets.

@@ -68,7 +68,7 @@ class VirtualStream:
         self.joiner = Joiner(rules)
         self._sessionizer = Sessionizer(sessions, partition=0)
         self._accepted = self._sessionizer.accepted = AcceptedLog()
-        self._counts = PartitionCount(half_life_ms=half_life_ms, partition=0, limits=limits)
+        self._counts = PartitionCount(half_life_ms=half_life_ms, gap_ms=sessions.gap, partition=0, limits=limits)
         self._together = PartitionCoClicks(
             half_life_ms=co_click_half_life_ms, window_ms=sessions.gap, partition=0, limits=limits
         )

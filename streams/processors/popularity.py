@@ -136,7 +136,9 @@ class PopularityProcessor(Processor[AcceptedClicks]):
         together = await self._stores.in_thread(lambda: self._store.read_co_clicks(number))
         row = next((snapshot for snapshot in stored if snapshot.partition == number), None)
         half_life, co_click_half_life = self._half_lives
-        counts = PartitionCount(half_life_ms=half_life, partition=number, limits=self._limits, stored=row)
+        counts = PartitionCount(
+            half_life_ms=half_life, gap_ms=self.rules.gap, partition=number, limits=self._limits, stored=row
+        )
         pairs = PartitionCoClicks(
             half_life_ms=co_click_half_life,
             window_ms=self.rules.gap,

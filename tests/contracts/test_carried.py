@@ -123,7 +123,7 @@ def test_an_envelope_that_is_replayed_has_every_field() -> None:
 
 
 def test_a_category_that_is_a_list_is_no_category() -> None:
-    popularity = ItemPopularity(partition=0, half_life_ms=1000)
+    popularity = ItemPopularity(gap_ms=1000, partition=0, half_life_ms=1000)
     popularity.observe(CLICK, EventTypes.parse())
     assert popularity.snapshot(top=10).categories == [""]
 

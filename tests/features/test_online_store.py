@@ -78,9 +78,13 @@ def popularity(partition: int, *, as_of: int = NOW, items: int = 3) -> Popularit
         as_of=as_of,
         total=10 / 3,
         slow_total=100 / 3,
+        start_total=5 / 3,
+        slow_start_total=50 / 3,
         item_ids=names,
         counts=[1 / (n + 3) for n in range(items)],
         slow_counts=[10 / (n + 3) for n in range(items)],
+        start_counts=[0.5 / (n + 3) for n in range(items)],
+        slow_start_counts=[5 / (n + 3) for n in range(items)],
         first_seen=[as_of - n for n in range(items)],
         categories=["" if n % 2 else "news" for n in range(items)],
         users=list(range(items)),
@@ -131,9 +135,13 @@ def test_what_the_plain_feast_sdk_pushes_is_read(store: OnlineStore, place: Sett
         "as_of": NOW,
         "total": 4.0,
         "slow_total": 40.0,
+        "start_total": 2.0,
+        "slow_start_total": 20.0,
         "item_ids": ["a", "b"],
         "counts": [2.0, 1.0],
         "slow_counts": [20.0, 10.0],
+        "start_counts": [1.0, 0.5],
+        "slow_start_counts": [10.0, 5.0],
         "first_seen": [1, 2],
         "categories": ["news", ""],
         "users": [bytes([1] * 32), bytes(32)],
@@ -145,6 +153,8 @@ def test_what_the_plain_feast_sdk_pushes_is_read(store: OnlineStore, place: Sett
     feast.FeatureStore(repo_path=str(place.feast_dir)).push("item_popularity_push", pd.DataFrame([row]))
     (read,) = store.read_popularity(3)
     assert (read.partition, read.as_of, read.item_ids, read.counts) == (2, NOW, ["a", "b"], [2.0, 1.0])
+    assert (read.start_total, read.slow_start_total) == (2.0, 20.0)
+    assert (read.start_counts, read.slow_start_counts) == ([1.0, 0.5], [10.0, 5.0])
     assert [bits.bit_count() for bits in read.users] == [32, 0]
     assert (read.log_id, read.counted_to, read.read_to) == ("a log", 7000, 5)
 

@@ -65,7 +65,7 @@ def test_sessions_keep_the_themes_of_their_time_and_items_have_those_of_today(ch
         return MOVED
 
     routers = RouterTimeline(BASE, [revision], load)
-    log = ClickLog.of_sessions(SESSIONS, EventTypes.parse("*:1"))
+    log = ClickLog.of_sessions(SESSIONS, EventTypes.parse("*:1"), gap_ms=1000)
     catalogue = grown_catalogue(champion, log)
     routing = routed_in_service(log, catalogue, SESSIONS, routers)
     found = dict(zip(log.events["event_id"].to_list(), routing.event_theme.tolist(), strict=True))

@@ -106,7 +106,8 @@ class System:
     def __post_init__(self) -> None:
         limits = UserLimits(per_item=5.0, in_all=100.0)
         self.counts = [
-            PartitionCount(half_life_ms=HALF_LIFE, partition=n, limits=limits) for n in range(self.topic.partitions)
+            PartitionCount(half_life_ms=HALF_LIFE, gap_ms=GAP, partition=n, limits=limits)
+            for n in range(self.topic.partitions)
         ]
         self.pairs = [
             PartitionCoClicks(half_life_ms=4 * HALF_LIFE, window_ms=GAP, partition=n, limits=limits)

@@ -85,12 +85,12 @@ class Worker:
 
 
 def count(limits: UserLimits = NO_LIMITS, stored: PopularitySnapshot | None = None) -> PartitionCount:
-    return PartitionCount(half_life_ms=HALF_LIFE, partition=0, limits=limits, stored=stored)
+    return PartitionCount(gap_ms=RULES.gap, half_life_ms=HALF_LIFE, partition=0, limits=limits, stored=stored)
 
 
 def expected(sessions: Sequence[Session]) -> PopularitySnapshot:
     """One count of the actions of all sessions."""
-    whole = ItemPopularity(half_life_ms=HALF_LIFE, partition=0)
+    whole = ItemPopularity(gap_ms=RULES.gap, half_life_ms=HALF_LIFE, partition=0)
     for session in sessions:
         for event in actions_of(session):
             weight = RULES.types[event.event_type].weight
@@ -128,6 +128,46 @@ def test_every_action_of_every_session_counts_once_and_nothing_else_does(
             if data.draw(st.booleans(), label="the row is written"):
                 written = counts.snapshot(top=100)
     assert_same(counts.snapshot(top=100), expected(list(worker.sessions.values())))
+
+
+def begun(published: Sequence[AcceptedClicks]) -> dict[str, float]:
+    """The decayed clicks on each item that began a session: their users' newest ones were more than a gap away."""
+    newest: dict[str, int] = {}
+    found: list[tuple[str, int, float]] = []
+    done = -1
+    for message in published:
+        for position, time, weight, user, item, *_ in message.clicks():
+            if position > done:
+                if user not in newest or abs(time - newest[user]) > RULES.gap:
+                    found.append((item, time, weight))
+                newest[user] = max(time, newest.get(user, time))
+                done = position
+    now = max(message.timestamp + max(message.times) for message in published)
+    counts: dict[str, float] = {}
+    for item, time, weight in found:
+        counts[item] = counts.get(item, 0.0) + weight * 0.5 ** ((now - time) / HALF_LIFE)
+    return counts
+
+
+@settings(max_examples=200, deadline=None)
+@given(logs(), st.data())
+def test_what_began_a_session_is_known_after_kills_if_the_last_records_are_read_again(
+    log: list[list[Click]], data: st.DataObject
+) -> None:
+    worker = Worker(log, [], {})
+    worker.run(len(log), every=2)
+    written: PopularitySnapshot | None = None
+    kills = data.draw(st.lists(st.integers(0, len(worker.published)), max_size=3), label="kills")
+    for stop in [*sorted(kills), len(worker.published)]:
+        counts = count(stored=written)
+        for offset in range(stop):
+            counts.take(worker.published[offset], offset=offset)
+            if data.draw(st.booleans(), label="the row is written"):
+                written = counts.snapshot(top=100)
+    found = counts.snapshot(top=100)
+    expected = begun(worker.published) if worker.published else {}
+    have = {item: one for item, one in zip(found.item_ids, found.start_counts, strict=True) if one}
+    assert have == pytest.approx(expected, rel=1e-9)
 
 
 def accepted_of(clicks: list[Click]) -> list[AcceptedClick]:

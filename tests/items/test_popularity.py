@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from random import Random
 
+import msgspec
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 from mos_online.contracts import SESSION_END, Click, Context, EventTypes, Scalar
 from mos_online.items.distinct_users import MOST, least_bits, user_bit
 from mos_online.items.popularity import ITEM_BYTES, ItemPopularity
-from mos_online.items.snapshot import SLOW, PopularitySnapshot, established, merge
+from mos_online.items.snapshot import COUNTS, LISTS, SLOW, TOTALS, PopularitySnapshot, established, merge
 from mos_online.model.realtime import realtime_of
 
 HALF_LIFE = 1000.0
+GAP = 300
 
 
 def click(item: str, timestamp: int, *, category: Scalar = None, event_type: str = "click") -> Click:
@@ -26,7 +28,7 @@ def click(item: str, timestamp: int, *, category: Scalar = None, event_type: str
 
 
 def counted(clicks: Sequence[Click], partition: int = 0) -> ItemPopularity:
-    popularity = ItemPopularity(half_life_ms=HALF_LIFE, partition=partition)
+    popularity = ItemPopularity(gap_ms=GAP, half_life_ms=HALF_LIFE, partition=partition)
     for one in clicks:
         popularity.observe(one, EventTypes.parse())
     return popularity
@@ -83,6 +85,62 @@ def test_partitions_add_up(clicks: list[Click], partitions: int, random: Random)
     assert_counts(merged, clicks)
 
 
+VISITS = st.lists(
+    st.tuples(st.sampled_from("uvwx"), st.sampled_from("abc"), st.integers(0, 2 * GAP)), min_size=1, max_size=40
+)
+
+
+def visits(steps: list[tuple[str, str, int]]) -> tuple[list[Click], list[Click]]:
+    """Clicks in order of time, and those of them that begin a session."""
+    now, clicks, starts, newest = 0, list[Click](), list[Click](), dict[str, int]()
+    for user, item, step in steps:
+        now += step
+        one = msgspec.structs.replace(click(item, now), user_id=user)
+        clicks.append(one)
+        if user not in newest or now - newest[user] > GAP:
+            starts.append(one)
+        newest[user] = now
+    return clicks, starts
+
+
+@settings(deadline=None)
+@given(VISITS, st.integers(0, 40), st.integers(1, 3))
+def test_clicks_that_begin_a_session_are_counted_by_themselves_too(
+    steps: list[tuple[str, str, int]], stopped_after: int, partitions: int
+) -> None:
+    """Also after a restart which hears the earlier clicks again, and over partitions, each with users of its own."""
+    clicks, starts = visits(steps)
+    parts = []
+    for number in range(partitions):
+        mine = [one for one in clicks if ord(one.user_id) % partitions == number]
+        resumed = ItemPopularity(gap_ms=GAP, half_life_ms=HALF_LIFE, partition=number)
+        resumed.resume(counted(mine[:stopped_after], number).snapshot(top=100))
+        again = [(one.user_id, one.item_id, one.timestamp, 0.0, None) for one in mine[:stopped_after]]
+        resumed.add_all(again)
+        for one in mine[stopped_after:]:
+            resumed.observe(one, EventTypes.parse())
+        parts.append(resumed.snapshot(top=100))
+    merged = merge(parts, half_life_ms=HALF_LIFE, top=100)
+    now = clicks[-1].timestamp
+    for half_life, counts, total in (
+        (HALF_LIFE, merged.start_counts, merged.start_total),
+        (SLOW * HALF_LIFE, merged.slow_start_counts, merged.slow_start_total),
+    ):
+        expected = dict.fromkeys(merged.item_ids, 0.0)
+        for one in starts:
+            expected[one.item_id] += 0.5 ** ((now - one.timestamp) / half_life)
+        assert dict(zip(merged.item_ids, counts, strict=True)) == pytest.approx(expected, rel=1e-9)
+        assert total == pytest.approx(sum(expected.values()), rel=1e-9)
+
+
+def test_another_half_life_forgets_neither_what_began_a_session_nor_who_clicked_last() -> None:
+    before = counted([click("a", 0), click("b", GAP)])
+    after = before.with_half_life(10 * HALF_LIFE)
+    assert after.snapshot(top=9) == before.snapshot(top=9)
+    after.observe(click("c", 2 * GAP), EventTypes.parse())
+    assert dict(zip((found := after.snapshot(top=9)).item_ids, found.start_counts, strict=True))["c"] == 0
+
+
 def shares(snapshot: PopularitySnapshot) -> dict[str, float]:
     rows = zip(snapshot.item_ids, snapshot.counts, snapshot.slow_counts, strict=True)
     return {item: fast / snapshot.total + slow / snapshot.slow_total for item, fast, slow in rows}
@@ -137,7 +195,7 @@ def test_of_equals_the_one_seen_first_is_listed_whatever_the_order_of_arrival() 
 @settings(deadline=None)
 @given(LOGS, st.integers(0, 40))
 def test_a_restart_changes_nothing(clicks: list[Click], stopped_after: int) -> None:
-    resumed = ItemPopularity(half_life_ms=HALF_LIFE, partition=0)
+    resumed = ItemPopularity(gap_ms=GAP, half_life_ms=HALF_LIFE, partition=0)
     resumed.resume(counted(clicks[:stopped_after]).snapshot(top=100))
     for one in clicks[stopped_after:]:
         resumed.observe(one, EventTypes.parse())
@@ -146,7 +204,7 @@ def test_a_restart_changes_nothing(clicks: list[Click], stopped_after: int) -> N
 
 def test_a_restart_keeps_the_total_of_items_that_were_not_listed() -> None:
     clicks = [click("a", 0), click("a", 0), click("b", 0), click("c", 500)]
-    resumed = ItemPopularity(half_life_ms=HALF_LIFE, partition=0)
+    resumed = ItemPopularity(gap_ms=GAP, half_life_ms=HALF_LIFE, partition=0)
     whole = counted(clicks)
     resumed.resume(whole.snapshot(top=1))
     assert resumed.snapshot(top=10).item_ids == ["a"]
@@ -213,21 +271,20 @@ def test_many_at_once_are_counted_like_one_by_one(clicks: list[Click], cuts: lis
     """Also where the times are so far apart that the weights must be rescaled."""
     if far:
         clicks = [click(one.item_id, one.timestamp * 1000) for one in clicks]
-    at_once = ItemPopularity(half_life_ms=HALF_LIFE, partition=0)
+    at_once = ItemPopularity(gap_ms=GAP, half_life_ms=HALF_LIFE, partition=0)
     borders = [0, *sorted(cuts), len(clicks)]
     for begin, end in pairwise(borders):
         at_once.add_all([(one.user_id, one.item_id, one.timestamp, 1.0, None) for one in clicks[begin:end]])
     one_by_one = counted([one for begin, end in pairwise(borders) for one in clicks[begin:end]])
     found, expected = at_once.snapshot(top=100), one_by_one.snapshot(top=100)
     assert (found.item_ids, found.users, found.first_seen) == (expected.item_ids, expected.users, expected.first_seen)
-    assert found.counts == pytest.approx(expected.counts, rel=1e-9)
-    assert found.slow_counts == pytest.approx(expected.slow_counts, rel=1e-9)
-    assert (found.total, found.slow_total) == pytest.approx((expected.total, expected.slow_total), rel=1e-9)
+    for name in (*COUNTS, *TOTALS):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-9)
 
 
 def test_the_least_popular_items_are_forgotten_and_their_clicks_stay_in_the_totals() -> None:
-    bounded = ItemPopularity(half_life_ms=HALF_LIFE, partition=0, most_bytes=100 * ITEM_BYTES)
-    whole = ItemPopularity(half_life_ms=HALF_LIFE, partition=0)
+    bounded = ItemPopularity(gap_ms=GAP, half_life_ms=HALF_LIFE, partition=0, most_bytes=100 * ITEM_BYTES)
+    whole = ItemPopularity(gap_ms=GAP, half_life_ms=HALF_LIFE, partition=0)
     most = 0
     for number in range(5000):
         for counts in (bounded, whole):
@@ -238,13 +295,14 @@ def test_the_least_popular_items_are_forgotten_and_their_clicks_stay_in_the_tota
     kept, all_of_them = bounded.snapshot(top=10), whole.snapshot(top=10)
     assert kept.item_ids[:5] == all_of_them.item_ids[:5]
     assert all(item.startswith("hot") for item in kept.item_ids[:5])
-    for name in ("counts", "slow_counts", "first_seen", "categories", "users"):
+    for name in LISTS:
         assert getattr(kept, name)[:5] == getattr(all_of_them, name)[:5]
-    assert (kept.total, kept.slow_total) == (all_of_them.total, all_of_them.slow_total)
+    for name in TOTALS:
+        assert getattr(kept, name) == getattr(all_of_them, name)
 
 
 def test_a_new_item_needs_users_and_a_known_one_does_not() -> None:
-    counts = ItemPopularity(half_life_ms=HALF_LIFE, partition=0)
+    counts = ItemPopularity(gap_ms=GAP, half_life_ms=HALF_LIFE, partition=0)
     for number in range(90):
         counts.add("one user", "garbage", 5, weight=1.0)
         counts.add(f"u{number}", "new hit", 5, weight=1.0)
@@ -258,7 +316,7 @@ def test_a_new_item_needs_users_and_a_known_one_does_not() -> None:
 
 @given(st.sets(st.text(min_size=1, max_size=4), max_size=59), st.integers(1, 3))
 def test_fewer_users_never_pass_for_more_in_any_number_of_partitions(users: set[str], partitions: int) -> None:
-    counts = [ItemPopularity(half_life_ms=HALF_LIFE, partition=number) for number in range(partitions)]
+    counts = [ItemPopularity(gap_ms=GAP, half_life_ms=HALF_LIFE, partition=number) for number in range(partitions)]
     for number, user in enumerate(sorted(users)[: least_bits(60) - 1]):
         counts[number % partitions].add(user, "i", 5, weight=1.0)
     merged = merge([one.snapshot(top=9) for one in counts], half_life_ms=HALF_LIFE, top=9)
@@ -282,3 +340,26 @@ def test_an_item_that_is_not_listed_is_old_not_newborn() -> None:
     age = features[:, 2]
     assert age[1] < 0.01
     assert age[2] > 1
+
+
+def test_what_begins_sessions_has_another_share_than_what_is_clicked_inside() -> None:
+    """Half of the visits begin with the cover, all go on with the same story."""
+    clicks = []
+    for number in range(1000):
+        for item, time in (("cover" if number % 2 else "story", 0), ("story", 1), ("story", 2)):
+            clicks.append(msgspec.structs.replace(click(item, time), user_id=f"u{number}"))
+    now = realtime_of(counted(clicks).snapshot(top=9), {"cover": 1, "story": 2})
+    shares_of = {
+        place: dict(zip(now.popular.tolist(), now.shares(place)[:, 0].tolist(), strict=True)) for place in range(3)
+    }
+    assert shares_of[0][1] == pytest.approx(1 / 6, abs=0.01)
+    assert shares_of[1][1] == pytest.approx(0, abs=0.01)
+    assert shares_of[2][1] == pytest.approx(1 / 2, abs=0.03)
+    assert now.clicks == pytest.approx((3000, 2000, 1000), rel=0.01)
+
+
+def test_few_clicks_at_a_place_say_little() -> None:
+    """One start among 100 clicks on two items: what begins sessions is still like what is clicked at all."""
+    clicks = [msgspec.structs.replace(click("ab"[number % 2], 0), user_id="u") for number in range(100)]
+    now = realtime_of(counted(clicks).snapshot(top=9), {"a": 1, "b": 2})
+    assert now.shares(2)[:, 0].tolist() == pytest.approx([0.5, 0.5], abs=0.02)

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from mos_online.model.expectation import Expectation
-from mos_online.model.mixing import PopularityChances
+from mos_online.model.expectation import Expectation, Expectations
+from mos_online.model.mixing import BY_ALL, BY_PLACE
+from mos_online.model.popularity import PopularityChances, PopularNow
+from mos_online.model.realtime import Realtime
 
 ITEMS = 4
 ROWS = torch.tensor([3, 1, 4, 2])
@@ -166,3 +168,61 @@ def test_a_copy_begins_with_what_is_known_and_goes_its_own_way() -> None:
     torch.testing.assert_close(corrected(twin, scores[:1], live), once, atol=1e-3, rtol=0.0)
     corrected(twin, expected([0.1, 0.7, 0.1, 0.1], 100_000), live)
     torch.testing.assert_close(corrected(expectation, scores[:1], live), once, atol=1e-3, rtol=0.0)
+
+
+def two_places() -> PopularNow:
+    """Column 0 is what sessions begin with, column 1 what is clicked inside; a thousand clicks of each."""
+    shares = [[0.5, 0.5, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]]
+    anywhere, inside, start = (torch.tensor(one)[:2].unsqueeze(1).expand(2, 2) for one in shares)
+    facts = torch.cat([anywhere, torch.zeros(2, 1)], 1)
+    now = Realtime(
+        popular=ROWS[:2],
+        facts=facts,
+        placed=torch.stack([inside, start]),
+        clicks=(2000.0, 1000.0, 1000.0),
+        as_of=1000,
+        half_life_ms=1000.0,
+    )
+    slot = torch.full((ITEMS + 1,), -1)
+    slot[ROWS] = torch.arange(ITEMS)
+    return PopularNow(now, slot)
+
+
+def asked(how: int, starts: Tensor) -> Tensor:
+    """Chances of users of whom the model expects the same, after many others at both places; (users, ITEMS)."""
+    expectations, now = Expectations(ITEMS + 1), two_places()
+    for before in (torch.arange(50_000) % 2 == 0, starts):
+        scores = torch.zeros(len(before), ITEMS)
+        counted = torch.ones(len(before), dtype=torch.bool)
+        expectations.correct(how, scores, [now], [len(before)], ROWS, counted, before)
+    return scores.softmax(1)
+
+
+def test_by_place_users_get_what_is_clicked_where_they_are() -> None:
+    found = asked(BY_PLACE, torch.tensor([True, False, True]))
+    torch.testing.assert_close(found[0], torch.tensor([1.0, 0.0, 0.0, 0.0]), atol=0.02, rtol=0.0)
+    torch.testing.assert_close(found[1], torch.tensor([0.0, 1.0, 0.0, 0.0]), atol=0.02, rtol=0.0)
+    torch.testing.assert_close(found[2], found[0])
+    torch.testing.assert_close(asked(BY_PLACE, torch.tensor([True]))[0], found[0], atol=1e-3, rtol=0.0)
+
+
+def test_by_all_users_get_what_is_clicked_anywhere() -> None:
+    found = asked(BY_ALL, torch.tensor([True, False]))
+    torch.testing.assert_close(found[0], found[1])
+    torch.testing.assert_close(found[0], torch.tensor([0.5, 0.5, 0.0, 0.0]), atol=0.02, rtol=0.0)
+
+
+def test_a_copy_expects_the_same_at_each_place_and_goes_its_own_way() -> None:
+    expectations, now = Expectations(ITEMS + 1), two_places()
+
+    def correct(some: Expectations, scores: Tensor) -> Tensor:
+        counted, starts = torch.ones(len(scores), dtype=torch.bool), torch.ones(len(scores), dtype=torch.bool)
+        some.correct(BY_PLACE, scores, [now], [len(scores)], ROWS, counted, starts)
+        return scores
+
+    correct(expectations, torch.zeros(1000, ITEMS))
+    correct(expectations, torch.zeros(1, ITEMS))
+    twin = expectations.copied(ITEMS + 1)
+    expected_then = correct(expectations, torch.zeros(1, ITEMS))
+    correct(expectations, torch.tensor([[9.0, 0.0, 0.0, 0.0]]).repeat(5000, 1))
+    torch.testing.assert_close(correct(twin, torch.zeros(1, ITEMS)), expected_then, atol=0.02, rtol=0.0)

@@ -169,7 +169,7 @@ def test_popularity_that_a_worker_counted_stays(
     mos_home: Settings, log: Dataset, router: Router, partition: int
 ) -> None:
     assert partition < mos_home.partitions
-    counts = ItemPopularity(half_life_ms=1000, partition=partition)
+    counts = ItemPopularity(gap_ms=1000, half_life_ms=1000, partition=partition)
     counts.observe(Click(event_id="e", user_id="u", item_id="live", timestamp=5), EventTypes.parse())
     store = OnlineStore.open(mos_home)
     store.write_popularity([counts.snapshot(top=10)])
@@ -180,7 +180,7 @@ def test_popularity_that_a_worker_counted_stays(
 def test_popularity_that_a_worker_begins_to_count_meanwhile_stays(
     mos_home: Settings, log: Dataset, router: Router, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = ItemPopularity(half_life_ms=1000, partition=0)
+    counts = ItemPopularity(gap_ms=1000, half_life_ms=1000, partition=0)
     counts.observe(Click(event_id="e", user_id="u", item_id="live", timestamp=5), EventTypes.parse())
     worker, look = OnlineStore.open(mos_home), OnlineStore.read_popularity
 

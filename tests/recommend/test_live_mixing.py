@@ -14,19 +14,22 @@ from torch import Tensor
 
 from mos_online.model.batch import History, collate
 from mos_online.model.co_clicks import FACTS, Evidence
-from mos_online.model.mixing import NEIGHBOURS, RECENT, SLOW, SOURCES, Mixing, MixingAhead, PopularityChances
+from mos_online.model.mixing import NEIGHBOURS, RECENT, SLOW, SOURCES, Mixing, MixingAhead
 from mos_online.model.mixture_weights import NEVER, Clicked, MixtureWeights, most_likely
+from mos_online.model.popularity import PopularNow
+from mos_online.model.realtime import Realtime
 from mos_online.recommend import live_mixing
 from mos_online.recommend.candidates import Candidates
 from mos_online.recommend.live_mixing import Answered, LiveMixing
 from mos_online.recommend.query import Query
 
 ITEMS = 30
-FACTS_OF_ALL = torch.tensor([[1.0, 0.5, 0.3, 0.2, 0.4]])
+GAP = 1000
+FACTS_OF_ALL = torch.tensor([[1.0, 0.5, 0.3, 0.2, 0.4, 0.0]])
 
 
 def trained(odds: float = -2.0) -> Mixing:
-    mixing = Mixing()
+    mixing = Mixing(GAP)
     weights = torch.zeros(SOURCES, FACTS)
     weights[:, 0] = odds
     mixing.set_weights(weights, -0.5)
@@ -35,7 +38,7 @@ def trained(odds: float = -2.0) -> Mixing:
 
 def trained_ahead() -> MixingAhead:
     """As trained for lists for the next session."""
-    mixing = MixingAhead()
+    mixing = MixingAhead(GAP)
     mixing.set_weights(torch.full((SOURCES, FACTS), 0.3), 0.5)
     mixing.delay.fill_(7)
     return mixing
@@ -54,26 +57,36 @@ class Answers:
     def __init__(self, chances: Sequence[Tensor], had: Sequence[int] = ()) -> None:
         rows = torch.arange(ITEMS)
         near = chances[1 + NEIGHBOURS]
-        popular = PopularityChances(
-            columns=rows,
-            logs=torch.stack([chances[1 + RECENT].log(), chances[1 + SLOW].log()]),
-            shares=chances[1 + RECENT],
-            clicks=1.0,
-            as_of=1,
-            half_life_ms=1.0,
+        slot = torch.cat([torch.tensor([-1]), rows])
+        inside = torch.stack([chances[1 + RECENT], chances[1 + SLOW]], 1)
+        popular = PopularNow(
+            Realtime(
+                popular=rows + 1,
+                facts=torch.rand(ITEMS, 3),
+                placed=torch.stack([inside, torch.rand(ITEMS, 2)]),
+                clicks=(1.0, 1.0, 0.0),
+                as_of=1,
+                half_life_ms=1.0,
+            ),
+            slot,
         )
         self.chances = chances
         self.model = chances[0].log().unsqueeze(0) + 3.0
         self.had = list(had)
         self.evidence = Evidence(
-            rows=torch.zeros(ITEMS, dtype=torch.int64), items=rows + 1, asked=rows, chances=near, facts=FACTS_OF_ALL
+            rows=torch.zeros(ITEMS, dtype=torch.int64),
+            items=rows + 1,
+            asked=rows,
+            chances=near,
+            facts=FACTS_OF_ALL,
+            starts=torch.tensor([False]),
         )
         self.candidates = Candidates(
             names=[str(row) for row in range(ITEMS + 1)],
             rows={},
             themes=[],
             order=[],
-            slot=torch.cat([torch.tensor([-1]), rows]),
+            slot=slot,
             parts=[],
             popular=popular,
             columns=rows + 1,

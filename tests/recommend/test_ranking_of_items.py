@@ -68,9 +68,13 @@ def popularity(**counts: float) -> PopularitySnapshot:
         as_of=NOW,
         total=sum(counts.values()),
         slow_total=sum(counts.values()),
+        start_total=sum(counts.values()) / 2,
+        slow_start_total=sum(counts.values()) / 2,
         item_ids=list(counts),
         counts=list(counts.values()),
         slow_counts=list(counts.values()),
+        start_counts=[count / 2 for count in counts.values()],
+        slow_start_counts=[count / 2 for count in counts.values()],
         first_seen=[NOW - 3_600_000] * len(counts),
         categories=["jazz"] * len(counts),
         users=[1] * len(counts),
@@ -172,6 +176,28 @@ def mixture(source: int, log_odds: float) -> torch.Tensor:
     return weights
 
 
+def test_lists_for_the_start_of_a_session_have_what_sessions_begin_with(recommender: Recommender) -> None:
+    """A cover is what most sessions begin with, and a story has more clicks in all."""
+    items = [item.item_id for item in recommender.recommend([query(events=["x"], k=300)])[0].items]
+    known, cover, story = items[0], items[-1], items[-2]
+    seen = popularity(**{story: 900.0, cover: 600.0})
+    seen = msgspec.structs.replace(
+        seen, start_total=600.0, slow_start_total=600.0, start_counts=[50.0, 550.0], slow_start_counts=[50.0, 550.0]
+    )
+    recommender.observe_popularity([seen])
+    for one in (recommender._model.mixing, recommender._model.ahead):
+        one.set_weights(mixture(RECENT, 30.0))
+    gap = SessionConfig().gap
+    inside = query(events=[known])
+    later = msgspec.structs.replace(inside, timestamp=NOW + gap + 1)
+    ahead = msgspec.structs.replace(inside, ahead=True)
+    unknown = query()
+    firsts = [one.items[0].item_id for one in recommender.recommend([inside, later, ahead, unknown])]
+    assert firsts == [story, cover, cover, cover]
+    (odd,) = recommender.recommend([query(events=["no such item"])])
+    assert (odd.fallback, odd.items[0].item_id) == ("no_known_items", story)
+
+
 @pytest.mark.parametrize(("source", "first"), [(RECENT, "now"), (SLOW, "long")])
 def test_popularity_has_its_share_of_the_chances(recommender: Recommender, source: int, first: str) -> None:
     """A popular item that the model would never recommend, by the half-life at which it is popular."""
@@ -184,9 +210,13 @@ def test_popularity_has_its_share_of_the_chances(recommender: Recommender, sourc
         as_of=NOW,
         total=100.0,
         slow_total=100.0,
+        start_total=50.0,
+        slow_start_total=50.0,
         item_ids=[now, long],
         counts=[60.0, 20.0],
         slow_counts=[20.0, 60.0],
+        start_counts=[30.0, 10.0],
+        slow_start_counts=[10.0, 30.0],
         first_seen=[0, 0],
         categories=["", ""],
         users=[0, 0],

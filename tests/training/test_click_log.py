@@ -81,7 +81,7 @@ def test_a_moment_knows_every_click_before_it_and_none_after(log: ClickLog, size
     assert np.concatenate([one.positions for one in made]).tolist() == log.order[first:].tolist()
     assert all(len(one.positions) == size for one in made[:-1])
     for one in made:
-        counts = ItemPopularity(half_life_ms=HALF_LIFE, partition=-1)
+        counts = ItemPopularity(gap_ms=RULES.gap, half_life_ms=HALF_LIFE, partition=-1)
         for click in log.clicks[: one.clicks_before]:
             counts.observe(click, EventTypes.parse())
         expected = realtime_of(counts.snapshot(top=LISTED_ITEMS), catalogue.rows)

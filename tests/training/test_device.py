@@ -36,7 +36,7 @@ def _examples(items: int) -> Examples:
         targets=torch.tensor([1, 2, 0, 3]),
         sizes=[3, 1],
         seen=[items, items - 5],
-        popular=[Realtime(popular=torch.arange(1, 20), facts=torch.rand(19, 3))] * 2,
+        popular=[Realtime(popular=torch.arange(1, 20), facts=torch.rand(19, 3), placed=torch.rand(2, 19, 2))] * 2,
     )
 
 

@@ -64,7 +64,10 @@ def data() -> Examples:
         targets=torch.tensor([1, 20, 30, 33, 0, 7, 8, 40, 12]),
         sizes=SIZES,
         seen=SEEN,
-        popular=[Realtime(popular=rows, facts=torch.rand(5, 3, generator=draw) / 5) for rows in popular],
+        popular=[
+            Realtime(popular=rows, facts=torch.rand(5, 3, generator=draw) / 5, placed=torch.zeros(2, 5, 2))
+            for rows in popular
+        ],
     )
 
 

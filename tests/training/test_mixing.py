@@ -76,7 +76,7 @@ def test_neighbours_count_for_much_where_they_know_what_comes_next() -> None:
     assert mixed.ndcg > alone.ndcg + 0.2
     (chunk, *_) = in_chunks(data)
     assert chunk.neighbours is not None
-    evidence = evidence_of(chunk.batch, chunk.neighbours, chunk.moment)
+    evidence = evidence_of(chunk.batch, model.mixing.starts(chunk.batch), chunk.neighbours, chunk.moment)
     asked = torch.unique(evidence.rows)
     assert (shares(model, evidence)[asked, 1 + NEIGHBOURS] > 0.5).float().mean() > 0.8
 
@@ -88,7 +88,7 @@ def test_neighbours_count_for_little_where_nobody_knows_what_comes_next() -> Non
     assert weights.isfinite().all()
     for chunk in in_chunks(data):
         assert chunk.neighbours is not None
-        evidence = evidence_of(chunk.batch, chunk.neighbours, chunk.moment)
+        evidence = evidence_of(chunk.batch, model.mixing.starts(chunk.batch), chunk.neighbours, chunk.moment)
         assert (shares(model, evidence)[:, 1 + NEIGHBOURS] < 0.5).all()
 
 
@@ -158,7 +158,7 @@ def test_the_mixture_is_that_of_the_definition(size: int) -> None:
     assert chunk.neighbours is not None
     alone, unknown = ranking.model_scores(chunk)
     mixed, _ = ranking.scores(chunk)
-    share = shares(model, evidence_of(chunk.batch, chunk.neighbours, chunk.moment))
+    share = shares(model, evidence_of(chunk.batch, model.mixing.starts(chunk.batch), chunk.neighbours, chunk.moment))
     changed = 0
     for row, number in enumerate(chunk.moment.tolist()):
         table = data.moments[number].neighbours
@@ -220,7 +220,9 @@ def test_popularity_counts_for_much_where_it_is_all_there_is_to_know() -> None:
     assert measure(model, data, log_share).ndcg > alone.ndcg + 0.2
     for chunk in in_chunks(data):
         assert chunk.neighbours is not None
-        mean = shares(model, evidence_of(chunk.batch, chunk.neighbours, chunk.moment)).mean(0)
+        mean = shares(
+            model, evidence_of(chunk.batch, model.mixing.starts(chunk.batch), chunk.neighbours, chunk.moment)
+        ).mean(0)
         assert mean[1 + RECENT] > mean[1 + SLOW]
         assert mean[1 + RECENT] + mean[1 + SLOW] > 0.4
 

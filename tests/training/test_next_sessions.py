@@ -16,7 +16,7 @@ from mos_online.contracts import EventTypes
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS
 from mos_online.model import MoS
-from mos_online.model.mixing import SOURCES, Mixing, MixingAhead
+from mos_online.model.mixing import BY_PLACE, SOURCES, Mixing, MixingAhead
 from mos_online.model.realtime import realtime_of
 from mos_online.model.repeats import age_bucket
 from mos_online.sessions import SessionConfig
@@ -91,7 +91,7 @@ def test_a_list_knows_what_was_clicked_before_it_was_asked_for(log: ClickLog, si
         assert one.asked is not None
         assert one.neighbours is not None
         clicks = [click for click in log.clicks if click.timestamp < one.asked[0]]
-        counts = ItemPopularity(half_life_ms=HALF_LIFE, partition=-1)
+        counts = ItemPopularity(gap_ms=GAP, half_life_ms=HALF_LIFE, partition=-1)
         for click in clicks:
             counts.observe(click, EventTypes.parse())
         expected = realtime_of(counts.snapshot(top=LISTED_ITEMS), catalogue.rows)
@@ -235,17 +235,17 @@ def test_users_are_read_as_they_will_be_where_that_says_more(
 
 
 def test_other_weights_for_now_move_those_for_later() -> None:
-    one, begun, now = MixingAhead(), Mixing(), Mixing()
+    one, begun, now = MixingAhead(GAP), Mixing(GAP), Mixing(GAP)
     shape = begun.weights.shape
     begun.set_weights(torch.full(shape, 1.0), 0.5)
-    now.set_weights(torch.full(shape, 3.0), 0.25, corrected=True)
+    now.set_weights(torch.full(shape, 3.0), 0.25, corrected=BY_PLACE)
     assert torch.equal(one.move(begun, now).weights, now.weights), "it has learned nothing of its own"
     one.set_weights(torch.full(shape, -1.0), 2.0)
     one.delay.fill_(9)
     one.leaves_out.fill_(1)
     one.move(begun, now)
     assert torch.equal(one.weights, torch.full(shape, 1.0))
-    assert (one.again.item(), one.corrected.item(), one.delay_ms, one.leaves_out.item()) == (1.75, 1, 9, 1)
+    assert (one.again.item(), one.correction, one.delay_ms, one.leaves_out.item()) == (1.75, BY_PLACE, 9, 1)
 
 
 def test_without_weights_for_now_there_are_none_for_later() -> None:

@@ -256,7 +256,7 @@ def test_the_service_mixes_neighbours_as_training_does(trained: Trained) -> None
         alone, _ = ranking.model_scores(data)
 
     counts = [CoClicks(half_life_ms=half_life, window_ms=rules.window_ms, partition=number) for number in range(3)]
-    popularity = ItemPopularity(half_life_ms=checkpoint.half_life_ms, partition=0)
+    popularity = ItemPopularity(gap_ms=SessionConfig().gap, half_life_ms=checkpoint.half_life_ms, partition=0)
     for click in log.clicks[: made[0].clicks_before]:
         counts[len(click.user_id) % 3].add(click.user_id, click.item_id, click.timestamp)
         popularity.observe(click, log.types)
@@ -274,7 +274,8 @@ def test_the_service_mixes_neighbours_as_training_does(trained: Trained) -> None
 
     assert not unknown.any()
     assert data.neighbours is not None
-    odds = checkpoint.model.mixing.log_odds(evidence_of(data.batch, data.neighbours))
+    mixing = checkpoint.model.mixing
+    odds = mixing.log_odds(evidence_of(data.batch, mixing.starts(data.batch), data.neighbours))
     model_share = 1 / (1 + odds.exp().sum()).item()
     assert model_share < 0.99
     assert odds[0, NEIGHBOURS].exp() * model_share > 0.01

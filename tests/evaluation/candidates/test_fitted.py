@@ -37,7 +37,7 @@ def routing_of(experiment: ExperimentData, name: str) -> Routing:
 def test_it_learns_and_scores(experiment: ExperimentData, name: str) -> None:
     torch.manual_seed(0)
     routing = routing_of(experiment, name)
-    model = CANDIDATE_MODELS[name].make(SIZES.config(experiment.catalogue, "gru4rec", routing))
+    model = CANDIDATE_MODELS[name].make(SIZES.config(experiment.catalogue, "gru4rec", routing, gap_ms=1000))
     describe_items(model, experiment.catalogue, routing, experiment.known)
     log = experiment.sequences(routing)
     ready = RequestSet(experiment.train[-1:], log, model.config)
@@ -79,7 +79,7 @@ def test_equal_parameters(backbone: str) -> None:
 @pytest.mark.parametrize("backbone", ["gru4rec", "din"])
 def test_fitting_beats_chance(experiment: ExperimentData, name: str, backbone: str) -> None:
     budget = Budget(epochs=4, patience=2, rates=(1e-2,))
-    config = SIZES.config(experiment.catalogue, backbone, experiment.routing)
+    config = SIZES.config(experiment.catalogue, backbone, experiment.routing, gap_ms=1000)
     run, mixed = fit_run(
         lambda: CANDIDATE_MODELS[name].make(config), experiment, experiment.routing, config=budget, rate=1e-2, seed=0
     )

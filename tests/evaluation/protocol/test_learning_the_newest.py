@@ -52,7 +52,7 @@ def test_the_model_of_the_test_learns_all_before_it_and_knows_their_items(
         return passes
 
     monkeypatch.setattr(fitting, "go_on", spied)
-    config = Sizes(width=8).config(experiment.catalogue, "pooling", experiment.routing)
+    config = Sizes(width=8).config(experiment.catalogue, "pooling", experiment.routing, gap_ms=1000)
     fitted = fit_model(
         lambda: CANDIDATE_MODELS["backbone+table"].make(config),
         experiment,
@@ -81,7 +81,9 @@ def test_what_is_mixed_in_is_learned_anew_on_what_was_scored_and_nothing_else(
     monkeypatch.setattr(fitting, "learn_what_is_mixed_in", learn)
     monkeypatch.setattr(fitting, "LEARNED_ANEW", most)
     torch.manual_seed(0)
-    model = CANDIDATE_MODELS["mos"].make(Sizes(width=8).config(experiment.catalogue, "pooling", experiment.routing))
+    model = CANDIDATE_MODELS["mos"].make(
+        Sizes(width=8).config(experiment.catalogue, "pooling", experiment.routing, gap_ms=1000)
+    )
     sequences = experiment.sequences(experiment.routing)
     scores = score_as_served(model, requests, sequences)
     whole = RequestSet(requests, sequences, model.config).score(model)

@@ -1,0 +1,78 @@
+"""What popularity says: which of the listed items is clicked next, at the start of a session and inside one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from mos_online.model.realtime import Realtime
+
+LEAST = 1e-30
+"""Shares are divided by no less: if no listed item was clicked lately, none has a recent chance."""
+
+
+class Place(IntEnum):
+    """Which clicks of sessions are counted."""
+
+    ANYWHERE = 0
+    INSIDE = 1
+    START = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class PopularityChances:
+    """Log p of the popular candidates at one moment.
+
+    Attributes:
+        columns: int64 (n,), of the scores.
+        logs: float32 (2, n), log of each one's share of the clicks on all of them, by the two half-lives.
+        shares: float32 (n,), of the clicks on all items, by the shorter one.
+        clicks, as_of, half_life_ms: see ``Realtime``.
+    """
+
+    columns: Tensor
+    logs: Tensor
+    shares: Tensor
+    clicks: float
+    as_of: int
+    half_life_ms: float
+
+    @classmethod
+    def of(cls, now: Realtime, slot: Tensor, place: Place = Place.ANYWHERE) -> Self:
+        """Of what is popular; ``slot``: int64 (items + 1,), the column of each row, -1 for those that are none."""
+        columns = slot[now.popular]
+        listed = columns >= 0
+        shares = now.shares(place)[listed]
+        return cls(
+            columns=columns[listed],
+            logs=(shares / shares.sum(0).clamp(min=LEAST)).log().T,
+            shares=shares[:, 0],
+            clicks=now.clicks[place],
+            as_of=now.as_of,
+            half_life_ms=now.half_life_ms,
+        )
+
+
+class PopularNow:
+    """What popularity says at one moment of the clicks at each place.
+
+    Attributes:
+        columns: int64 (n,), of the scores, the same for all places.
+        logs: float32 (2, 2, n), as those of ``PopularityChances``, inside a session and at its start; chances: exp of
+            these.
+    """
+
+    def __init__(self, now: Realtime, slot: Tensor) -> None:
+        """Of what is popular; ``slot``: see ``PopularityChances.of``."""
+        self._of = tuple(PopularityChances.of(now, slot, place) for place in Place)
+        self.columns = self._of[0].columns
+        self.logs = torch.stack([self._of[place].logs for place in (Place.INSIDE, Place.START)])
+        self.chances = self.logs.exp()
+
+    def at(self, place: Place) -> PopularityChances:
+        """Of the clicks at one place; the same object each time."""
+        return self._of[place]
