@@ -158,7 +158,8 @@ def test_the_mixture_is_that_of_the_definition(size: int) -> None:
     assert chunk.neighbours is not None
     alone, unknown = ranking.model_scores(chunk)
     mixed, _ = ranking.scores(chunk)
-    share = shares(model, evidence_of(chunk.batch, model.mixing.starts(chunk.batch), chunk.neighbours, chunk.moment))
+    starts = model.mixing.starts(chunk.batch)
+    share = shares(model, evidence_of(chunk.batch, starts, chunk.neighbours, chunk.moment))
     changed = 0
     for row, number in enumerate(chunk.moment.tolist()):
         table = data.moments[number].neighbours
@@ -174,7 +175,7 @@ def test_the_mixture_is_that_of_the_definition(size: int) -> None:
                     whole[ranking.slot[other]] += chance / (back + 1) ** 2 * ~unknown[row, ranking.slot[other]]
         expected = alone[row].masked_fill(unknown[row], -torch.inf).softmax(0)
         now, rates = data.moments[number].popular, torch.zeros(2, alone.shape[1])
-        rates[:, ranking.slot[now.popular]] = now.facts[:, :2].T
+        rates[:, ranking.slot[now.popular]] = now.placed[int(starts[row])].T
         for one in (whole, *rates):
             one[ranking.slot[torch.tensor(sorted(set(history)), dtype=torch.int64)]] *= math.exp(AGAIN)
         parts = share[row] * torch.tensor([1.0, *(float(one.sum() > 0) for one in (whole, *rates))])
