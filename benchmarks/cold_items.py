@@ -77,8 +77,8 @@ def ranks(fitted: Fitted, data: ExperimentData) -> tuple[Ints, Ints, Ints, Ints]
         new = [now.with_unclicked(rows, share) for now, rows in zip(one.popular, unclicked, strict=True)]
         scores, unknown = ranking.model_scores(replace(one, popular=new))
         unknown &= ~is_listed[ranking.everything]
-        starts = model.mixing.starts(one.batch)
-        evidence = evidence_of(one.batch, starts, one.neighbours, one.moment)  # type: ignore[arg-type]
+        places = model.mixing.places(one.batch)
+        evidence = evidence_of(one.batch, places, one.neighbours, one.moment)  # type: ignore[arg-type]
         popular = ranking.popular(one)
         scores, _ = model.mixing.mix(scores, one.batch, evidence, popular, one.sizes, ranking.slot, unknown)
         own = scores.gather(1, ranking.slot[one.targets.clamp(min=1)].unsqueeze(1))

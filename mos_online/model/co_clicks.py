@@ -9,13 +9,14 @@ from torch import Tensor
 
 from mos_online.model.batch import Batch
 from mos_online.model.neighbours import MOMENT, Neighbours
+from mos_online.model.popularity import Place
 
 ASKED = 10
 """The neighbours of so many last items of a user are asked, at most."""
 
 FACTS = 6
 """What a mixture depends on: a constant, co-clicks of the items asked, the chance that a neighbour is next at all, the
-events of the history, the time since the last of them, and whether it is the start of a session."""
+events of the history, the time since the last of them, and whether a session begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Evidence:
         asked: int64 (n,), the item whose neighbour it is.
         chances: float32 (n,); those of a user add up to less than 1.
         facts: float32 (B, FACTS), see there.
-        starts: bool (B,), whether each user is at the start of a session.
+        places: int64 (B,), the ``Place`` whose popularity counts for each user.
     """
 
     rows: Tensor
@@ -36,7 +37,7 @@ class Evidence:
     asked: Tensor
     chances: Tensor
     facts: Tensor
-    starts: Tensor
+    places: Tensor
 
     def of(self, users: Tensor) -> Evidence:
         """That of some of the users; ``users``: int64 (b,), their rows, none twice."""
@@ -48,16 +49,16 @@ class Evidence:
             asked=self.asked[kept],
             chances=self.chances[kept],
             facts=self.facts[users],
-            starts=self.starts[users],
+            places=self.places[users],
         )
 
 
-def evidence_of(batch: Batch, starts: Tensor, neighbours: Neighbours, moment: Tensor | None = None) -> Evidence:
+def evidence_of(batch: Batch, places: Tensor, neighbours: Neighbours, moment: Tensor | None = None) -> Evidence:
     """Ask for the neighbours of each user's last items.
 
     Args:
         batch: B users.
-        starts: bool (B,), which of them are at the start of a session, see ``Mixing.starts``.
+        places: int64 (B,), where they are, see ``Mixing.places``.
         neighbours: of one moment, or those of several, joined.
         moment: int64 (B,), the moment of each user; None if there is only one.
     """
@@ -81,7 +82,7 @@ def evidence_of(batch: Batch, starts: Tensor, neighbours: Neighbours, moment: Te
         mass,
         torch.log1p(batch.mask.sum(1).float()) / 4,
         torch.log1p(batch.newest_age) / 10,
-        starts.to(mass.dtype),
+        (places != Place.INSIDE).to(mass.dtype),
     ]
     return Evidence(
         rows=rows,
@@ -89,7 +90,7 @@ def evidence_of(batch: Batch, starts: Tensor, neighbours: Neighbours, moment: Te
         asked=items[user, back][edge],
         chances=chances,
         facts=torch.stack(facts, 1),
-        starts=starts,
+        places=places,
     )
 
 

@@ -140,7 +140,7 @@ class Expectation:
 
 
 class Expectations:
-    """What a model expects of all users who asked, and of those at the start of a session and inside one by themselves.
+    """What a model expects of all users who asked, and of those at each ``Place`` by themselves.
 
     Which of these is learned depends on how the scores are corrected, see ``Mixing.correction``. By one thread.
     """
@@ -163,7 +163,7 @@ class Expectations:
         sizes: Sequence[int],
         rows: Tensor,
         counted: Tensor,
-        starts: Tensor,
+        places: Tensor,
         unknown: Tensor | None = None,
     ) -> None:
         """Correct scores (B, C) in place, and learn from them; see ``Expectation.correct``.
@@ -171,13 +171,14 @@ class Expectations:
         Args:
             how: ``BY_ALL`` or ``BY_PLACE``.
             scores, popular, sizes, rows, counted, unknown: see there.
-            starts: bool (B,), which users are at the start of a session.
+            places: int64 (B,), the ``Place`` of each user.
         """
         if how != BY_PLACE:
             now = [one.at(Place.ANYWHERE) for one in popular]
             self._at[Place.ANYWHERE].correct(scores, now, sizes, rows, counted, unknown)
             return
-        for place, here in ((Place.INSIDE, ~starts), (Place.START, starts)):
+        for place in Place:
+            here = places == place
             if not here.any():
                 continue
             now = [one.at(place) for one in popular]

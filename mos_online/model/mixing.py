@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mos_online.model.batch import Batch
 from mos_online.model.co_clicks import FACTS, Evidence, neighbour_chances
-from mos_online.model.popularity import LEAST, PopularNow
+from mos_online.model.popularity import LEAST, Place, PopularNow
 
 NEIGHBOURS, RECENT, SLOW = range(3)
 """What is mixed with the model: neighbours, and popularity at its two half-lives."""
@@ -70,9 +70,10 @@ class Mixing(nn.Module):
         """How the scores of the model are corrected before."""
         return int(self.corrected.item())
 
-    def starts(self, batch: Batch) -> Tensor:
-        """Which of B users are at the start of a session, bool (B,): they did nothing for longer than the gap."""
-        return (batch.mask.sum(1) == 0) | (batch.newest_age > self._gap_seconds)
+    def places(self, batch: Batch) -> Tensor:
+        """The ``Place`` of B users, int64 (B,): the start of a session if they did nothing for longer than the gap."""
+        starts = (batch.mask.sum(1) == 0) | (batch.newest_age > self._gap_seconds)
+        return torch.where(starts, int(Place.START), int(Place.INSIDE))
 
     def log_odds(self, evidence: Evidence) -> Tensor:
         """Log of the weight of each source over that of the model, float32 (B, SOURCES)."""
@@ -122,7 +123,7 @@ class Mixing(nn.Module):
         level = (scores if unknown is None else scores.masked_fill(unknown, -torch.inf)).logsumexp(1, keepdim=True)
         odds = level + self.log_odds(evidence)
         had = had_before(batch, slot, scores.shape[1])
-        self._add_popularity(scores, odds, had, evidence.starts.long(), popular, sizes)
+        self._add_popularity(scores, odds, had, evidence.places, popular, sizes)
         if not len(evidence.rows):
             return scores, scores
         rows, columns, log_chance, entries = neighbour_chances(evidence, slot, scores.shape[1], unknown)
@@ -137,19 +138,19 @@ class Mixing(nn.Module):
         scores: Tensor,
         odds: Tensor,
         had: Tensor,
-        starts: Tensor,
+        places: Tensor,
         popular: Sequence[PopularNow],
         sizes: Sequence[int],
     ) -> None:
-        """Mix both kinds of popularity into scores (B, C); ``odds`` (B, SOURCES) and ``had`` (B, C): see ``mix``.
+        """Mix both kinds of popularity into scores (B, C): those of the place of each user.
 
-        ``starts``: int64 (B,), 1 at the start of a session, where popular is what sessions begin with.
+        ``odds`` (B, SOURCES) and ``had`` (B, C): see ``mix``; ``places``: int64 (B,).
         """
         begin = 0
         for now, size in zip(popular, sizes, strict=True):
             users = slice(begin, begin + size)
             part, again = scores[users], had[users, now.columns]
-            logs, chances = now.logs[starts[users]], now.chances[starts[users]]
+            logs, chances = now.logs[places[users]], now.chances[places[users]]
             both = torch.full_like(again, -torch.inf, dtype=scores.dtype)
             for number, source in enumerate((RECENT, SLOW)):
                 of_users = odds[users, source] - left_over(self.again, (again * chances[:, number]).sum(1))
@@ -178,9 +179,9 @@ class MixingAhead(Mixing):
         """How much later the next session is expected (ms)."""
         return int(self.delay.item())
 
-    def starts(self, batch: Batch) -> Tensor:
-        """All of them: these lists are for the next session, bool (B,)."""
-        return torch.ones(len(batch.items), dtype=torch.bool, device=batch.items.device)
+    def places(self, batch: Batch) -> Tensor:
+        """Anywhere: what sessions begin with now is not what they will begin with when the users come back."""
+        return torch.full((len(batch.items),), int(Place.ANYWHERE), device=batch.items.device)
 
     def follow(self, mixing: Mixing) -> None:
         """Mix as into lists for now."""

@@ -1,4 +1,4 @@
-"""What popularity says: which of the listed items is clicked next, at the start of a session and inside one."""
+"""What popularity says: which of the listed items is clicked next, at the start of a session, inside one, or at all."""
 
 from __future__ import annotations
 
@@ -62,15 +62,14 @@ class PopularNow:
 
     Attributes:
         columns: int64 (n,), of the scores, the same for all places.
-        logs: float32 (2, 2, n), as those of ``PopularityChances``, inside a session and at its start; chances: exp of
-            these.
+        logs: float32 (3, 2, n), by place, as those of ``PopularityChances``; chances: exp of these.
     """
 
     def __init__(self, now: Realtime, slot: Tensor) -> None:
         """Of what is popular; ``slot``: see ``PopularityChances.of``."""
         self._of = tuple(PopularityChances.of(now, slot, place) for place in Place)
         self.columns = self._of[0].columns
-        self.logs = torch.stack([self._of[place].logs for place in (Place.INSIDE, Place.START)])
+        self.logs = torch.stack([one.logs for one in self._of])
         self.chances = self.logs.exp()
 
     def at(self, place: Place) -> PopularityChances:

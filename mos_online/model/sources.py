@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mos_online.model.co_clicks import Evidence, neighbour_chances
 from mos_online.model.mixing import SOURCES, had_share
-from mos_online.model.popularity import PopularNow
+from mos_online.model.popularity import Place, PopularNow
 
 
 class Sources(NamedTuple):
@@ -58,15 +58,16 @@ def sources_of(
     speaks[:, 1] = False
     speaks[rows, 1] = True
     shares = [had_share(evidence, rows, entries, had[rows, near])]
-    starts = evidence.starts.long()
-    view = 2 * moment + starts  # what is popular at the moment of each user, and at the place
+    places = evidence.places
+    view = len(Place) * moment + places  # what is popular at the moment of each user, and at the place
     for rate in range(SOURCES - 1):
-        whole = torch.full((2 * len(popular), scores.shape[1]), -torch.inf, device=scores.device)
+        whole = torch.full((len(Place) * len(popular), scores.shape[1]), -torch.inf, device=scores.device)
         share = torch.zeros(len(scores), device=scores.device)
         for number, now in enumerate(popular):
-            whole[2 * number : 2 * number + 2, now.columns] = now.logs[:, rate]
+            begin = len(Place) * number
+            whole[begin : begin + len(Place), now.columns] = now.logs[:, rate]
             users = (moment == number).nonzero()
-            chances = now.chances[starts[users.squeeze(1)], rate]
+            chances = now.chances[places[users.squeeze(1)], rate]
             share[users.squeeze(1)] = (had[users, now.columns] * chances).sum(1)
         logs.append(whole[view.unsqueeze(1), columns])
         speaks[:, 2 + rate] = whole.isfinite().any(1)[view]

@@ -38,12 +38,12 @@ class PopularItems:
         others = [(item, 0.0) for item in trained if item not in rows]
         self._ranked = {
             place: [*sorted(zip(names, now.shares(place)[:, 0].tolist(), strict=True), key=_first), *others]
-            for place in (Place.INSIDE, Place.START)
+            for place in Place
         }
 
-    def ranking(self, query: Query, candidates: Candidates, *, start: bool) -> list[RankedItem]:
-        """The ``query.k`` most popular items that it does not exclude, at the start of a session or inside one."""
-        excluded, ranked = set(query.exclude), self._ranked[Place.START if start else Place.INSIDE]
+    def ranking(self, query: Query, candidates: Candidates, *, place: int) -> list[RankedItem]:
+        """The ``query.k`` most popular items at a ``Place`` that it does not exclude."""
+        excluded, ranked = set(query.exclude), self._ranked[Place(place)]
         chosen = [one for one in ranked[: query.k + len(excluded)] if one[0] not in excluded]
         return [
             RankedItem(item_id=item, score=score, theme=_theme(item, candidates)) for item, score in chosen[: query.k]

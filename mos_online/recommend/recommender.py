@@ -191,16 +191,16 @@ class Recommender:
         with torch.inference_mode():
             users = model.encode(batch)
             alone = scores_of(model, users, batch, candidates)
-            evidence = evidence_of(batch, mixing.starts(batch), neighbours)
+            evidence = evidence_of(batch, mixing.places(batch), neighbours)
             sizes = [len(queries)]
             if how := mixing.correction:
                 counted = torch.zeros(len(queries), dtype=torch.bool).index_fill(0, teaching, value=True)
                 counted |= (batch.items > 0).any(1) & ahead
                 now = [candidates.popular]
-                self._expectations[ahead].correct(how, alone, now, sizes, candidates.columns, counted, evidence.starts)
+                self._expectations[ahead].correct(how, alone, now, sizes, candidates.columns, counted, evidence.places)
             kept = alone[teaching]
             scores, others = mixing.mix(alone, batch, evidence, [candidates.popular], sizes, candidates.slot)
-            levels, begins = scores.logsumexp(1).tolist(), evidence.starts.tolist()
+            levels, places = scores.logsumexp(1).tolist(), evidence.places.tolist()
             exclude(scores, queries, candidates)
             most = max([FIRST_ITEMS if found else 1, *(query.k for query in queries)])
             scores, others = (mixing.ordered(one, batch, candidates.slot) for one in (scores, others))
@@ -217,7 +217,7 @@ class Recommender:
         )
         for row, (query, history) in enumerate(zip(queries, histories, strict=True)):
             if (reason := fallback_reason(history)) is not None:
-                popular_items = popular.ranking(query, candidates, start=begins[row])
+                popular_items = popular.ranking(query, candidates, place=places[row])
                 rankings.append(make(items=popular_items, themes=[], fallback=reason))
                 continue
             rows = [candidates.order[column] for column in columns[row, : query.k].tolist()]

@@ -48,7 +48,7 @@ def learn_mixing(model: SequenceModel, data: ExampleLog) -> None:
 def said_of(model: SequenceModel, data: ExampleLog, mixing: Mixing) -> list[Clicked]:
     """What the model and each source say of the targets of a log, by the correction of the model: ``NOT`` to it first.
 
-    Empty: the log has no neighbours. ``mixing`` tells who is at the start of a session.
+    Empty: the log has no neighbours. ``mixing`` tells the places of the users.
     """
     model.eval()
     ranking = CatalogueRanking(model, mixing=mixing)
@@ -61,7 +61,7 @@ def said_of(model: SequenceModel, data: ExampleLog, mixing: Mixing) -> list[Clic
 def _clicked(ranking: CatalogueRanking, data: Examples, neighbours: Neighbours) -> list[Clicked]:
     """The same of some examples."""
     scores, unknown = ranking.model_scores(data)
-    evidence = evidence_of(data.batch, ranking.starts(data), neighbours, data.moment)
+    evidence = evidence_of(data.batch, ranking.places(data), neighbours, data.moment)
     had = had_before(data.batch, ranking.slot, scores.shape[1])
     target = ranking.slot[data.targets.clamp(min=1)].unsqueeze(1)
     popular = ranking.popular(data)

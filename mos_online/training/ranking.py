@@ -78,8 +78,8 @@ class CatalogueRanking:
         scores, unknown = self.model_scores(data)
         if data.neighbours is None or not self._mixing.learned:
             return scores, unknown
-        starts, popular = self.starts(data), self.popular(data)
-        evidence = evidence_of(data.batch, starts, data.neighbours, data.moment)
+        places, popular = self.places(data), self.popular(data)
+        evidence = evidence_of(data.batch, places, data.neighbours, data.moment)
         if how := self._mixing.correction:
             self.correct(data, popular, scores, unknown, how)
         mixed, _ = self._mixing.mix(scores, data.batch, evidence, popular, data.sizes, self.slot, unknown)
@@ -89,9 +89,9 @@ class CatalogueRanking:
         """What popularity says at each moment."""
         return [PopularNow(one, self.slot) for one in data.popular]
 
-    def starts(self, data: Examples) -> Tensor:
-        """Which users are at the start of a session, bool (B,)."""
-        return self._mixing.starts(data.batch)
+    def places(self, data: Examples) -> Tensor:
+        """The ``Place`` of each user, int64 (B,)."""
+        return self._mixing.places(data.batch)
 
     def model_scores(self, data: Examples) -> tuple[Tensor, Tensor]:
         """The same of the model alone."""
@@ -108,8 +108,8 @@ class CatalogueRanking:
 
         See ``Expectations``.
         """
-        asked, starts = (data.batch.items > 0).any(1), self.starts(data)
-        self._expectations.correct(how, scores, popular, data.sizes, self.everything, asked, starts, unknown)
+        asked, places = (data.batch.items > 0).any(1), self.places(data)
+        self._expectations.correct(how, scores, popular, data.sizes, self.everything, asked, places, unknown)
 
     def rank(self, data: Examples, scores: Tensor, unknown: Tensor, log_share: Tensor) -> Ranked:
         """Rank the targets.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mos_online.model.expectation import Expectation, Expectations
 from mos_online.model.mixing import BY_ALL, BY_PLACE
-from mos_online.model.popularity import PopularityChances, PopularNow
+from mos_online.model.popularity import Place, PopularityChances, PopularNow
 from mos_online.model.realtime import Realtime
 
 ITEMS = 4
@@ -188,10 +188,10 @@ def two_places() -> PopularNow:
     return PopularNow(now, slot)
 
 
-def asked(how: int, starts: Tensor) -> Tensor:
+def asked(how: int, places: Tensor) -> Tensor:
     """Chances of users of whom the model expects the same, after many others at both places; (users, ITEMS)."""
     expectations, now = Expectations(ITEMS + 1), two_places()
-    for before in (torch.arange(50_000) % 2 == 0, starts):
+    for before in (torch.arange(60_000) % 3, places):
         scores = torch.zeros(len(before), ITEMS)
         counted = torch.ones(len(before), dtype=torch.bool)
         expectations.correct(how, scores, [now], [len(before)], ROWS, counted, before)
@@ -199,15 +199,16 @@ def asked(how: int, starts: Tensor) -> Tensor:
 
 
 def test_by_place_users_get_what_is_clicked_where_they_are() -> None:
-    found = asked(BY_PLACE, torch.tensor([True, False, True]))
+    found = asked(BY_PLACE, torch.tensor([Place.START, Place.INSIDE, Place.START, Place.ANYWHERE]))
     torch.testing.assert_close(found[0], torch.tensor([1.0, 0.0, 0.0, 0.0]), atol=0.02, rtol=0.0)
     torch.testing.assert_close(found[1], torch.tensor([0.0, 1.0, 0.0, 0.0]), atol=0.02, rtol=0.0)
     torch.testing.assert_close(found[2], found[0])
-    torch.testing.assert_close(asked(BY_PLACE, torch.tensor([True]))[0], found[0], atol=1e-3, rtol=0.0)
+    torch.testing.assert_close(found[3], torch.tensor([0.5, 0.5, 0.0, 0.0]), atol=0.02, rtol=0.0)
+    torch.testing.assert_close(asked(BY_PLACE, torch.tensor([Place.START]))[0], found[0], atol=1e-3, rtol=0.0)
 
 
 def test_by_all_users_get_what_is_clicked_anywhere() -> None:
-    found = asked(BY_ALL, torch.tensor([True, False]))
+    found = asked(BY_ALL, torch.tensor([Place.START, Place.INSIDE]))
     torch.testing.assert_close(found[0], found[1])
     torch.testing.assert_close(found[0], torch.tensor([0.5, 0.5, 0.0, 0.0]), atol=0.02, rtol=0.0)
 
@@ -216,8 +217,8 @@ def test_a_copy_expects_the_same_at_each_place_and_goes_its_own_way() -> None:
     expectations, now = Expectations(ITEMS + 1), two_places()
 
     def correct(some: Expectations, scores: Tensor) -> Tensor:
-        counted, starts = torch.ones(len(scores), dtype=torch.bool), torch.ones(len(scores), dtype=torch.bool)
-        some.correct(BY_PLACE, scores, [now], [len(scores)], ROWS, counted, starts)
+        counted, places = torch.ones(len(scores), dtype=torch.bool), torch.full((len(scores),), Place.START)
+        some.correct(BY_PLACE, scores, [now], [len(scores)], ROWS, counted, places)
         return scores
 
     correct(expectations, torch.zeros(1000, ITEMS))

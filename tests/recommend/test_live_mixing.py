@@ -16,7 +16,7 @@ from mos_online.model.batch import History, collate
 from mos_online.model.co_clicks import FACTS, Evidence
 from mos_online.model.mixing import NEIGHBOURS, RECENT, SLOW, SOURCES, Mixing, MixingAhead
 from mos_online.model.mixture_weights import NEVER, Clicked, MixtureWeights, most_likely
-from mos_online.model.popularity import PopularNow
+from mos_online.model.popularity import Place, PopularNow
 from mos_online.model.realtime import Realtime
 from mos_online.recommend import live_mixing
 from mos_online.recommend.candidates import Candidates
@@ -79,7 +79,7 @@ class Answers:
             asked=rows,
             chances=near,
             facts=FACTS_OF_ALL,
-            starts=torch.tensor([False]),
+            places=torch.tensor([Place.INSIDE]),
         )
         self.candidates = Candidates(
             names=[str(row) for row in range(ITEMS + 1)],

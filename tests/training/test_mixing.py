@@ -76,7 +76,7 @@ def test_neighbours_count_for_much_where_they_know_what_comes_next() -> None:
     assert mixed.ndcg > alone.ndcg + 0.2
     (chunk, *_) = in_chunks(data)
     assert chunk.neighbours is not None
-    evidence = evidence_of(chunk.batch, model.mixing.starts(chunk.batch), chunk.neighbours, chunk.moment)
+    evidence = evidence_of(chunk.batch, model.mixing.places(chunk.batch), chunk.neighbours, chunk.moment)
     asked = torch.unique(evidence.rows)
     assert (shares(model, evidence)[asked, 1 + NEIGHBOURS] > 0.5).float().mean() > 0.8
 
@@ -88,7 +88,7 @@ def test_neighbours_count_for_little_where_nobody_knows_what_comes_next() -> Non
     assert weights.isfinite().all()
     for chunk in in_chunks(data):
         assert chunk.neighbours is not None
-        evidence = evidence_of(chunk.batch, model.mixing.starts(chunk.batch), chunk.neighbours, chunk.moment)
+        evidence = evidence_of(chunk.batch, model.mixing.places(chunk.batch), chunk.neighbours, chunk.moment)
         assert (shares(model, evidence)[:, 1 + NEIGHBOURS] < 0.5).all()
 
 
@@ -158,8 +158,8 @@ def test_the_mixture_is_that_of_the_definition(size: int) -> None:
     assert chunk.neighbours is not None
     alone, unknown = ranking.model_scores(chunk)
     mixed, _ = ranking.scores(chunk)
-    starts = model.mixing.starts(chunk.batch)
-    share = shares(model, evidence_of(chunk.batch, starts, chunk.neighbours, chunk.moment))
+    places = model.mixing.places(chunk.batch)
+    share = shares(model, evidence_of(chunk.batch, places, chunk.neighbours, chunk.moment))
     changed = 0
     for row, number in enumerate(chunk.moment.tolist()):
         table = data.moments[number].neighbours
@@ -175,7 +175,7 @@ def test_the_mixture_is_that_of_the_definition(size: int) -> None:
                     whole[ranking.slot[other]] += chance / (back + 1) ** 2 * ~unknown[row, ranking.slot[other]]
         expected = alone[row].masked_fill(unknown[row], -torch.inf).softmax(0)
         now, rates = data.moments[number].popular, torch.zeros(2, alone.shape[1])
-        rates[:, ranking.slot[now.popular]] = now.placed[int(starts[row])].T
+        rates[:, ranking.slot[now.popular]] = now.shares(int(places[row])).T
         for one in (whole, *rates):
             one[ranking.slot[torch.tensor(sorted(set(history)), dtype=torch.int64)]] *= math.exp(AGAIN)
         parts = share[row] * torch.tensor([1.0, *(float(one.sum() > 0) for one in (whole, *rates))])
@@ -222,7 +222,7 @@ def test_popularity_counts_for_much_where_it_is_all_there_is_to_know() -> None:
     for chunk in in_chunks(data):
         assert chunk.neighbours is not None
         mean = shares(
-            model, evidence_of(chunk.batch, model.mixing.starts(chunk.batch), chunk.neighbours, chunk.moment)
+            model, evidence_of(chunk.batch, model.mixing.places(chunk.batch), chunk.neighbours, chunk.moment)
         ).mean(0)
         assert mean[1 + RECENT] > mean[1 + SLOW]
         assert mean[1 + RECENT] + mean[1 + SLOW] > 0.4

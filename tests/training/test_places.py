@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mos_online.model import MoS
 from mos_online.model.mixing import BY_PLACE, MixingAhead
+from mos_online.model.popularity import Place
 from mos_online.sessions import SessionConfig
 from mos_online.training import mixing
 from mos_online.training.catalogue import Catalogue
@@ -64,7 +65,7 @@ def gains(model: MoS, data: ExampleLog) -> tuple[Tensor, Tensor]:
         for chunk in in_chunks(data):
             scores, unknown = ranking.scores(chunk)
             found.append(ranking.rank(chunk, scores, unknown, torch.zeros(model.config.items + 1)).gains)
-            starts.append(model.mixing.starts(chunk.batch))
+            starts.append(model.mixing.places(chunk.batch) == Place.START)
     return torch.cat(found), torch.cat(starts)
 
 
@@ -93,20 +94,19 @@ def test_a_model_that_expects_the_same_at_each_place_is_corrected_by_place(monke
     assert model.mixing.correction == BY_PLACE
 
 
-def test_a_list_for_the_next_session_is_for_its_start() -> None:
+def test_a_list_for_the_next_session_goes_by_all_clicks_as_what_sessions_begin_with_changes() -> None:
     _, data = examples()
     batch = data.of([0]).batch
-    assert MixingAhead(GAP).starts(batch).all()
+    assert MixingAhead(GAP).places(batch).tolist() == [Place.ANYWHERE] * len(batch.items)
 
 
 def test_exactly_the_gap_goes_on_with_the_session() -> None:
     model, data = examples()
     batch = data.of([0]).batch
     last = batch.mask.sum(1, keepdim=True) - 1
-    for age, start in ((GAP / 1000, False), (GAP / 1000 + 0.001, True)):
+    asked = batch.mask.any(1)
+    for age, place in ((GAP / 1000, Place.INSIDE), (GAP / 1000 + 0.001, Place.START)):
         ages = batch.ages.scatter(1, last.clamp(min=0), age)
-        assert model.mixing.starts(replace(batch, ages=ages))[batch.mask.any(1)].tolist() == [start] * int(
-            batch.mask.any(1).sum()
-        )
+        assert (model.mixing.places(replace(batch, ages=ages))[asked] == place).all()
     nobody = replace(batch, mask=torch.zeros_like(batch.mask))
-    assert model.mixing.starts(nobody).all(), "who has done nothing begins a session"
+    assert (model.mixing.places(nobody) == Place.START).all(), "who has done nothing begins a session"

@@ -275,7 +275,7 @@ def test_the_service_mixes_neighbours_as_training_does(trained: Trained) -> None
     assert not unknown.any()
     assert data.neighbours is not None
     mixing = checkpoint.model.mixing
-    odds = mixing.log_odds(evidence_of(data.batch, mixing.starts(data.batch), data.neighbours))
+    odds = mixing.log_odds(evidence_of(data.batch, mixing.places(data.batch), data.neighbours))
     model_share = 1 / (1 + odds.exp().sum()).item()
     assert model_share < 0.99
     assert odds[0, NEIGHBOURS].exp() * model_share > 0.01
