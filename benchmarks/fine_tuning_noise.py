@@ -120,7 +120,7 @@ class Truth:
     def _judged(self, one: ModelCheckpoint) -> Judged:
         if one.version not in self._known:
             data = self._data
-            model = grown(one, data.catalogue, data.routing, data.router)
+            model = grown(one, data.catalogue, data.routing, data.router, gap_ms=data.log.gap_ms)
             self._known[one.version] = judge(model, data.held_out, data.log_share, known=len(data.catalogue.items))
         return self._known[one.version]
 

@@ -188,7 +188,7 @@ class Way:
         rows = catalogue.rows_of(log.before(begin)["item_id"].to_list())
         counts = np.bincount(rows, minlength=len(catalogue.items) + 1) + 0.5
         share = torch.from_numpy(np.log(counts / counts.sum()).astype(np.float32))
-        model = grown(champion, catalogue, routing, routers.newest())
+        model = grown(champion, catalogue, routing, routers.newest(), gap_ms=log.gap_ms)
         found = judge(model, examples, share, known=len(champion.items))
         self.judged.append(Judged(log.events["user_id"][chosen].to_list(), found.auc, found.ndcg))
 

@@ -18,11 +18,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mos_online.baselines import HadItems, choose_half_life
+from mos_online.items.places import Place, shares_at
 from mos_online.items.popularity import WARM_UP_CLICKS, ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS, PopularitySnapshot
 from mos_online.metrics import ndcg, paired_difference
-from mos_online.model.popularity import Place
-from mos_online.model.realtime import realtime_of
 from mos_online.sessions import SessionConfig
 from mos_online.settings import settings
 from mos_online.training.click_log import ClickLog
@@ -44,9 +43,8 @@ class Judged(NamedTuple):
 
 def ranked(snapshot: PopularitySnapshot) -> list[list[str]]:
     """The items by their popularity at each place."""
-    now = realtime_of(snapshot, {item: row for row, item in enumerate(snapshot.item_ids, 1)})
-    orders = [now.shares(place)[:, 0].argsort(descending=True, stable=True).tolist() for place in Place]
-    return [[snapshot.item_ids[row] for row in order] for order in orders]
+    orders = (-shares_at(snapshot)[:, :, 0]).argsort(1, kind="stable")
+    return [[snapshot.item_ids[row] for row in order] for order in orders.tolist()]
 
 
 def replay(name: str, begin: float, end: float) -> tuple[float, dict[str, Judged]]:

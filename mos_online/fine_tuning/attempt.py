@@ -84,7 +84,7 @@ class Attempt:
     def learned(self) -> tuple[ModelCheckpoint, FineTuning]:
         """The candidate, and what there is to say of it so far."""
         data, own = self.data, self.own
-        model = grown(self.champion, data.catalogue, data.routing, data.router)
+        model = grown(self.champion, data.catalogue, data.routing, data.router, gap_ms=data.log.gap_ms)
         if self.epoch is not None:
             enter_epoch(model, own.catalogue, own.routing, self.epoch.restarted)
         admit(model, data.catalogue, data.log, first=len(self.champion.items) + 1, border=data.window.border)
@@ -152,7 +152,7 @@ class Attempt:
         data = self.data
         check_model(draft)
         candidate = ModelCheckpoint.from_pretrained(draft).model
-        champion = grown(self.champion, data.catalogue, data.routing, data.router)
+        champion = grown(self.champion, data.catalogue, data.routing, data.router, gap_ms=data.log.gap_ms)
         known = len(self.champion.items)
         sides = (candidate, self.own), (champion, data)
         held_out = [judge(model, side.held_out, data.log_share, known=known) for model, side in sides]

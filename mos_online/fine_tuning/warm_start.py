@@ -47,7 +47,7 @@ def grown_catalogue(champion: ModelCheckpoint, log: ClickLog) -> Catalogue:
     )
 
 
-def grown(champion: ModelCheckpoint, catalogue: Catalogue, routing: Routing, router: Router) -> MoS:
+def grown(champion: ModelCheckpoint, catalogue: Catalogue, routing: Routing, router: Router, *, gap_ms: int) -> MoS:
     """The champion with more rows. It ranks as in service, and knows of a new item what the service knows of it.
 
     Known items are scored in the theme that the revision in service gives them, and keep the routing vectors that the
@@ -58,8 +58,11 @@ def grown(champion: ModelCheckpoint, catalogue: Catalogue, routing: Routing, rou
         catalogue: from ``grown_catalogue``.
         routing: themes and routing vectors of all its items.
         router: the revision in service.
+        gap_ms: silence that ends a session now.
     """
-    config = replace(champion.model.config, items=len(catalogue.items), categories=len(catalogue.categories))
+    config = replace(
+        champion.model.config, items=len(catalogue.items), categories=len(catalogue.categories), gap_ms=gap_ms
+    )
     model = MoS(config)
     weights = model.state_dict()
     for name, old in champion.model.state_dict().items():

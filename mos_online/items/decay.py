@@ -58,8 +58,7 @@ class DecayedCounts:
 
     def add(self, row: int, timestamp: int, count: float = 1.0) -> None:
         """Count ``count`` clicks at ``timestamp`` (ms) in a row."""
-        if row >= len(self.weights):
-            self.weights = np.concatenate([self.weights, np.zeros_like(self.weights)])
+        self._reach(row)
         weight = count * self._clock.weight(timestamp)
         self.weights[row] += weight
         self.total += weight
@@ -74,9 +73,7 @@ class DecayedCounts:
         """
         if not len(rows):
             return
-        highest = int(rows.max())
-        while highest >= len(self.weights):
-            self.weights = np.concatenate([self.weights, np.zeros_like(self.weights)])
+        self._reach(int(rows.max()))
         added = counts * self._clock.weights(timestamps)
         np.add.at(self.weights, rows, added)
         self.total += float(added.sum())
@@ -92,7 +89,12 @@ class DecayedCounts:
 
     def keep(self, rows: Ints) -> None:
         """Keep these rows (int64, ascending), numbered anew from 0, and forget the others. The total stays."""
+        self._reach(int(rows[-1]) if len(rows) else 0)
         self.weights = np.concatenate([self.weights[rows], np.zeros(1024)])
+
+    def _reach(self, row: int) -> None:
+        while row >= len(self.weights):
+            self.weights = np.concatenate([self.weights, np.zeros_like(self.weights)])
 
     def _rescale(self, factor: float) -> None:
         self.weights *= factor

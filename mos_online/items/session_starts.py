@@ -31,7 +31,7 @@ class SessionStarts:
         return len(self._new) + len(self._old)
 
     def note(self, user_id: str, timestamp: int) -> bool:
-        """Remember a click at ``timestamp`` (ms); whether it begins a session. It may come late."""
+        """Remember a click at ``timestamp`` (ms); whether it begins a session. One that comes late does not."""
         user, new, gap = hash(user_id), self._new, self.gap_ms
         last = new.get(user)
         if last is None:
@@ -40,4 +40,4 @@ class SessionStarts:
             self._old, self._new, self._since = new, {}, timestamp
             new = self._new
         new[user] = timestamp if last is None or timestamp > last else last
-        return last is None or not -gap <= timestamp - last <= gap
+        return last is None or timestamp - last > gap

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mos_online.items.places import Place
 from mos_online.model.batch import Batch
 from mos_online.model.neighbours import MOMENT, Neighbours
-from mos_online.model.popularity import Place
 
 ASKED = 10
 """The neighbours of so many last items of a user are asked, at most."""

@@ -15,8 +15,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mos_online.items.places import Place
 from mos_online.model.mixing import BY_PLACE
-from mos_online.model.popularity import Place, PopularityChances, PopularNow
+from mos_online.model.popularity import PopularityChances, PopularNow
 
 CLICKS = 3.0
 """So many clicks of an item are added on both sides: an item that hardly anybody clicks is not corrected by chance."""
@@ -112,7 +113,7 @@ class Expectation:
         # Of the others only their sum is known, and that none has more than the last one that is listed.
         others = expected[~listed]
         share = (1 - now.shares.sum()).clamp(min=0) / others.sum().clamp(min=1e-12)
-        live[~listed] = (share * others).clamp(max=now.shares.min() if len(now.shares) else 0.0)
+        live[~listed] = (share * others).clamp(max=now.others)
         faded = self._users * self._fading(now)
         expected = (faded * expected + USERS * live) / (faded + USERS)
         return ((now.clicks * live + CLICKS) / (now.clicks * expected + CLICKS)).log()
@@ -181,8 +182,8 @@ class Expectations:
             here = places == place
             if not here.any():
                 continue
-            now = [one.at(place) for one in popular]
             part, of_part = scores[here], None if unknown is None else unknown[here]
-            placed = [int(one.sum()) for one in here.split(list(sizes))]
-            self._at[place].correct(part, now, placed, rows, counted[here], of_part)
+            placed = torch.stack([one.sum() for one in here.split(list(sizes))]).tolist()
+            now = [one.at(place) for one, users in zip(popular, placed, strict=True) if users]
+            self._at[place].correct(part, now, [users for users in placed if users], rows, counted[here], of_part)
             scores[here] = part

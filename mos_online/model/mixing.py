@@ -15,9 +15,10 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from mos_online.items.places import Place
 from mos_online.model.batch import Batch
 from mos_online.model.co_clicks import FACTS, Evidence, neighbour_chances
-from mos_online.model.popularity import LEAST, Place, PopularNow
+from mos_online.model.popularity import LEAST, PopularNow
 
 NEIGHBOURS, RECENT, SLOW = range(3)
 """What is mixed with the model: neighbours, and popularity at its two half-lives."""
@@ -42,7 +43,7 @@ class Mixing(nn.Module):
     def __init__(self, gap_ms: int) -> None:
         """Mix nothing; ``gap_ms``: a session ends when its user is silent for longer."""
         super().__init__()
-        self._gap_seconds = gap_ms / 1000
+        self.gap_ms = gap_ms
         self.register_buffer("weights", torch.zeros(SOURCES, FACTS))
         self.register_buffer("again", torch.zeros(1))
         self.register_buffer("learned", torch.zeros(1))
@@ -72,7 +73,7 @@ class Mixing(nn.Module):
 
     def places(self, batch: Batch) -> Tensor:
         """The ``Place`` of B users, int64 (B,): the start of a session if they did nothing for longer than the gap."""
-        starts = (batch.mask.sum(1) == 0) | (batch.newest_age > self._gap_seconds)
+        starts = (batch.mask.sum(1) == 0) | (batch.newest_age > self.gap_ms / 1000)
         return torch.where(starts, int(Place.START), int(Place.INSIDE))
 
     def log_odds(self, evidence: Evidence) -> Tensor:

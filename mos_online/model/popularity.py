@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Self
 
 import torch
 from torch import Tensor
 
+from mos_online.items.places import Place
 from mos_online.model.realtime import Realtime
 
 LEAST = 1e-30
 """Shares are divided by no less: if no listed item was clicked lately, none has a recent chance."""
-
-
-class Place(IntEnum):
-    """Which clicks of sessions are counted."""
-
-    ANYWHERE = 0
-    INSIDE = 1
-    START = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +23,14 @@ class PopularityChances:
         columns: int64 (n,), of the scores.
         logs: float32 (2, n), log of each one's share of the clicks on all of them, by the two half-lives.
         shares: float32 (n,), of the clicks on all items, by the shorter one.
+        others: no item that is not listed has a greater share.
         clicks, as_of, half_life_ms: see ``Realtime``.
     """
 
     columns: Tensor
     logs: Tensor
     shares: Tensor
+    others: float
     clicks: float
     as_of: int
     half_life_ms: float
@@ -47,10 +41,13 @@ class PopularityChances:
         columns = slot[now.popular]
         listed = columns >= 0
         shares = now.shares(place)[listed]
+        # The last one that is listed may have no clicks at this place. So the bound is that of its clicks anywhere.
+        least = float(now.facts[listed, 0].min()) if len(shares) else 0.0
         return cls(
             columns=columns[listed],
             logs=(shares / shares.sum(0).clamp(min=LEAST)).log().T,
             shares=shares[:, 0],
+            others=min(least * now.clicks[Place.ANYWHERE] / max(now.clicks[place], 1e-9), 1.0),
             clicks=now.clicks[place],
             as_of=now.as_of,
             half_life_ms=now.half_life_ms,

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mos_online.items.places import Place, clicks_at, shares_at
 from mos_online.items.snapshot import PopularitySnapshot
 
 LOG_SHARE = 4.0
@@ -17,9 +18,6 @@ LOG_SHARE = 4.0
 
 SHARE_ONE = 2.0
 """Added to that logarithm, so that its feature is 2 for an item that has all clicks."""
-
-FEW = 50.0
-"""So many clicks are added to those at each place of a session, spread as all clicks are: few say little."""
 
 OLD_HOURS = 365 * 24.0
 """The age of an item that is not among the popular ones: nobody counts its clicks, and it is not new."""
@@ -34,15 +32,15 @@ class Realtime:
         facts: float32 (n, 3), of each of them: its share of the decayed clicks of all items, the same with a half-life
             ``SLOW`` times as long, and the hours since its first click.
         placed: float32 (2, n, 2), the shares by both half-lives among the clicks inside sessions, and among those that
-            began one; where these are few, they are like those of all.
-        clicks: the decayed clicks of all items, those inside sessions, and those that began one.
+            began one, see ``shares_at``.
+        clicks: by ``Place``, the decayed clicks on all items.
         as_of: newest event time counted (ms); half_life_ms: of the shorter half-life.
     """
 
     popular: Tensor
     facts: Tensor
     placed: Tensor
-    clicks: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    clicks: tuple[float, ...] = (0.0,) * len(Place)
     as_of: int = 0
     half_life_ms: float = math.inf
 
@@ -52,8 +50,8 @@ class Realtime:
         popular, facts, placed = (one.to(device, non_blocking=True) for one in tensors)
         return replace(self, popular=popular, facts=facts, placed=placed)
 
-    def shares(self, place: int) -> Tensor:
-        """Shares of the clicks anywhere (0), inside sessions (1) or at their start (2), float32 (n, 2)."""
+    def shares(self, place: Place) -> Tensor:
+        """Shares of the clicks at a place, by both half-lives, float32 (n, 2)."""
         return self.placed[place - 1] if place else self.facts[:, :2]
 
     def with_unclicked(self, rows: Tensor, share: float) -> Realtime:
@@ -87,23 +85,15 @@ class Realtime:
 def realtime_of(popularity: PopularitySnapshot, rows: Mapping[str, int], *, half_life_ms: float = math.inf) -> Realtime:
     """What a snapshot of the popularity, with this half-life, says of the items that have rows; others are left out."""
     popular = np.array([rows.get(item, 0) for item in popularity.item_ids], np.int64)
-    counts, totals = np.array([popularity.counts, popularity.slow_counts]), [popularity.total, popularity.slow_total]
-    starts = np.array([popularity.start_counts, popularity.slow_start_counts])
-    start_totals = np.array([popularity.start_total, popularity.slow_start_total])
-    share, slow_share = shares = counts / np.maximum(totals, 1e-9)[:, None]
-    inside, inside_totals = counts - starts, totals - start_totals
-    placed = [
-        (of_place.clip(min=0) + FEW * shares) / (of_all.clip(min=0) + FEW)[:, None]
-        for of_place, of_all in ((inside, inside_totals), (starts, start_totals))
-    ]
+    shares = shares_at(popularity).astype(np.float32)
     age = np.maximum(popularity.as_of - np.array(popularity.first_seen, np.int64), 0) / 3_600_000
-    facts = np.stack([share, slow_share, age], 1).astype(np.float32)
+    facts = np.concatenate([shares[Place.ANYWHERE], age[:, None].astype(np.float32)], 1)
     kept = popular > 0
     return Realtime(
         popular=torch.from_numpy(popular[kept]),
         facts=torch.from_numpy(facts[kept]),
-        placed=torch.from_numpy(np.stack(placed).transpose(0, 2, 1).astype(np.float32)[:, kept]),
-        clicks=(popularity.total, max(float(inside_totals[0]), 0.0), popularity.start_total),
+        placed=torch.from_numpy(shares[1:, kept]),
+        clicks=tuple(clicks_at(popularity)[:, 0].tolist()),
         as_of=popularity.as_of,
         half_life_ms=half_life_ms,
     )

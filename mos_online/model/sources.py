@@ -11,9 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mos_online.items.places import Place
 from mos_online.model.co_clicks import Evidence, neighbour_chances
 from mos_online.model.mixing import SOURCES, had_share
-from mos_online.model.popularity import Place, PopularNow
+from mos_online.model.popularity import PopularNow
 
 
 class Sources(NamedTuple):

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from mos_online.contracts import FallbackReason, RankedItem
+from mos_online.items.places import shares_at
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.model.batch import History
-from mos_online.model.popularity import Place
-from mos_online.model.realtime import realtime_of
 from mos_online.recommend.candidates import Candidates
 from mos_online.recommend.query import Query
 from mos_online.themes.routed import UNROUTED
@@ -28,22 +27,19 @@ def fallback_reason(history: History) -> FallbackReason | None:
 class PopularItems:
     """Items that are popular now at one place of a session, most popular first.
 
-    Behind them come those of the training log, with score 0. Scores are shares of the clicks, see ``Realtime.placed``.
+    Behind them come those of the training log, with score 0. Scores are shares of the clicks, see ``shares_at``.
     """
 
     def __init__(self, popularity: PopularitySnapshot, trained: Sequence[str]) -> None:
         """Rank ``popularity`` by recent counts; ``trained`` are the most popular items of the training log."""
-        rows = {item: row for row, item in enumerate(popularity.item_ids)}
-        now, names = realtime_of(popularity, {item: row + 1 for item, row in rows.items()}), popularity.item_ids
-        others = [(item, 0.0) for item in trained if item not in rows]
-        self._ranked = {
-            place: [*sorted(zip(names, now.shares(place)[:, 0].tolist(), strict=True), key=_first), *others]
-            for place in Place
-        }
+        listed = set(popularity.item_ids)
+        others = [(item, 0.0) for item in trained if item not in listed]
+        shares = shares_at(popularity)[:, :, 0].tolist()
+        self._ranked = [[*sorted(zip(popularity.item_ids, one, strict=True), key=_first), *others] for one in shares]
 
     def ranking(self, query: Query, candidates: Candidates, *, place: int) -> list[RankedItem]:
         """The ``query.k`` most popular items at a ``Place`` that it does not exclude."""
-        excluded, ranked = set(query.exclude), self._ranked[Place(place)]
+        excluded, ranked = set(query.exclude), self._ranked[place]
         chosen = [one for one in ranked[: query.k + len(excluded)] if one[0] not in excluded]
         return [
             RankedItem(item_id=item, score=score, theme=_theme(item, candidates)) for item, score in chosen[: query.k]

@@ -106,11 +106,13 @@ class _Asked(NamedTuple):
 
     Attributes:
         newest: time of the user's newest click (ms).
+        place: the ``Place`` of the user then.
         moment: nothing that happened later was known (ms).
         found: whether the answer was noted.
     """
 
     newest: int
+    place: int
     moment: int
     found: bool
 
@@ -151,31 +153,35 @@ class LiveMixing:
         """One that knows nothing yet."""
         return LiveMixing(self._trained, self._trained_ahead, learns=self._learns)
 
-    def teaching(self, queries: Sequence[Query], histories: Sequence[History], *, as_of: int) -> list[int]:
+    def teaching(
+        self, queries: Sequence[Query], histories: Sequence[History], places: Sequence[int], *, as_of: int
+    ) -> list[int]:
         """Hear what users have clicked since they asked, and find those who are to be learned from now.
 
-        A user counts once for each click, as in training, however often a page is loaded.
+        A user counts once for each click, as in training, however often a page is loaded. Who comes back for another
+        session has asked another question: what was answered before, inside the last one, led to no click.
 
         Args:
-            queries: those that do not teach are passed over; histories: of the same users.
+            queries: those that do not teach are passed over; histories: of the same users; places: where they are, see
+                ``Mixing.places``.
             as_of: time of the newest click that is counted anywhere (ms). A user who has clicked before that, and of
                 whose click the history knew nothing, teaches nothing: the counts knew it.
 
         Returns:
-            Numbers of some queries, whose users have clicked since they asked, or had not asked yet. ``note`` their
-            answers.
+            Numbers of some queries, whose users have clicked or begun another session since they asked, or had not
+            asked yet. ``note`` their answers.
         """
         found = []
-        for number, (query, history) in enumerate(zip(queries, histories, strict=True)):
+        for number, (query, history, place) in enumerate(zip(queries, histories, places, strict=True)):
             if not query.teaches or not history.items.any():
                 continue
             newest, before = int(history.times[-1]), self._asked.get(query.user_id)
             if before is not None:
-                if newest <= before.newest:
+                if newest < before.newest or (newest, place) == before[:2]:
                     continue
-                if before.found and (item := _first_after(before, history)):
+                if newest > before.newest and before.found and (item := _first_after(before, history)):
                     self._heard.append(_Click(query.user_id, before.newest, item))
-            self._asked[query.user_id] = _Asked(newest, max(history.now, as_of), self._room > 0)
+            self._asked[query.user_id] = _Asked(newest, place, max(history.now, as_of), self._room > 0)
             self._asked.move_to_end(query.user_id)
             if self._room > 0:
                 self._room -= 1

@@ -38,8 +38,17 @@ class Recommender:
     One thread may call ``recommend`` and another one the methods that observe at the same time; neither waits.
     """
 
-    def __init__(self, checkpoint: ModelCheckpoint, *, new_item_users: int = 1, live_mixing: bool = True) -> None:
+    def __init__(
+        self,
+        checkpoint: ModelCheckpoint,
+        *,
+        new_item_users: int = 1,
+        live_mixing: bool = True,
+        gap_ms: int | None = None,
+    ) -> None:
         """Use ``load``; ``checkpoint`` must have rows to spare, see ``CandidateItems``."""
+        if gap_ms is not None:
+            checkpoint.model.mixing.gap_ms = checkpoint.model.ahead.gap_ms = gap_ms
         self.model_version = checkpoint.version
         self.router = self.base = checkpoint.router
         self.router_version = checkpoint.router.version
@@ -58,7 +67,9 @@ class Recommender:
         self.observe_co_clicks([])
 
     @classmethod
-    def load(cls, folder: Path, *, new_item_users: int = 1, live_mixing: bool = True) -> Recommender:
+    def load(
+        cls, folder: Path, *, new_item_users: int = 1, live_mixing: bool = True, gap_ms: int | None = None
+    ) -> Recommender:
         """Load a version from the registry.
 
         Args:
@@ -66,13 +77,13 @@ class Recommender:
             new_item_users: an item that is not in the catalogue of the model is recommended when so many different
                 users have clicked it.
             live_mixing: whether ``learn`` learns how much neighbours and popularity count beside the model.
+            gap_ms: a session ends when its user is silent for longer, as the counts have it; None: as in training.
 
         Raises:
             ModelError: a file is missing, damaged or of another version.
         """
-        return cls(
-            ModelCheckpoint.from_pretrained(folder, spare=SPARE), new_item_users=new_item_users, live_mixing=live_mixing
-        )
+        checkpoint = ModelCheckpoint.from_pretrained(folder, spare=SPARE)
+        return cls(checkpoint, new_item_users=new_item_users, live_mixing=live_mixing, gap_ms=gap_ms)
 
     @property
     def catalogue(self) -> frozenset[str]:
@@ -186,21 +197,22 @@ class Recommender:
         batch = collate(histories)
         known_to = max(as_of, together_as_of)
         learns = bool(mixing.learned) and not ahead
-        found = self._live.teaching(queries, histories, as_of=known_to) if learns else []
+        places = mixing.places(batch)
+        found = self._live.teaching(queries, histories, places.tolist(), as_of=known_to) if learns else []
         teaching = torch.tensor(found, dtype=torch.int64)
         with torch.inference_mode():
             users = model.encode(batch)
             alone = scores_of(model, users, batch, candidates)
-            evidence = evidence_of(batch, mixing.places(batch), neighbours)
+            evidence = evidence_of(batch, places, neighbours)
             sizes = [len(queries)]
             if how := mixing.correction:
                 counted = torch.zeros(len(queries), dtype=torch.bool).index_fill(0, teaching, value=True)
                 counted |= (batch.items > 0).any(1) & ahead
                 now = [candidates.popular]
-                self._expectations[ahead].correct(how, alone, now, sizes, candidates.columns, counted, evidence.places)
+                self._expectations[ahead].correct(how, alone, now, sizes, candidates.columns, counted, places)
             kept = alone[teaching]
             scores, others = mixing.mix(alone, batch, evidence, [candidates.popular], sizes, candidates.slot)
-            levels, places = scores.logsumexp(1).tolist(), evidence.places.tolist()
+            levels = scores.logsumexp(1).tolist()
             exclude(scores, queries, candidates)
             most = max([FIRST_ITEMS if found else 1, *(query.k for query in queries)])
             scores, others = (mixing.ordered(one, batch, candidates.slot) for one in (scores, others))
@@ -217,7 +229,7 @@ class Recommender:
         )
         for row, (query, history) in enumerate(zip(queries, histories, strict=True)):
             if (reason := fallback_reason(history)) is not None:
-                popular_items = popular.ranking(query, candidates, place=places[row])
+                popular_items = popular.ranking(query, candidates, place=int(places[row]))
                 rankings.append(make(items=popular_items, themes=[], fallback=reason))
                 continue
             rows = [candidates.order[column] for column in columns[row, : query.k].tolist()]

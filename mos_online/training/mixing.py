@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from mos_online.model.co_clicks import evidence_of
@@ -33,7 +35,7 @@ def learn_mixing(model: SequenceModel, data: ExampleLog) -> None:
         model: everything else of it stays as it is.
         data: later examples than it has learned, in order of time, with neighbours; without them nothing is learned.
     """
-    mixing, found = model.mixing, said_of(model, data, model.mixing)
+    mixing, found = model.mixing, said_of(model, data, model.mixing, (NOT, BY_ALL, BY_PLACE))
     if not found or len(found[NOT].facts) < (FEWEST_ANEW if mixing.learned else FEWEST):
         return
     before = MixtureWeights.of(mixing) if mixing.learned else None
@@ -45,21 +47,29 @@ def learn_mixing(model: SequenceModel, data: ExampleLog) -> None:
     mixing.set_weights(tried[best].weights.float(), tried[best].again.item(), corrected=best)
 
 
-def said_of(model: SequenceModel, data: ExampleLog, mixing: Mixing) -> list[Clicked]:
-    """What the model and each source say of the targets of a log, by the correction of the model: ``NOT`` to it first.
+def said_of(model: SequenceModel, data: ExampleLog, mixing: Mixing, corrections: Sequence[int]) -> list[Clicked]:
+    """What the model and each source say of the targets of a log, by how the model is corrected before.
 
-    Empty: the log has no neighbours. ``mixing`` tells the places of the users.
+    Args:
+        model: as it is.
+        data: in order of time; if it has no neighbours, nothing is said.
+        mixing: tells the places of the users.
+        corrections: ``NOT``, ``BY_ALL``, ``BY_PLACE``.
+
+    Returns:
+        One of each correction, or none.
     """
     model.eval()
-    ranking = CatalogueRanking(model, mixing=mixing)
+    rankings = [(how, CatalogueRanking(model, mixing=mixing)) for how in corrections]
     chunks = (chunk.to(model.device) for chunk in in_chunks(data))
-    found = [_clicked(ranking, one, one.neighbours) for one in chunks if one.neighbours is not None]
+    found = [_clicked(rankings, one, one.neighbours) for one in chunks if one.neighbours is not None]
     return [Clicked.joined(parts) for parts in zip(*found, strict=True)]
 
 
 @torch.inference_mode()
-def _clicked(ranking: CatalogueRanking, data: Examples, neighbours: Neighbours) -> list[Clicked]:
-    """The same of some examples."""
+def _clicked(rankings: Sequence[tuple[int, CatalogueRanking]], data: Examples, neighbours: Neighbours) -> list[Clicked]:
+    """The same of some examples, each correction by a ranking that has learned what is expected for it."""
+    ranking = rankings[0][1]
     scores, unknown = ranking.model_scores(data)
     evidence = evidence_of(data.batch, ranking.places(data), neighbours, data.moment)
     had = had_before(data.batch, ranking.slot, scores.shape[1])
@@ -70,11 +80,12 @@ def _clicked(ranking: CatalogueRanking, data: Examples, neighbours: Neighbours) 
     fair = (data.targets > 0) & logs[:, 0].isfinite()
     again = had.gather(1, target)
     found = []
-    for how in (NOT, BY_ALL, BY_PLACE):
-        own = scores.clone()
+    for how, corrected in rankings:
+        own = logs[:, :1]
         if how:
-            ranking.correct(data, popular, own, unknown, how)
-        own = own.masked_fill(unknown, -torch.inf).log_softmax(1).gather(1, target)
+            mine = scores.clone()
+            corrected.correct(data, popular, mine, unknown, how)
+            own = mine.masked_fill(unknown, -torch.inf).log_softmax(1).gather(1, target)
         plain, of_had = divided(torch.cat([own, logs[:, 1:]], 1), again)
         found.append(
             Clicked(

@@ -44,10 +44,10 @@ def learn_mixing_ahead(model: SequenceModel, data: ExampleLog) -> None:
     corrected, before = ahead.correction, MixtureWeights.of(ahead)
     best, base = _Tried(0.0, ahead.delay_ms, before), None
     for delay in (ahead.delay_ms, int(np.median(np.concatenate(waits)))):
-        found = said_of(model, replace(data, delay_ms=delay), ahead)
+        found = said_of(model, replace(data, delay_ms=delay), ahead, [corrected])
         if not found or len(found[0].facts) < FEWEST:
             return
-        clicked = found[corrected]
+        clicked = found[0]
         half = len(clicked.facts) // 2
         for weights in (before, most_likely(clicked[:half], before)):
             losses = losses_of(clicked[half:], weights.weights, weights.again)

@@ -27,7 +27,12 @@ def open_service(settings: Settings) -> Service:
     return Service(
         registry=registry,
         read_revision=lambda update: registry.routers(update.epoch, update.arm).read(update.sequence),
-        load=partial(Recommender.load, new_item_users=settings.new_item_users, live_mixing=settings.live_mixing),
+        load=partial(
+            Recommender.load,
+            new_item_users=settings.new_item_users,
+            live_mixing=settings.live_mixing,
+            gap_ms=settings.sessions.gap,
+        ),
         open_store=open_store,
         partitions=settings.partitions,
         limits=Limits(),

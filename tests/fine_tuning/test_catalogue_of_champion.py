@@ -58,7 +58,7 @@ def test_an_item_of_the_catalogue_keeps_its_vector_and_category_when_it_is_click
     assert list(catalogue.items) == ["a", "b", "new", "c"]
     assert catalogue.content.tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 1]]
     assert catalogue.item_category.tolist() == [0, 0, 0, 0, 1]
-    more = grown(champion, catalogue, route_log(router, catalogue, log), router)
+    more = grown(champion, catalogue, route_log(router, catalogue, log), router, gap_ms=log.gap_ms)
     assert torch.equal(more.content.vectors, catalogue.content)
     assert torch.equal(more.content.project.weight, model.content.project.weight)
     left = champion.catalogued.without(catalogue.items)

@@ -187,7 +187,8 @@ def test_the_candidate_begins_as_the_champion_and_only_rows_that_were_clicked_mo
     champion = ModelCheckpoint.from_pretrained(world.registry.fetch(world.champion))
     few = world.after[: len(world.after) // 3]
     data = prepare_tuning(champion, few, types=TYPES, gap_ms=GAP, routers=world.routers, learned_to=None, config=TUNING)
-    model, count = grown(champion, data.catalogue, data.routing, data.router), len(champion.items) + 1
+    model = grown(champion, data.catalogue, data.routing, data.router, gap_ms=data.log.gap_ms)
+    count = len(champion.items) + 1
     assert data.catalogue.items[: count - 1] == champion.items
     assert torch.equal(model.item.weight[:count], champion.model.item.weight)
     assert torch.equal(model.item_table[:count], champion.model.item_table)

@@ -74,7 +74,7 @@ def test_sessions_keep_the_themes_of_their_time_and_items_have_those_of_today(ch
     rows = dict(zip(catalogue.items, routing.item_theme[1:].tolist(), strict=True))
     assert rows == {"0-0": 2, "rowless": 0, "new": 3, "0-1": 1}
 
-    model = grown(champion, catalogue, routing, routers.newest())
+    model = grown(champion, catalogue, routing, routers.newest(), gap_ms=log.gap_ms)
     assert dict(zip(catalogue.items, model.item_theme[1:].tolist(), strict=True)) == rows | {"rowless": 4}
     assert torch.equal(model.item_table[:3], champion.model.item_table), "what the weights were trained on"
     assert model.item_table[1 + catalogue.items.index("new")].tolist() == AXES[2].tolist()

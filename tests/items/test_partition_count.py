@@ -138,7 +138,7 @@ def begun(published: Sequence[AcceptedClicks]) -> dict[str, float]:
     for message in published:
         for position, time, weight, user, item, *_ in message.clicks():
             if position > done:
-                if user not in newest or abs(time - newest[user]) > RULES.gap:
+                if user not in newest or time - newest[user] > RULES.gap:
                     found.append((item, time, weight))
                 newest[user] = max(time, newest.get(user, time))
                 done = position

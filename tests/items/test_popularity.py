@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mos_online.contracts import SESSION_END, Click, Context, EventTypes, Scalar
 from mos_online.items.distinct_users import MOST, least_bits, user_bit
+from mos_online.items.places import Place
 from mos_online.items.popularity import ITEM_BYTES, ItemPopularity
 from mos_online.items.snapshot import COUNTS, LISTS, SLOW, TOTALS, PopularitySnapshot, established, merge
 from mos_online.model.realtime import realtime_of
@@ -222,6 +223,34 @@ def test_years_with_a_half_life_of_a_second() -> None:
     assert snapshot.total == pytest.approx(1.75)
 
 
+def test_sessions_that_begin_with_a_few_items_only() -> None:
+    """All begin with the cover; each goes on with thousands of stories, of which the least popular are forgotten."""
+    bounded = ItemPopularity(gap_ms=GAP, half_life_ms=HALF_LIFE, partition=0, most_bytes=3000 * ITEM_BYTES)
+    for visit in range(4):
+        items = ["cover", *(f"story {visit} {number}" for number in range(2500))]
+        bounded.add_all([(f"u{visit}", item, visit, 1.0, None) for item in items])
+    late = f"story 3 {2400}"
+    bounded.add("somebody else", late, 5, weight=1.0)
+    found = bounded.snapshot(top=2)
+    assert found.item_ids == ["cover", late]
+    fade = 0.5 ** (1 / HALF_LIFE)
+    assert found.start_counts == pytest.approx([fade**5 + fade**4 + fade**3 + fade**2, 1.0])
+    assert found.start_total == pytest.approx(sum(found.start_counts))
+    one_by_one = ItemPopularity(gap_ms=GAP, half_life_ms=HALF_LIFE, partition=0)
+    for number in range(5000):
+        one_by_one.add("u", f"i{number}", 0, weight=1.0)
+    one_by_one.add("v", "i4999", 0, weight=1.0)
+    assert one_by_one.snapshot(top=1).start_counts == [1.0]
+
+
+def test_a_restart_keeps_the_totals_of_starts_that_were_not_listed() -> None:
+    clicks = [msgspec.structs.replace(click(item, 0), user_id=item) for item in "aab"]
+    resumed, whole = ItemPopularity(gap_ms=GAP, half_life_ms=HALF_LIFE, partition=0), counted(clicks)
+    resumed.resume(whole.snapshot(top=1))
+    for name in TOTALS:
+        assert getattr(resumed.snapshot(top=9), name) == pytest.approx(getattr(whole.snapshot(top=9), name))
+
+
 def test_more_items_than_the_arrays_began_with() -> None:
     clicks = [click(f"i{n:04}", 0) for n in range(3000)] + [click("i2999", 0)]
     snapshot = counted(clicks).snapshot(top=2)
@@ -350,11 +379,11 @@ def test_what_begins_sessions_has_another_share_than_what_is_clicked_inside() ->
             clicks.append(msgspec.structs.replace(click(item, time), user_id=f"u{number}"))
     now = realtime_of(counted(clicks).snapshot(top=9), {"cover": 1, "story": 2})
     shares_of = {
-        place: dict(zip(now.popular.tolist(), now.shares(place)[:, 0].tolist(), strict=True)) for place in range(3)
+        place: dict(zip(now.popular.tolist(), now.shares(place)[:, 0].tolist(), strict=True)) for place in Place
     }
-    assert shares_of[0][1] == pytest.approx(1 / 6, abs=0.01)
-    assert shares_of[1][1] == pytest.approx(0, abs=0.01)
-    assert shares_of[2][1] == pytest.approx(1 / 2, abs=0.03)
+    assert shares_of[Place.ANYWHERE][1] == pytest.approx(1 / 6, abs=0.01)
+    assert shares_of[Place.INSIDE][1] == pytest.approx(0, abs=0.01)
+    assert shares_of[Place.START][1] == pytest.approx(1 / 2, abs=0.03)
     assert now.clicks == pytest.approx((3000, 2000, 1000), rel=0.01)
 
 
@@ -362,4 +391,4 @@ def test_few_clicks_at_a_place_say_little() -> None:
     """One start among 100 clicks on two items: what begins sessions is still like what is clicked at all."""
     clicks = [msgspec.structs.replace(click("ab"[number % 2], 0), user_id="u") for number in range(100)]
     now = realtime_of(counted(clicks).snapshot(top=9), {"a": 1, "b": 2})
-    assert now.shares(2)[:, 0].tolist() == pytest.approx([0.5, 0.5], abs=0.02)
+    assert now.shares(Place.START)[:, 0].tolist() == pytest.approx([0.5, 0.5], abs=0.02)

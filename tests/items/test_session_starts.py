@@ -11,11 +11,11 @@ GAP = 100
 
 
 def defined(clicks: list[tuple[str, int]]) -> list[bool]:
-    """A click begins a session if its user's newest click until then is more than a gap away."""
+    """A click begins a session if it is more than a gap after its user's newest click until then."""
     newest: dict[str, int] = {}
     found = []
     for user, time in clicks:
-        found.append(user not in newest or abs(time - newest[user]) > GAP)
+        found.append(user not in newest or time - newest[user] > GAP)
         newest[user] = max(time, newest.get(user, time))
     return found
 
@@ -38,6 +38,12 @@ def test_clicks_that_come_up_to_a_gap_late_are_told_as_defined(steps: list[tuple
         clicks.append((user, now - late))
     starts = SessionStarts(GAP)
     assert [starts.note(user, time) for user, time in clicks] == defined(clicks)
+
+
+def test_a_click_that_comes_late_begins_nothing() -> None:
+    starts = SessionStarts(GAP)
+    late = [starts.note("u", time) for time in (10 * GAP, GAP, GAP + 1, 11 * GAP, 11 * GAP + 1)]
+    assert late == [True, False, False, False, False]
 
 
 def test_memory_is_bounded_and_the_newest_users_are_remembered() -> None:

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from mos_online.items.places import Place
 from mos_online.model.expectation import Expectation, Expectations
 from mos_online.model.mixing import BY_ALL, BY_PLACE
-from mos_online.model.popularity import Place, PopularityChances, PopularNow
+from mos_online.model.popularity import PopularityChances, PopularNow
 from mos_online.model.realtime import Realtime
 
 ITEMS = 4
@@ -25,6 +26,7 @@ def clicked(shares: list[float], *, clicks: float = 1e4, as_of: int = 1000) -> P
         columns=columns,
         logs=torch.stack([logs, logs]),
         shares=whole[columns],
+        others=float(whole[columns].min()),
         clicks=clicks,
         as_of=as_of,
         half_life_ms=1000.0,
@@ -126,6 +128,7 @@ def test_a_right_model_stays_as_it_is_also_where_popularity_lists_few_items() ->
         columns=columns,
         logs=torch.stack([logs, logs]),
         shares=shares[:listed],
+        others=float(shares[listed - 1]),
         clicks=1e6,
         as_of=1000,
         half_life_ms=1e6,
@@ -227,3 +230,73 @@ def test_a_copy_expects_the_same_at_each_place_and_goes_its_own_way() -> None:
     expected_then = correct(expectations, torch.zeros(1, ITEMS))
     correct(expectations, torch.tensor([[9.0, 0.0, 0.0, 0.0]]).repeat(5000, 1))
     torch.testing.assert_close(correct(twin, torch.zeros(1, ITEMS)), expected_then, atol=0.02, rtol=0.0)
+
+
+@pytest.mark.parametrize("how", [BY_ALL, BY_PLACE])
+def test_a_right_model_stays_as_it_is_where_a_popular_item_begins_no_session(how: int) -> None:
+    """Of items that are not listed it is not known how often they begin one, but not that they hardly ever do."""
+    items, listed = 550, 50
+    counts = torch.tensor([1000.0] * listed + [300.0] * (items - listed))
+    starts = counts / 2
+    starts[0] = 0.0
+    at_places = [counts, counts - starts, starts]
+    shares = [one / one.sum() for one in at_places]
+    popular = PopularNow(
+        Realtime(
+            popular=torch.arange(1, listed + 1),
+            facts=torch.cat([shares[0][:listed, None].expand(-1, 2), torch.zeros(listed, 1)], 1),
+            placed=torch.stack([one[:listed, None].expand(-1, 2) for one in shares[1:]]),
+            clicks=tuple(float(one.sum()) for one in at_places),
+            as_of=1000,
+            half_life_ms=1e9,
+        ),
+        torch.arange(-1, items),
+    )
+    expectations, rows = Expectations(items + 1), torch.arange(1, items + 1)
+    for _ in range(2):
+        places = torch.arange(3000) % 2 + 1
+        expected_at = torch.stack(shares).clamp(min=1e-6).log()
+        scores = expected_at[places] if how == BY_PLACE else expected_at[:1].repeat(len(places), 1)
+        found = scores.clone()
+        counted = torch.ones(len(places), dtype=torch.bool)
+        expectations.correct(how, found, [popular], [len(places)], rows, counted, places)
+    assert (found - scores).abs().max() < 0.1
+
+
+def test_users_of_one_batch_are_corrected_as_by_themselves() -> None:
+    """Several moments, one without a user; both places; some users do not count, and some items are unknown."""
+    draw = torch.Generator().manual_seed(0)
+    sizes = [3, 0, 4, 1, 2]
+    users = sum(sizes)
+
+    def moment(number: int) -> PopularNow:
+        facts = torch.cat([torch.rand(2, 2, generator=draw) / 3, torch.zeros(2, 1)], 1)
+        placed = torch.rand(2, 2, 2, generator=draw) / 3
+        clicks = (500.0, 300.0, 200.0)
+        now = Realtime(
+            popular=ROWS[:2], facts=facts, placed=placed, clicks=clicks, as_of=100 * number, half_life_ms=1000.0
+        )
+        slot = torch.full((ITEMS + 1,), -1)
+        slot[ROWS] = torch.arange(ITEMS)
+        return PopularNow(now, slot)
+
+    moments = [moment(number) for number in range(len(sizes))]
+    scores, places = torch.randn(users, ITEMS, generator=draw), torch.randint(1, 3, (users,), generator=draw)
+    counted = torch.rand(users, generator=draw) < 0.7
+    unknown = torch.rand(users, ITEMS, generator=draw) < 0.2
+    unknown[:, 0] = False
+    found = scores.clone()
+    Expectations(ITEMS + 1).correct(BY_PLACE, found, moments, sizes, ROWS, counted, places, unknown)
+    expected_of = scores.clone()
+    alone = {place: Expectation(ITEMS + 1) for place in (Place.INSIDE, Place.START)}
+    begin = 0
+    for now, size in zip(moments, sizes, strict=True):
+        for place, expectation in alone.items():
+            here = [row for row in range(begin, begin + size) if places[row] == place]
+            if here:
+                part = expected_of[here]
+                expectation.correct(part, [now.at(place)], [len(here)], ROWS, counted[here], unknown[here])
+                expected_of[here] = part
+        begin += size
+    torch.testing.assert_close(found, expected_of)
+    assert not torch.allclose(found, scores)

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mos_online.items.places import Place
 from mos_online.model.batch import History, collate
 from mos_online.model.co_clicks import FACTS, Evidence
 from mos_online.model.mixing import NEIGHBOURS, RECENT, SLOW, SOURCES, Mixing, MixingAhead
 from mos_online.model.mixture_weights import NEVER, Clicked, MixtureWeights, most_likely
-from mos_online.model.popularity import Place, PopularNow
+from mos_online.model.popularity import PopularNow
 from mos_online.model.realtime import Realtime
 from mos_online.recommend import live_mixing
 from mos_online.recommend.candidates import Candidates
@@ -104,9 +105,18 @@ def query(user: str, *, teaches: bool = True) -> Query:
     return Query(user_id=user, profile=None, events=[], timestamp=0, k=10, exclude=[], teaches=teaches)
 
 
-def ask(live: LiveMixing, user: str, clicks: History, answers: Answers, first: int, *, as_of: int = 0) -> bool:
+def ask(
+    live: LiveMixing,
+    user: str,
+    clicks: History,
+    answers: Answers,
+    first: int,
+    *,
+    as_of: int = 0,
+    place: Place = Place.INSIDE,
+) -> bool:
     """One request; whether it teaches."""
-    if not live.teaching([query(user)], [clicks], as_of=as_of):
+    if not live.teaching([query(user)], [clicks], [place], as_of=as_of):
         return False
     live.note(answers.to(user, int(clicks.times[-1]), first))
     return True
@@ -125,9 +135,27 @@ def test_a_user_counts_again_only_after_another_click() -> None:
     assert taught == [True, False, True, False, False, True]
     assert ask(live, "v", history(5), answers, 3)
     assert not ask(live, "nobody", history(), answers, 3)
-    assert live.teaching([query("w"), query("w")], [history(5), history(5)], as_of=0) == [0]
-    assert live.teaching([query("x", teaches=False)], [history(5)], as_of=0) == [], "a load test"
-    assert live.teaching([query("x")], [history(5, items=[0])], as_of=0) == [], "popularity answers"
+    assert live.teaching([query("w"), query("w")], [history(5), history(5)], [1, 1], as_of=0) == [0]
+    assert live.teaching([query("x", teaches=False)], [history(5)], [1], as_of=0) == [], "a load test"
+    assert live.teaching([query("x")], [history(5, items=[0])], [1], as_of=0) == [], "popularity answers"
+
+
+def test_who_comes_back_for_another_session_asks_again() -> None:
+    """The click that begins the session is learned from what was answered at its start, not from the last page."""
+    live, (last_page, start) = LiveMixing(trained(), trained_ahead()), (any_answers(0), any_answers(1))
+    assert ask(live, "u", history(5), last_page, 3)
+    assert not ask(live, "u", history(5), last_page, 3)
+    assert ask(live, "u", history(5), start, 3, place=Place.START)
+    assert not ask(live, "u", history(5), start, 3, place=Place.START)
+    ask(live, "u", history(5, 9000, items=[6, 4]), last_page, 3)
+    live.learn()
+    (clicked,) = live._clicked
+    expected = LiveMixing(trained(), trained_ahead())
+    ask(expected, "u", history(5), start, 3, place=Place.START)
+    ask(expected, "u", history(5, 9000, items=[6, 4]), last_page, 3)
+    expected.learn()
+    assert torch.equal(clicked.plain, expected._clicked[0].plain)
+    assert torch.equal(clicked.had, expected._clicked[0].had)
 
 
 def test_those_who_asked_longest_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,9 +170,9 @@ def test_those_who_asked_longest_ago_are_forgotten(monkeypatch: pytest.MonkeyPat
 def test_between_two_looks_only_so_many_users_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_mixing, "ROOM", 3)
     live, five = LiveMixing(trained(), trained_ahead()), [query(f"u{n}") for n in range(5)]
-    assert live.teaching(five, [history(1)] * 5, as_of=0) == [0, 1, 2]
+    assert live.teaching(five, [history(1)] * 5, [1] * 5, as_of=0) == [0, 1, 2]
     live.learn()
-    assert live.teaching(five, [history(2)] * 5, as_of=0) == [0, 1, 2]
+    assert live.teaching(five, [history(2)] * 5, [1] * 5, as_of=0) == [0, 1, 2]
 
 
 @given(seed=st.integers(0, 10_000), first=st.integers(1, ITEMS), target=st.integers(1, ITEMS))

@@ -10,15 +10,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from mos_online.items.places import Place
 from mos_online.model import MoS
-from mos_online.model.mixing import BY_PLACE, MixingAhead
-from mos_online.model.popularity import Place
+from mos_online.model.co_clicks import FACTS
+from mos_online.model.mixing import BY_ALL, BY_PLACE, NOT, SOURCES, MixingAhead
+from mos_online.model.mixture_weights import losses_of
 from mos_online.sessions import SessionConfig
 from mos_online.training import mixing
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.examples import ExampleLog, Examples
-from mos_online.training.mixing import learn_mixing
+from mos_online.training.mixing import learn_mixing, said_of
 from mos_online.training.moments import moments
 from mos_online.training.past_neighbours import CoClickRules, with_neighbours
 from mos_online.training.ranking import CatalogueRanking, in_chunks
@@ -110,3 +112,22 @@ def test_exactly_the_gap_goes_on_with_the_session() -> None:
         assert (model.mixing.places(replace(batch, ages=ages))[asked] == place).all()
     nobody = replace(batch, mask=torch.zeros_like(batch.mask))
     assert (model.mixing.places(nobody) == Place.START).all(), "who has done nothing begins a session"
+
+
+@pytest.mark.parametrize("how", [NOT, BY_ALL, BY_PLACE])
+@pytest.mark.parametrize("ahead", [False, True])
+def test_what_is_learned_from_is_what_is_mixed(how: int, ahead: bool) -> None:
+    """The likelihood by which weights are learned is that of the list, at both places, and after each correction."""
+    model, data = examples()
+    mixed = model.ahead if ahead else model.mixing
+    mixed.set_weights(torch.linspace(-0.9, 0.7, SOURCES * FACTS).view(FACTS, SOURCES).T, -1.5, corrected=how)
+    (said,) = said_of(model, data, mixed, [how])
+    losses = losses_of(said, mixed.weights.double(), mixed.again.double())
+    ranking, expected = CatalogueRanking(model, mixing=mixed), []
+    with torch.inference_mode():
+        for chunk in in_chunks(data):
+            scores, unknown = ranking.scores(chunk)
+            chances = scores.masked_fill(unknown, -torch.inf).log_softmax(1)
+            found = -chances.gather(1, ranking.slot[chunk.targets].unsqueeze(1)).squeeze(1)
+            expected.append(found[found.isfinite()])
+    torch.testing.assert_close(losses.float(), torch.cat(expected), atol=1e-4, rtol=1e-4)
