@@ -22,17 +22,18 @@ from mos_online.model.popularity import PopularityChances, PopularNow
 CLICKS = 3.0
 """So many clicks of an item are added on both sides: an item that hardly anybody clicks is not corrected by chance."""
 
-USERS = 50.0
-"""So many users who ask count as much as the shares that are counted: after a start nothing is corrected."""
+USERS = 10.0
+"""So many users who ask count as much as what is assumed: after a start nothing is corrected."""
 
 OUTDATED = 1.05
 """When so many times as many users have asked, the correction is made again: in service it is the same for a second."""
 
 
 class _Correction(NamedTuple):
-    """What is added to the scores, float32 (C,), when so many users have asked."""
+    """What is added to the scores, float32 (C,), when so many users have asked, and as much as that is assumed."""
 
     now: PopularityChances
+    assumed: Tensor | None
     users: float
     added: Tensor
 
@@ -89,23 +90,29 @@ class Expectation:
         begin = 0
         for now, size in zip(popular, sizes, strict=True):
             users = slice(begin, begin + size)
-            known = scores[users] if unknown is None else scores[users].masked_fill(unknown[users], -torch.inf)
-            chances = known[counted[users]].softmax(1)
-            chances = chances[chances.sum(1).isfinite()]
-            scores[users] += self._at(now, rows)
-            if len(chances):
-                self._learn(chances.sum(0), rows, len(chances), now)
+            chances = _chances(scores[users], counted[users], None if unknown is None else unknown[users])
+            scores[users] += self.at(now, rows)
+            self.learn(chances, rows, now)
             begin += size
 
-    def _at(self, now: PopularityChances, rows: Tensor) -> Tensor:
-        """The correction, which is made again if something else is popular, or some more users have asked."""
+    def at(self, now: PopularityChances, rows: Tensor, assumed: Tensor | None = None) -> Tensor:
+        """The correction, which is made again if something else is popular, or some more users have asked.
+
+        Args:
+            now: what is popular.
+            rows: int64 (C,), the item row of each column.
+            assumed: float32 (C,), the correction where nobody has asked; None: none.
+
+        Returns:
+            float32 (C,), to be added to scores.
+        """
         newest = self._newest
-        if newest is None or newest.now is not now or self._users > OUTDATED * newest.users:
-            newest = self._newest = _Correction(now, self._users, self._correction(now, rows))
+        changed = newest is None or newest.now is not now or newest.assumed is not assumed
+        if newest is None or changed or self._users > OUTDATED * newest.users:
+            newest = self._newest = _Correction(now, assumed, self._users, self._correction(now, rows, assumed))
         return newest.added
 
-    def _correction(self, now: PopularityChances, rows: Tensor) -> Tensor:
-        """What is added to the scores of each candidate, float32 (C,)."""
+    def _correction(self, now: PopularityChances, rows: Tensor, assumed: Tensor | None) -> Tensor:
         self._add()
         expected = self._shares[rows] / max(self._users, 1e-9)
         live, listed = torch.zeros_like(expected), torch.zeros_like(expected, dtype=torch.bool)
@@ -114,19 +121,26 @@ class Expectation:
         others = expected[~listed]
         share = (1 - now.shares.sum()).clamp(min=0) / others.sum().clamp(min=1e-12)
         live[~listed] = (share * others).clamp(max=now.others)
+        before = live
+        if assumed is not None:
+            before = live / assumed.exp()
+            before *= live.sum() / before.sum().clamp(min=1e-12)
         faded = self._users * self._fading(now)
-        expected = (faded * expected + USERS * live) / (faded + USERS)
+        expected = (faded * expected + USERS * before) / (faded + USERS)
         return ((now.clicks * live + CLICKS) / (now.clicks * expected + CLICKS)).log()
 
-    def _learn(self, chances: Tensor, rows: Tensor, users: int, now: PopularityChances) -> None:
+    def learn(self, chances: Tensor, rows: Tensor, now: PopularityChances) -> None:
+        """Learn from users who ask at one moment; ``chances``: float32 (users, C), what is expected of each."""
+        if not len(chances):
+            return
         if self._to_add is None or self._to_add[0] is not rows:
             self._add()
             self._to_add = rows, torch.zeros(len(rows), device=rows.device)
         if (fading := self._fading(now)) < 1:
             self._add()
             self._shares *= fading
-        self._to_add[1].add_(chances)
-        self._users = self._users * fading + users
+        self._to_add[1].add_(chances.sum(0))
+        self._users = self._users * fading + len(chances)
         self._as_of = max(self._as_of, now.as_of)
 
     def _add(self) -> None:
@@ -141,19 +155,19 @@ class Expectation:
 
 
 class Expectations:
-    """What a model expects of all users who asked, and of those at each ``Place`` by themselves.
+    """What a model expects of all users who asked, and of those at each place of a session by themselves.
 
-    Which of these is learned depends on how the scores are corrected, see ``Mixing.correction``. By one thread.
+    At a place where few have asked, the model is assumed to be wrong as it is of all users. By one thread.
     """
 
     def __init__(self, rows: int, device: torch.device | None = None) -> None:
         """Nobody has asked yet; ``rows``, ``device``: see ``Expectation``."""
-        self._at = [Expectation(rows, device) for _ in Place]
+        self._of = [Expectation(rows, device) for _ in Place]
 
     def copied(self, kept: int) -> Expectations:
         """As ``Expectation.copied``, of each."""
         twin = Expectations(0)
-        twin._at = [one.copied(kept) for one in self._at]
+        twin._of = [one.copied(kept) for one in self._of]
         return twin
 
     def correct(
@@ -172,18 +186,35 @@ class Expectations:
         Args:
             how: ``BY_ALL`` or ``BY_PLACE``.
             scores, popular, sizes, rows, counted, unknown: see there.
-            places: int64 (B,), the ``Place`` of each user.
+            places: int64 (B,), the ``Place`` of each user. Who is anywhere is corrected by all.
         """
+        everybody = self._of[Place.ANYWHERE]
         if how != BY_PLACE:
             now = [one.at(Place.ANYWHERE) for one in popular]
-            self._at[Place.ANYWHERE].correct(scores, now, sizes, rows, counted, unknown)
+            everybody.correct(scores, now, sizes, rows, counted, unknown)
             return
-        for place in Place:
-            here = places == place
-            if not here.any():
-                continue
-            part, of_part = scores[here], None if unknown is None else unknown[here]
-            placed = torch.stack([one.sum() for one in here.split(list(sizes))]).tolist()
-            now = [one.at(place) for one, users in zip(popular, placed, strict=True) if users]
-            self._at[place].correct(part, now, [users for users in placed if users], rows, counted[here], of_part)
-            scores[here] = part
+        begin = 0
+        for one, size in zip(popular, sizes, strict=True):
+            users = slice(begin, begin + size)
+            part, here = scores[users], places[users]
+            of_part = None if unknown is None else unknown[users]
+            by_all = everybody.at(one.at(Place.ANYWHERE), rows)
+            everybody.learn(_chances(part, counted[users], of_part), rows, one.at(Place.ANYWHERE))
+            for place, expectation in zip(Place, self._of, strict=True):
+                if not (at := here == place).any():
+                    continue
+                if place == Place.ANYWHERE:
+                    part[at] += by_all
+                    continue
+                now_here = one.at(place)
+                chances = _chances(part, at & counted[users], of_part)
+                part[at] += expectation.at(now_here, rows, by_all)
+                expectation.learn(chances, rows, now_here)
+            begin += size
+
+
+def _chances(scores: Tensor, counted: Tensor, unknown: Tensor | None) -> Tensor:
+    """What is expected of the users that are counted, float32 (users, C); those without a known item are left out."""
+    known = scores[counted] if unknown is None else scores[counted].masked_fill(unknown[counted], -torch.inf)
+    chances = known.softmax(1)
+    return chances[chances.sum(1).isfinite()]

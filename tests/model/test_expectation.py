@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -289,14 +291,54 @@ def test_users_of_one_batch_are_corrected_as_by_themselves() -> None:
     Expectations(ITEMS + 1).correct(BY_PLACE, found, moments, sizes, ROWS, counted, places, unknown)
     expected_of = scores.clone()
     alone = {place: Expectation(ITEMS + 1) for place in (Place.INSIDE, Place.START)}
-    begin = 0
+    everybody, begin = Expectation(ITEMS + 1), 0
     for now, size in zip(moments, sizes, strict=True):
+        rows_of = range(begin, begin + size)
+        by_all = torch.zeros(1, ITEMS)
+        everybody.correct(by_all, [now.at(Place.ANYWHERE)], [1], ROWS, torch.tensor([False]))
+        plain = expected_of[rows_of].clone()
         for place, expectation in alone.items():
-            here = [row for row in range(begin, begin + size) if places[row] == place]
-            if here:
-                part = expected_of[here]
-                expectation.correct(part, [now.at(place)], [len(here)], ROWS, counted[here], unknown[here])
-                expected_of[here] = part
+            here = [row for row in rows_of if places[row] == place]
+            added = expectation.at(now.at(place), ROWS, by_all[0])
+            for row in here:
+                if counted[row]:
+                    chances = scores[row].masked_fill(unknown[row], -torch.inf).softmax(0)
+                    expectation.learn(chances.unsqueeze(0), ROWS, now.at(place))
+                expected_of[row] += added
+        everybody.correct(plain, [now.at(Place.ANYWHERE)], [size], ROWS, counted[rows_of], unknown[rows_of])
         begin += size
     torch.testing.assert_close(found, expected_of)
     assert not torch.allclose(found, scores)
+
+
+def test_at_a_place_where_nobody_has_asked_the_model_is_wrong_as_it_is_of_all() -> None:
+    """The model expects the first item twice as often as it is clicked, wherever; only users inside have asked."""
+    shares = torch.tensor([0.25, 0.25, 0.25, 0.25])
+    now = Realtime(
+        popular=ROWS,
+        facts=torch.cat([shares[:, None].expand(-1, 2), torch.zeros(ITEMS, 1)], 1),
+        placed=torch.stack([shares[:, None].expand(-1, 2), torch.tensor([[0.1], [0.1], [0.4], [0.4]]).expand(-1, 2)]),
+        clicks=(2e4, 1e4, 1e4),
+        as_of=1000,
+        half_life_ms=1000.0,
+    )
+    slot = torch.full((ITEMS + 1,), -1)
+    slot[ROWS] = torch.arange(ITEMS)
+    popular, expectations = PopularNow(now, slot), Expectations(ITEMS + 1)
+    expects = torch.tensor([0.5, 1 / 6, 1 / 6, 1 / 6]).log()
+
+    def correction(place: Place, users: int) -> Tensor:
+        scores = expects.repeat(users, 1)
+        places, counted = torch.full((users,), int(place)), torch.ones(users, dtype=torch.bool)
+        expectations.correct(BY_PLACE, scores, [popular], [users], ROWS, counted, places)
+        return scores[0] - expects
+
+    correction(Place.INSIDE, 10_000)
+    inside = correction(Place.INSIDE, 1)
+    assert inside[0] - inside[1] == pytest.approx(-math.log(3), abs=0.02)
+    start = correction(Place.START, 1)
+    assert start[0] - start[1] == pytest.approx(-math.log(3), abs=0.02)
+    assert start[2] - start[1] == pytest.approx(0, abs=0.02), "of the place nothing is known yet"
+    correction(Place.START, 10_000)
+    learned = correction(Place.START, 1)
+    assert learned[2] - learned[1] == pytest.approx(math.log(4), abs=0.02)
