@@ -91,7 +91,7 @@ def moments(
         )
 
 
-def divided(walk: Iterable[Moment]) -> tuple[list[Moment], list[Moment]]:
+def now_and_later(walk: Iterable[Moment]) -> tuple[list[Moment], list[Moment]]:
     """Those that are asked for just before they come, and those that are asked for at another time."""
     made = list(walk)
     return [one for one in made if one.asked is None], [one for one in made if one.asked is not None]

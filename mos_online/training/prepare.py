@@ -24,7 +24,7 @@ from mos_online.training.click_log import ClickLog
 from mos_online.training.config import TrainConfig
 from mos_online.training.counting import CountingSettings
 from mos_online.training.examples import ExampleLog
-from mos_online.training.moments import Moment, divided, moments, spread
+from mos_online.training.moments import Moment, moments, now_and_later, spread
 from mos_online.training.next_sessions import next_sessions
 from mos_online.training.past_neighbours import CoClickRules, with_neighbours
 from mos_online.training.routing import Routing, describe_items, route_log
@@ -150,7 +150,7 @@ def prepare(
         key=lambda moment: moment.clicks_before,
     )
     rules = CoClickRules(half_life_ms=counting.knn.half_life_ms, window_ms=sessions.gap)
-    now, later = divided(kept(with_neighbours(judged, log, catalogue, rules)))
+    now, later = now_and_later(kept(with_neighbours(judged, log, catalogue, rules)))
 
     return TrainingData(
         log=log,

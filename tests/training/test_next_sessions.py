@@ -25,7 +25,7 @@ from mos_online.training.click_log import ClickLog
 from mos_online.training.examples import ExampleLog
 from mos_online.training.mixing import learn_mixing
 from mos_online.training.mixing_ahead import FEWEST, learn_mixing_ahead, measure_ahead
-from mos_online.training.moments import divided, moments
+from mos_online.training.moments import moments, now_and_later
 from mos_online.training.next_sessions import next_sessions
 from mos_online.training.past_neighbours import CoClickRules, with_neighbours
 from mos_online.training.sequence_log import SequenceLog
@@ -261,5 +261,5 @@ def test_moments_are_divided_by_when_they_are_asked_for(empty: bool) -> None:
     found = next_sessions(log, gap_ms=GAP, begin=0, end=10 if empty else 2000)
     later = moments(log, catalogue, found.positions, size=4, half_life_ms=HALF_LIFE, asked=found.asked)
     now = moments(log, catalogue, log.order, size=4, half_life_ms=HALF_LIFE)
-    parts = divided([*now, *later])
+    parts = now_and_later([*now, *later])
     assert [len(part) for part in parts] == [1, 0 if empty else 1]
