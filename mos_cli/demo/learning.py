@@ -118,7 +118,10 @@ def _compare(log: DemoLog, dataset: str, settings: Settings) -> Learned:
     folder = open_registry(settings).fetch("champion")
     stated = load_config(folder)
     names = FROZEN, COUNTS, ONLINE, TUNED
-    ways = [Served(name, Recommender.load(folder), stated.sizes, counts=name != FROZEN) for name in names]
+    ways = [
+        Served(name, Recommender.load(folder, gap_ms=settings.sessions.gap), stated.sizes, counts=name != FROZEN)
+        for name in names
+    ]
     loop, drift_at, duration = _loop(log, dataset, settings, ways, (stated.half_life_ms, stated.co_click_half_life_ms))
     revise_by(ways[2])
     with tempfile.TemporaryDirectory() as own:

@@ -69,7 +69,7 @@ def estimate(settings: Settings, version: str, *, answers: int, as_json: bool, c
     with progress_bar(Console(stderr=True), counted=True, transient=True) as bar:
         task = bar.add_task("asking the candidate", total=len(explored.outcomes))
         lists = lists_of(
-            Served("candidate", Recommender.load(folder), stated.sizes),
+            Served("candidate", Recommender.load(folder, gap_ms=settings.sessions.gap), stated.sizes),
             sessions,
             [Asked(one.user_id, one.timestamp, len(one.items)) for one in explored.outcomes],
             stream_rules(settings),

@@ -88,7 +88,7 @@ def _lists(
     with progress_bar(Console(stderr=True), counted=True, transient=True) as bar:
         task = bar.add_task(f"asking {version}", total=len(requests))
         return lists_of(
-            Served(version, Recommender.load(folder), stated.sizes),
+            Served(version, Recommender.load(folder, gap_ms=settings.sessions.gap), stated.sizes),
             known,
             requests,
             stream_rules(settings),

@@ -97,9 +97,9 @@ def simulate_model(
     population = population_of(settings_of_users)
     folder = open_registry(settings).fetch(version)
     stated = load_config(folder)
-    ways = [Served("frozen", Recommender.load(folder), stated.sizes)]
+    ways = [Served("frozen", Recommender.load(folder, gap_ms=settings.sessions.gap), stated.sizes)]
     if learn or experiment:
-        ways.append(Served("online", Recommender.load(folder), stated.sizes))
+        ways.append(Served("online", Recommender.load(folder, gap_ms=settings.sessions.gap), stated.sizes))
         revise_by(ways[-1])
     rules = stream_rules(settings)
     divided = _divided(ways, rules, duration, config.seed) if experiment else None

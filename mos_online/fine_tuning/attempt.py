@@ -157,8 +157,8 @@ class Attempt:
         sides = (candidate, self.own), (champion, data)
         held_out = [judge(model, side.held_out, data.log_share, known=known) for model, side in sides]
         earlier = [judge(model, side.earlier, data.log_share, known=known) for model, side in sides]
-        asked = [*made_requests(data, REQUESTS + WARM_UP - len(self.logged)), *self.logged]
-        both = served(draft, self.own.router), served(self.folder, data.router)
+        asked, gap = [*made_requests(data, REQUESTS + WARM_UP - len(self.logged)), *self.logged], data.log.gap_ms
+        both = served(draft, self.own.router, gap_ms=gap), served(self.folder, data.router, gap_ms=gap)
         positions = data.window.held_out
         return decide(
             held_out[0],
@@ -184,7 +184,7 @@ class Attempt:
         return replace(facts, result="promoted")
 
 
-def served(folder: Path, router: Router) -> Recommender:
-    """A model as it is in service, under a revision of its epoch."""
-    loaded = Recommender.load(folder)
+def served(folder: Path, router: Router, *, gap_ms: int) -> Recommender:
+    """A model as it is in service, under a revision of its epoch; ``gap_ms``: silence that ends a session."""
+    loaded = Recommender.load(folder, gap_ms=gap_ms)
     return loaded.revised(router) if router.sequence else loaded

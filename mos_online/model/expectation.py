@@ -30,10 +30,9 @@ OUTDATED = 1.05
 
 
 class _Correction(NamedTuple):
-    """What is added to the scores, float32 (C,), when so many users have asked, and as much as that is assumed."""
+    """What is added to the scores, float32 (C,), when so many users have asked."""
 
     now: PopularityChances
-    assumed: Tensor | None
     users: float
     added: Tensor
 
@@ -90,57 +89,44 @@ class Expectation:
         begin = 0
         for now, size in zip(popular, sizes, strict=True):
             users = slice(begin, begin + size)
-            chances = _chances(scores[users], counted[users], None if unknown is None else unknown[users])
-            scores[users] += self.at(now, rows)
-            self.learn(chances, rows, now)
+            known = scores[users] if unknown is None else scores[users].masked_fill(unknown[users], -torch.inf)
+            chances = known[counted[users]].softmax(1)
+            chances = chances[chances.sum(1).isfinite()]
+            scores[users] += self._at(now, rows)
+            if len(chances):
+                self._learn(chances.sum(0), rows, len(chances), now)
             begin += size
 
-    def at(self, now: PopularityChances, rows: Tensor, assumed: Tensor | None = None) -> Tensor:
-        """The correction, which is made again if something else is popular, or some more users have asked.
-
-        Args:
-            now: what is popular.
-            rows: int64 (C,), the item row of each column.
-            assumed: float32 (C,), the correction where nobody has asked; None: none.
-
-        Returns:
-            float32 (C,), to be added to scores.
-        """
+    def _at(self, now: PopularityChances, rows: Tensor) -> Tensor:
+        """The correction, which is made again if something else is popular, or some more users have asked."""
         newest = self._newest
-        changed = newest is None or newest.now is not now or newest.assumed is not assumed
-        if newest is None or changed or self._users > OUTDATED * newest.users:
-            newest = self._newest = _Correction(now, assumed, self._users, self._correction(now, rows, assumed))
+        if newest is None or newest.now is not now or self._users > OUTDATED * newest.users:
+            newest = self._newest = _Correction(now, self._users, self._correction(now, rows))
         return newest.added
 
-    def _correction(self, now: PopularityChances, rows: Tensor, assumed: Tensor | None) -> Tensor:
+    def _correction(self, now: PopularityChances, rows: Tensor) -> Tensor:
+        """What is added to the scores of each candidate, float32 (C,)."""
         self._add()
         expected = self._shares[rows] / max(self._users, 1e-9)
         live, listed = torch.zeros_like(expected), torch.zeros_like(expected, dtype=torch.bool)
         live[now.columns], listed[now.columns] = now.shares, True
-        # Of the others only their sum is known, and that none has more than the last one that is listed.
+        # Of the others only their sum is known, and that hardly any has more than the last one that is listed.
         others = expected[~listed]
         share = (1 - now.shares.sum()).clamp(min=0) / others.sum().clamp(min=1e-12)
         live[~listed] = (share * others).clamp(max=now.others)
-        before = live
-        if assumed is not None:
-            before = live / assumed.exp()
-            before *= live.sum() / before.sum().clamp(min=1e-12)
         faded = self._users * self._fading(now)
-        expected = (faded * expected + USERS * before) / (faded + USERS)
+        expected = (faded * expected + USERS * live) / (faded + USERS)
         return ((now.clicks * live + CLICKS) / (now.clicks * expected + CLICKS)).log()
 
-    def learn(self, chances: Tensor, rows: Tensor, now: PopularityChances) -> None:
-        """Learn from users who ask at one moment; ``chances``: float32 (users, C), what is expected of each."""
-        if not len(chances):
-            return
+    def _learn(self, chances: Tensor, rows: Tensor, users: int, now: PopularityChances) -> None:
         if self._to_add is None or self._to_add[0] is not rows:
             self._add()
             self._to_add = rows, torch.zeros(len(rows), device=rows.device)
         if (fading := self._fading(now)) < 1:
             self._add()
             self._shares *= fading
-        self._to_add[1].add_(chances.sum(0))
-        self._users = self._users * fading + len(chances)
+        self._to_add[1].add_(chances)
+        self._users = self._users * fading + users
         self._as_of = max(self._as_of, now.as_of)
 
     def _add(self) -> None:
@@ -155,19 +141,23 @@ class Expectation:
 
 
 class Expectations:
-    """What a model expects of all users who asked, and of those at each place of a session by themselves.
+    """What a model expects of all users who asked, and what is still expected once that has been corrected.
 
-    At a place where few have asked, the model is assumed to be wrong as it is of all users. By one thread.
+    One correction does not go all the way where users differ: it is the first step of an iteration, EM (Saerens et al.
+    2002, section 2.2). So there is a second one, by what is expected after the first: of all users, or of those at each
+    place of a session by themselves. Where few have asked at a place, or little is clicked there, it adds little.
+    By one thread.
     """
 
     def __init__(self, rows: int, device: torch.device | None = None) -> None:
         """Nobody has asked yet; ``rows``, ``device``: see ``Expectation``."""
-        self._of = [Expectation(rows, device) for _ in Place]
+        self._first = Expectation(rows, device)
+        self._then = [Expectation(rows, device) for _ in Place]
 
     def copied(self, kept: int) -> Expectations:
         """As ``Expectation.copied``, of each."""
         twin = Expectations(0)
-        twin._of = [one.copied(kept) for one in self._of]
+        twin._first, twin._then = self._first.copied(kept), [one.copied(kept) for one in self._then]
         return twin
 
     def correct(
@@ -184,37 +174,21 @@ class Expectations:
         """Correct scores (B, C) in place, and learn from them; see ``Expectation.correct``.
 
         Args:
-            how: ``BY_ALL`` or ``BY_PLACE``.
+            how: the second step, ``BY_ALL`` or ``BY_PLACE``.
             scores, popular, sizes, rows, counted, unknown: see there.
             places: int64 (B,), the ``Place`` of each user. Who is anywhere is corrected by all.
         """
-        everybody = self._of[Place.ANYWHERE]
-        if how != BY_PLACE:
-            now = [one.at(Place.ANYWHERE) for one in popular]
-            everybody.correct(scores, now, sizes, rows, counted, unknown)
+        anywhere = [one.at(Place.ANYWHERE) for one in popular]
+        self._first.correct(scores, anywhere, sizes, rows, counted, unknown)
+        if how != BY_PLACE or not places.any():
+            self._then[Place.ANYWHERE].correct(scores, anywhere, sizes, rows, counted, unknown)
             return
-        begin = 0
-        for one, size in zip(popular, sizes, strict=True):
-            users = slice(begin, begin + size)
-            part, here = scores[users], places[users]
-            of_part = None if unknown is None else unknown[users]
-            by_all = everybody.at(one.at(Place.ANYWHERE), rows)
-            everybody.learn(_chances(part, counted[users], of_part), rows, one.at(Place.ANYWHERE))
-            for place, expectation in zip(Place, self._of, strict=True):
-                if not (at := here == place).any():
-                    continue
-                if place == Place.ANYWHERE:
-                    part[at] += by_all
-                    continue
-                now_here = one.at(place)
-                chances = _chances(part, at & counted[users], of_part)
-                part[at] += expectation.at(now_here, rows, by_all)
-                expectation.learn(chances, rows, now_here)
-            begin += size
-
-
-def _chances(scores: Tensor, counted: Tensor, unknown: Tensor | None) -> Tensor:
-    """What is expected of the users that are counted, float32 (users, C); those without a known item are left out."""
-    known = scores[counted] if unknown is None else scores[counted].masked_fill(unknown[counted], -torch.inf)
-    chances = known.softmax(1)
-    return chances[chances.sum(1).isfinite()]
+        for place, then in zip(Place, self._then, strict=True):
+            here = places == place
+            if not here.any():
+                continue
+            part, of_part = scores[here], None if unknown is None else unknown[here]
+            placed = torch.stack([one.sum() for one in here.split(list(sizes))]).tolist()
+            now = [one.at(place) for one, users in zip(popular, placed, strict=True) if users]
+            then.correct(part, now, [users for users in placed if users], rows, counted[here], of_part)
+            scores[here] = part

@@ -23,7 +23,7 @@ class PopularityChances:
         columns: int64 (n,), of the scores.
         logs: float32 (2, n), log of each one's share of the clicks on all of them, by the two half-lives.
         shares: float32 (n,), of the clicks on all items, by the shorter one.
-        others: no item that is not listed has a greater share.
+        others: hardly any item that is not listed has a greater share.
         clicks, as_of, half_life_ms: see ``Realtime``.
     """
 

@@ -177,7 +177,8 @@ class LiveMixing:
                 continue
             newest, before = int(history.times[-1]), self._asked.get(query.user_id)
             if before is not None:
-                if newest < before.newest or (newest, place) == before[:2]:
+                away = history.now - before.moment > self.mixing.gap_ms
+                if newest < before.newest or ((newest, place) == before[:2] and not away):
                     continue
                 if newest > before.newest and before.found and (item := _first_after(before, history)):
                     self._heard.append(_Click(query.user_id, before.newest, item))

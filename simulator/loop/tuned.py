@@ -97,7 +97,7 @@ class SimulatedFineTuning:
             return
         self.told[found.result] += 1
         if found.result == "promoted":
-            self._served.promote(Recommender.load(self.registry.fetch("champion")))
+            self._served.promote(Recommender.load(self.registry.fetch("champion"), gap_ms=self._gap_ms))
 
     def _earlier(self) -> list[Session]:
         """What the profiles knew before the simulation."""

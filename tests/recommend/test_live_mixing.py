@@ -48,7 +48,11 @@ def trained_ahead() -> MixingAhead:
 def history(*times: int, items: list[int] | None = None, now: int | None = None) -> History:
     rows = items or [1 + time % ITEMS for time in times]
     return History(
-        items=np.array(rows), times=np.array(times), now=times[-1] if times else 0, rings={}, theme_sessions={}
+        items=np.array(rows),
+        times=np.array(times),
+        now=now if now is not None else (times[-1] if times else 0),
+        rings={},
+        theme_sessions={},
     )
 
 
@@ -156,6 +160,14 @@ def test_who_comes_back_for_another_session_asks_again() -> None:
     expected.learn()
     assert torch.equal(clicked.plain, expected._clicked[0].plain)
     assert torch.equal(clicked.had, expected._clicked[0].had)
+
+
+def test_who_comes_back_again_without_a_click_asks_again_too() -> None:
+    """A list is learned from as it was at the last visit, not at one of the day before."""
+    live, answers = LiveMixing(trained(), trained_ahead()), any_answers(0)
+    visits = [5_000, 5_001, 5_000 + 2 * GAP, 5_001 + 2 * GAP]
+    taught = [ask(live, "u", history(5, now=at), answers, 3, place=Place.START) for at in visits]
+    assert taught == [True, False, True, False]
 
 
 def test_those_who_asked_longest_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,10 +17,14 @@ from mos_online.contracts import SessionEvent
 from mos_online.errors import DatasetError, ModelError
 from mos_online.items.co_click_snapshot import CoClickSnapshot
 from mos_online.items.co_clicks import CoClicks
+from mos_online.items.places import Place
 from mos_online.items.snapshot import PopularitySnapshot
+from mos_online.model.batch import collate
 from mos_online.model.co_clicks import FACTS
-from mos_online.model.mixing import NEIGHBOURS, RECENT, SLOW, SOURCES
+from mos_online.model.mixing import BY_PLACE, NEIGHBOURS, NOT, RECENT, SLOW, SOURCES
 from mos_online.recommend import live_mixing
+from mos_online.recommend.history import history_of
+from mos_online.recommend.live_mixing import Answered
 from mos_online.recommend.query import Query, Ranking
 from mos_online.recommend.recommender import Recommender
 from mos_online.registry import Registry
@@ -196,6 +200,58 @@ def test_lists_for_the_start_of_a_session_have_what_sessions_begin_with(recommen
     assert firsts == [story, cover, story, cover], "covers change until the next session"
     (odd,) = recommender.recommend([query(events=["no such item"])])
     assert (odd.fallback, odd.items[0].item_id) == ("no_known_items", story)
+
+
+def test_the_service_may_have_another_gap_than_the_training(trained: tuple[Registry, TrainReport]) -> None:
+    """It places users as the counts have it, also under a revision of the router and after what it has learned."""
+    folder, minute = trained[0].fetch("candidate"), 60_000
+    later = query(events=["x"], timestamp=NOW + 10 * minute)
+    for gap, place in ((30 * minute, Place.INSIDE), (5 * minute, Place.START)):
+        recommender = Recommender.load(folder, gap_ms=gap)
+        for one in (recommender, recommender.revised(recommender.router), recommender.branched(own_router=True)):
+            history = history_of(later, router=one.router, sizes=one._sizes, rows={"x": 1}, own_router=False)
+            assert one._live.mixing.places(collate([history])).tolist() == [place]
+            assert one._live.mixing.gap_ms == one._live.ahead.gap_ms == gap
+
+
+def test_what_the_model_expects_is_corrected_by_place_in_service(recommender: Recommender) -> None:
+    """The model expects the same of all; sessions begin with one item, and go on with another."""
+    items = [item.item_id for item in recommender.recommend([query(events=["x"], k=300)])[0].items]
+    known, cover, story = items[0], items[1], items[2]
+    seen = popularity(**{story: 5000.0, cover: 5000.0})
+    recommender.observe_popularity(
+        [
+            msgspec.structs.replace(
+                seen,
+                start_total=5000.0,
+                slow_start_total=5000.0,
+                start_counts=[0.0, 5000.0],
+                slow_start_counts=[0, 5000],
+            )
+        ]
+    )
+    mixing = recommender._model.mixing
+    mixing.set_weights(torch.full_like(mixing.weights, -1e4), corrected=BY_PLACE)
+    gap = SessionConfig().gap
+    for number in range(400):
+        at = NOW + (60_000 if number % 2 else gap + 60_000)
+        recommender.recommend([query(events=[known], user_id=f"u{number}", timestamp=at, teaches=True)])
+        recommender.learn()
+    inside, start = recommender.recommend(
+        [query(events=[known], user_id="v", timestamp=at, k=300) for at in (NOW + 60_000, NOW + gap + 60_000)]
+    )
+    ranks = [[item.item_id for item in one.items] for one in (inside, start)]
+    assert [rank.index(story) < rank.index(cover) for rank in ranks] == [True, False]
+
+
+def test_who_comes_back_for_another_session_teaches_again(recommender: Recommender) -> None:
+    mixing = recommender._model.mixing
+    mixing.set_weights(mixing.weights.clone(), corrected=NOT)
+    known = recommender.recommend([query(events=["x"], k=1)])[0].items[0].item_id
+    for at in (60_000, 90_000, SessionConfig().gap + 60_000):
+        recommender.recommend([query(events=[known], timestamp=NOW + at, teaches=True)])
+    heard = [one for one in recommender._live._heard if isinstance(one, Answered)]
+    assert [one.evidence.places.tolist() for one in heard] == [[Place.INSIDE], [Place.START]]
 
 
 @pytest.mark.parametrize(("source", "first"), [(RECENT, "now"), (SLOW, "long")])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mos_online.items.places import Place
 from mos_online.model import MoS
-from mos_online.model.co_clicks import FACTS
+from mos_online.model.co_clicks import FACTS, evidence_of
 from mos_online.model.mixing import BY_ALL, BY_PLACE, NOT, SOURCES, MixingAhead
 from mos_online.model.mixture_weights import losses_of
 from mos_online.sessions import SessionConfig
@@ -131,3 +131,13 @@ def test_what_is_learned_from_is_what_is_mixed(how: int, ahead: bool) -> None:
             found = -chances.gather(1, ranking.slot[chunk.targets].unsqueeze(1)).squeeze(1)
             expected.append(found[found.isfinite()])
     torch.testing.assert_close(losses.float(), torch.cat(expected), atol=1e-4, rtol=1e-4)
+
+
+def test_weights_may_depend_on_whether_a_session_begins() -> None:
+    model, data = examples()
+    chunk = next(in_chunks(data))
+    assert chunk.neighbours is not None
+    for mixed in (model.mixing, model.ahead):
+        places = mixed.places(chunk.batch)
+        facts = evidence_of(chunk.batch, places, chunk.neighbours, chunk.moment).facts
+        assert torch.equal(facts[:, -1], (places != Place.INSIDE).float())
