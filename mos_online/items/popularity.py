@@ -55,6 +55,7 @@ class ItemPopularity:
         self._slow = DecayedCounts(half_life_ms * SLOW)
         self._fast_starts = DecayedCounts(half_life_ms)
         self._slow_starts = DecayedCounts(half_life_ms * SLOW)
+        self._counts = self._fast, self._slow, self._fast_starts, self._slow_starts
         self._starts = SessionStarts(gap_ms)
         self.as_of = 0
         self._rows: dict[str, int] = {}
@@ -147,11 +148,11 @@ class ItemPopularity:
         """
         rows = most_popular(self._shares(), self._first_seen, self._items, top)
         best = np.array(rows, np.int64)
-        kinds = self._fast, self._slow, self._fast_starts, self._slow_starts
-        units = [counts.unit(self.as_of) for counts in kinds]
-        totals = [counts.total / unit for counts, unit in zip(kinds, units, strict=True)]
+        units = [counts.unit(self.as_of) for counts in self._counts]
+        totals = [counts.total / unit for counts, unit in zip(self._counts, units, strict=True)]
         fast, slow, fast_starts, slow_starts = (
-            (counts.first(len(self._items))[best] / unit).tolist() for counts, unit in zip(kinds, units, strict=True)
+            (counts.first(len(self._items))[best] / unit).tolist()
+            for counts, unit in zip(self._counts, units, strict=True)
         )
         return PopularitySnapshot(
             partition=self.partition,
@@ -206,7 +207,7 @@ class ItemPopularity:
         sizes = np.array([ITEM_BYTES + len(self._items[row]) for row in best.tolist()])
         kept = np.sort(best[np.cumsum(sizes) <= most_bytes])
         rows = kept.tolist()
-        for counts in (self._fast, self._slow, self._fast_starts, self._slow_starts):
+        for counts in self._counts:
             counts.keep(kept)
         self._items = [self._items[row] for row in rows]
         self._rows = {item: row for row, item in enumerate(self._items)}

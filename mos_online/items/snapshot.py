@@ -102,13 +102,9 @@ def merge(snapshots: Sequence[PopularitySnapshot], *, half_life_ms: float, top: 
     as_of = newest(snapshots)
     decays = [0.5 ** ((as_of - s.as_of) / half_life_ms) for s in snapshots]
     slow_decays = [0.5 ** ((as_of - s.as_of) / half_life_ms / SLOW) for s in snapshots]
-    total, start_total = (
-        sum(one * decay for one, decay in zip(totals, decays, strict=True))
-        for totals in ([s.total for s in snapshots], [s.start_total for s in snapshots])
-    )
-    slow_total, slow_start_total = (
-        sum(one * decay for one, decay in zip(totals, slow_decays, strict=True))
-        for totals in ([s.slow_total for s in snapshots], [s.slow_start_total for s in snapshots])
+    total, slow_total, start_total, slow_start_total = (
+        sum(getattr(s, name) * decay for s, decay in zip(snapshots, by, strict=True))
+        for name, by in zip(TOTALS, (decays, slow_decays, decays, slow_decays), strict=True)
     )
     rows: dict[str, int] = {}
     at = [rows.setdefault(item, len(rows)) for s in snapshots for item in s.item_ids]

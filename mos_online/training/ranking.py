@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mos_online.model.co_clicks import evidence_of
 from mos_online.model.expectation import Expectations
-from mos_online.model.mixing import BY_ALL, Mixing
+from mos_online.model.mixing import Mixing
 from mos_online.model.popularity import PopularNow
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.training.examples import ExampleLog, Examples
@@ -101,9 +101,7 @@ class CatalogueRanking:
         scores = model.score_moments(users, self.everything, data.popular, data.sizes, nothing)
         return model.add_repeats(scores, data.batch, self.slot), self.everything > self._seen(data).unsqueeze(1)
 
-    def correct(
-        self, data: Examples, popular: Sequence[PopularNow], scores: Tensor, unknown: Tensor, how: int = BY_ALL
-    ) -> None:
+    def correct(self, data: Examples, popular: Sequence[PopularNow], scores: Tensor, unknown: Tensor, how: int) -> None:
         """Correct what ``model_scores`` gave, in place, by all clicks or by those at each place of a session.
 
         See ``Expectations``.
