@@ -24,7 +24,7 @@ WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
 CATALOGUED = "catalogued"
 """The tensor of vectors of the items that have no row yet."""
 
-FORMAT = 10
+FORMAT = 11
 
 
 class _Document(msgspec.Struct, kw_only=True):

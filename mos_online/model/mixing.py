@@ -10,7 +10,7 @@ items are multiplied by one number, and add up to 1 again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,27 @@ NOT, BY_ALL, BY_PLACE = range(3)
 same place of a session, its start or inside."""
 
 
+class Calibration(NamedTuple):
+    """How the scores of the model are calibrated before anything is mixed in.
+
+    Attributes:
+        sharpness: the scores are multiplied by it: an inverse temperature (Guo et al. 2017, section 4.2). A model that
+            has learned from few clicks is surer than it should be, and hides what the other sources say.
+        corrected: how they are corrected then: ``NOT``, ``BY_ALL`` or ``BY_PLACE``.
+    """
+
+    sharpness: float = 1.0
+    corrected: int = NOT
+
+    def sharpen(self, scores: Tensor) -> None:
+        """Multiply scores in place."""
+        if self.sharpness != 1:
+            scores *= self.sharpness
+
+
+UNCALIBRATED = Calibration()
+
+
 class Mixing(nn.Module):
     """Mixes sources into the scores; until the weights have been learned, it changes no score.
 
@@ -47,29 +68,32 @@ class Mixing(nn.Module):
         self.register_buffer("weights", torch.zeros(SOURCES, FACTS))
         self.register_buffer("again", torch.zeros(1))
         self.register_buffer("learned", torch.zeros(1))
+        self.register_buffer("sharpness", torch.ones(1))
         self.register_buffer("corrected", torch.zeros(1))
         self.weights: Tensor
         self.again: Tensor
         self.learned: Tensor
+        self.sharpness: Tensor
         self.corrected: Tensor
 
-    def set_weights(self, weights: Tensor, again: float = 0.0, *, corrected: int = NOT) -> None:
+    def set_weights(self, weights: Tensor, again: float = 0.0, calibration: Calibration = UNCALIBRATED) -> None:
         """Mix like this from now on.
 
         Args:
             weights: float32 (SOURCES, FACTS).
             again: log of what the chances of items that a user had are multiplied by, in all sources.
-            corrected: how the scores of the model are corrected before: ``NOT``, ``BY_ALL`` or ``BY_PLACE``.
+            calibration: of the scores of the model.
         """
         self.weights.copy_(weights)
         self.again.fill_(again)
         self.learned.fill_(1)
-        self.corrected.fill_(float(corrected))
+        self.sharpness.fill_(calibration.sharpness)
+        self.corrected.fill_(float(calibration.corrected))
 
     @property
-    def correction(self) -> int:
-        """How the scores of the model are corrected before."""
-        return int(self.corrected.item())
+    def calibration(self) -> Calibration:
+        """How the scores of the model are calibrated before; until that has been learned, not at all."""
+        return Calibration(self.sharpness.item(), int(self.corrected.item())) if self.learned else UNCALIBRATED
 
     def places(self, batch: Batch) -> Tensor:
         """The ``Place`` of B users, int64 (B,): the start of a session if they did nothing for longer than the gap."""
@@ -186,7 +210,7 @@ class MixingAhead(Mixing):
 
     def follow(self, mixing: Mixing) -> None:
         """Mix as into lists for now."""
-        self.set_weights(mixing.weights, mixing.again.item(), corrected=mixing.correction)
+        self.set_weights(mixing.weights, mixing.again.item(), mixing.calibration)
         self.delay.zero_()
         self.leaves_out.zero_()
 
@@ -196,7 +220,7 @@ class MixingAhead(Mixing):
             self.follow(now)
         else:
             weights, again = self.weights + now.weights - begun.weights, self.again + now.again - begun.again
-            self.set_weights(weights, again.item(), corrected=now.correction)
+            self.set_weights(weights, again.item(), now.calibration)
         return self
 
     def ordered(self, scores: Tensor, batch: Batch, slot: Tensor) -> Tensor:

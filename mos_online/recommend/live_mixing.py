@@ -85,7 +85,7 @@ class Answered(NamedTuple):
 
     Attributes:
         users: b of them; newest: time of the newest click of each (ms); rows: int64 (b,), theirs in the batch.
-        scores: float32 (b, C), of the model, before anything was mixed in.
+        scores: float32 (b, C), of the model, calibrated, before anything was mixed in.
         batch, evidence: of all users.
         candidates: that were ranked.
         columns: int64 (b, m), the first items of each list.
@@ -219,7 +219,7 @@ class LiveMixing:
             return
         learned = most_likely(clicked, trained, learned, steps=10)
         mixing = copy.deepcopy(self._trained)
-        mixing.set_weights(learned.weights.float(), learned.again.item(), corrected=mixing.correction)
+        mixing.set_weights(learned.weights.float(), learned.again.item(), mixing.calibration)
         ahead = copy.deepcopy(self._trained_ahead).move(self._trained, mixing)
         self.mixing, self.ahead, self.learned_from = mixing, ahead, len(clicked.facts)
 

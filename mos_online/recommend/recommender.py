@@ -205,7 +205,9 @@ class Recommender:
             alone = scores_of(model, users, batch, candidates)
             evidence = evidence_of(batch, places, neighbours)
             sizes = [len(queries)]
-            if how := mixing.correction:
+            calibration = mixing.calibration
+            calibration.sharpen(alone)
+            if how := calibration.corrected:
                 counted = torch.zeros(len(queries), dtype=torch.bool).index_fill(0, teaching, value=True)
                 counted |= (batch.items > 0).any(1) & ahead
                 now = [candidates.popular]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
 from mos_online.model.co_clicks import evidence_of
-from mos_online.model.mixing import BY_ALL, BY_PLACE, NOT, Mixing, had_before
+from mos_online.model.mixing import BY_ALL, BY_PLACE, Calibration, Mixing, had_before
 from mos_online.model.mixture_weights import Clicked, MixtureWeights, divided, most_likely
 from mos_online.model.neighbours import Neighbours
 from mos_online.model.sequence_model import SequenceModel
@@ -21,54 +22,77 @@ FEWEST = 50
 FEWEST_ANEW = 200
 """With fewer positions weights that were learned before stay: so few tell more of chance than of a change."""
 
+SHARPNESSES = tuple(2 ** (step / 4) for step in range(-6, 3))
+"""What the scores of a model may be multiplied by: a third to 1.4."""
+
 LEAST_GAIN = 1e-4
-"""A model is corrected if that gains so many nats of a target's likelihood."""
+"""A model is calibrated in another way if that gains so many nats of a target's likelihood."""
 
 
 def learn_mixing(model: SequenceModel, data: ExampleLog) -> None:
     """Set the weights of ``model.mixing`` to those that make the targets most likely.
 
     Weights that were learned before are where the new ones begin, and what they are pulled to. The scores of the model
-    are corrected before in the way that makes the targets most likely, if one does, see ``Expectations``.
+    are calibrated before in the way that makes the targets most likely: first their sharpness is chosen, then whether
+    and how they are corrected, see ``Expectations``.
 
     Args:
         model: everything else of it stays as it is.
         data: later examples than it has learned, in order of time, with neighbours; without them nothing is learned.
     """
-    mixing, found = model.mixing, said_of(model, data, model.mixing, (NOT, BY_ALL, BY_PLACE))
-    if not found or len(found[NOT].facts) < (FEWEST_ANEW if mixing.learned else FEWEST):
+    mixing, plain = model.mixing, Calibration()
+    found = said_of(model, data, mixing, sharp := [plain, *(Calibration(one) for one in SHARPNESSES if one != 1)])
+    if not found or len(found[0].facts) < (FEWEST_ANEW if mixing.learned else FEWEST):
         return
     before = MixtureWeights.of(mixing) if mixing.learned else None
-    tried = [most_likely(clicked, before) for clicked in found]
-    best = NOT
-    for how in (BY_ALL, BY_PLACE):
-        if tried[how].loss < tried[best].loss - LEAST_GAIN:
-            best = how
-    mixing.set_weights(tried[best].weights.float(), tried[best].again.item(), corrected=best)
+    best = _better(None, sharp, found, before)
+    corrected = [best.calibration._replace(corrected=how) for how in (BY_ALL, BY_PLACE)]
+    best = _better(best, corrected, said_of(model, data, mixing, corrected), before)
+    mixing.set_weights(best.weights.weights.float(), best.weights.again.item(), best.calibration)
 
 
-def said_of(model: SequenceModel, data: ExampleLog, mixing: Mixing, corrections: Sequence[int]) -> list[Clicked]:
-    """What the model and each source say of the targets of a log, by how the model is corrected before.
+class _Learned(NamedTuple):
+    calibration: Calibration
+    weights: MixtureWeights
+
+
+def _better(
+    best: _Learned | None, ways: Sequence[Calibration], found: Sequence[Clicked], before: MixtureWeights | None
+) -> _Learned:
+    """The way that makes the targets most likely; an earlier one stays unless the gain is worth it."""
+    for way, clicked in zip(ways, found, strict=True):
+        weights = most_likely(clicked, before)
+        if best is None or weights.loss < best.weights.loss - LEAST_GAIN:
+            best = _Learned(way, weights)
+    if best is None:
+        raise ValueError("no way was given")
+    return best
+
+
+def said_of(model: SequenceModel, data: ExampleLog, mixing: Mixing, ways: Sequence[Calibration]) -> list[Clicked]:
+    """What the model and each source say of the targets of a log, by how the model is calibrated before.
 
     Args:
         model: as it is.
         data: in order of time; if it has no neighbours, nothing is said.
         mixing: tells the places of the users.
-        corrections: ``NOT``, ``BY_ALL``, ``BY_PLACE``.
+        ways: to calibrate it.
 
     Returns:
-        One of each correction, or none.
+        One of each way, or none.
     """
     model.eval()
-    rankings = [(how, CatalogueRanking(model, mixing=mixing)) for how in corrections]
+    rankings = [(how, CatalogueRanking(model, mixing=mixing)) for how in ways]
     chunks = (chunk.to(model.device) for chunk in in_chunks(data))
     found = [_clicked(rankings, one, one.neighbours) for one in chunks if one.neighbours is not None]
     return [Clicked.joined(parts) for parts in zip(*found, strict=True)]
 
 
 @torch.inference_mode()
-def _clicked(rankings: Sequence[tuple[int, CatalogueRanking]], data: Examples, neighbours: Neighbours) -> list[Clicked]:
-    """The same of some examples, each correction by a ranking that has learned what is expected for it."""
+def _clicked(
+    rankings: Sequence[tuple[Calibration, CatalogueRanking]], data: Examples, neighbours: Neighbours
+) -> list[Clicked]:
+    """The same of some examples, each way by a ranking that has learned what is expected then."""
     ranking = rankings[0][1]
     scores, unknown = ranking.model_scores(data)
     evidence = evidence_of(data.batch, ranking.places(data), neighbours, data.moment)
@@ -80,12 +104,11 @@ def _clicked(rankings: Sequence[tuple[int, CatalogueRanking]], data: Examples, n
     fair = (data.targets > 0) & logs[:, 0].isfinite()
     again = had.gather(1, target)
     found = []
-    for how, corrected in rankings:
-        own = logs[:, :1]
-        if how:
-            mine = scores.clone()
-            corrected.correct(data, popular, mine, unknown, how)
-            own = mine.masked_fill(unknown, -torch.inf).log_softmax(1).gather(1, target)
+    for how, calibrated in rankings:
+        mine = scores.clone()
+        calibrated.calibrate(how, data, popular, mine, unknown)
+        mine.masked_fill_(unknown, -torch.inf)
+        own = mine.gather(1, target) - mine.logsumexp(1, keepdim=True)
         plain, of_had = divided(torch.cat([own, logs[:, 1:]], 1), again)
         found.append(
             Clicked(

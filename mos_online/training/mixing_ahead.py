@@ -41,10 +41,10 @@ def learn_mixing_ahead(model: SequenceModel, data: ExampleLog) -> None:
     waits = [data.log.times[one.positions] - one.asked for one in data.moments if one.asked is not None]
     if not waits:
         return
-    corrected, before = ahead.correction, MixtureWeights.of(ahead)
+    calibration, before = ahead.calibration, MixtureWeights.of(ahead)
     best, base = _Tried(0.0, ahead.delay_ms, before), None
     for delay in (ahead.delay_ms, int(np.median(np.concatenate(waits)))):
-        found = said_of(model, replace(data, delay_ms=delay), ahead, [corrected])
+        found = said_of(model, replace(data, delay_ms=delay), ahead, [calibration])
         if not found or len(found[0].facts) < FEWEST:
             return
         clicked = found[0]
@@ -55,7 +55,7 @@ def learn_mixing_ahead(model: SequenceModel, data: ExampleLog) -> None:
             surely = _surely(base - losses)
             if surely > best.gain:
                 best = _Tried(surely, delay, weights if weights is before else most_likely(clicked, before))
-    ahead.set_weights(best.weights.weights.float(), best.weights.again.item(), corrected=corrected)
+    ahead.set_weights(best.weights.weights.float(), best.weights.again.item(), calibration)
     ahead.delay.fill_(best.delay_ms)
     gains = []
     for leaves_out in (False, True):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mos_online.model.co_clicks import evidence_of
 from mos_online.model.expectation import Expectations
-from mos_online.model.mixing import Mixing
+from mos_online.model.mixing import Calibration, Mixing
 from mos_online.model.popularity import PopularNow
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.training.examples import ExampleLog, Examples
@@ -80,8 +80,7 @@ class CatalogueRanking:
             return scores, unknown
         places, popular = self.places(data), self.popular(data)
         evidence = evidence_of(data.batch, places, data.neighbours, data.moment)
-        if how := self._mixing.correction:
-            self.correct(data, popular, scores, unknown, how)
+        self.calibrate(self._mixing.calibration, data, popular, scores, unknown)
         mixed, _ = self._mixing.mix(scores, data.batch, evidence, popular, data.sizes, self.slot, unknown)
         return self._mixing.ordered(mixed, data.batch, self.slot), unknown
 
@@ -101,13 +100,15 @@ class CatalogueRanking:
         scores = model.score_moments(users, self.everything, data.popular, data.sizes, nothing)
         return model.add_repeats(scores, data.batch, self.slot), self.everything > self._seen(data).unsqueeze(1)
 
-    def correct(self, data: Examples, popular: Sequence[PopularNow], scores: Tensor, unknown: Tensor, how: int) -> None:
-        """Correct what ``model_scores`` gave, in place, by all clicks or by those at each place of a session.
-
-        See ``Expectations``.
-        """
+    def calibrate(
+        self, how: Calibration, data: Examples, popular: Sequence[PopularNow], scores: Tensor, unknown: Tensor
+    ) -> None:
+        """Calibrate what ``model_scores`` gave, in place; see ``Expectations``."""
+        how.sharpen(scores)
+        if not how.corrected:
+            return
         asked, places = (data.batch.items > 0).any(1), self.places(data)
-        self._expectations.correct(how, scores, popular, data.sizes, self.everything, asked, places, unknown)
+        self._expectations.correct(how.corrected, scores, popular, data.sizes, self.everything, asked, places, unknown)
 
     def rank(self, data: Examples, scores: Tensor, unknown: Tensor, log_share: Tensor) -> Ranked:
         """Rank the targets.

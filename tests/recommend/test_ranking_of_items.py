@@ -21,7 +21,7 @@ from mos_online.items.places import Place
 from mos_online.items.snapshot import PopularitySnapshot
 from mos_online.model.batch import collate
 from mos_online.model.co_clicks import FACTS
-from mos_online.model.mixing import BY_PLACE, NEIGHBOURS, NOT, RECENT, SLOW, SOURCES
+from mos_online.model.mixing import BY_ALL, BY_PLACE, NEIGHBOURS, RECENT, SLOW, SOURCES, Calibration
 from mos_online.recommend import live_mixing
 from mos_online.recommend.history import history_of
 from mos_online.recommend.live_mixing import Answered
@@ -138,6 +138,7 @@ def test_unknown_users_and_items_get_what_is_popular(recommender: Recommender) -
 
 
 def test_an_item_that_neighbours_bring_names_what_it_goes_with(recommender: Recommender) -> None:
+    recommender._model.mixing.set_weights(mixture(NEIGHBOURS, -1e4))
     names = [item.item_id for item in recommender.recommend([query(events=["x"], k=300)])[0].items]
     last, other, far = names[0], names[1], names[-1]
     before = recommender.recommend([query(events=[other, last], k=300)])[0].items
@@ -231,7 +232,7 @@ def test_what_the_model_expects_is_corrected_by_place_in_service(recommender: Re
         ]
     )
     mixing = recommender._model.mixing
-    mixing.set_weights(torch.full_like(mixing.weights, -1e4), corrected=BY_PLACE)
+    mixing.set_weights(torch.full_like(mixing.weights, -1e4), calibration=Calibration(corrected=BY_PLACE))
     gap = SessionConfig().gap
     for number in range(400):
         at = NOW + (60_000 if number % 2 else gap + 60_000)
@@ -246,7 +247,7 @@ def test_what_the_model_expects_is_corrected_by_place_in_service(recommender: Re
 
 def test_who_comes_back_for_another_session_teaches_again(recommender: Recommender) -> None:
     mixing = recommender._model.mixing
-    mixing.set_weights(mixing.weights.clone(), corrected=NOT)
+    mixing.set_weights(mixing.weights.clone())
     known = recommender.recommend([query(events=["x"], k=1)])[0].items[0].item_id
     for at in (60_000, 90_000, SessionConfig().gap + 60_000):
         recommender.recommend([query(events=[known], timestamp=NOW + at, teaches=True)])
@@ -472,7 +473,7 @@ def test_what_the_model_expects_is_corrected_by_what_is_clicked(recommender: Rec
         scores = {item.item_id: item.score for item in ranking.items}
         return scores[most] - scores[least]
 
-    recommender._model.mixing.set_weights(mixture(NEIGHBOURS, -1e4), corrected=True)
+    recommender._model.mixing.set_weights(mixture(NEIGHBOURS, -1e4), calibration=Calibration(corrected=BY_ALL))
     (first,) = recommender.recommend([asked])
     assert odds(first) == pytest.approx(odds(before)), "nobody has asked yet"
     (second,) = recommender.recommend([asked])
@@ -568,7 +569,7 @@ def test_lists_for_the_next_session_are_corrected_by_what_they_expect_themselves
     names = [item.item_id for item in recommender.recommend([query(events=["x"], k=300)])[0].items]
     recommender.observe_popularity([popularity(**dict.fromkeys(names, 100.0))])
     for one in (model.mixing, model.ahead):
-        one.set_weights(mixture(NEIGHBOURS, -1e4), corrected=True)
+        one.set_weights(mixture(NEIGHBOURS, -1e4), calibration=Calibration(corrected=BY_ALL))
     asked = query(events=[names[0]], k=300)
     ahead = msgspec.structs.replace(asked, ahead=True)
     before = recommender.recommend([asked, ahead])

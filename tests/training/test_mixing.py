@@ -138,6 +138,26 @@ def test_a_model_that_expects_what_is_not_clicked_is_corrected(aged: bool, monke
     assert chances[1] > chances[0] + 0.01 if aged else chances[1] == pytest.approx(chances[0], abs=0.02)
 
 
+@pytest.mark.parametrize("surer", [0.75, 1.0, 2.0, 2.5])
+def test_a_model_that_is_surer_than_it_should_be_is_softened(surer: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the items get e^2 times the clicks of the others, and the model says that to the power of ``surer``."""
+    model, data = examples(planted=False)
+    targets = np.random.default_rng(1)
+    first = ITEMS // 2
+
+    def scored(ranking: CatalogueRanking, some: Examples) -> tuple[Tensor, Tensor]:
+        scores = torch.zeros(len(some.targets), len(ranking.everything))
+        scores[:, ranking.slot[1 : first + 1]] = 2 * surer
+        return scores, torch.zeros_like(scores, dtype=torch.bool)
+
+    share = np.where(np.arange(ITEMS) < first, math.exp(2.0), 1.0)
+    for one in data.moments:
+        data.log.items[one.positions] = targets.choice(ITEMS, len(one.positions), p=share / share.sum()) + 1
+    monkeypatch.setattr(CatalogueRanking, "model_scores", scored)
+    learn_mixing(model, data)
+    assert model.mixing.calibration.sharpness == pytest.approx(1 / surer, rel=0.25)
+
+
 def test_without_neighbours_nothing_is_learned_and_no_score_changes() -> None:
     model, data = examples(planted=True, rules=None)
     learn_mixing(model, data)

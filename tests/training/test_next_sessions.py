@@ -16,7 +16,7 @@ from mos_online.contracts import EventTypes
 from mos_online.items.popularity import ItemPopularity
 from mos_online.items.snapshot import LISTED_ITEMS
 from mos_online.model import MoS
-from mos_online.model.mixing import BY_PLACE, SOURCES, Mixing, MixingAhead
+from mos_online.model.mixing import BY_PLACE, SOURCES, Calibration, Mixing, MixingAhead
 from mos_online.model.realtime import realtime_of
 from mos_online.model.repeats import age_bucket
 from mos_online.sessions import SessionConfig
@@ -238,14 +238,15 @@ def test_other_weights_for_now_move_those_for_later() -> None:
     one, begun, now = MixingAhead(GAP), Mixing(GAP), Mixing(GAP)
     shape = begun.weights.shape
     begun.set_weights(torch.full(shape, 1.0), 0.5)
-    now.set_weights(torch.full(shape, 3.0), 0.25, corrected=BY_PLACE)
+    now.set_weights(torch.full(shape, 3.0), 0.25, Calibration(0.5, BY_PLACE))
     assert torch.equal(one.move(begun, now).weights, now.weights), "it has learned nothing of its own"
     one.set_weights(torch.full(shape, -1.0), 2.0)
     one.delay.fill_(9)
     one.leaves_out.fill_(1)
     one.move(begun, now)
     assert torch.equal(one.weights, torch.full(shape, 1.0))
-    assert (one.again.item(), one.correction, one.delay_ms, one.leaves_out.item()) == (1.75, BY_PLACE, 9, 1)
+    assert one.calibration == Calibration(0.5, BY_PLACE)
+    assert (one.again.item(), one.delay_ms, one.leaves_out.item()) == (1.75, 9, 1)
 
 
 def test_without_weights_for_now_there_are_none_for_later() -> None:

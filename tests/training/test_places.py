@@ -13,7 +13,7 @@ from torch import Tensor
 from mos_online.items.places import Place
 from mos_online.model import MoS
 from mos_online.model.co_clicks import FACTS, evidence_of
-from mos_online.model.mixing import BY_ALL, BY_PLACE, NOT, SOURCES, MixingAhead
+from mos_online.model.mixing import BY_ALL, BY_PLACE, NOT, SOURCES, Calibration, MixingAhead
 from mos_online.model.mixture_weights import losses_of
 from mos_online.sessions import SessionConfig
 from mos_online.training import mixing
@@ -93,7 +93,7 @@ def test_a_model_that_expects_the_same_at_each_place_is_corrected_by_place(monke
     monkeypatch.setattr("mos_online.model.mixture_weights.PULL", 1.0)
     monkeypatch.setattr(mixing, "FEWEST", 1)
     learn_mixing(model, data)
-    assert model.mixing.correction == BY_PLACE
+    assert model.mixing.calibration.corrected == BY_PLACE
 
 
 def test_a_list_for_the_next_session_goes_by_all_clicks_as_what_sessions_begin_with_changes() -> None:
@@ -115,13 +115,15 @@ def test_exactly_the_gap_goes_on_with_the_session() -> None:
 
 
 @pytest.mark.parametrize("how", [NOT, BY_ALL, BY_PLACE])
+@pytest.mark.parametrize("sharpness", [0.5, 1.0])
 @pytest.mark.parametrize("ahead", [False, True])
-def test_what_is_learned_from_is_what_is_mixed(how: int, ahead: bool) -> None:
-    """The likelihood by which weights are learned is that of the list, at both places, and after each correction."""
+def test_what_is_learned_from_is_what_is_mixed(how: int, sharpness: float, ahead: bool) -> None:
+    """The likelihood by which weights are learned is that of the list, at both places, however it is calibrated."""
     model, data = examples()
+    way = Calibration(sharpness, how)
     mixed = model.ahead if ahead else model.mixing
-    mixed.set_weights(torch.linspace(-0.9, 0.7, SOURCES * FACTS).view(FACTS, SOURCES).T, -1.5, corrected=how)
-    (said,) = said_of(model, data, mixed, [how])
+    mixed.set_weights(torch.linspace(-0.9, 0.7, SOURCES * FACTS).view(FACTS, SOURCES).T, -1.5, way)
+    (said,) = said_of(model, data, mixed, [way])
     losses = losses_of(said, mixed.weights.double(), mixed.again.double())
     ranking, expected = CatalogueRanking(model, mixing=mixed), []
     with torch.inference_mode():

@@ -205,6 +205,7 @@ def test_the_service_ranks_as_the_model_scores(trained: Trained) -> None:
     with torch.inference_mode():
         scored = model.score(model.encode(batch), everything, features)
         scored = model.add_repeats(scored, batch, torch.arange(-1, count))[0]
+        model.mixing.calibration.sharpen(scored)
     for item in (one for one in ranking.items if one.item_id in rows):
         assert item.score == pytest.approx(scored[rows[item.item_id] - 1].item(), abs=1e-4)
         assert item.theme == model.item_theme[rows[item.item_id]]
@@ -254,6 +255,7 @@ def test_the_service_mixes_neighbours_as_training_does(trained: Trained) -> None
         ranking = CatalogueRanking(checkpoint.model)
         scores, unknown = ranking.scores(data)
         alone, _ = ranking.model_scores(data)
+        checkpoint.model.mixing.calibration.sharpen(alone)
 
     counts = [CoClicks(half_life_ms=half_life, window_ms=rules.window_ms, partition=number) for number in range(3)]
     popularity = ItemPopularity(gap_ms=SessionConfig().gap, half_life_ms=checkpoint.half_life_ms, partition=0)
@@ -269,7 +271,8 @@ def test_the_service_mixes_neighbours_as_training_does(trained: Trained) -> None
     ]
     asked = Query(user_id="u", profile=None, events=events, timestamp=int(log.times[at]), k=10**6, exclude=[])
     mixed = {item.item_id: item.score for item in recommender.recommend([asked])[0].items}
-    recommender._model.mixing.learned.zero_()
+    served = recommender._model.mixing
+    served.set_weights(torch.full_like(served.weights, -1e4), calibration=served.calibration)
     plain = {item.item_id: item.score for item in recommender.recommend([asked])[0].items}
 
     assert not unknown.any()
