@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
@@ -98,6 +99,13 @@ def losses_of(clicked: Clicked, weights: Tensor, again: Tensor) -> Tensor:
     model = torch.logaddexp(plain[:, :1], had[:, :1])
     others = torch.logaddexp(plain[:, 1:], had[:, 1:] + again) - left_over(again, shares)
     return -(odds + torch.cat([model, others], 1)).logsumexp(1)
+
+
+def surely(gains: Tensor, errors: float = 1.0) -> float:
+    """The mean of some gains (n,), less so many standard errors; -inf if there are fewer than two."""
+    if len(gains) < 2:
+        return -math.inf
+    return float(gains.mean()) - errors * float(gains.std()) / math.sqrt(len(gains))
 
 
 @torch.inference_mode(mode=False)

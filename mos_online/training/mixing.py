@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 
 from mos_online.model.co_clicks import evidence_of
 from mos_online.model.mixing import BY_ALL, BY_PLACE, Calibration, Mixing, had_before
-from mos_online.model.mixture_weights import Clicked, MixtureWeights, divided, most_likely
+from mos_online.model.mixture_weights import Clicked, MixtureWeights, divided, losses_of, most_likely, surely
 from mos_online.model.neighbours import Neighbours
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.model.sources import sources_of
 from mos_online.training.examples import ExampleLog, Examples
 from mos_online.training.ranking import CatalogueRanking, in_chunks
-
-FEWEST = 50
-"""With fewer positions there is nothing to learn from, and nothing is mixed in."""
 
 FEWEST_ANEW = 200
 """With fewer positions weights that were learned before stay: so few tell more of chance than of a change."""
@@ -26,47 +22,46 @@ SHARPNESSES = tuple(2 ** (step / 4) for step in range(-6, 3))
 """What the scores of a model may be multiplied by: a third to 1.4."""
 
 LEAST_GAIN = 1e-4
-"""A model is calibrated in another way if that gains so many nats of a target's likelihood."""
+"""A model is corrected if that gains so many nats of a target's likelihood."""
 
 
 def learn_mixing(model: SequenceModel, data: ExampleLog) -> None:
     """Set the weights of ``model.mixing`` to those that make the targets most likely.
 
     Weights that were learned before are where the new ones begin, and what they are pulled to. The scores of the model
-    are calibrated before in the way that makes the targets most likely: first their sharpness is chosen, then whether
-    and how they are corrected, see ``Expectations``.
+    are calibrated before. First their sharpness is chosen: that under which the targets are more likely than under the
+    present one by the widest margin over two standard errors, if there is one. Then it is chosen whether and how they
+    are corrected, see ``Expectations``: as the targets are most likely. A model that has learned from few clicks needs
+    what is mixed in most, so the first weights are learned from however few examples there are.
 
     Args:
         model: everything else of it stays as it is.
         data: later examples than it has learned, in order of time, with neighbours; without them nothing is learned.
     """
-    mixing, plain = model.mixing, Calibration()
-    found = said_of(model, data, mixing, sharp := [plain, *(Calibration(one) for one in SHARPNESSES if one != 1)])
-    if not found or len(found[0].facts) < (FEWEST_ANEW if mixing.learned else FEWEST):
+    mixing, present = model.mixing, Calibration(model.mixing.calibration.sharpness)
+    ways = [present, *(Calibration(one) for one in SHARPNESSES if one != present.sharpness)]
+    found = said_of(model, data, mixing, ways)
+    if not found or len(found[0].facts) < (FEWEST_ANEW if mixing.learned else 1):
         return
     before = MixtureWeights.of(mixing) if mixing.learned else None
-    best = _better(None, sharp, found, before)
-    corrected = [best.calibration._replace(corrected=how) for how in (BY_ALL, BY_PLACE)]
-    best = _better(best, corrected, said_of(model, data, mixing, corrected), before)
-    mixing.set_weights(best.weights.weights.float(), best.weights.again.item(), best.calibration)
-
-
-class _Learned(NamedTuple):
-    calibration: Calibration
-    weights: MixtureWeights
-
-
-def _better(
-    best: _Learned | None, ways: Sequence[Calibration], found: Sequence[Clicked], before: MixtureWeights | None
-) -> _Learned:
-    """The way that makes the targets most likely; an earlier one stays unless the gain is worth it."""
-    for way, clicked in zip(ways, found, strict=True):
+    calibration, best = _sharpened(ways, found, before)
+    ways = [calibration._replace(corrected=how) for how in (BY_ALL, BY_PLACE)]
+    for way, clicked in zip(ways, said_of(model, data, mixing, ways), strict=True):
         weights = most_likely(clicked, before)
-        if best is None or weights.loss < best.weights.loss - LEAST_GAIN:
-            best = _Learned(way, weights)
-    if best is None:
-        raise ValueError("no way was given")
-    return best
+        if weights.loss < best.loss - LEAST_GAIN:
+            calibration, best = way, weights
+    mixing.set_weights(best.weights.float(), best.again.item(), calibration)
+
+
+def _sharpened(
+    ways: Sequence[Calibration], found: Sequence[Clicked], before: MixtureWeights | None
+) -> tuple[Calibration, MixtureWeights]:
+    """The way that is surely better than the first one, or the first one, and its weights."""
+    learned = [most_likely(clicked, before) for clicked in found]
+    losses = [losses_of(clicked, one.weights, one.again) for clicked, one in zip(found, learned, strict=True)]
+    gains = [0.0, *(surely(losses[0] - one, errors=2) for one in losses[1:])]
+    best = max(range(len(ways)), key=gains.__getitem__)
+    return ways[best], learned[best]
 
 
 def said_of(model: SequenceModel, data: ExampleLog, mixing: Mixing, ways: Sequence[Calibration]) -> list[Clicked]:

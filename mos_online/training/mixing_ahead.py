@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mos_online.model.mixture_weights import MixtureWeights, losses_of, most_likely
+from mos_online.model.mixture_weights import MixtureWeights, losses_of, most_likely, surely
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.training.examples import ExampleLog
 from mos_online.training.measure import Quality, measure, ranked
@@ -52,9 +51,9 @@ def learn_mixing_ahead(model: SequenceModel, data: ExampleLog) -> None:
         for weights in (before, most_likely(clicked[:half], before)):
             losses = losses_of(clicked[half:], weights.weights, weights.again)
             base = losses if base is None else base
-            surely = _surely(base - losses)
-            if surely > best.gain:
-                best = _Tried(surely, delay, weights if weights is before else most_likely(clicked, before))
+            gain = surely(base - losses)
+            if gain > best.gain:
+                best = _Tried(gain, delay, weights if weights is before else most_likely(clicked, before))
     ahead.set_weights(best.weights.weights.float(), best.weights.again.item(), calibration)
     ahead.delay.fill_(best.delay_ms)
     gains = []
@@ -72,12 +71,6 @@ def measure_ahead(model: SequenceModel, data: ExampleLog, log_share: Tensor) -> 
 def _ranked(model: SequenceModel, data: ExampleLog) -> Ranked:
     log_share = torch.zeros(len(model.item_theme))
     return ranked(model, replace(data, delay_ms=model.ahead.delay_ms), log_share, mixing=model.ahead)
-
-
-def _surely(gains: Tensor) -> float:
-    """The mean of some gains (n,), less one standard error."""
-    mean, deviation = float(gains.mean()), float(gains.std())
-    return mean - deviation / math.sqrt(len(gains))
 
 
 class _Tried(NamedTuple):

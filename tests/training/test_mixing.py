@@ -140,19 +140,19 @@ def test_a_model_that_expects_what_is_not_clicked_is_corrected(aged: bool, monke
 
 @pytest.mark.parametrize("surer", [0.75, 1.0, 2.0, 2.5])
 def test_a_model_that_is_surer_than_it_should_be_is_softened(surer: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of the items get e^2 times the clicks of the others, and the model says that to the power of ``surer``."""
+    """The items get 1 to e^6 clicks, and the model says that to the power of ``surer``."""
+    monkeypatch.setattr(sys.modules[__name__], "USERS", 200)
     model, data = examples(planted=False)
-    targets = np.random.default_rng(1)
-    first = ITEMS // 2
+    random, logs = np.random.default_rng(1), np.linspace(0, 6, ITEMS)
 
     def scored(ranking: CatalogueRanking, some: Examples) -> tuple[Tensor, Tensor]:
-        scores = torch.zeros(len(some.targets), len(ranking.everything))
-        scores[:, ranking.slot[1 : first + 1]] = 2 * surer
+        scores = torch.zeros(len(some.targets), ITEMS)
+        scores[:, ranking.slot[1:]] = torch.from_numpy(logs).float() * surer
         return scores, torch.zeros_like(scores, dtype=torch.bool)
 
-    share = np.where(np.arange(ITEMS) < first, math.exp(2.0), 1.0)
     for one in data.moments:
-        data.log.items[one.positions] = targets.choice(ITEMS, len(one.positions), p=share / share.sum()) + 1
+        chances = np.exp(logs) / np.exp(logs).sum()
+        data.log.items[one.positions] = random.choice(ITEMS, len(one.positions), p=chances) + 1
     monkeypatch.setattr(CatalogueRanking, "model_scores", scored)
     learn_mixing(model, data)
     assert model.mixing.calibration.sharpness == pytest.approx(1 / surer, rel=0.25)

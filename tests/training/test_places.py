@@ -16,7 +16,6 @@ from mos_online.model.co_clicks import FACTS, evidence_of
 from mos_online.model.mixing import BY_ALL, BY_PLACE, NOT, SOURCES, Calibration, MixingAhead
 from mos_online.model.mixture_weights import losses_of
 from mos_online.sessions import SessionConfig
-from mos_online.training import mixing
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.examples import ExampleLog, Examples
@@ -91,7 +90,6 @@ def test_a_model_that_expects_the_same_at_each_place_is_corrected_by_place(monke
 
     monkeypatch.setattr(CatalogueRanking, "model_scores", scored)
     monkeypatch.setattr("mos_online.model.mixture_weights.PULL", 1.0)
-    monkeypatch.setattr(mixing, "FEWEST", 1)
     learn_mixing(model, data)
     assert model.mixing.calibration.corrected == BY_PLACE
 
