@@ -26,7 +26,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from mos_cli.demo.log import cut
+from mos_cli.demo.log import DemoLog, cut
 from mos_online.baselines import HadItems, LastItemKnn, RecentPopularity
 from mos_online.contracts import Click, Session
 from mos_online.metrics import PrequentialJudge
@@ -61,7 +61,7 @@ class Watched(Served):
         stated = load_config(folder)
         super().__init__("mos", Recommender.load(folder, live_mixing=not fixed), stated.sizes)
         self.judge, self.judge_ahead = PrequentialJudge(), PrequentialJudge()
-        self._clicks, self._parts, self._answered = clicks, parts, 0
+        self.clicks, self._parts, self._answered = clicks, parts, 0
         self._lists = 0
         self._waiting: dict[str, list[str]] = defaultdict(list)
         chosen = ModelCheckpoint.from_pretrained(folder).training
@@ -84,8 +84,8 @@ class Watched(Served):
             [msgspec.structs.replace(one, exclude=sorted(self._had.of(one.user_id)), teaches=False) for one in queries]
         )
         for query, plain, without in zip(queries, lists, fewer, strict=True):
-            click, number = self._clicks[self._answered], str(self._answered)
-            part = self._answered * self._parts // len(self._clicks)
+            click, number = self.clicks[self._answered], str(self._answered)
+            part = self._answered * self._parts // len(self.clicks)
             self._answered += 1
             answers = {"MoS": _items(plain), "without": _items(without), **self._counting(query.user_id)}
             self.judge.ask(number, query.user_id, f"{INSIDE if query.events else START}/{part}", answers)
@@ -108,7 +108,7 @@ class Watched(Served):
         without = [msgspec.structs.replace(one, exclude=sorted(self._had.of(one.user_id))) for one in queries]
         ways = {"MoS": queries, "as now": as_now, "without": without}
         lists = {name: super(Watched, self).rank(asked) for name, asked in ways.items()}
-        part = (self._answered - 1) * self._parts // len(self._clicks)
+        part = (self._answered - 1) * self._parts // len(self.clicks)
         for place, session in enumerate(sessions):
             answers = {name: _items(found[place]) for name, found in lists.items()}
             self._lists += 1
@@ -134,6 +134,21 @@ def _items(ranking: Ranking) -> list[str]:
     return [item.item_id for item in ranking.items]
 
 
+def watched(
+    folder: Path, log: DemoLog, rules: SessionConfig, *, parts: int = 1, fixed: bool = False, refresh: int = 100
+) -> Watched:
+    """Replay the later part of a log to the model in the folder; counts are ``refresh`` clicks old at most."""
+    categories = log.before.categories
+    clicks = list(clicks_of(log.replayed, categories))
+    past = list(clicks_of(log.before.clicks.tail(PAST), categories))
+    way = Watched(folder, clicks, past, parts=parts, gap_ms=rules.gap, fixed=fixed)
+    visitors = LogVisitors(log.replayed, categories, gap=rules.gap, length=K)
+    half_lives = way.recommender.half_life_ms, way.recommender.co_click_half_life_ms
+    loop = loop_with(visitors, past, [way], StreamRules(sessions=rules), half_lives=half_lives, refresh=refresh)
+    loop.run(clicks[-1].timestamp + 1 - loop.begin)
+    return way
+
+
 def main() -> None:
     """Replay, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -149,17 +164,10 @@ def main() -> None:
     torch.set_num_threads(1)
     whole = load(options.dataset, Settings().data_dir)
     log = cut(whole, start=options.start, count=options.clicks)
-    categories = log.before.categories
-    clicks = list(clicks_of(log.replayed, categories))
-    past = list(clicks_of(log.before.clicks.tail(PAST), categories))
-    rules = whole.session_rules(SessionConfig())
-    folder, parts = Registry(options.models).fetch("champion"), options.parts
-    way = Watched(folder, clicks, past, parts=parts, gap_ms=rules.gap, fixed=options.fixed)
-    visitors = LogVisitors(log.replayed, categories, gap=rules.gap, length=K)
-    half_lives = way.recommender.half_life_ms, way.recommender.co_click_half_life_ms
-    loop = loop_with(visitors, past, [way], StreamRules(sessions=rules), half_lives=half_lives, refresh=100)
+    folder = Registry(options.models).fetch("champion")
+    way = watched(folder, log, whole.session_rules(SessionConfig()), parts=options.parts, fixed=options.fixed)
+    clicks = way.clicks
     begin = clicks[0].timestamp
-    loop.run(clicks[-1].timestamp + 1 - loop.begin)
     for kind in (START, INSIDE, NEXT):
         names = ("MoS", *(("as now",) if kind == NEXT else ()), "without", "popularity", "item-kNN")
         print(f"\n| hours, {kind} | requests | {' | '.join(names)} | MoS - popularity | MoS - item-kNN |")

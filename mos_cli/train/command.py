@@ -32,7 +32,9 @@ def train(
     max_refused: MaxRefusedOption = None,
     until: UntilOption = "1",
     backbone: BackboneOption = BACKBONE,
-    themes: Annotated[int, typer.Option(help="Number of latent themes.", min=1)] = 12,
+    themes: Annotated[
+        int, typer.Option(help="Number of latent themes; on a short log there may be fewer.", min=1)
+    ] = 12,
     minutes: MinutesOption = MINUTES,
     device: DeviceOption = "auto",
     workers: Annotated[

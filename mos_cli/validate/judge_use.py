@@ -127,6 +127,12 @@ def training(facts: Facts, *, fewest_events: int, fewest_items: int) -> Iterator
         "events": (items.events, fewest_events, USEFUL_EVENTS, "take a longer log"),
         "items": (items.seen, fewest_items, fewest_items, "a longer log of the same items does not help"),
         "sessions of several items": (found.joint, 1, USEFUL_SESSIONS, "themes are learned from items of one session"),
+        "items that share a session": (
+            found.sharing,
+            fewest_items,
+            fewest_items,
+            "themes are learned from items of one session: is MOS_SESSION_GAP too short?",
+        ),
         "users": (found.users, 1, USEFUL_USERS, "the model learns from many people's pasts"),
     }
     for what, (count, fewest, useful, remedy) in short.items():

@@ -25,7 +25,8 @@ class TableConfig:
 
     Attributes:
         dimensions: d_r, length of a routing vector.
-        min_sessions: an item in fewer sessions of several items gets no row; its category's row stands for it.
+        min_sessions: an item in fewer sessions of several items gets no row; its category's row stands for it. On a
+            log where too few items are in so many, fewer sessions are enough.
         longest: sessions are cut to their first distinct items of this number, so that a bot's cannot dominate.
         slice_sessions: chance is counted inside slices of about so many consecutive sessions, see ``routing_table``.
         seed: of the start vector of the decomposition.
@@ -94,26 +95,44 @@ def session_members(events: pl.DataFrame, config: TableConfig) -> tuple[list[str
     items = pairs["item_id"].unique().sort().to_list()
     if len(items) < config.fewest_items:
         raise ModelError(
-            f"themes need at least {config.fewest_items} items that share a session with others in "
-            f"{config.min_sessions} or more sessions; this log has {len(items)}: train on a longer log, or on one "
-            "whose sessions hold several items (MOS_SESSION_GAP says where a session ends)"
+            f"themes need at least {config.fewest_items} items that share a session with others; this log has "
+            f"{len(items)}: train on a longer log, or on one whose sessions hold several items (MOS_SESSION_GAP says "
+            "where a session ends)"
         )
     numbered = pl.DataFrame({"item_id": items, "row": np.arange(len(items))})
     rows = pairs.join(numbered, on="item_id", how="left", maintain_order="left")["row"].to_numpy()
     return items, rows, pairs["session_id"].rle_id().to_numpy().astype(np.int64)
 
 
+def sharing_items(events: pl.DataFrame, config: TableConfig) -> int:
+    """How many items share sessions with others, as for ``session_members``: a table has fewer dimensions."""
+    return _members(events, config)["item_id"].n_unique()
+
+
 def _members(events: pl.DataFrame, config: TableConfig) -> pl.DataFrame:
-    """Distinct items of the sessions that hold several, sessions in order of their first event and in one piece."""
+    """Distinct items of the sessions that hold several, sessions in order of their first event and in one piece.
+
+    On a short log there may be too few items in ``min_sessions`` sessions. Then fewer sessions are enough.
+    """
+    pairs = pl.DataFrame()
+    for fewest in range(config.min_sessions, 0, -1):
+        pairs = _members_of(events, fewest, config.longest)
+        if pairs["item_id"].n_unique() >= config.fewest_items:
+            break
+    return pairs
+
+
+def _members_of(events: pl.DataFrame, fewest: int, longest: int) -> pl.DataFrame:
+    """The same, items that are in at least so many sessions."""
     return (
         events.lazy()
         .select("session_id", "item_id")
         .drop_nulls("session_id")
         .with_row_index("at")
         .unique(["session_id", "item_id"], keep="first", maintain_order=True)
-        .filter(pl.int_range(pl.len()).over("session_id") < config.longest)
+        .filter(pl.int_range(pl.len()).over("session_id") < longest)
         .filter(pl.len().over("session_id") > 1)
-        .filter(pl.len().over("item_id") >= config.min_sessions)
+        .filter(pl.len().over("item_id") >= fewest)
         .with_columns(start=pl.col("at").min().over("session_id"))
         .sort("start", "at")
         .collect()

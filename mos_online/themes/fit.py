@@ -28,7 +28,7 @@ def fit_router(events: pl.DataFrame, items: pl.DataFrame, config: RouterConfig |
         config: sizes.
 
     Raises:
-        ModelError: too little co-occurrence for a table, or too few sessions for so many themes.
+        ModelError: too little co-occurrence for a table.
     """
     config = config or RouterConfig()
     events = _newest(events, config)
@@ -55,8 +55,7 @@ def router_from_table(
         config: sizes; ``config.table`` is only kept for the record.
 
     Raises:
-        ModelError: names and rows do not belong together, rows are not of unit length, or too few sessions for so
-            many themes.
+        ModelError: names and rows do not belong together, rows are not of unit length, or there are no sessions.
     """
     config = config or RouterConfig()
     check_table(names, table)
@@ -78,7 +77,7 @@ def router_from_table(
         category_table=category_table,
         categories=categories,
         tau=tau,
-        labels=theme_labels(events, items, themes, config.themes),
+        labels=theme_labels(events, items, themes, len(prototypes)),
         config=asdict(config),
     )
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mos_online.model.sequence_model import SequenceModel
 from mos_online.themes import TableConfig
-from mos_online.themes.cooccurrence import routing_table
+from mos_online.themes.cooccurrence import routing_table, sharing_items
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.fit import Outcome, Reached
 
@@ -77,7 +77,11 @@ def rows_of_sessions(past: pl.DataFrame, catalogue: Catalogue, *, width: int, se
         float32 (items + 1, width): unit vectors of co-occurrence inside sessions, zero for items too rare for one.
     """
     start = torch.zeros(len(catalogue.items) + 1, width)
-    dimensions = min(width, past["item_id"].n_unique() // 4)
-    names, table = routing_table(past, TableConfig(dimensions=dimensions, min_sessions=2, seed=seed))
+    config = TableConfig(dimensions=min(width, past["item_id"].n_unique() // 4), min_sessions=2, seed=seed)
+    too_many = config.fewest_items - sharing_items(past, config)
+    dimensions = config.dimensions - max(too_many, 0)
+    if dimensions < 1:
+        return start
+    names, table = routing_table(past, replace(config, dimensions=dimensions))
     start[catalogue.rows_of(names), :dimensions] = torch.from_numpy(table)
     return start

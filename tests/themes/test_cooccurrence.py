@@ -10,7 +10,7 @@ import pytest
 
 from mos_online.errors import ModelError
 from mos_online.themes import TableConfig
-from mos_online.themes.cooccurrence import routing_table
+from mos_online.themes.cooccurrence import routing_table, sharing_items
 
 SMALL = TableConfig(dimensions=4, min_sessions=2)
 
@@ -89,6 +89,16 @@ def test_rare_items_get_no_row_nor_do_those_that_are_always_alone() -> None:
     sessions += [["rare", "a1"], *[["alone"]] * 10, *[["alone", "alone"]] * 10]
     items, _ = routing_table(frame(sessions), SMALL)
     assert set(items) == {f"{group}{n}" for group in "ab" for n in range(10)}
+
+
+def test_on_a_short_log_items_that_are_rarer_get_rows_too() -> None:
+    pairs = [[f"{group}{n}", f"{group}{n + 1}"] for group in "ab" for n in range(9)]
+    for times, config in ((1, TableConfig(dimensions=4)), (2, SMALL)):
+        items, table = routing_table(frame(pairs * times), config)
+        assert set(items) <= {f"{group}{n}" for group in "ab" for n in range(10)}
+        assert len(items) == len(table) >= config.fewest_items
+    assert sharing_items(frame(pairs), TableConfig(dimensions=4)) == 16, "the ends of both chains are in one pair only"
+    assert sharing_items(frame(pairs), TableConfig(dimensions=16)) == 20, "so many dimensions need more items"
 
 
 def test_of_an_endless_session_only_the_first_items_count() -> None:

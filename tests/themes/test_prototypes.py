@@ -72,5 +72,7 @@ def test_no_centre_is_left_without_points() -> None:
 def test_fewer_distinct_points_than_centres() -> None:
     points = np.eye(3, dtype=np.float32)[[0, 1, 2] * 10]
     assert len(spherical_kmeans(points, 3)) == 3
-    with pytest.raises(ModelError, match="fewer themes"):
-        spherical_kmeans(points, 4)
+    assert len(spherical_kmeans(points, 4)) == 3
+    assert sorted(spherical_kmeans(points, 9) @ np.arange(3, dtype=np.float32)) == [0, 1, 2]
+    with pytest.raises(ModelError, match="this log has none"):
+        spherical_kmeans(points[:0], 4)

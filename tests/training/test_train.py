@@ -42,6 +42,7 @@ from simulator.dataset import Dataset
 from simulator.population import SyntheticConfig, synthesize
 
 EVENTS = 6000
+HOUR, START = 3_600_000, 1_700_000_000_000
 CONFIG = TrainConfig(themes=5, width=16, recent=10, theme_ring=8, minutes=0.1, epochs=2, threads=1, step=256, moment=64)
 
 
@@ -295,6 +296,27 @@ def test_a_short_log_is_refused_and_nothing_is_published(trained: Trained, tmp_p
     with pytest.raises(DatasetError, match="at least 200"):
         trained_on(trained.log.events.head(150), trained.log.items, tmp_path, [])
     assert Registry(tmp_path).versions() == []
+
+
+def test_a_log_of_few_sessions_of_several_items_is_trained_and_says_what_is_mixed_in(tmp_path: Path) -> None:
+    """A new shop: hardly any item is in three sessions of several items, and validation has a handful of clicks."""
+    random, rows = np.random.default_rng(0), []
+    for user in range(80):
+        pair = random.choice(60, 2, replace=False)
+        begin = START + HOUR * int(random.integers(24 * 30))
+        clicks = [(pair[0], begin), (pair[1], begin + 60_000), (random.integers(60), begin + 24 * HOUR)]
+        rows += [(f"u{user}", f"i{item}", f"{user}-{n}", time, "click") for n, (item, time) in enumerate(clicks)]
+    schema = ["user_id", "item_id", "event_id", "timestamp", "event_type"]
+    events = pl.DataFrame(rows, orient="row", schema=schema).sort("timestamp")
+    items = pl.DataFrame({"item_id": [f"i{n}" for n in range(60)]}).with_columns(
+        title=pl.lit(None), category=pl.lit(None)
+    )
+    report = trained_on(events, items.cast(pl.String), tmp_path, [])
+    assert report.validation_examples < 50
+    folder = Registry(tmp_path).fetch("candidate")
+    assert ModelCheckpoint.from_pretrained(folder).model.mixing.learned
+    asked = Query(user_id="u", profile=None, events=[], timestamp=START + 1000 * HOUR, k=5, exclude=[])
+    assert len(Recommender.load(folder).recommend([asked])[0].items) == 5
 
 
 @pytest.mark.parametrize("better", [True, False])
