@@ -4,8 +4,8 @@
 
 Of each log users are drawn who have about so many clicks together, none of them more than a fifth. A model is trained
 on the first 70 % of the clicks, as `mos train` does. The real recommender answers the others on a virtual clock.
-Popularity and co-clicks are live, about fifty clicks old at most. Beside it are popularity and item-kNN, which know every
-click at once; their settings are those that the training chose.
+Popularity and co-clicks are live, about fifty clicks old at most. Beside it are popularity and item-kNN, which know
+every click at once; their settings are those that the training chose.
 
 Prints Markdown: NDCG@10 of the next click at the start of sessions and inside them, and of lists for the next session.
 """
