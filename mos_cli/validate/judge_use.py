@@ -127,7 +127,7 @@ def training(facts: Facts, *, fewest_events: int, fewest_items: int) -> Iterator
         "events": (items.events, fewest_events, USEFUL_EVENTS, "take a longer log"),
         "items": (items.seen, fewest_items, fewest_items, "a longer log of the same items does not help"),
         "sessions of several items": (found.joint, 1, USEFUL_SESSIONS, "themes are learned from items of one session"),
-        "items that share a session": (
+        "items that share a session in the older half": (
             found.sharing,
             fewest_items,
             fewest_items,

@@ -16,6 +16,9 @@ PULL = 1e-3
 """Of the weights towards those that were learned before, or towards 0: they stay finite where one source is always
 right."""
 
+FEW = 200
+"""First weights of fewer clicks are pulled by more, as if so many told as much of what is not known before."""
+
 FIRST = -2.0
 """Where the constants begin: each source has a tenth."""
 
@@ -117,22 +120,26 @@ def most_likely(
 
     Args:
         clicked: what was said before.
-        towards: what they are pulled to; None: 0.
+        towards: what they are pulled to; None: 0, or a tenth for each source, where there are few clicks, which are
+            pulled by more.
         begin: where the search begins, if not there.
         steps: of the search, at most.
     """
+    pull = PULL
     if towards is None:
         nothing = torch.zeros(SOURCES, clicked.facts.shape[1], dtype=torch.float64)
         towards = MixtureWeights(nothing, torch.zeros(1, dtype=torch.float64))
         begin = MixtureWeights(nothing.clone(), towards.again)
         begin.weights[:, 0] = FIRST
+        if len(clicked.facts) < FEW:
+            towards, pull = begin, FEW / len(clicked.facts) * PULL
     weights, again = (start.clone().requires_grad_() for start in (begin or towards)[:2])
     optimizer = torch.optim.LBFGS([weights, again], max_iter=steps, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
         moved = (weights - towards.weights).square().sum() + (again - towards.again).square().sum()
-        lost = PULL * moved + loss_of(clicked, weights, again)
+        lost = pull * moved + loss_of(clicked, weights, again)
         lost.backward()
         return lost
 

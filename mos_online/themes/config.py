@@ -13,6 +13,7 @@ class RouterConfig:
 
     Attributes:
         themes: K.
+        fewer: where sessions have fewer distinct means than K, as on a short log, there are as many themes as these.
         table: of the routing table.
         unrouted_share: tau, the least cosine to a prototype that a session needs to be routed, leaves at most this
             share of the training sessions unrouted.
@@ -26,6 +27,7 @@ class RouterConfig:
     """
 
     themes: int = 12
+    fewer: bool = False
     table: TableConfig = field(default_factory=TableConfig)
     unrouted_share: float = 0.02
     most_tau: float = 0.577

@@ -25,8 +25,8 @@ class TableConfig:
 
     Attributes:
         dimensions: d_r, length of a routing vector.
-        min_sessions: an item in fewer sessions of several items gets no row; its category's row stands for it. On a
-            log where too few items are in so many, fewer sessions are enough.
+        min_sessions: an item in fewer sessions of several items gets no row; its category's row stands for it.
+        rarer: where too few items are in so many sessions, as on a short log, fewer sessions are enough.
         longest: sessions are cut to their first distinct items of this number, so that a bot's cannot dominate.
         slice_sessions: chance is counted inside slices of about so many consecutive sessions, see ``routing_table``.
         seed: of the start vector of the decomposition.
@@ -34,6 +34,7 @@ class TableConfig:
 
     dimensions: int = 16
     min_sessions: int = 3
+    rarer: bool = False
     longest: int = 50
     slice_sessions: int = 1000
     seed: int = 0
@@ -94,10 +95,11 @@ def session_members(events: pl.DataFrame, config: TableConfig) -> tuple[list[str
     pairs = _members(events, config)
     items = pairs["item_id"].unique().sort().to_list()
     if len(items) < config.fewest_items:
+        often = "" if config.rarer else f" in {config.min_sessions} or more sessions"
         raise ModelError(
-            f"themes need at least {config.fewest_items} items that share a session with others; this log has "
-            f"{len(items)}: train on a longer log, or on one whose sessions hold several items (MOS_SESSION_GAP says "
-            "where a session ends)"
+            f"themes need at least {config.fewest_items} items that share a session with others{often}; this log has "
+            f"{len(items)} where themes are learned from: train on a longer log, or on one whose sessions hold several "
+            "items (MOS_SESSION_GAP says where a session ends)"
         )
     numbered = pl.DataFrame({"item_id": items, "row": np.arange(len(items))})
     rows = pairs.join(numbered, on="item_id", how="left", maintain_order="left")["row"].to_numpy()
@@ -105,21 +107,22 @@ def session_members(events: pl.DataFrame, config: TableConfig) -> tuple[list[str
 
 
 def sharing_items(events: pl.DataFrame, config: TableConfig) -> int:
-    """How many items share sessions with others, as for ``session_members``: a table has fewer dimensions."""
-    return _members(events, config)["item_id"].n_unique()
+    """How many items of ``session_members`` share a session with another one of them."""
+    return _sharing(_members(events, config))
 
 
 def _members(events: pl.DataFrame, config: TableConfig) -> pl.DataFrame:
-    """Distinct items of the sessions that hold several, sessions in order of their first event and in one piece.
-
-    On a short log there may be too few items in ``min_sessions`` sessions. Then fewer sessions are enough.
-    """
-    pairs = pl.DataFrame()
-    for fewest in range(config.min_sessions, 0, -1):
+    """Distinct items of the sessions that hold several, sessions in order of their first event and in one piece."""
+    fewest = config.min_sessions
+    pairs = _members_of(events, fewest, config.longest)
+    while config.rarer and fewest > 1 and _sharing(pairs) < config.fewest_items:
+        fewest -= 1
         pairs = _members_of(events, fewest, config.longest)
-        if pairs["item_id"].n_unique() >= config.fewest_items:
-            break
     return pairs
+
+
+def _sharing(pairs: pl.DataFrame) -> int:
+    return pairs.filter(pl.len().over("session_id") > 1)["item_id"].n_unique()
 
 
 def _members_of(events: pl.DataFrame, fewest: int, longest: int) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from mos_online.themes.config import RouterConfig
 from mos_online.themes.cooccurrence import routing_table
 from mos_online.themes.labels import theme_labels
 from mos_online.themes.means import category_means, session_means
-from mos_online.themes.prototypes import spherical_kmeans
+from mos_online.themes.prototypes import distinct, spherical_kmeans
 from mos_online.themes.router import Router
 from mos_online.themes.routing_rows import check_table
 
@@ -28,7 +28,7 @@ def fit_router(events: pl.DataFrame, items: pl.DataFrame, config: RouterConfig |
         config: sizes.
 
     Raises:
-        ModelError: too little co-occurrence for a table.
+        ModelError: too little co-occurrence for a table, or too few sessions for so many themes.
     """
     config = config or RouterConfig()
     events = _newest(events, config)
@@ -55,7 +55,8 @@ def router_from_table(
         config: sizes; ``config.table`` is only kept for the record.
 
     Raises:
-        ModelError: names and rows do not belong together, rows are not of unit length, or there are no sessions.
+        ModelError: names and rows do not belong together, rows are not of unit length, or too few sessions for so
+            many themes.
     """
     config = config or RouterConfig()
     check_table(names, table)
@@ -66,7 +67,8 @@ def router_from_table(
     rng = np.random.default_rng(config.seed)
     if len(points) > config.sample:
         points = points[np.sort(rng.choice(len(points), config.sample, replace=False))]
-    prototypes = spherical_kmeans(points, config.themes, seed=config.seed)
+    count = max(distinct(points, config.themes), 1) if config.fewer else config.themes
+    prototypes = spherical_kmeans(points, count, seed=config.seed)
     tau = min(float(np.quantile((points @ prototypes.T).max(1), config.unrouted_share)), config.most_tau)
     themes = dict(zip(names, ((table @ prototypes.T).argmax(1) + 1).tolist(), strict=True))
     return Router(
@@ -77,7 +79,7 @@ def router_from_table(
         category_table=category_table,
         categories=categories,
         tau=tau,
-        labels=theme_labels(events, items, themes, len(prototypes)),
+        labels=theme_labels(events, items, themes, count),
         config=asdict(config),
     )
 

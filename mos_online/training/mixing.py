@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +15,9 @@ from mos_online.model.sequence_model import SequenceModel
 from mos_online.model.sources import sources_of
 from mos_online.training.examples import ExampleLog, Examples
 from mos_online.training.ranking import CatalogueRanking, in_chunks
+
+FEWEST_SHARPENED = 50
+"""With fewer positions the sharpness of a model stays: so few tell little of standard errors."""
 
 FEWEST_ANEW = 200
 """With fewer positions weights that were learned before stay: so few tell more of chance than of a change."""
@@ -30,16 +34,20 @@ def learn_mixing(model: SequenceModel, data: ExampleLog) -> None:
 
     Weights that were learned before are where the new ones begin, and what they are pulled to. The scores of the model
     are calibrated before. First their sharpness is chosen: that under which the targets are more likely than under the
-    present one by the widest margin over two standard errors, if there is one. Then it is chosen whether and how they
-    are corrected, see ``Expectations``: as the targets are most likely. A model that has learned from few clicks needs
-    what is mixed in most, so the first weights are learned from however few examples there are.
+    present one by the widest margin over two standard errors, if there is one, and if there are positions enough. Then
+    it is chosen whether and how they are corrected, see ``Expectations``: as the targets are most likely. A model that
+    has learned from few clicks needs what is mixed in most, so the first weights are learned from however few examples
+    there are.
 
     Args:
         model: everything else of it stays as it is.
         data: later examples than it has learned, in order of time, with neighbours; without them nothing is learned.
     """
     mixing, present = model.mixing, Calibration(model.mixing.calibration.sharpness)
-    ways = [present, *(Calibration(one) for one in SHARPNESSES if one != present.sharpness)]
+    if mixing.learned and data.count < FEWEST_ANEW:
+        return
+    others = [Calibration(one) for one in SHARPNESSES if not math.isclose(one, present.sharpness, rel_tol=1e-6)]
+    ways = [present, *(others if data.count >= FEWEST_SHARPENED else ())]
     found = said_of(model, data, mixing, ways)
     if not found or len(found[0].facts) < (FEWEST_ANEW if mixing.learned else 1):
         return

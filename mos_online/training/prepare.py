@@ -18,7 +18,7 @@ from mos_online.errors import DatasetError
 from mos_online.items.item_vectors import ItemVectors, item_vectors
 from mos_online.model import MoS, MoSConfig
 from mos_online.sessions import SessionConfig
-from mos_online.themes import Router, RouterConfig, fit_router
+from mos_online.themes import Router, RouterConfig, TableConfig, fit_router
 from mos_online.training.catalogue import Catalogue
 from mos_online.training.click_log import ClickLog
 from mos_online.training.config import TrainConfig
@@ -114,7 +114,7 @@ def prepare(
     count = len(log.by_time)
     if count < FEWEST_EVENTS:
         raise DatasetError(f"{count} events are too few to train on; at least {FEWEST_EVENTS} are needed")
-    routes = RouterConfig(themes=config.themes, seed=config.seed)
+    routes = RouterConfig(themes=config.themes, fewer=True, table=TableConfig(rarer=True), seed=config.seed)
     _require_items(log.by_time["item_id"].n_unique(), routes.table.fewest_items)
     targets = min(config.most_examples, count // 2)
     first, held_out = count - targets, count - config.held_out(targets)

@@ -74,10 +74,11 @@ def rows_of_sessions(past: pl.DataFrame, catalogue: Catalogue, *, width: int, se
         seed: of the decomposition.
 
     Returns:
-        float32 (items + 1, width): unit vectors of co-occurrence inside sessions, zero for items too rare for one.
+        float32 (items + 1, width): unit vectors of co-occurrence inside sessions, zero for items too rare for one, and
+        in the last columns where few items share sessions.
     """
     start = torch.zeros(len(catalogue.items) + 1, width)
-    config = TableConfig(dimensions=min(width, past["item_id"].n_unique() // 4), min_sessions=2, seed=seed)
+    config = TableConfig(dimensions=min(width, past["item_id"].n_unique() // 4), min_sessions=2, rarer=True, seed=seed)
     too_many = config.fewest_items - sharing_items(past, config)
     dimensions = config.dimensions - max(too_many, 0)
     if dimensions < 1:

@@ -93,12 +93,25 @@ def test_rare_items_get_no_row_nor_do_those_that_are_always_alone() -> None:
 
 def test_on_a_short_log_items_that_are_rarer_get_rows_too() -> None:
     pairs = [[f"{group}{n}", f"{group}{n + 1}"] for group in "ab" for n in range(9)]
-    for times, config in ((1, TableConfig(dimensions=4)), (2, SMALL)):
+    for times, config in ((1, TableConfig(dimensions=4, rarer=True)), (2, SMALL)):
         items, table = routing_table(frame(pairs * times), config)
         assert set(items) <= {f"{group}{n}" for group in "ab" for n in range(10)}
         assert len(items) == len(table) >= config.fewest_items
-    assert sharing_items(frame(pairs), TableConfig(dimensions=4)) == 16, "the ends of both chains are in one pair only"
-    assert sharing_items(frame(pairs), TableConfig(dimensions=16)) == 20, "so many dimensions need more items"
+    assert sharing_items(frame(pairs), TableConfig(dimensions=4, rarer=True)) == 16, (
+        "the ends of both chains are in one pair only"
+    )
+    assert sharing_items(frame(pairs), TableConfig(dimensions=16, rarer=True)) == 20, (
+        "so many dimensions need more items"
+    )
+    with pytest.raises(ModelError, match="share a session with others in 3 or more sessions; this log has 0"):
+        routing_table(frame(pairs), TableConfig(dimensions=4))
+
+
+def test_items_that_are_often_enough_but_have_no_partner_are_not_enough() -> None:
+    sessions = [[f"a{n % 60}", f"once {n}"] for n in range(120)]
+    config = TableConfig(dimensions=16, min_sessions=2, rarer=True)
+    assert sharing_items(frame(sessions), config) == 180
+    assert len(routing_table(frame(sessions), config)[0]) >= config.fewest_items
 
 
 def test_of_an_endless_session_only_the_first_items_count() -> None:

@@ -165,7 +165,7 @@ def test_tables_that_are_none(log: Log) -> None:
         (["a", "a"], row.repeat(2, 0), "each item one row"),
         (["a"], row[0], "each item one row"),
         (["a"], 2 * row, "lengths from 2 to 2"),
-        (["never clicked"], row, "this log has none"),
+        (["never clicked"], row, "fewer themes"),
     ]:
         with pytest.raises(ModelError, match=message):
             router_from_table(names, table, log[0], log[2])

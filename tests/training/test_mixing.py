@@ -155,7 +155,7 @@ def test_a_model_that_is_surer_than_it_should_be_is_softened(surer: float, monke
         data.log.items[one.positions] = random.choice(ITEMS, len(one.positions), p=chances) + 1
     monkeypatch.setattr(CatalogueRanking, "model_scores", scored)
     learn_mixing(model, data)
-    assert model.mixing.calibration.sharpness == pytest.approx(1 / surer, rel=0.25)
+    assert model.mixing.calibration.sharpness == pytest.approx(1 / surer, rel=0.25 if surer > 1 else 0.15)
 
 
 def test_without_neighbours_nothing_is_learned_and_no_score_changes() -> None:
