@@ -62,7 +62,8 @@ def experiment(name: str, folder: Path, arguments: argparse.Namespace) -> Experi
 def ranks(fitted: Fitted, data: ExperimentData) -> tuple[Ints, Ints, Ints, Ints]:
     """Rank of each target among the items clicked before; among those of the catalogue too; the target; rows known."""
     model, requests = fitted.model, data.beside_neighbours[1]
-    ranking, examples = CatalogueRanking(model), RequestSet(requests, fitted.sequences, model.config)
+    ranking, beside = CatalogueRanking(model), CatalogueRanking(model)  # each learns what is expected by itself
+    examples = RequestSet(requests, fitted.sequences, model.config)
     listed = {item for item, row in zip(data.vectors.items, data.vectors.rows, strict=True) if row.any()}
     listed |= set(data.vectors.items) & set(data.log.categories)
     is_listed = data.catalogue.marked(listed) > 0
@@ -80,6 +81,7 @@ def ranks(fitted: Fitted, data: ExperimentData) -> tuple[Ints, Ints, Ints, Ints]
         places = model.mixing.places(one.batch)
         evidence = evidence_of(one.batch, places, one.neighbours, one.moment)  # type: ignore[arg-type]
         popular = ranking.popular(one)
+        beside.calibrate(model.mixing.calibration, one, popular, scores, unknown)
         scores, _ = model.mixing.mix(scores, one.batch, evidence, popular, one.sizes, ranking.slot, unknown)
         own = scores.gather(1, ranking.slot[one.targets.clamp(min=1)].unsqueeze(1))
         found.append(torch.stack([closed, 1 + ((scores > own) & ~unknown).sum(1), one.targets, seen]))

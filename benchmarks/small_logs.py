@@ -31,6 +31,7 @@ from mos_online.training.config import TrainConfig
 from mos_online.training.train import train
 from simulator.dataset import Dataset
 from simulator.datasets.loader import load
+from simulator.whole_days import with_clock
 
 LARGEST = 0.2
 """No user has a larger share of the clicks."""
@@ -60,11 +61,11 @@ def _quiet(stage: str, part: float, words: str) -> None:
 
 def measured(log: Dataset, folder: Path, minutes: float) -> list[str]:
     """The rows of a log, as cells."""
-    part, rules = cut(log, start=LEARNED, count=len(log.events)), log.session_rules(SessionConfig())
+    part, rules = cut(log, start=LEARNED, count=len(log.clicks)), log.session_rules(SessionConfig())
     learned = part.before
     config = TrainConfig(minutes=minutes)
     train(
-        learned.events,
+        learned.clicks,
         learned.items,
         Registry(folder),
         sessions=rules,
@@ -98,10 +99,10 @@ def main() -> None:
     print(f"| log | clicks | place | requests | {' | '.join(NAMES)} | MoS - popularity | MoS - item-kNN |")
     print("|---" * 9 + "|")
     for name in options.datasets:
-        whole = load(name, Settings().data_dir)
+        whole = with_clock(load(name, Settings().data_dir), SessionConfig())
         for clicks in options.clicks:
             log = drawn(whole, clicks)
-            begun = f"| {name} | {len(log.events):,}"
+            begun = f"| {name} | {len(log.clicks):,}"
             with tempfile.TemporaryDirectory() as folder:
                 try:
                     rows = measured(log, Path(folder), options.minutes)

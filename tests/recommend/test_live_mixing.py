@@ -15,7 +15,7 @@ from torch import Tensor
 from mos_online.items.places import Place
 from mos_online.model.batch import History, collate
 from mos_online.model.co_clicks import FACTS, Evidence
-from mos_online.model.mixing import NEIGHBOURS, RECENT, SLOW, SOURCES, Mixing, MixingAhead
+from mos_online.model.mixing import NEIGHBOURS, RECENT, SLOW, SOURCES, Calibration, Mixing, MixingAhead
 from mos_online.model.mixture_weights import NEVER, Clicked, MixtureWeights, most_likely
 from mos_online.model.popularity import PopularNow
 from mos_online.model.realtime import Realtime
@@ -26,6 +26,7 @@ from mos_online.recommend.query import Query
 
 ITEMS = 30
 GAP = 1000
+CALIBRATION = Calibration(0.5)
 FACTS_OF_ALL = torch.tensor([[1.0, 0.5, 0.3, 0.2, 0.4, 0.0]])
 
 
@@ -33,14 +34,14 @@ def trained(odds: float = -2.0) -> Mixing:
     mixing = Mixing(GAP)
     weights = torch.zeros(SOURCES, FACTS)
     weights[:, 0] = odds
-    mixing.set_weights(weights, -0.5)
+    mixing.set_weights(weights, -0.5, calibration=CALIBRATION)
     return mixing
 
 
 def trained_ahead() -> MixingAhead:
     """As trained for lists for the next session."""
     mixing = MixingAhead(GAP)
-    mixing.set_weights(torch.full((SOURCES, FACTS), 0.3), 0.5)
+    mixing.set_weights(torch.full((SOURCES, FACTS), 0.3), 0.5, calibration=CALIBRATION)
     mixing.delay.fill_(7)
     return mixing
 
@@ -275,6 +276,7 @@ def test_whoever_is_right_counts_for_more(right: int | None) -> None:
         ask(live, user, history(1000, 2000, items=[1, target]), answers, 10)
         live.learn()
     assert live.learned_from == live_mixing.DUE
+    assert live.mixing.calibration == live.ahead.calibration == CALIBRATION
     odds = live.mixing.weights @ FACTS_OF_ALL[0]
     shares = torch.cat([torch.zeros(1), odds]).softmax(0)
     assert shares[0 if right is None else 1 + right] > 0.8

@@ -245,6 +245,17 @@ def test_what_the_model_expects_is_corrected_by_place_in_service(recommender: Re
     assert [rank.index(story) < rank.index(cover) for rank in ranks] == [True, False]
 
 
+def test_the_scores_of_the_model_are_made_less_sharp(recommender: Recommender) -> None:
+    asked = query(events=[recommender.recommend([query(events=["x"], k=1)])[0].items[0].item_id], k=300)
+    mixing, found = recommender._model.mixing, []
+    for sharpness in (1.0, 0.5):
+        mixing.set_weights(torch.full_like(mixing.weights, -1e4), calibration=Calibration(sharpness))
+        found.append({item.item_id: item.score for item in recommender.recommend([asked])[0].items})
+    plain, softer = found
+    assert list(plain) == list(softer)
+    assert list(softer.values()) == pytest.approx([score / 2 for score in plain.values()], abs=1e-4)
+
+
 def test_who_comes_back_for_another_session_teaches_again(recommender: Recommender) -> None:
     mixing = recommender._model.mixing
     mixing.set_weights(mixing.weights.clone())

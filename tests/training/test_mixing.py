@@ -109,6 +109,18 @@ def test_what_was_learned_before_stays_unless_many_positions_say_otherwise(monke
     assert moved[1] > 0.1
 
 
+@pytest.mark.parametrize("size", [1, 2, 8])
+def test_first_weights_of_a_few_clicks_are_learned_and_stay_near_a_tenth(size: int) -> None:
+    model, data = examples(planted=True, size=size)
+    some = replace(data, moments=data.moments[-1:])
+    learn_mixing(model, some)
+    assert some.count <= size
+    assert model.mixing.learned
+    assert model.mixing.calibration.sharpness == 1
+    assert (model.mixing.weights - mixture_weights.FIRST * torch.eye(FACTS)[0]).abs().max() < 2
+    assert model.mixing.again.abs() < 2
+
+
 @pytest.mark.parametrize("aged", [False, True])
 def test_a_model_that_expects_what_is_not_clicked_is_corrected(aged: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[__name__], "USERS", 150)
