@@ -43,7 +43,7 @@ class Sessions:
         sessions: how many.
         alone: users with one session only.
         joint: sessions with two or more different items.
-        sharing: items in such sessions of the older half of the events, of which themes are learned at least.
+        sharing: items in such sessions of the older half of the clicks, of which themes are learned at least.
         capped: sessions that a cap has cut (MOS_SESSION_MAX_EVENTS, MOS_SESSION_MAX_DURATION).
         events: events in sessions.
         largest_user: the user with the most events, and how many; empty and 0 without events.
@@ -134,11 +134,12 @@ def _times(log: Dataset, now: int) -> Times:
 
 
 def _sessions(log: Dataset, rules: SessionConfig) -> Sessions:
-    if log.events.is_empty():
+    clicks = log.clicks
+    if clicks.is_empty():
         return Sessions(users=0, sessions=0, alone=0, joint=0, sharing=0, capped=0, events=0, largest_user=("", 0))
-    found = offline_sessions(log.clicks, log.session_rules(rules))
+    found = offline_sessions(clicks, log.session_rules(rules))
     joint = found.filter(pl.col("item_ids").list.n_unique() > 1)
-    older = joint.filter(pl.col("ended_at") <= log.events["timestamp"].sort()[len(log.events) // 2])
+    older = joint.filter(pl.col("ended_at") <= clicks["timestamp"].median())
     users = found.group_by("user_id").agg(sessions=pl.len(), events=pl.col("event_ids").list.len().sum())
     users = users.sort("events", "user_id", descending=[True, False])
     largest = users.select("user_id", "events").row(0) if len(users) else ("", 0)

@@ -88,6 +88,12 @@ def test_what_is_wrong_with_a_folder_is_found(
     assert answer.err == ""
 
 
+def test_impressions_that_are_older_than_all_clicks_do_not_count(mos: Mos, tmp_path: Path, good: pl.DataFrame) -> None:
+    shown = good.with_columns(pl.col("timestamp") - 10**7, event_type=pl.lit("impression"))
+    answer = mos("validate", "--dataset", write(tmp_path / "shown", pl.concat([shown, shown, good])), "--json")
+    assert "FAIL" not in verdicts(answer)["training"]
+
+
 def test_a_log_exported_twice_and_one_with_a_giant_user(mos: Mos, tmp_path: Path, good: pl.DataFrame) -> None:
     twice = write(tmp_path / "twice", pl.concat([good, good]))
     assert verdicts(mos("validate", "--dataset", twice, "--json"))["repeats"] == {"WARN"}
